@@ -1,0 +1,22 @@
+"""What storage can fail with."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Any failure of storage. Its text is for the operator's log, never for a caller."""
+
+
+class Unavailable(StoreError):
+    """The store cannot do this now: a full disk, a server that is down, a queue that is full.
+
+    retry_after_ms: when it makes sense to try again, in milliseconds.
+    """
+
+    def __init__(self, reason: str, retry_after_ms: int = 1000) -> None:
+        super().__init__(reason)
+        self.retry_after_ms = retry_after_ms
+
+
+class CannotOpen(StoreError):
+    """The store cannot be opened; the text is one sentence for the person who started the program."""
