@@ -36,6 +36,11 @@ class Rejected(Exception):
         self.errors = list(errors)
         super().__init__("; ".join(error.message for error in self.errors))
 
+    def below(self, path: Sequence[str | int]) -> Rejected:
+        """The same refusal, of a part that stands at `path` in what was asked."""
+        steps = [str(step) for step in path]
+        return Rejected([UserError(error.code, error.message, [*steps, *error.path]) for error in self.errors])
+
 
 class CursorExpired(Exception):
     """A cursor of an earlier epoch of the store, or one whose place is no longer kept."""

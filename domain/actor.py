@@ -1,0 +1,76 @@
+"""Users and agents: who stands behind participants and owns memories."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import ClassVar
+
+from domain.node import Node, register
+from domain.values import Command, Json, JsonObject, Key, Name, Text
+
+
+class User(Node, frozen=True, gc=False):
+    """A person."""
+
+    prefix: ClassVar[str] = "usr"
+    noun: ClassVar[str] = "user"
+
+    external_id: str | None
+    name: str
+    profile: Json
+    created_at: datetime
+
+
+class Agent(Node, frozen=True, gc=False):
+    """A program that acts."""
+
+    prefix: ClassVar[str] = "agt"
+    noun: ClassVar[str] = "agent"
+
+    external_id: str | None
+    name: str
+    description: str | None
+    config: Json
+    capabilities: list[str]
+    created_at: datetime
+
+
+register(User, Agent)
+
+Actor = User | Agent
+
+
+class ActorOrderField(enum.Enum):
+    """What users and agents are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
+class ActorFilter(Command, frozen=True):
+    """Which users or agents; text looks in names and externalIds."""
+
+    text: str | None = None
+    capability: str | None = None
+    metadata: JsonObject | None = None
+
+
+class UpsertUserInput(Command, frozen=True):
+    """A user: created, or changed where the externalId is known; what is left out stays."""
+
+    external_id: Key
+    name: Name | None = None
+    profile: JsonObject | None = None
+    idempotency_key: Key | None = None
+
+
+class UpsertAgentInput(Command, frozen=True):
+    """An agent: created, or changed where the externalId is known; what is left out stays."""
+
+    external_id: Key
+    name: Name | None = None
+    description: Text | None = None
+    config: JsonObject | None = None
+    capabilities: list[Key] | None = None
+    idempotency_key: Key | None = None

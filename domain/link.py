@@ -1,0 +1,80 @@
+"""Typed, weighted links between memories."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from domain.node import Id, Node, register
+from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, Json, JsonObject, Key, Ref, UnitFloat
+
+
+class MemoryLinkKind(enum.Enum):
+    """How one memory bears on another."""
+
+    RELATED = "RELATED"
+    DERIVED_FROM = "DERIVED_FROM"
+    SUPPORTS = "SUPPORTS"
+    CONTRADICTS = "CONTRADICTS"
+    SUPERSEDES = "SUPERSEDES"
+    CAUSES = "CAUSES"
+    PRECEDES = "PRECEDES"
+
+
+class LinkDirection(enum.Enum):
+    """Which links of a memory: those that leave it, those that reach it, or both."""
+
+    OUT = "OUT"
+    IN = "IN"
+    BOTH = "BOTH"
+
+
+class MemoryLink(Node, frozen=True, gc=False):
+    """A link from one memory to another; there is one at most for each source, kind and target."""
+
+    prefix: ClassVar[str] = "lnk"
+    noun: ClassVar[str] = "link"
+
+    kind: MemoryLinkKind
+    weight: float
+    source_id: Id
+    target_id: Id
+    created_at: datetime
+    metadata: Json = EMPTY_OBJECT
+
+
+register(MemoryLink)
+
+
+class NewLinkInput(Command, frozen=True):
+    """A link from the memory that is being written."""
+
+    target: Ref
+    kind: MemoryLinkKind = MemoryLinkKind.RELATED
+    weight: UnitFloat = 1.0
+
+
+class LinkInput(Command, frozen=True):
+    """A link; one that exists gets the new weight and metadata."""
+
+    source: Ref
+    target: Ref
+    kind: MemoryLinkKind = MemoryLinkKind.RELATED
+    weight: UnitFloat = 1.0
+    metadata: JsonObject | None = None
+
+
+class LinkMemoriesInput(Command, frozen=True):
+    """Up to 1,000 links, all or none."""
+
+    links: Annotated[list[LinkInput], Meta(max_length=MAX_BATCH)]
+    idempotency_key: Key | None = None
+
+
+class UnlinkMemoriesInput(Command, frozen=True):
+    """The links to remove, by their ids."""
+
+    links: Annotated[list[Id], Meta(max_length=MAX_BATCH)]

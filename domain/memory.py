@@ -1,0 +1,323 @@
+"""Memories: what is kept beyond a session, and the rules of its fading."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from domain.errors import invalid
+from domain.link import NewLinkInput
+from domain.node import Id, Node, register
+from domain.page import OrderDirection
+from domain.values import (
+    MAX_BATCH,
+    MAX_TEXT,
+    Command,
+    FloatRange,
+    Json,
+    JsonObject,
+    Key,
+    Ref,
+    Seconds,
+    TimeRange,
+    UnitFloat,
+)
+
+DECAY_FLOOR = 0.1
+DECAY_RATE = 0.01
+ACCESS_BOOST = 0.1
+KEPT_SHARE = 0.9
+"""The share of an owner's capacity that is left in place when a write would pass it."""
+
+
+class MemoryType(enum.Enum):
+    """What a memory is about: an event, a fact, a way to do something, or the task at hand."""
+
+    EPISODIC = "EPISODIC"
+    SEMANTIC = "SEMANTIC"
+    PROCEDURAL = "PROCEDURAL"
+    WORKING = "WORKING"
+
+
+class MemoryScope(enum.Enum):
+    """Whose memory it is."""
+
+    USER = "USER"
+    AGENT = "AGENT"
+    GLOBAL = "GLOBAL"
+
+
+class MemoryStatus(enum.Enum):
+    """ARCHIVED and SUPERSEDED memories are not searched and are never deleted silently."""
+
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+class Memory(Node, frozen=True, gc=False):
+    """One memory. valid_from and valid_until say when the fact held, as opposed to when it was stored."""
+
+    prefix: ClassVar[str] = "mem"
+    noun: ClassVar[str] = "memory"
+
+    external_id: str | None
+    type: MemoryType
+    scope: MemoryScope
+    owner_id: Id | None
+    status: MemoryStatus
+    text: str
+    tags: list[str]
+    metadata: Json
+    importance: float
+    decay_factor: float
+    access_count: int
+    last_accessed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    version: int
+    valid_from: datetime | None
+    valid_until: datetime | None
+    source_message_id: Id | None
+    external_source: str | None
+    session_id: Id | None
+
+
+class MemoryVersion(Node, frozen=True, gc=False):
+    """An earlier text and state of a memory, as it was until `replaced_at`."""
+
+    prefix: ClassVar[str] = "ver"
+    noun: ClassVar[str] = "version"
+
+    memory_id: Id
+    version: int
+    text: str
+    status: MemoryStatus
+    importance: float
+    tags: list[str]
+    metadata: Json
+    valid_from: datetime | None
+    valid_until: datetime | None
+    replaced_at: datetime
+
+
+class ExternalSource(msgspec.Struct, frozen=True, gc=False):
+    """Something outside the graph that a memory came from, as its URI or name."""
+
+    uri: str
+
+
+class MemoryUsage(msgspec.Struct, frozen=True, gc=False):
+    """How much of its capacity an owner uses. size_bytes counts the UTF-8 text of active memories."""
+
+    active: int
+    archived: int
+    capacity: int
+    size_bytes: int
+
+    @property
+    def fullness(self) -> float:
+        """active / capacity."""
+        return self.active / self.capacity
+
+
+register(Memory, MemoryVersion)
+
+
+class MemoryOrderField(enum.Enum):
+    """What memories are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    IMPORTANCE = "IMPORTANCE"
+    LAST_ACCESSED_AT = "LAST_ACCESSED_AT"
+    ACCESS_COUNT = "ACCESS_COUNT"
+
+
+class MemoryOrder(Command, frozen=True):
+    """An order of memories; ties are broken by id."""
+
+    field: MemoryOrderField = MemoryOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
+
+
+class MemoryFilter(Command, frozen=True):
+    """Which memories: every member that is given must hold. Expired memories are never among them."""
+
+    types: list[MemoryType] | None = None
+    scopes: list[MemoryScope] | None = None
+    owner: Ref | None = None
+    statuses: list[MemoryStatus] | None = None
+    session: Ref | None = None
+    tags: list[str] | None = None
+    importance: FloatRange | None = None
+    created_at: TimeRange | None = None
+    valid_at: datetime | None = None
+    text: str | None = None
+    metadata: JsonObject | None = None
+    and_: list[MemoryFilter] | None = None
+    or_: list[MemoryFilter] | None = None
+    not_: MemoryFilter | None = None
+
+
+class MemoryInput(Command, frozen=True):
+    """A memory. scope says whether owner is a user or an agent; a GLOBAL memory has none."""
+
+    type: MemoryType = MemoryType.EPISODIC
+    scope: MemoryScope = MemoryScope.USER
+    owner: Ref | None = None
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
+    importance: UnitFloat = 0.5
+    tags: list[Key] | None = None
+    metadata: JsonObject | None = None
+    source_message: Ref | None = None
+    external_source: Key | None = None
+    links: list[NewLinkInput] | None = None
+    vector: list[float] | None = None
+    ttl_seconds: Seconds | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    created_at: datetime | None = None
+    external_id: Key | None = None
+
+
+class CreateMemoryInput(MemoryInput, frozen=True):
+    """One new memory."""
+
+    idempotency_key: Key | None = None
+
+
+class CreateMemoriesInput(Command, frozen=True):
+    """Up to 1,000 new memories, all or none; links may name earlier ones of the list by externalId."""
+
+    memories: Annotated[list[MemoryInput], Meta(max_length=MAX_BATCH)]
+    idempotency_key: Key | None = None
+
+
+class UpdateMemoryInput(Command, frozen=True):
+    """Changes of a memory; what is left out stays. The state before is kept in its history."""
+
+    memory: Ref
+    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    importance: UnitFloat | None = None
+    tags: list[Key] | None = None
+    metadata: JsonObject | None = None
+    status: MemoryStatus | None = None
+    vector: list[float] | None = None
+    ttl_seconds: Seconds | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    if_version: int | None = None
+
+
+Refs = Annotated[list[Ref], Meta(max_length=MAX_BATCH)]
+
+
+class ArchiveMemoriesInput(Command, frozen=True):
+    """The memories to archive."""
+
+    memories: Refs
+    dry_run: bool = False
+
+
+class RestoreMemoriesInput(Command, frozen=True):
+    """The archived memories to make active again."""
+
+    memories: Refs
+
+
+class DeleteMemoriesInput(Command, frozen=True):
+    """The memories to delete for good, with their links and history."""
+
+    memories: Refs
+    dry_run: bool = False
+
+
+class TouchMemoriesInput(Command, frozen=True):
+    """The memories that were used."""
+
+    memories: Refs
+
+
+class DecayMemoriesInput(Command, frozen=True):
+    """Lets the active memories of the filter fade by `rate`, down to 0.1."""
+
+    filter: MemoryFilter | None = None
+    rate: Annotated[float, Meta(gt=0, le=1)] = DECAY_RATE
+    dry_run: bool = False
+
+
+def decayed(factor: float, rate: float) -> float:
+    """A decay factor after one step of fading: lower by the rate, never below 0.1."""
+    return max(DECAY_FLOOR, factor - rate)
+
+
+def boosted(factor: float) -> float:
+    """A decay factor after an access: higher by 0.1, never above 1."""
+    return min(1.0, factor + ACCESS_BOOST)
+
+
+def touched(memory: Memory, now: datetime) -> Memory:
+    """The memory after one access."""
+    return msgspec.structs.replace(
+        memory,
+        decay_factor=boosted(memory.decay_factor),
+        access_count=memory.access_count + 1,
+        last_accessed_at=now,
+    )
+
+
+def weight(memory: Memory) -> float:
+    """What a memory counts for, between 0 and 1: importance x decay."""
+    return memory.importance * memory.decay_factor
+
+
+def surplus(active: int, added: int, capacity: int) -> int:
+    """How many of an owner's memories a write of `added` more moves out: none up to the capacity, and past it
+    as many as bring the owner down to 90 % of it, as far as there are others than those just written."""
+    total = active + added
+    if total <= capacity:
+        return 0
+    return min(active, total - int(capacity * KEPT_SHARE))
+
+
+def is_valid(memory: Memory, at: datetime) -> bool:
+    """Whether the fact held at that time; valid_until is not in the span."""
+    return (memory.valid_from is None or memory.valid_from <= at) and (
+        memory.valid_until is None or at < memory.valid_until
+    )
+
+
+def expiry(ttl_seconds: int | None, now: datetime) -> datetime | None:
+    """When something written now with that time to live is gone."""
+    if ttl_seconds is None:
+        return None
+    try:
+        return now + timedelta(seconds=ttl_seconds)
+    except OverflowError:
+        raise invalid("That time to live ends after the year 9999.", ["ttlSeconds"]) from None
+
+
+def check(memory: MemoryInput) -> None:
+    """Raises Rejected (INVALID) for a memory that cannot be: no text, or a scope that does not fit its owner."""
+    if not memory.text.strip():
+        raise invalid("A memory needs a text.", ["text"])
+    if memory.scope is MemoryScope.GLOBAL and memory.owner is not None:
+        raise invalid("A GLOBAL memory has no owner.", ["owner"])
+    if memory.scope is not MemoryScope.GLOBAL and memory.owner is None:
+        raise invalid(f"A memory of scope {memory.scope.value} needs an owner.", ["owner"])
+    if memory.source_message is not None and memory.external_source is not None:
+        raise invalid("Give sourceMessage or externalSource, not both.", ["externalSource"])
+    if memory.valid_from is not None and memory.valid_until is not None and memory.valid_until <= memory.valid_from:
+        raise invalid("validUntil must be after validFrom.", ["validUntil"])
+
+
+def lightest_first(memories: Sequence[Memory]) -> list[Memory]:
+    """The order in which capacity moves memories out: least importance x decay first, then the oldest id."""
+    return sorted(memories, key=lambda memory: (weight(memory), memory.id))

@@ -1,0 +1,217 @@
+"""Messages: what participants say, in parts and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, ClassVar, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from domain.errors import invalid
+from domain.node import Id, Node, register
+from domain.participant import ROLES, SenderType
+from domain.values import MAX_BATCH, NULL, Command, Json, JsonObject, Key, Name, Ref, Text, TimeRange
+
+
+class CallSite(msgspec.Struct, frozen=True, gc=False):
+    """Where a tool call stands: its session, the place of its message, and its index among the parts."""
+
+    session_id: Id
+    place: int
+    index: int
+
+
+class TextContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="text"):
+    """Words."""
+
+    text: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolCall", omit_defaults=True):
+    """A request to a tool. `at` is known of stored calls: it joins them to the response that follows."""
+
+    call_id: str
+    tool: str
+    arguments: Json
+    at: CallSite | None = None
+
+
+class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolResponse"):
+    """What a tool answered."""
+
+    call_id: str
+    result: Json | None
+    is_error: bool
+
+
+Content: TypeAlias = TextContent | ToolCall | ToolResponse
+
+
+class MemoryRef(msgspec.Struct, frozen=True, gc=False):
+    """A memory that a message drew on, with the rank it had."""
+
+    memory_id: Id
+    score: float | None
+    note: str | None
+
+
+class Thread(Node, frozen=True, gc=False):
+    """A named side line of a session."""
+
+    prefix: ClassVar[str] = "thr"
+    noun: ClassVar[str] = "thread"
+
+    session_id: Id
+    name: str
+    created_at: datetime
+
+
+class Message(Node, frozen=True, gc=False):
+    """One utterance. place is its position in the session, from 1."""
+
+    prefix: ClassVar[str] = "msg"
+    noun: ClassVar[str] = "message"
+
+    external_id: str | None
+    session_id: Id
+    place: int
+    sender_id: Id
+    sender_type: SenderType
+    content: list[Content]
+    thread_id: Id | None
+    parent_id: Id | None
+    metadata: Json
+    created_at: datetime
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined by a newline."""
+        return "\n".join([part.text for part in self.content if type(part) is TextContent])
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls among the parts, in order, each with its place."""
+        return [part for part in self.placed_content if type(part) is ToolCall]
+
+    @property
+    def placed_content(self) -> list[Content]:
+        """The parts; tool calls know where they stand."""
+        if all(type(part) is TextContent for part in self.content):
+            return self.content
+        return [
+            msgspec.structs.replace(part, at=CallSite(self.session_id, self.place, index))
+            if type(part) is ToolCall
+            else part
+            for index, part in enumerate(self.content)
+        ]
+
+
+register(Thread, Message)
+
+
+class MessageFilter(Command, frozen=True):
+    """Which messages: every member that is given must hold."""
+
+    sender_types: list[SenderType] | None = None
+    sender: Ref | None = None
+    thread: str | None = None
+    text: str | None = None
+    tool: str | None = None
+    created_at: TimeRange | None = None
+    metadata: JsonObject | None = None
+
+
+class ToolCallInput(Command, frozen=True):
+    """A request to a tool."""
+
+    call_id: Key
+    tool: Key
+    arguments: Json
+
+
+class ToolResponseInput(Command, frozen=True):
+    """The answer to the tool call of the same callId."""
+
+    call_id: Key
+    result: Json | None = None
+    is_error: bool = False
+
+
+class ContentInput(Command, frozen=True):
+    """One part of a message. Exactly one member is given."""
+
+    text: Text | None = None
+    tool_call: ToolCallInput | None = None
+    tool_response: ToolResponseInput | None = None
+
+
+class MemoryRefInput(Command, frozen=True):
+    """A memory that the message draws on."""
+
+    memory: Ref
+    score: float | None = None
+    note: Name | None = None
+
+
+class MessageInput(Command, frozen=True):
+    """A message: from `sender`, a participant, or from a role (user, assistant, system, tool) with an optional name."""
+
+    role: str | None = None
+    sender_name: Name | None = None
+    sender: Ref | None = None
+    text: Text | None = None
+    content: list[ContentInput] | None = None
+    thread: Key | None = None
+    parent: Ref | None = None
+    memory_refs: list[MemoryRefInput] | None = None
+    metadata: JsonObject | None = None
+    created_at: datetime | None = None
+    external_id: Key | None = None
+
+
+class AddMessageInput(MessageInput, frozen=True):
+    """One more message of a session."""
+
+    session: Ref
+    idempotency_key: Key | None = None
+
+
+class AddMessagesInput(Command, frozen=True):
+    """Up to 1,000 more messages of a session, all or none; one may name an earlier one as its parent by externalId."""
+
+    session: Ref
+    messages: Annotated[list[MessageInput], Meta(max_length=MAX_BATCH)]
+    idempotency_key: Key | None = None
+
+
+def sender_type(role: str) -> SenderType:
+    """The sender type a role word stands for. Raises Rejected (INVALID) for any other word."""
+    try:
+        return ROLES[role]
+    except KeyError:
+        raise invalid(f"Unknown role; expected one of {', '.join(ROLES)}.", ["role"]) from None
+
+
+def contents(message: MessageInput) -> list[Content]:
+    """The parts of a new message: `text` first, then `content`. Raises Rejected (INVALID) where there is none."""
+    parts = list(_parts(message))
+    if not parts:
+        raise invalid("A message needs text or at least one content part; an empty text is one.", ["content"])
+    return parts
+
+
+def _parts(message: MessageInput) -> Iterator[Content]:
+    if message.text is not None:
+        yield TextContent(message.text)
+    for index, part in enumerate(message.content or ()):
+        if part.text is not None:
+            yield TextContent(part.text)
+        elif part.tool_call is not None:
+            yield ToolCall(part.tool_call.call_id, part.tool_call.tool, part.tool_call.arguments)
+        elif part.tool_response is not None:
+            response = part.tool_response
+            yield ToolResponse(response.call_id, NULL if response.result is None else response.result, response.is_error)
+        else:
+            raise invalid("Give exactly one of text, toolCall, toolResponse.", ["content", index])

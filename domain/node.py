@@ -1,0 +1,56 @@
+"""What has an identity: ids and the base of every stored record."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NewType
+
+import msgspec
+
+Id = NewType("Id", str)
+"""Opaque public id: a three-letter kind, an underscore, and a UUIDv7 in 32 lower-case hex digits."""
+
+_RANDOM_BITS = 62
+_SEQUENCE_BITS = 12
+
+
+def next_uuid7(last: int, unix_ms: int, random: int) -> int:
+    """The UUIDv7 (RFC 9562, section 5.7) that follows `last`, as a 128-bit integer.
+
+    unix_ms: the time in milliseconds since 1970. random: at least 62 random bits.
+    Ids made one after another are strictly increasing, also within a millisecond and when the clock steps
+    back: the 12 bits after the version count on (RFC 9562, section 6.2, method 1).
+    """
+    last_ms, last_sequence = last >> 80, (last >> 64) & 0xFFF
+    sequence = 0
+    if unix_ms <= last_ms:
+        unix_ms, sequence = last_ms, last_sequence + 1
+        if sequence >> _SEQUENCE_BITS:
+            unix_ms, sequence = last_ms + 1, 0
+    tail = random & ((1 << _RANDOM_BITS) - 1)
+    return (unix_ms << 80) | (0x7 << 76) | (sequence << 64) | (0b10 << 62) | tail
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """A stored record with an id. Subclasses name their kind in `prefix` and, for messages, in `noun`."""
+
+    prefix: ClassVar[str] = ""
+    noun: ClassVar[str] = "node"
+    kinds: ClassVar[dict[str, type[Node]]] = {}
+
+    id: Id
+
+    @classmethod
+    def make_id(cls, uuid: int) -> Id:
+        """The public id of this kind for a 128-bit UUID."""
+        return Id(f"{cls.prefix}_{uuid:032x}")
+
+
+def kind_of(id: str) -> type[Node] | None:
+    """The record type an id names, or None where the text is no id of ours."""
+    return Node.kinds.get(id[:3]) if len(id) == 36 and id[3:4] == "_" else None
+
+
+def register(*types: type[Node]) -> None:
+    """Make ids with these types' prefixes known to `kind_of`."""
+    for record in types:
+        Node.kinds[record.prefix] = record

@@ -1,0 +1,126 @@
+"""Pages of lists, and the cursors between them (Relay's cursor connections, by keyset)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from domain.errors import CursorExpired, invalid
+
+T = TypeVar("T")
+
+DEFAULT_FIRST = 50
+MAX_FIRST = 200
+MAX_FIRST_LONG = 1_000
+"""The cap of the lists that are long by nature: messages, spans, trace events."""
+
+class OrderDirection(enum.Enum):
+    """Smallest first, or largest first."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+Mark = tuple[Any, ...]
+"""Where a row stands in its list: the value it is sorted by and its id, or its place in a log."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Which part of a list: `limit` rows after one mark and before another, from the end where backward."""
+
+    limit: int = DEFAULT_FIRST
+    backward: bool = False
+    after: str | None = None
+    before: str | None = None
+
+
+class PageInfo(msgspec.Struct, frozen=True):
+    """How a page lies in its list."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+class Edge(msgspec.Struct, Generic[T], frozen=True):
+    """A row and its cursor."""
+
+    cursor: str
+    node: T
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What a cursor belongs to: a list, in an order, and for logs the epoch of the store."""
+
+    name: str
+    epoch: str | None = None
+
+    def cursor(self, mark: Sequence[Any]) -> str:
+        """The cursor of a row, as opaque text."""
+        text = msgspec.msgpack.encode((self.name, self.epoch, *mark))
+        return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+    def mark(self, cursor: str, argument: str = "after") -> Mark:
+        """The mark in a cursor. Raises Rejected (INVALID, path: the argument) for one of another list, and
+        CursorExpired for one of another epoch."""
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            name, epoch, *mark = msgspec.msgpack.decode(text, type=list[Any])
+        except (binascii.Error, ValueError, msgspec.DecodeError):
+            raise invalid("This is no cursor of this server.", [argument]) from None
+        if name != self.name:
+            raise invalid("This cursor belongs to another list or order.", [argument])
+        if epoch != self.epoch:
+            raise CursorExpired
+        return tuple(mark)
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. marks has the mark of each node; count_key is what the store needs to count the list."""
+
+    nodes: list[T]
+    marks: list[Mark]
+    has_next_page: bool
+    has_previous_page: bool
+    listing: Listing
+    count_key: Any = None
+
+    @property
+    def edges(self) -> list[Edge[T]]:
+        """The rows with their cursors."""
+        cursor = self.listing.cursor
+        return [Edge(cursor(mark), node) for mark, node in zip(self.marks, self.nodes, strict=True)]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """How this page lies in its list."""
+        marks = self.marks
+        return PageInfo(
+            self.has_next_page,
+            self.has_previous_page,
+            self.listing.cursor(marks[0]) if marks else None,
+            self.listing.cursor(marks[-1]) if marks else None,
+        )
+
+
+def slice_of(
+    first: int | None, after: str | None, last: int | None, before: str | None, cap: int = MAX_FIRST
+) -> Slice:
+    """The slice that Relay's arguments name: 50 rows where neither first nor last is given.
+
+    Raises Rejected (INVALID) for a number outside 0 to `cap`, and for first and last together.
+    """
+    if first is not None and last is not None:
+        raise invalid("Give first or last, not both.", ["last"])
+    name, limit = ("last", last) if last is not None else ("first", first)
+    if limit is None:
+        limit = DEFAULT_FIRST
+    if not 0 <= limit <= cap:
+        raise invalid(f"{name} must be between 0 and {cap}.", [name])
+    return Slice(limit, last is not None, after, before)

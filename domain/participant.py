@@ -1,0 +1,81 @@
+"""Who takes part in a session."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import ClassVar
+
+from domain.node import Id, Node, register
+from domain.values import Command, Key, Name, Ref
+
+
+class SenderType(enum.Enum):
+    """What kind of voice speaks."""
+
+    USER = "USER"
+    AGENT = "AGENT"
+    SYSTEM = "SYSTEM"
+    TOOL = "TOOL"
+
+
+ROLES: dict[str, SenderType] = {
+    "user": SenderType.USER,
+    "assistant": SenderType.AGENT,
+    "agent": SenderType.AGENT,
+    "system": SenderType.SYSTEM,
+    "tool": SenderType.TOOL,
+}
+"""The role words of simple callers, and the sender type of each."""
+
+
+class Participant(Node, frozen=True, gc=False):
+    """One voice in one session; actor_id names the user or agent behind it, where there is one."""
+
+    prefix: ClassVar[str] = "par"
+    noun: ClassVar[str] = "participant"
+
+    session_id: Id
+    actor_id: Id | None
+    type: SenderType
+    role: str
+    name: str
+    external_id: str | None
+    joined_at: datetime
+    left_at: datetime | None
+
+
+register(Participant)
+
+
+def identity(type: SenderType, name: str, actor_id: Id | None = None, external_id: str | None = None) -> str:
+    """What makes a participant the same one within its session: actor, else externalId, else type and name."""
+    if actor_id is not None:
+        return f"actor:{actor_id}"
+    if external_id is not None:
+        return f"external:{external_id}"
+    return f"{type.value}:{name}"
+
+
+class ParticipantInput(Command, frozen=True):
+    """A participant; actor names the user or agent (by type) behind it."""
+
+    type: SenderType = SenderType.USER
+    actor: Ref | None = None
+    role: Name | None = None
+    name: Name | None = None
+    external_id: Key | None = None
+
+
+class AddParticipantInput(ParticipantInput, frozen=True):
+    """A participant that joins a session."""
+
+    session: Ref
+    idempotency_key: Key | None = None
+
+
+class RemoveParticipantInput(Command, frozen=True):
+    """The participant that leaves; what it said stays."""
+
+    session: Ref
+    participant: Ref

@@ -1,0 +1,160 @@
+"""Sessions, in their four kinds."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import ClassVar
+
+from domain.node import Node, register
+from domain.page import OrderDirection
+from domain.participant import ParticipantInput
+from domain.values import Command, Json, JsonObject, Key, Name, Ref, TimeRange
+
+
+class SessionKind(enum.Enum):
+    """What a session is for."""
+
+    CHAT = "CHAT"
+    PANEL = "PANEL"
+    WORKFLOW = "WORKFLOW"
+    PLAYGROUND = "PLAYGROUND"
+
+
+class SessionStatus(enum.Enum):
+    """Where a session stands in its life."""
+
+    ACTIVE = "ACTIVE"
+    ENDED = "ENDED"
+    ARCHIVED = "ARCHIVED"
+
+
+class Session(Node, frozen=True, gc=False):
+    """One conversation or run. message_count is also the place of its last message: places count from 1."""
+
+    prefix: ClassVar[str] = "ses"
+    noun: ClassVar[str] = "session"
+
+    external_id: str | None
+    kind: SessionKind
+    title: str
+    status: SessionStatus
+    context: Json
+    capabilities: list[str]
+    metadata: Json
+    created_at: datetime
+    updated_at: datetime
+    last_active_at: datetime
+    message_count: int
+    version: int
+
+
+class ChatSession(Session, frozen=True, gc=False):
+    """A conversation."""
+
+
+class PanelSession(Session, frozen=True, gc=False):
+    """A discussion of several agents that ends in decisions."""
+
+
+class WorkflowSession(Session, frozen=True, gc=False):
+    """A run through the states of a workflow."""
+
+
+class PlaygroundSession(Session, frozen=True, gc=False):
+    """A place for experiments."""
+
+
+SESSION_TYPES: dict[SessionKind, type[Session]] = {
+    SessionKind.CHAT: ChatSession,
+    SessionKind.PANEL: PanelSession,
+    SessionKind.WORKFLOW: WorkflowSession,
+    SessionKind.PLAYGROUND: PlaygroundSession,
+}
+
+register(Session)
+
+
+class SessionOrderField(enum.Enum):
+    """What sessions are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+    LAST_ACTIVE_AT = "LAST_ACTIVE_AT"
+    TITLE = "TITLE"
+    MESSAGE_COUNT = "MESSAGE_COUNT"
+
+
+class SessionOrder(Command, frozen=True):
+    """An order of sessions; ties are broken by id."""
+
+    field: SessionOrderField = SessionOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
+
+
+class SessionFilter(Command, frozen=True):
+    """Which sessions: every member that is given must hold."""
+
+    kinds: list[SessionKind] | None = None
+    statuses: list[SessionStatus] | None = None
+    participant: Ref | None = None
+    text: str | None = None
+    created_at: TimeRange | None = None
+    active_since: datetime | None = None
+    capability: str | None = None
+    metadata: JsonObject | None = None
+    and_: list[SessionFilter] | None = None
+    or_: list[SessionFilter] | None = None
+    not_: SessionFilter | None = None
+
+
+class CreateSessionInput(Command, frozen=True):
+    """A new session, with its first participants."""
+
+    kind: SessionKind = SessionKind.CHAT
+    title: Name | None = None
+    external_id: Key | None = None
+    context: JsonObject | None = None
+    capabilities: list[Key] | None = None
+    metadata: JsonObject | None = None
+    participants: list[ParticipantInput] | None = None
+    created_at: datetime | None = None
+    idempotency_key: Key | None = None
+
+
+class ContextPatch(Command, frozen=True):
+    """Changes of a session's context: members to set, and names of members to remove."""
+
+    set: JsonObject | None = None
+    remove: list[str] | None = None
+
+
+class UpdateSessionInput(Command, frozen=True):
+    """Changes of a session; what is left out stays. ifVersion guards against another's change in between."""
+
+    session: Ref
+    title: Name | None = None
+    status: SessionStatus | None = None
+    context_patch: ContextPatch | None = None
+    capabilities: list[Key] | None = None
+    metadata: JsonObject | None = None
+    if_version: int | None = None
+
+
+class EndSessionInput(Command, frozen=True):
+    """The session to end."""
+
+    session: Ref
+
+
+class ArchiveSessionInput(Command, frozen=True):
+    """The session to archive."""
+
+    session: Ref
+    dry_run: bool = False
+
+
+class DeleteSessionInput(Command, frozen=True):
+    """The session to delete, with its messages and trace; memories formed from it stay."""
+
+    session: Ref
+    dry_run: bool = False

@@ -1,0 +1,206 @@
+"""Spans: pieces of work with a start and an end, and the traces they form."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+from domain.node import Id, Node, register
+from domain.page import OrderDirection
+from domain.values import Command, Json, JsonObject, Key, Name, Ref, TimeRange, decode_json
+
+
+class SpanKind(enum.Enum):
+    """What sort of work a span is."""
+
+    AGENT = "AGENT"
+    LLM = "LLM"
+    TOOL = "TOOL"
+    RETRIEVER = "RETRIEVER"
+    EMBEDDING = "EMBEDDING"
+    CHAIN = "CHAIN"
+    REASONING = "REASONING"
+    OTHER = "OTHER"
+
+
+class SpanStatusCode(enum.Enum):
+    """How a span ended, as OpenTelemetry has it."""
+
+    UNSET = "UNSET"
+    OK = "OK"
+    ERROR = "ERROR"
+
+
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens and money (US dollars) a model call took."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class Span(Node, frozen=True, gc=False):
+    """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running."""
+
+    prefix: ClassVar[str] = "spn"
+    noun: ClassVar[str] = "span"
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    session_id: Id | None
+    kind: SpanKind
+    name: str
+    status_code: SpanStatusCode
+    status_message: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    attributes: Json
+    message_id: Id | None
+    agent_id: Id | None
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds from start to end; None while it runs."""
+        return None if self.ended_at is None else milliseconds(self.started_at, self.ended_at)
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The token counts among the attributes; None where there is none."""
+        return usage_of(decode_json(self.attributes))
+
+
+class Trace(Node, frozen=True, gc=False):
+    """All spans of one traceId, as far as they have come."""
+
+    prefix: ClassVar[str] = "trc"
+    noun: ClassVar[str] = "trace"
+
+    trace_id: str
+    session_id: Id | None
+    started_at: datetime
+    ended_at: datetime | None
+    status_code: SpanStatusCode
+    usage: TokenUsage
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds from the first start to the last end; None while a span runs."""
+        return None if self.ended_at is None else milliseconds(self.started_at, self.ended_at)
+
+
+register(Span, Trace)
+
+
+class SpanOrderField(enum.Enum):
+    """What spans are sorted by."""
+
+    STARTED_AT = "STARTED_AT"
+    DURATION = "DURATION"
+
+
+class SpanOrder(Command, frozen=True):
+    """An order of spans; ties are broken by id."""
+
+    field: SpanOrderField = SpanOrderField.STARTED_AT
+    direction: OrderDirection = OrderDirection.DESC
+
+
+class SpanFilter(Command, frozen=True):
+    """Which spans: every member that is given must hold."""
+
+    kinds: list[SpanKind] | None = None
+    status_codes: list[SpanStatusCode] | None = None
+    names: list[str] | None = None
+    trace_id: str | None = None
+    session: Ref | None = None
+    agent: Ref | None = None
+    started_at: TimeRange | None = None
+    min_duration_ms: float | None = None
+    running: bool | None = None
+
+
+class StartSpanInput(Command, frozen=True):
+    """A span that begins. Without traceId it begins a trace of its own; ids left out are made."""
+
+    session: Ref | None = None
+    trace_id: Key | None = None
+    span_id: Key | None = None
+    parent_span_id: Key | None = None
+    name: Key
+    kind: SpanKind = SpanKind.OTHER
+    started_at: datetime | None = None
+    attributes: JsonObject | None = None
+    component: Name | None = None
+    agent: Ref | None = None
+    message: Ref | None = None
+    idempotency_key: Key | None = None
+
+
+class EndSpanInput(Command, frozen=True):
+    """The end of a span: by its id, or by its traceId and spanId."""
+
+    span: Id | None = None
+    trace_id: Key | None = None
+    span_id: Key | None = None
+    status_code: SpanStatusCode = SpanStatusCode.OK
+    status_message: Name | None = None
+    ended_at: datetime | None = None
+    attributes: JsonObject | None = None
+
+
+_INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "inputTokens")
+_OUTPUT = ("gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens", "outputTokens")
+_TOTAL = ("gen_ai.usage.total_tokens", "llm.token_count.total", "totalTokens")
+_COST = ("gen_ai.usage.cost", "llm.cost.total", "costUsd")
+
+
+def usage_of(attributes: Any) -> TokenUsage | None:
+    """Token usage by the attribute names of OpenTelemetry's GenAI conventions, then OpenInference's, then plain ones.
+
+    A total that is not given is the sum of the others.
+    """
+    if not isinstance(attributes, dict):
+        return None
+    asked, said, total, cost = (_first(attributes, names) for names in (_INPUT, _OUTPUT, _TOTAL, _COST))
+    if asked is None and said is None and total is None and cost is None:
+        return None
+    if total is None and (asked is not None or said is not None):
+        total = (asked or 0) + (said or 0)
+    return TokenUsage(*(None if count is None else int(count) for count in (asked, said, total)), cost)
+
+
+def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def milliseconds(start: datetime, end: datetime) -> float:
+    """The time from start to end."""
+    return (end - start).total_seconds() * 1000
+
+
+def summarize(spans: list[Span]) -> tuple[datetime, datetime | None, SpanStatusCode, TokenUsage]:
+    """Of the spans of one trace: first start, last end (None while one runs), worst status, summed usage."""
+    ends = [span.ended_at for span in spans]
+    codes = {span.status_code for span in spans}
+    status = next((code for code in (SpanStatusCode.ERROR, SpanStatusCode.OK) if code in codes), SpanStatusCode.UNSET)
+    usages = [usage for span in spans if (usage := span.usage) is not None]
+
+    def total(name: str) -> Any:
+        counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
+        return sum(counts) if counts else None
+
+    return (
+        min(span.started_at for span in spans),
+        None if None in ends else max(end for end in ends if end is not None),
+        status,
+        TokenUsage(total("input_tokens"), total("output_tokens"), total("total_tokens"), total("cost_usd")),
+    )

@@ -1,0 +1,69 @@
+"""State: values that programs keep by namespace and key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from domain.node import Node, register
+from domain.values import MAX_BATCH, Command, Json, Key, Seconds, TimeRange
+
+
+class StateEntry(Node, frozen=True, gc=False):
+    """One value. version counts its writes, from 1; an entry past expires_at is gone."""
+
+    prefix: ClassVar[str] = "sta"
+    noun: ClassVar[str] = "state entry"
+
+    namespace: str
+    key: str
+    value: Json
+    tags: list[str]
+    version: int
+    updated_at: datetime
+    expires_at: datetime | None
+
+
+register(StateEntry)
+
+
+class StateFilter(Command, frozen=True):
+    """Which entries: every member that is given must hold; prefix is the beginning of the key."""
+
+    prefix: str | None = None
+    tags: list[str] | None = None
+    updated_at: TimeRange | None = None
+
+
+class StateInput(Command, frozen=True):
+    """A value to keep. ifVersion: the version it must have now; 0 for an entry that must not exist yet."""
+
+    namespace: Key
+    key: Key
+    value: Json
+    tags: list[Key] | None = None
+    ttl_seconds: Seconds | None = None
+    if_version: int | None = None
+
+
+class SetStateInput(StateInput, frozen=True):
+    """One value to keep."""
+
+    idempotency_key: Key | None = None
+
+
+class SetStatesInput(Command, frozen=True):
+    """Up to 1,000 values to keep, all or none."""
+
+    entries: Annotated[list[StateInput], Meta(max_length=MAX_BATCH)]
+    idempotency_key: Key | None = None
+
+
+class DeleteStateInput(Command, frozen=True):
+    """The entry to delete."""
+
+    namespace: Key
+    key: Key
+    if_version: int | None = None

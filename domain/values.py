@@ -1,0 +1,80 @@
+"""Kinds of values that many records share, with their limits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw
+
+from domain.errors import invalid
+from domain.node import Id
+
+MAX_NAME = 1_000
+MAX_TEXT = 100_000
+MAX_JSON = 256 * 1024
+MAX_BATCH = 1_000
+
+Json: TypeAlias = Raw
+"""A JSON value as its encoded text (at most 256 KB): kept and sent as it came, decoded only where a rule looks inside."""
+
+JsonObject: TypeAlias = Annotated[Raw, Meta(extra={"json": "object"})]
+"""A JSON value that must be an object."""
+
+Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
+Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME)]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+UnitFloat: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Seconds: TypeAlias = Annotated[int, Meta(ge=1)]
+
+EMPTY_OBJECT = Raw(b"{}")
+NULL = Raw(b"null")
+
+
+class Command(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a caller asks for. The constraints of its fields are checked where it is read from a request."""
+
+
+class Ref(Command, frozen=True):
+    """What a stored thing is called by: our id, or the caller's own. Exactly one is given."""
+
+    id: Id | None = None
+    external_id: str | None = None
+
+
+class TimeRange(Command, frozen=True):
+    """A span of time, half-open: `from` is in it, `until` is not."""
+
+    from_: datetime | None = msgspec.field(name="from", default=None)
+    until: datetime | None = None
+
+
+class FloatRange(Command, frozen=True):
+    """A range of numbers, both ends in it."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+def encode_json(value: object) -> Json:
+    """The JSON text of a plain Python value."""
+    return Raw(msgspec.json.encode(value))
+
+
+def decode_json(value: Json) -> Any:
+    """The plain Python value of a JSON text."""
+    return msgspec.json.decode(value)
+
+
+def merge(base: Json, patch: Json | None, remove: list[str] | None = None) -> Json:
+    """`base`, an object, with the members of `patch` set and those named in `remove` gone; one level deep."""
+    members = decode_json(base)
+    if patch is not None:
+        members.update(decode_json(patch))
+    for name in remove or ():
+        members.pop(name, None)
+    merged = encode_json(members)
+    if len(bytes(merged)) > MAX_JSON:
+        raise invalid(f"The merged object would pass {MAX_JSON} bytes.", ["contextPatch"])
+    return merged

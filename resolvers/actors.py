@@ -1,0 +1,106 @@
+"""Users and agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, cast
+
+import msgspec
+
+from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
+from domain.errors import not_found
+from domain.memory import MemoryUsage
+from domain.node import Id
+from domain.values import EMPTY_OBJECT, Ref
+from resolvers.context import Context, lookup
+from resolvers.writes import write
+from stores.ports import Transaction
+
+A = TypeVar("A", User, Agent)
+
+
+async def user(context: Context, by: Ref) -> User | None:
+    """One user."""
+    return await lookup(context.store, User, by)
+
+
+async def agent(context: Context, by: Ref) -> Agent | None:
+    """One agent."""
+    return await lookup(context.store, Agent, by)
+
+
+async def actors(context: Context, ids: Sequence[Id | None]) -> list[Actor | None]:
+    """The user or agent of each id."""
+    wanted = {id for id in ids if id is not None}
+    people = [id for id in wanted if id.startswith("usr_")]
+    agents = [id for id in wanted if id.startswith("agt_")]
+    found: dict[Id | None, Actor | None] = {}
+    found.update(zip(people, await context.store.get(User, people), strict=True))
+    found.update(zip(agents, await context.store.get(Agent, agents), strict=True))
+    return [found.get(id) for id in ids]
+
+
+async def usages(context: Context, owners: Sequence[Actor]) -> list[MemoryUsage]:
+    """How much of its capacity each owner uses."""
+    found = await context.store.usage([owner.id for owner in owners])
+    return [MemoryUsage(usage.active, usage.archived, context.capacity, usage.size_bytes) for usage in found]
+
+
+async def upsert_user(context: Context, input: UpsertUserInput) -> User:
+    """Creates or changes a user."""
+
+    async def script(tx: Transaction) -> User:
+        before = (await tx.find(User, [(input.external_id,)]))[0]
+        after = before or User(tx.new_id(User), input.external_id, input.external_id, EMPTY_OBJECT, tx.now)
+        after = _changed(after, name=input.name, profile=input.profile)
+        await tx.put([after])
+        return after
+
+    return await write(context, input, script)
+
+
+async def upsert_agent(context: Context, input: UpsertAgentInput) -> Agent:
+    """Creates or changes an agent."""
+
+    async def script(tx: Transaction) -> Agent:
+        before = (await tx.find(Agent, [(input.external_id,)]))[0]
+        after = before or _new_agent(tx, input.external_id)
+        after = _changed(
+            after,
+            name=input.name,
+            description=input.description,
+            config=input.config,
+            capabilities=input.capabilities,
+        )
+        await tx.put([after])
+        return after
+
+    return await write(context, input, script)
+
+
+def _changed(record: A, **changes: object) -> A:
+    """The record with the changes that are not None."""
+    return msgspec.structs.replace(record, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _new_agent(tx: Transaction, external_id: str) -> Agent:
+    return Agent(tx.new_id(Agent), external_id, external_id, None, EMPTY_OBJECT, [], tx.now)
+
+
+async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | int]) -> A:
+    """The user or agent a write names; one named by an externalId that does not exist yet is created.
+
+    Raises Rejected (NOT_FOUND) for an unknown id.
+    """
+    found = await lookup(tx, kind, ref)
+    if found is None:
+        if ref.external_id is None:
+            raise not_found(kind.noun, path)
+        made = (
+            _new_agent(tx, ref.external_id)
+            if kind is Agent
+            else User(tx.new_id(User), ref.external_id, ref.external_id, EMPTY_OBJECT, tx.now)
+        )
+        await tx.put([made])
+        found = cast(A, made)
+    return found

@@ -1,0 +1,129 @@
+"""Exploring the memory graph."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+from domain.errors import invalid
+from domain.graph import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Exploration,
+    GraphInclude,
+    MemoryGraph,
+    MemoryPath,
+    SharedReference,
+)
+from domain.link import MemoryLinkKind
+from domain.memory import Memory
+from domain.message import Message
+from domain.node import Id, Node, kind_of
+from domain.page import MAX_FIRST
+from domain.session import Session
+from domain.values import Ref
+from resolvers.context import Context, present, require
+
+MAX_PATHS = 20
+
+
+async def nodes(context: Context, ids: Sequence[Id]) -> list[Node | None]:
+    """The record of each id, whatever kind it names."""
+    if len(ids) > MAX_NODES:
+        raise invalid(f"Ask for at most {MAX_NODES} nodes.", ["ids"])
+    by_kind: dict[type[Node], list[Id]] = defaultdict(list)
+    for id in ids:
+        if (kind := kind_of(id)) is not None:
+            by_kind[kind].append(id)
+    found: dict[Id, Node | None] = {}
+    for kind, same in by_kind.items():
+        found.update(zip(same, await context.store.get(kind, same), strict=True))
+    return [found.get(id) for id in ids]
+
+
+async def node(context: Context, id: Id) -> Node | None:
+    """The record of an id."""
+    return (await nodes(context, [id]))[0]
+
+
+async def neighborhoods(
+    context: Context,
+    memories: Sequence[Memory],
+    depth: int = 2,
+    limit: int = 100,
+    kinds: list[MemoryLinkKind] | None = None,
+    min_weight: float | None = None,
+    include: list[GraphInclude] | None = None,
+) -> list[MemoryGraph]:
+    """Everything within `depth` links of each memory, nearest first, cut at `limit` nodes. Raises Rejected: INVALID."""
+    _within(depth, 0, MAX_DEPTH, "depth")
+    _within(limit, 1, MAX_NODES, "limit")
+    wanted = Exploration(
+        depth,
+        limit,
+        None if kinds is None else frozenset(kinds),
+        min_weight or 0.0,
+        frozenset(include or ()),
+    )
+    graphs = []
+    for memory in memories:
+        explored = await context.store.explore(memory.id, wanted)
+        found = [record for record in await nodes(context, explored.ids) if record is not None]
+        ids = {record.id for record in found}
+        edges = [edge for edge in explored.edges if edge.source in ids and edge.target in ids]
+        graphs.append(MemoryGraph(memory, found, edges, explored.truncated))
+    return graphs
+
+
+async def paths(
+    context: Context,
+    from_: Id,
+    to: Id,
+    kinds: list[MemoryLinkKind] | None = None,
+    max_depth: int = 6,
+    first: int = 3,
+) -> list[MemoryPath]:
+    """Ways between two memories, the shortest first. Raises Rejected: NOT_FOUND, INVALID."""
+    _within(max_depth, 0, MAX_DEPTH, "maxDepth")
+    _within(first, 0, MAX_PATHS, "first")
+    await require(context.store, Memory, Ref(id=from_), ["from"])
+    await require(context.store, Memory, Ref(id=to), ["to"])
+    found = []
+    for path in await context.store.paths(from_, to, kinds, max_depth, first):
+        links = await context.store.links_between(list(pairwise(path)), kinds)
+        memories = await present(context.store, Memory, path)
+        if len(memories) == len(path) and len(links) == len(path) - 1:
+            found.append(MemoryPath(memories, links, len(links), prod(link.weight for link in links)))
+    return found
+
+
+async def shared_references(
+    context: Context, memories: Sequence[Memory], first: int = 10
+) -> list[list[SharedReference]]:
+    """What shares messages, sessions or neighbours with each memory, best first. Raises Rejected: INVALID."""
+    _within(first, 0, MAX_FIRST, "first")
+    result = []
+    for memory in memories:
+        shared = await context.store.shared(memory.id, first)
+        others = await context.store.get(Memory, [one.memory_id for one in shared])
+        result.append(
+            [
+                SharedReference(
+                    other,
+                    await present(context.store, Message, one.message_ids),
+                    await present(context.store, Session, one.session_ids),
+                    await present(context.store, Memory, one.neighbor_ids),
+                    one.score,
+                )
+                for one, other in zip(shared, others, strict=True)
+                if other is not None
+            ]
+        )
+    return result
+
+
+def _within(value: int, least: int, most: int, name: str) -> None:
+    if not least <= value <= most:
+        raise invalid(f"{name} must be between {least} and {most}.", [name])

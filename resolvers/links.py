@@ -1,0 +1,90 @@
+"""Links between memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from domain.change import ChangeKind, MemoryChange
+from domain.errors import invalid, not_found
+from domain.link import LinkInput, LinkMemoriesInput, MemoryLink, MemoryLinkKind, UnlinkMemoriesInput
+from domain.memory import Memory, MemoryStatus
+from domain.values import EMPTY_OBJECT, Ref
+from resolvers.context import Context, require
+from resolvers.writes import write
+from stores.ports import Transaction
+
+Path = Sequence[str | int]
+
+
+async def sources(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:
+    """Where each link starts."""
+    return await context.store.get(Memory, [link.source_id for link in links])
+
+
+async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:
+    """Where each link ends."""
+    return await context.store.get(Memory, [link.target_id for link in links])
+
+
+async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
+    """Links memories, all or none; a link that is there gets the new weight and metadata."""
+    return await write(context, input, lambda tx: put_links(tx, input.links, ["links"]))
+
+
+async def put_links(
+    tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory] | None = None
+) -> list[MemoryLink]:
+    """Stores links; `fresh` are memories of the same write by externalId. A link of kind SUPERSEDES marks its target.
+
+    Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself.
+    """
+    stored = []
+    for index, input in enumerate(inputs):
+        source = await _end(tx, input.source, [*path, index, "source"], fresh)
+        target = await _end(tx, input.target, [*path, index, "target"], fresh)
+        if source.id == target.id:
+            raise invalid("A memory is not linked to itself.", [*path, index, "target"])
+        before = (await tx.find(MemoryLink, [(source.id, input.kind.value, target.id)]))[0]
+        record = MemoryLink(
+            before.id if before else tx.new_id(MemoryLink),
+            input.kind,
+            input.weight,
+            source.id,
+            target.id,
+            before.created_at if before else tx.now,
+            input.metadata or (before.metadata if before else EMPTY_OBJECT),
+        )
+        await tx.put([record])
+        await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
+        if input.kind is MemoryLinkKind.SUPERSEDES and target.status is MemoryStatus.ACTIVE:
+            after = msgspec.structs.replace(target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now)
+            await tx.put([after])
+            await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
+        stored.append(record)
+    return stored
+
+
+async def _end(tx: Transaction, ref: Ref, path: Path, fresh: Mapping[str, Memory] | None) -> Memory:
+    if fresh and ref.external_id in fresh:
+        return fresh[ref.external_id]
+    return await require(tx, Memory, ref, path)
+
+
+async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLink]:
+    """Removes links, all or none, and returns them as they were."""
+
+    async def script(tx: Transaction) -> list[MemoryLink]:
+        gone = []
+        for index, found in enumerate(await tx.get(MemoryLink, input.links)):
+            if found is None:
+                raise not_found("link", ["links", index])
+            source = (await tx.get(Memory, [found.source_id]))[0]
+            if source is not None:
+                await tx.log([MemoryChange(ChangeKind.UNLINKED, source.id, tx.now, source, found)])
+            gone.append(found)
+        await tx.delete(MemoryLink, [found.id for found in gone])
+        return gone
+
+    return await context.store.write(script)

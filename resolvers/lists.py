@@ -1,0 +1,112 @@
+"""The lists a frontend pages through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from domain.actor import ActorFilter
+from domain.errors import invalid
+from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
+from domain.memory import Memory, MemoryFilter, MemoryOrder
+from domain.message import MessageFilter
+from domain.node import Id
+from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
+from domain.session import SessionFilter, SessionOrder
+from domain.span import SpanFilter, SpanOrder
+from domain.state import StateEntry, StateFilter
+from domain.trace import TraceFilter
+from resolvers.context import Context
+from stores.ports import Collection, LinkFilter
+
+ROOT = Id("")
+"""The parent of a workspace's own lists."""
+
+
+class Listed(NamedTuple):
+    """One list: what may be filtered and ordered, and how many rows a page has at the most."""
+
+    of: Collection
+    filter: type | None = None
+    order: type | None = None
+    cap: int = MAX_FIRST
+
+    async def pages(
+        self,
+        context: Context,
+        parents: Sequence[Id],
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: Any = None,
+        order_by: Any = None,
+    ) -> list[Page[Any]]:
+        """A page for each parent. Raises Rejected (INVALID) for a number out of range, for a cursor of another list,
+        and for a cursor where there are several parents."""
+        slice = slice_of(first, after, last, before, self.cap)
+        if len(parents) > 1 and (after is not None or before is not None):
+            name = "after" if after is not None else "before"
+            raise invalid("A cursor belongs to the list of one parent; ask for that parent alone.", [name])
+        return await context.store.pages(self.of, parents, slice, filter, order_by)
+
+
+SESSIONS = Listed(Collection.SESSIONS, SessionFilter, SessionOrder)
+USERS = Listed(Collection.USERS, ActorFilter)
+AGENTS = Listed(Collection.AGENTS, ActorFilter)
+MEMORIES = Listed(Collection.MEMORIES, MemoryFilter, MemoryOrder)
+SPANS = Listed(Collection.SPANS, SpanFilter, SpanOrder, MAX_FIRST_LONG)
+STATES = Listed(Collection.STATES, StateFilter)
+SESSION_PARTICIPANTS = Listed(Collection.SESSION_PARTICIPANTS)
+SESSION_MESSAGES = Listed(Collection.SESSION_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
+SESSION_THREADS = Listed(Collection.SESSION_THREADS)
+SESSION_MEMORIES = Listed(Collection.SESSION_MEMORIES, MemoryFilter)
+SESSION_TRACE = Listed(Collection.SESSION_TRACE, TraceFilter, cap=MAX_FIRST_LONG)
+SESSION_SPANS = Listed(Collection.SESSION_SPANS, SpanFilter, cap=MAX_FIRST_LONG)
+SESSION_TRACES = Listed(Collection.SESSION_TRACES)
+ACTOR_SESSIONS = Listed(Collection.ACTOR_SESSIONS, SessionFilter, SessionOrder)
+ACTOR_MEMORIES = Listed(Collection.ACTOR_MEMORIES, MemoryFilter, MemoryOrder)
+PARTICIPANT_MESSAGES = Listed(Collection.PARTICIPANT_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
+THREAD_MESSAGES = Listed(Collection.THREAD_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
+MESSAGE_REPLIES = Listed(Collection.MESSAGE_REPLIES, cap=MAX_FIRST_LONG)
+MESSAGE_TRACE = Listed(Collection.MESSAGE_TRACE, cap=MAX_FIRST_LONG)
+MEMORY_REFERENCED_BY = Listed(Collection.MEMORY_REFERENCED_BY, cap=MAX_FIRST_LONG)
+MEMORY_LINKS = Listed(Collection.MEMORY_LINKS)
+MEMORY_HISTORY = Listed(Collection.MEMORY_HISTORY)
+MEMORY_RECALLS = Listed(Collection.MEMORY_RECALLS)
+SPAN_CHILDREN = Listed(Collection.SPAN_CHILDREN, cap=MAX_FIRST_LONG)
+SPAN_EVENTS = Listed(Collection.SPAN_EVENTS, cap=MAX_FIRST_LONG)
+TRACE_SPANS = Listed(Collection.TRACE_SPANS, cap=MAX_FIRST_LONG)
+
+
+async def states(
+    context: Context,
+    namespace: str,
+    filter: StateFilter | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> Page[StateEntry]:
+    """The entries of a namespace, by key."""
+    return (await STATES.pages(context, [Id(namespace)], first, after, last, before, filter))[0]
+
+
+async def links(
+    context: Context,
+    memories: Sequence[Memory],
+    direction: LinkDirection = LinkDirection.BOTH,
+    kinds: list[MemoryLinkKind] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> list[Page[MemoryLink]]:
+    """The links of each memory, newest first."""
+    ids = [memory.id for memory in memories]
+    return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds))
+
+
+async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:
+    """The length of the whole list behind each page."""
+    return await context.store.counts([page.count_key for page in pages])

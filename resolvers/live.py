@@ -1,0 +1,70 @@
+"""Subscriptions: a list continued. Replay after the cursor, then what comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from domain.change import ChangeKind, MemoryChange
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryFilter
+from domain.message import Message
+from domain.node import Id
+from domain.page import Edge, Listing
+from domain.session import Session
+from domain.trace import TraceEvent, TraceFilter
+from domain.values import Ref
+from resolvers.context import Context, require
+from stores.ports import Log
+
+
+class ChangeEdge(msgspec.Struct, frozen=True):
+    """One memory change and its cursor."""
+
+    cursor: str
+    time: datetime
+    kind: ChangeKind
+    memory_id: Id
+    memory: Memory | None
+    link: MemoryLink | None
+
+
+async def session_trace(
+    context: Context, session: Ref, after: str | None = None, filter: TraceFilter | None = None
+) -> AsyncIterator[Edge[TraceEvent]]:
+    """The lines of a session's log. Raises Rejected: NOT_FOUND, INVALID; CursorExpired."""
+    found = await require(context.store, Session, session, ["session"])
+    async for listing, event in _follow(context, Log("trace", found.id), after, filter):
+        yield Edge(listing.cursor((event.place,)), event)
+
+
+async def session_messages(context: Context, session: Ref, after: str | None = None) -> AsyncIterator[Edge[Message]]:
+    """The messages of a session. Raises Rejected: NOT_FOUND, INVALID; CursorExpired."""
+    found = await require(context.store, Session, session, ["session"])
+    async for listing, message in _follow(context, Log("messages", found.id), after):
+        yield Edge(listing.cursor((message.place,)), message)
+
+
+async def memory_changes(
+    context: Context, filter: MemoryFilter | None = None, after: str | None = None
+) -> AsyncIterator[ChangeEdge]:
+    """What happens to the workspace's memories. Raises Rejected: INVALID; CursorExpired."""
+    change: MemoryChange
+    async for listing, change in _follow(context, Log("changes"), after, filter):
+        cursor = listing.cursor((change.place,))
+        yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, change.link)
+
+
+async def _follow(
+    context: Context, log: Log, after: str | None, filter: TraceFilter | MemoryFilter | None = None
+) -> AsyncIterator[tuple[Listing, Any]]:
+    [(listing, end)] = await context.store.cursors([log])
+    start = end if after is None else listing.mark(after)[0]
+    async with aclosing(context.store.follow(log, start, filter)) as lines:
+        async for batch in lines:
+            for line in batch:
+                yield listing, line

@@ -1,0 +1,382 @@
+"""Memories: written, changed, faded, and put out of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from domain.actor import Actor, Agent, User
+from domain.change import ChangeKind, MemoryChange
+from domain.errors import ErrorCode, Rejected, invalid, reject
+from domain.link import LinkInput
+from domain.memory import (
+    ArchiveMemoriesInput,
+    CreateMemoriesInput,
+    CreateMemoryInput,
+    DecayMemoriesInput,
+    DeleteMemoriesInput,
+    ExternalSource,
+    Memory,
+    MemoryInput,
+    MemoryScope,
+    MemoryStatus,
+    MemoryVersion,
+    RestoreMemoriesInput,
+    TouchMemoriesInput,
+    UpdateMemoryInput,
+    check,
+    decayed,
+    expiry,
+    surplus,
+    touched,
+)
+from domain.message import Message
+from domain.node import Id
+from domain.values import EMPTY_OBJECT, Ref
+from resolvers.actors import actors, named
+from resolvers.context import Context, lookup, require
+from resolvers.links import put_links
+from resolvers.writes import write
+from stores.ports import Transaction, Vector
+
+Path = Sequence[str | int]
+
+_SHOWN = 200
+"""How many memories a mutation over a whole filter returns; it changes all of them."""
+
+_PAGE = 1_000
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a write stored, and what capacity moved out for it."""
+
+    memories: list[Memory]
+    archived: list[Memory]
+
+
+class StoredOne(msgspec.Struct, frozen=True):
+    """The same, for one memory."""
+
+    memory: Memory
+    archived: list[Memory]
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """How many memories a write over a filter changed (or would), and the first of them."""
+
+    count: int
+    memories: list[Memory]
+
+
+async def memory(context: Context, by: Ref) -> Memory | None:
+    """One memory."""
+    return await lookup(context.store, Memory, by)
+
+
+async def owners(context: Context, memories: Sequence[Memory]) -> list[Actor | None]:
+    """The user or agent each memory belongs to."""
+    return await actors(context, [memory.owner_id for memory in memories])
+
+
+async def sources(context: Context, memories: Sequence[Memory]) -> list[Message | ExternalSource | None]:
+    """What each memory was formed from."""
+    ids = [memory.source_message_id for memory in memories if memory.source_message_id is not None]
+    found = dict(zip(ids, await context.store.get(Message, ids), strict=True))
+    return [
+        found[memory.source_message_id]
+        if memory.source_message_id is not None
+        else ExternalSource(memory.external_source)
+        if memory.external_source is not None
+        else None
+        for memory in memories
+    ]
+
+
+async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
+    """Stores one memory."""
+    try:
+        vectors = await vectors_of(context, [input])
+    except Rejected as error:
+        raise _lifted(error) from None
+
+    async def script(tx: Transaction) -> StoredOne:
+        try:
+            stored = await create_in(tx, [input], vectors, context.capacity)
+        except Rejected as error:
+            raise _lifted(error) from None
+        return StoredOne(stored.memories[0], stored.archived)
+
+    return await write(context, input, script, StoredOne)
+
+
+def _lifted(error: Rejected) -> Rejected:
+    """A refusal of the one memory of a list, as one of the memory itself."""
+    return Rejected([msgspec.structs.replace(one, path=one.path[2:]) for one in error.errors])
+
+
+async def create_many(context: Context, input: CreateMemoriesInput) -> Stored:
+    """Stores memories, all or none."""
+    vectors = await vectors_of(context, input.memories)
+    return await write(
+        context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored
+    )
+
+
+async def vectors_of(context: Context, inputs: Sequence[MemoryInput | UpdateMemoryInput]) -> list[Vector]:
+    """A unit vector for each memory: the one given, or that of its text. Raises Rejected (INVALID)."""
+    given = [
+        None if input.vector is None else unit_vector(input.vector, context.embedder.dimension, ["memories", i, "vector"])
+        for i, input in enumerate(inputs)
+    ]
+    missing = [i for i, vector in enumerate(given) if vector is None]
+    if missing:
+        made = await context.embedder.embed([inputs[i].text or "" for i in missing])
+        for i, vector in zip(missing, made, strict=True):
+            given[i] = vector
+    return [vector for vector in given if vector is not None]
+
+
+def unit_vector(numbers: Sequence[float], dimension: int, path: Path) -> Vector:
+    """A caller's vector at unit length. Raises Rejected (INVALID) for another dimension, and for one without a
+    direction."""
+    if len(numbers) != dimension:
+        raise invalid(f"A vector has {dimension} numbers here, not {len(numbers)}.", path)
+    vector = np.asarray(numbers, dtype=np.float32)
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if not isfinite(length) or length == 0:
+        raise invalid("A vector needs a direction: finite numbers that are not all 0.", path)
+    result: Vector = (vector / length).astype(np.float32)
+    return result
+
+
+async def create_in(
+    tx: Transaction, inputs: Sequence[MemoryInput], vectors: Sequence[Vector], capacity: int
+) -> Stored:
+    """Stores memories with their vectors and links, and archives what then passes an owner's capacity.
+
+    Raises Rejected: INVALID, NOT_FOUND or DUPLICATE, with paths below "memories".
+    """
+    made: list[Memory] = []
+    external: dict[str, Memory] = {}
+    owned: dict[tuple[MemoryScope, Ref], Id] = {}
+    for index, input in enumerate(inputs):
+        path = ["memories", index]
+        try:
+            check(input)
+        except Rejected as error:
+            raise error.below(path) from None
+        if input.external_id is not None:
+            if input.external_id in external or (await tx.find(Memory, [(input.external_id,)]))[0] is not None:
+                raise reject(ErrorCode.DUPLICATE, "There is a memory with this externalId.", [*path, "externalId"])
+        made.append(await _made(tx, input, await _owner(tx, input, owned, path), path))
+        if input.external_id is not None:
+            external[input.external_id] = made[-1]
+    await tx.put(made)
+    await tx.embed({memory.id: vector for memory, vector in zip(made, vectors, strict=True)})
+    await tx.log([MemoryChange(ChangeKind.CREATED, memory.id, tx.now, memory) for memory in made])
+    for index, (memory, input) in enumerate(zip(made, inputs, strict=True)):
+        links = [
+            LinkInput(source=Ref(id=memory.id), target=link.target, kind=link.kind, weight=link.weight)
+            for link in input.links or ()
+        ]
+        await put_links(tx, links, ["memories", index, "links"], external)
+    return Stored(made, await make_room(tx, made, capacity))
+
+
+async def _owner(
+    tx: Transaction, input: MemoryInput, known: dict[tuple[MemoryScope, Ref], Id], path: Path
+) -> Id | None:
+    if input.owner is None:
+        return None
+    if (id := known.get((input.scope, input.owner))) is None:
+        kind: type[Any] = User if input.scope is MemoryScope.USER else Agent
+        id = known[input.scope, input.owner] = (await named(tx, kind, input.owner, [*path, "owner"])).id
+    return id
+
+
+async def _made(tx: Transaction, input: MemoryInput, owner: Id | None, path: Path) -> Memory:
+    source = None
+    if input.source_message is not None:
+        source = await require(tx, Message, input.source_message, [*path, "sourceMessage"])
+    return Memory(
+        tx.new_id(Memory),
+        input.external_id,
+        input.type,
+        input.scope,
+        owner,
+        MemoryStatus.ACTIVE,
+        input.text,
+        input.tags or [],
+        input.metadata or EMPTY_OBJECT,
+        input.importance,
+        1.0,
+        0,
+        None,
+        input.created_at or tx.now,
+        tx.now,
+        expiry(input.ttl_seconds, tx.now),
+        1,
+        input.valid_from,
+        input.valid_until,
+        source and source.id,
+        input.external_source,
+        source and source.session_id,
+    )
+
+
+async def make_room(tx: Transaction, written: Sequence[Memory], capacity: int) -> list[Memory]:
+    """Archives the least of each owner of what was just written, where that passed the capacity."""
+    archived: list[Memory] = []
+    for owner in {memory.owner_id: None for memory in written}:
+        mine = [memory.id for memory in written if memory.owner_id == owner]
+        total = await tx.active(owner)
+        if (count := surplus(total - len(mine), len(mine), capacity)) > 0:
+            archived += await tx.lightest(owner, count, mine)
+    return await _set_status(tx, archived, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+
+
+async def _set_status(
+    tx: Transaction, memories: Sequence[Memory], status: MemoryStatus, kind: ChangeKind
+) -> list[Memory]:
+    after = [msgspec.structs.replace(memory, status=status, updated_at=tx.now) for memory in memories]
+    await tx.put(after)
+    await tx.log([MemoryChange(kind, memory.id, tx.now, memory) for memory in after])
+    return after
+
+
+async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
+    """Changes a memory and keeps what it was in its history. Raises Rejected: CONFLICT, INVALID, NOT_FOUND."""
+    if input.text is not None and not input.text.strip():
+        raise invalid("A memory needs a text.", ["text"])
+    vector: Vector | None = None
+    if input.vector is not None:
+        vector = unit_vector(input.vector, context.embedder.dimension, ["vector"])
+    elif input.text is not None:
+        vector = (await vectors_of(context, [input]))[0]
+
+    async def script(tx: Transaction) -> StoredOne:
+        before = await require(tx, Memory, input.memory, ["memory"])
+        if input.if_version is not None and input.if_version != before.version:
+            raise reject(ErrorCode.CONFLICT, f"The memory is at version {before.version}.", ["ifVersion"])
+        after = _changed(before, input, tx)
+        await tx.put([_as_version(tx, before)])
+        await tx.put([after])
+        if vector is not None:
+            await tx.embed({after.id: vector})
+        await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
+        revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
+        return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])
+
+    return await context.store.write(script)
+
+
+def _changed(before: Memory, input: UpdateMemoryInput, tx: Transaction) -> Memory:
+    names = ("text", "importance", "tags", "metadata", "status", "valid_from", "valid_until")
+    changes = {name: value for name in names if (value := getattr(input, name)) is not None}
+    if input.ttl_seconds is not None:
+        changes["expires_at"] = expiry(input.ttl_seconds, tx.now)
+    after = msgspec.structs.replace(before, version=before.version + 1, updated_at=tx.now, **changes)
+    if after.valid_from is not None and after.valid_until is not None and after.valid_until <= after.valid_from:
+        raise invalid("validUntil must be after validFrom.", ["validUntil"])
+    return after
+
+
+def _as_version(tx: Transaction, memory: Memory) -> MemoryVersion:
+    return MemoryVersion(
+        tx.new_id(MemoryVersion),
+        memory.id,
+        memory.version,
+        memory.text,
+        memory.status,
+        memory.importance,
+        memory.tags,
+        memory.metadata,
+        memory.valid_from,
+        memory.valid_until,
+        tx.now,
+    )
+
+
+async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
+    found = [await require(tx, Memory, ref, ["memories", index]) for index, ref in enumerate(refs)]
+    return list({memory.id: memory for memory in found}.values())
+
+
+async def archive(context: Context, input: ArchiveMemoriesInput) -> list[Memory]:
+    """Archives memories: they stay, but are not searched."""
+
+    async def script(tx: Transaction) -> list[Memory]:
+        found = await _all(tx, input.memories)
+        if input.dry_run:
+            return found
+        fresh = [memory for memory in found if memory.status is not MemoryStatus.ARCHIVED]
+        after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+        return _updated(found, after)
+
+    return await context.store.write(script)
+
+
+async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
+    """Makes archived memories active again; capacity may archive others for them."""
+
+    async def script(tx: Transaction) -> Stored:
+        found = await _all(tx, input.memories)
+        idle = [memory for memory in found if memory.status is not MemoryStatus.ACTIVE]
+        after = await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED)
+        return Stored(_updated(found, after), await make_room(tx, after, context.capacity))
+
+    return await context.store.write(script)
+
+
+async def delete(context: Context, input: DeleteMemoriesInput) -> list[Memory]:
+    """Deletes memories with their links and history, and returns them as they were."""
+
+    async def script(tx: Transaction) -> list[Memory]:
+        found = await _all(tx, input.memories)
+        if not input.dry_run:
+            await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory) for memory in found])
+            await tx.delete(Memory, [memory.id for memory in found])
+        return found
+
+    return await context.store.write(script)
+
+
+async def touch(context: Context, input: TouchMemoriesInput) -> list[Memory]:
+    """Counts an access of each memory: boosts its decay factor and stamps the time."""
+
+    async def script(tx: Transaction) -> list[Memory]:
+        after = [touched(memory, tx.now) for memory in await _all(tx, input.memories)]
+        await tx.put(after)
+        return after
+
+    return await context.store.write(script)
+
+
+async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
+    """Lets the active memories of a filter fade; with dryRun only shows what would become of them."""
+
+    def faded(memory: Memory) -> Memory:
+        return msgspec.structs.replace(memory, decay_factor=decayed(memory.decay_factor, input.rate))
+
+    async def script(tx: Transaction) -> Affected:
+        count, shown, after = 0, list[Memory](), None
+        while page := await tx.matching(input.filter, _PAGE, after):
+            after = page[-1].id
+            changed = [faded(memory) for memory in page]
+            if not input.dry_run:
+                await tx.put(changed)
+            count += len(changed)
+            shown += changed[: _SHOWN - len(shown)]
+        return Affected(count, shown)
+
+    return await context.store.write(script)
+
+
+def _updated(found: Sequence[Memory], after: Sequence[Memory]) -> list[Memory]:
+    changed = {memory.id: memory for memory in after}
+    return [changed.get(memory.id, memory) for memory in found]
+

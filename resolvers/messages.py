@@ -1,0 +1,228 @@
+"""Messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
+from domain.memory import Memory
+from domain.message import (
+    AddMessageInput,
+    AddMessagesInput,
+    MemoryRef,
+    Message,
+    MessageInput,
+    Thread,
+    ToolCall,
+    ToolResponse,
+    contents,
+    sender_type,
+)
+from domain.node import Id
+from domain.participant import Participant, ParticipantInput, SenderType
+from domain.session import Session
+from domain.values import EMPTY_OBJECT
+from resolvers.context import Context, lookup, require
+from resolvers.sessions import join, participant
+from resolvers.writes import write
+from stores.ports import Transaction
+
+Path = Sequence[str | int]
+
+
+async def messages_of(context: Context, records: Sequence[Any]) -> list[Message | None]:
+    """The message of each record that has a message_id."""
+    return await _each(context, Message, [record.message_id for record in records])
+
+
+async def parents(context: Context, messages: Sequence[Message]) -> list[Message | None]:
+    """The message each one replies to."""
+    return await _each(context, Message, [message.parent_id for message in messages])
+
+
+async def threads(context: Context, messages: Sequence[Message]) -> list[Thread | None]:
+    """The thread of each message."""
+    return await _each(context, Thread, [message.thread_id for message in messages])
+
+
+async def senders(context: Context, messages: Sequence[Message]) -> list[Participant | None]:
+    """Who said each message."""
+    return await context.store.get(Participant, [message.sender_id for message in messages])
+
+
+async def _each(context: Context, kind: type[Any], ids: Sequence[Id | None]) -> list[Any]:
+    wanted = [id for id in ids if id is not None]
+    found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
+    return [None if id is None else found[id] for id in ids]
+
+
+async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:
+    """The memories each message drew on."""
+    return await context.store.memory_refs([message.id for message in messages])
+
+
+async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memory | None]:
+    """The memory of each reference."""
+    return await context.store.get(Memory, [ref.memory_id for ref in refs])
+
+
+async def formed_memories(context: Context, messages: Sequence[Message]) -> list[list[Memory]]:
+    """The memories formed from each message."""
+    return await context.store.formed_from([message.id for message in messages])
+
+
+async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
+    """The response of each tool call."""
+    return await context.store.responses(calls)
+
+
+async def add(context: Context, input: AddMessageInput) -> Message:
+    """Adds a message to a session."""
+
+    async def script(tx: Transaction) -> Message:
+        session = await require(tx, Session, input.session, ["session"])
+        return (await add_in(tx, session, [input], ()))[0]
+
+    return await write(context, input, script)
+
+
+async def add_many(context: Context, input: AddMessagesInput) -> list[Message]:
+    """Adds messages to a session, all or none."""
+
+    async def script(tx: Transaction) -> list[Message]:
+        session = await require(tx, Session, input.session, ["session"])
+        return await add_in(tx, session, input.messages)
+
+    return await write(context, input, script)
+
+
+async def add_in(
+    tx: Transaction, session: Session, messages: Sequence[MessageInput], path: Path = ("messages",)
+) -> list[Message]:
+    """Adds messages after the session's last one. An empty path means one message, whose fields stand at the top.
+
+    Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
+    """
+    adding = _Adding(tx, session)
+    for index, message in enumerate(messages):
+        await adding.add(message, [*path, index] if path else [])
+    await adding.store()
+    return adding.added
+
+
+class _Adding:
+    """Messages on their way into one session, which may refer to each other."""
+
+    def __init__(self, tx: Transaction, session: Session) -> None:
+        self._tx, self._session = tx, session
+        self._participants: list[Participant] | None = None
+        self._threads: dict[str, Id] = {}
+        self._external: dict[str, Message] = {}
+        self._refs: list[tuple[Id, list[MemoryRef]]] = []
+        self.added: list[Message] = []
+
+    async def add(self, input: MessageInput, path: Path) -> None:
+        """Checks one message and takes it on."""
+        tx, session = self._tx, self._session
+        external = input.external_id
+        if external is not None and (
+            external in self._external or (await tx.find(Message, [(external,)]))[0] is not None
+        ):
+            raise reject(ErrorCode.DUPLICATE, "There is a message with this externalId.", [*path, "externalId"])
+        try:
+            content = contents(input)
+        except Rejected as error:
+            raise error.below(path) from None
+        sender = await self._sender(input, path)
+        message = Message(
+            tx.new_id(Message),
+            external,
+            session.id,
+            session.message_count + len(self.added) + 1,
+            sender.id,
+            sender.type,
+            content,
+            None if input.thread is None else await self._thread(input.thread),
+            None if input.parent is None else await self._parent(input, path),
+            input.metadata or EMPTY_OBJECT,
+            input.created_at or tx.now,
+        )
+        if input.memory_refs:
+            self._refs.append((message.id, await self._memory_refs(input, path)))
+        if external is not None:
+            self._external[external] = message
+        self.added.append(message)
+
+    async def store(self) -> None:
+        """Writes the messages and moves the session on."""
+        if not self.added:
+            return
+        await self._tx.put(self.added)
+        for message_id, refs in self._refs:
+            await self._tx.reference(message_id, refs)
+        last = max(message.created_at for message in self.added)
+        moved = msgspec.structs.replace(
+            self._session,
+            message_count=self._session.message_count + len(self.added),
+            last_active_at=max(self._session.last_active_at, last),
+        )
+        await self._tx.put([moved])
+
+    async def _sender(self, input: MessageInput, path: Path) -> Participant:
+        if input.sender is not None:
+            if input.role is not None or input.sender_name is not None:
+                raise invalid("Give sender, or role with senderName, not both.", [*path, "sender"])
+            return await participant(self._tx, self._session, input.sender, [*path, "sender"])
+        if input.role is None:
+            raise invalid("Say who speaks: sender, or role.", [*path, "role"])
+        try:
+            type = sender_type(input.role)
+        except Rejected as error:
+            raise error.below(path) from None
+        return await self._voice(type, input.role, input.sender_name, path)
+
+    async def _voice(self, type: SenderType, role: str, name: str | None, path: Path) -> Participant:
+        """The session's participant of that type and name; without a name the only one of that type, else one that is
+        called by the role."""
+        if self._participants is None:
+            self._participants = await self._tx.participants(self._session.id)
+        same = [one for one in self._participants if one.type is type]
+        if name is None and len(same) == 1:
+            return same[0]
+        wanted = name if name is not None else role
+        for one in same:
+            if one.name == wanted:
+                return one
+        made = ParticipantInput(type=type, role=role, name=wanted)
+        one = await join(self._tx, self._session, made, path, self._tx.now)
+        self._participants.append(one)
+        return one
+
+    async def _thread(self, name: str) -> Id:
+        if (known := self._threads.get(name)) is None:
+            found = (await self._tx.find(Thread, [(self._session.id, name)]))[0]
+            if found is None:
+                found = Thread(self._tx.new_id(Thread), self._session.id, name, self._tx.now)
+                await self._tx.put([found])
+            known = self._threads[name] = found.id
+        return known
+
+    async def _parent(self, input: MessageInput, path: Path) -> Id:
+        assert input.parent is not None
+        found = self._external.get(input.parent.external_id or "") or await lookup(self._tx, Message, input.parent)
+        if found is None or found.session_id != self._session.id:
+            raise not_found("message of this session", [*path, "parent"])
+        return found.id
+
+    async def _memory_refs(self, input: MessageInput, path: Path) -> list[MemoryRef]:
+        return [
+            MemoryRef(
+                (await require(self._tx, Memory, ref.memory, [*path, "memoryRefs", index, "memory"])).id,
+                ref.score,
+                ref.note,
+            )
+            for index, ref in enumerate(input.memory_refs or ())
+        ]

@@ -1,0 +1,188 @@
+"""Finding memories, and recalling them for use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from domain.errors import invalid, not_found
+from domain.memory import Memory, MemoryFilter, touched
+from domain.message import MemoryRef, Message
+from domain.page import MAX_FIRST
+from domain.search import (
+    MemoryHit,
+    MemoryQuery,
+    MemorySearch,
+    Recall,
+    Recalled,
+    RecallInput,
+    ScoreParts,
+    SearchMode,
+    rank,
+)
+from domain.session import Session
+from domain.trace import RECALL, TraceEvent
+from domain.values import Json, encode_json
+from resolvers.context import Context, require
+from resolvers.memories import unit_vector
+from stores.ports import Search, Transaction, Vector
+
+
+async def search(
+    context: Context,
+    query: MemoryQuery,
+    filter: MemoryFilter | None = None,
+    mode: SearchMode = SearchMode.HYBRID,
+    threshold: float = 0.5,
+    first: int = 10,
+) -> MemorySearch:
+    """The best `first` memories for a query. Raises Rejected: INVALID; NOT_FOUND for `like` of an unknown memory."""
+    begun = time.perf_counter()
+    if not 0 <= threshold <= 1:
+        raise invalid("threshold must be between 0 and 1.", ["threshold"])
+    if not 0 <= first <= MAX_FIRST:
+        raise invalid(f"first must be between 0 and {MAX_FIRST}.", ["first"])
+    asked = await _asked(context, query, filter, mode, threshold, first)
+    found = await context.store.search(asked)
+    ranked = rank(found.candidates, mode, threshold, first)
+    records = await context.store.get(Memory, [candidate.key for candidate, _, _ in ranked])
+    hits = [
+        MemoryHit(record, score, parts)
+        for record, (_, score, parts) in zip(records, ranked, strict=True)
+        if record is not None
+    ]
+    return MemorySearch(hits, mode, found.degraded, (time.perf_counter() - begun) * 1000)
+
+
+async def _asked(
+    context: Context, query: MemoryQuery, filter: MemoryFilter | None, mode: SearchMode, threshold: float, first: int
+) -> Search:
+    text, vector, exclude = query.text, None, None
+    if query.vector is not None:
+        vector = unit_vector(query.vector, context.embedder.dimension, ["query", "vector"])
+    elif query.like is not None:
+        memory = (await context.store.get(Memory, [query.like]))[0]
+        if memory is None:
+            raise not_found("memory", ["query", "like"])
+        text, exclude = memory.text, memory.id
+        vector = (await context.store.vectors([memory.id]))[0]
+    elif text is None:
+        raise invalid("Give exactly one of text, vector, like.", ["query"])
+    if mode is SearchMode.TEXT:
+        if text is None:
+            raise invalid("A vector has no words; search it by SEMANTIC or HYBRID.", ["mode"])
+        vector = None
+    elif vector is None and text is not None:
+        vector = _directed((await context.embedder.embed([text]))[0])
+    if mode is SearchMode.SEMANTIC:
+        text = None
+    return Search(mode, threshold, first, text, vector, filter, exclude)
+
+
+def _directed(vector: Vector) -> Vector | None:
+    """The vector, or None where the text had nothing the embedder knows."""
+    return vector if np.any(vector) else None
+
+
+async def similar(
+    context: Context, memories: Sequence[Memory], first: int = 10, threshold: float = 0.5
+) -> list[list[MemoryHit]]:
+    """What is like each memory in meaning."""
+    return [
+        (await search(context, MemoryQuery(like=memory.id), None, SearchMode.SEMANTIC, threshold, first)).hits
+        for memory in memories
+    ]
+
+
+async def recall(context: Context, input: RecallInput) -> Recalled:
+    """Searches, counts the access of each hit, and writes down what was found and why."""
+    found = await search(context, input.query, input.filter, input.mode, input.threshold, input.first)
+
+    async def script(tx: Transaction) -> Recalled:
+        message = None if input.message is None else await require(tx, Message, input.message, ["message"])
+        session = None if input.session is None else await require(tx, Session, input.session, ["session"])
+        if message is not None and session is not None and message.session_id != session.id:
+            raise not_found("message of this session", ["message"])
+        if session is None and message is not None:
+            session = (await tx.get(Session, [message.session_id]))[0]
+        current = await tx.get(Memory, [hit.memory.id for hit in found.hits])
+        hits = [
+            MemoryHit(touched(memory, tx.now), hit.score, hit.parts)
+            for memory, hit in zip(current, found.hits, strict=True)
+            if memory is not None
+        ]
+        await tx.put([hit.memory for hit in hits])
+        event = None if session is None else await _note(tx, session, message, input, hits, found.took_ms)
+        await tx.put([_recall(tx, hit, session, message, event) for hit in hits])
+        if message is not None and hits:
+            await tx.reference(message.id, [MemoryRef(hit.memory.id, hit.score, None) for hit in hits])
+        return Recalled(MemorySearch(hits, found.mode, found.degraded, found.took_ms), event)
+
+    return await context.store.write(script)
+
+
+async def _note(
+    tx: Transaction,
+    session: Session,
+    message: Message | None,
+    input: RecallInput,
+    hits: Sequence[MemoryHit],
+    took_ms: float,
+) -> TraceEvent:
+    event = TraceEvent(
+        tx.new_id(TraceEvent),
+        session.id,
+        RECALL,
+        "memory",
+        tx.now,
+        took_ms,
+        _explained(input, hits),
+        None,
+        None,
+        message and message.id,
+        None,
+        None,
+        [hit.memory.id for hit in hits],
+        None,
+    )
+    return (await tx.append([event]))[0]
+
+
+def _explained(input: RecallInput, hits: Sequence[MemoryHit]) -> Json:
+    """The data of a recall's trace event: the query, and each hit with the parts of its score."""
+    query = {"text": input.query.text, "like": input.query.like, "vector": input.query.vector is not None or None}
+    return encode_json(
+        {
+            "query": {name: value for name, value in query.items() if value is not None},
+            "mode": input.mode,
+            "threshold": input.threshold,
+            "hits": [{"memory": hit.memory.id, "score": hit.score, "parts": _shown(hit.parts)} for hit in hits],
+        }
+    )
+
+
+def _shown(parts: ScoreParts) -> dict[str, float | None]:
+    return {
+        "similarity": parts.similarity,
+        "textRank": parts.text_rank,
+        "fusion": parts.fusion,
+        "importance": parts.importance,
+        "decay": parts.decay,
+    }
+
+
+def _recall(
+    tx: Transaction, hit: MemoryHit, session: Session | None, message: Message | None, event: TraceEvent | None
+) -> Recall:
+    return Recall(
+        tx.new_id(Recall),
+        hit.memory.id,
+        session and session.id,
+        message and message.id,
+        event and event.id,
+        hit.score,
+        hit.parts,
+        tx.now,
+    )

@@ -1,0 +1,235 @@
+"""Sessions and who takes part in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from domain.actor import Actor, Agent, User
+from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.node import Id
+from domain.participant import (
+    AddParticipantInput,
+    Participant,
+    ParticipantInput,
+    RemoveParticipantInput,
+    SenderType,
+    identity,
+)
+from domain.session import (
+    SESSION_TYPES,
+    ArchiveSessionInput,
+    CreateSessionInput,
+    DeleteSessionInput,
+    EndSessionInput,
+    Session,
+    SessionStatus,
+    UpdateSessionInput,
+)
+from domain.values import EMPTY_OBJECT, Ref, merge
+from resolvers.actors import actors, named
+from resolvers.context import Context, lookup, require
+from resolvers.writes import write
+from stores.ports import Log, Transaction
+
+
+async def session(context: Context, by: Ref) -> Session | None:
+    """One session."""
+    return await lookup(context.store, Session, by)
+
+
+async def sessions_of(context: Context, records: Sequence[Any]) -> list[Session | None]:
+    """The session of each record that has a session_id."""
+    ids = [record.session_id for record in records]
+    found = dict(zip(ids, await context.store.get(Session, [id or Id("") for id in ids]), strict=True))
+    return [found[id] for id in ids]
+
+
+async def trace_cursors(context: Context, sessions: Sequence[Session]) -> list[str]:
+    """Where the trace log of each session stands."""
+    return await _cursors(context, [Log("trace", session.id) for session in sessions])
+
+
+async def message_cursors(context: Context, sessions: Sequence[Session]) -> list[str]:
+    """Where the messages of each session stand."""
+    return await _cursors(context, [Log("messages", session.id) for session in sessions])
+
+
+async def memory_cursor(context: Context) -> str:
+    """Where the memory changes of the workspace stand."""
+    return (await _cursors(context, [Log("changes")]))[0]
+
+
+async def _cursors(context: Context, logs: Sequence[Log]) -> list[str]:
+    return [listing.cursor((place,)) for listing, place in await context.store.cursors(logs)]
+
+
+async def participant_actors(context: Context, participants: Sequence[Participant]) -> list[Actor | None]:
+    """The user or agent behind each participant."""
+    return await actors(context, [participant.actor_id for participant in participants])
+
+
+async def create(context: Context, input: CreateSessionInput) -> Session:
+    """Creates a session with its first participants."""
+    return await write(context, input, lambda tx: create_in(tx, input))
+
+
+async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
+    """Creates a session. Raises Rejected: DUPLICATE for a taken externalId or a participant named twice."""
+    if input.external_id is not None and (await tx.find(Session, [(input.external_id,)]))[0] is not None:
+        raise reject(ErrorCode.DUPLICATE, "There is a session with this externalId.", ["externalId"])
+    created = input.created_at or tx.now
+    record = SESSION_TYPES[input.kind](
+        tx.new_id(Session),
+        input.external_id,
+        input.kind,
+        input.title or "",
+        SessionStatus.ACTIVE,
+        input.context or EMPTY_OBJECT,
+        input.capabilities or [],
+        input.metadata or EMPTY_OBJECT,
+        created,
+        created,
+        created,
+        0,
+        1,
+    )
+    await tx.put([record])
+    for index, participant in enumerate(input.participants or ()):
+        await join(tx, record, participant, ["participants", index], created)
+    return record
+
+
+async def update(context: Context, input: UpdateSessionInput) -> Session:
+    """Changes a session. Raises Rejected: CONFLICT where ifVersion is not its version any more."""
+
+    async def script(tx: Transaction) -> Session:
+        before = await require(tx, Session, input.session, ["session"])
+        if input.if_version is not None and input.if_version != before.version:
+            raise reject(ErrorCode.CONFLICT, f"The session is at version {before.version}.", ["ifVersion"])
+        patch = input.context_patch
+        changes = {
+            "title": input.title,
+            "status": input.status,
+            "capabilities": input.capabilities,
+            "metadata": input.metadata,
+            "context": None if patch is None else merge(before.context, patch.set, patch.remove),
+        }
+        return await _store(tx, before, **{name: value for name, value in changes.items() if value is not None})
+
+    return await context.store.write(script)
+
+
+async def end(context: Context, input: EndSessionInput) -> Session:
+    """Marks a session as ended."""
+    return await _mark(context, input.session, SessionStatus.ENDED)
+
+
+async def archive(context: Context, input: ArchiveSessionInput) -> Session:
+    """Marks a session as archived; with dryRun only shows which."""
+    if input.dry_run:
+        return await require(context.store, Session, input.session, ["session"])
+    return await _mark(context, input.session, SessionStatus.ARCHIVED)
+
+
+async def delete(context: Context, input: DeleteSessionInput) -> Session:
+    """Deletes a session with its messages and trace, and returns it as it was; with dryRun only shows which."""
+
+    async def script(tx: Transaction) -> Session:
+        found = await require(tx, Session, input.session, ["session"])
+        if not input.dry_run:
+            await tx.delete(Session, [found.id])
+        return found
+
+    return await context.store.write(script)
+
+
+async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
+    async def script(tx: Transaction) -> Session:
+        return await _store(tx, await require(tx, Session, ref, ["session"]), status=status)
+
+    return await context.store.write(script)
+
+
+async def _store(tx: Transaction, before: Session, **changes: Any) -> Session:
+    after = msgspec.structs.replace(before, updated_at=tx.now, version=before.version + 1, **changes)
+    await tx.put([after])
+    return after
+
+
+async def add_participant(context: Context, input: AddParticipantInput) -> Participant:
+    """Adds a participant. Raises Rejected: DUPLICATE where it takes part already; nothing changes then."""
+
+    async def script(tx: Transaction) -> Participant:
+        return await join(tx, await require(tx, Session, input.session, ["session"]), input, [], tx.now)
+
+    return await write(context, input, script)
+
+
+async def remove_participant(context: Context, input: RemoveParticipantInput) -> Participant:
+    """Notes that a participant has left."""
+
+    async def script(tx: Transaction) -> Participant:
+        found = await require(tx, Session, input.session, ["session"])
+        before = await participant(tx, found, input.participant, ["participant"])
+        after = msgspec.structs.replace(before, left_at=before.left_at or tx.now)
+        await tx.put([after])
+        return after
+
+    return await context.store.write(script)
+
+
+async def participant(tx: Transaction, session: Session, ref: Ref, path: Sequence[str | int]) -> Participant:
+    """A session's participant by its id, its externalId, or the id or externalId of the actor behind it.
+
+    Raises Rejected: NOT_FOUND.
+    """
+    present = await tx.participants(session.id)
+    if ref.id is not None:
+        for found in present:
+            if ref.id in (found.id, found.actor_id):
+                return found
+    else:
+        for found in present:
+            if found.external_id == ref.external_id:
+                return found
+        for kind in (User, Agent):
+            actor = await lookup(tx, kind, ref)
+            for found in present:
+                if actor is not None and found.actor_id == actor.id:
+                    return found
+    raise not_found("participant of this session", path)
+
+
+async def join(
+    tx: Transaction, session: Session, input: ParticipantInput, path: Sequence[str | int], at: datetime
+) -> Participant:
+    """Adds a participant to a session; one that had left comes back. Raises Rejected: DUPLICATE, INVALID."""
+    actor: Actor | None = None
+    if input.actor is not None:
+        if input.type not in (SenderType.USER, SenderType.AGENT):
+            raise invalid("Only participants of type USER and AGENT have an actor.", [*path, "actor"])
+        kind: type[Any] = User if input.type is SenderType.USER else Agent
+        actor = await named(tx, kind, input.actor, [*path, "actor"])
+    role = input.role or input.type.value.lower()
+    name = input.name or (actor.name if actor else role)
+    key = identity(input.type, name, actor and actor.id, input.external_id)
+    before = (await tx.find(Participant, [(session.id, key)]))[0]
+    if before is not None and before.left_at is None:
+        raise reject(ErrorCode.DUPLICATE, f"{name} takes part in this session already.", path)
+    record = Participant(
+        before.id if before else tx.new_id(Participant),
+        session.id,
+        actor and actor.id,
+        input.type,
+        role,
+        name,
+        input.external_id,
+        before.joined_at if before else at,
+        None,
+    )
+    await tx.put([record])
+    return record

@@ -1,0 +1,336 @@
+"""Traces: events appended to sessions' logs, and the spans read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from domain.actor import Agent, User
+from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.memory import Memory
+from domain.message import Message
+from domain.node import Id, Node
+from domain.session import Session
+from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, TokenUsage, Trace
+from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
+from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, merge
+from resolvers.actors import named
+from resolvers.context import Context, lookup, require
+from resolvers.lists import TRACE_SPANS
+from resolvers.writes import write
+from stores.ports import Log, Transaction
+
+Path = Sequence[str | int]
+
+COMPONENT = "agent"
+"""The component of events that name none."""
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """How many lines were added, and the cursor of the log's end."""
+
+    accepted: int
+    end_cursor: str
+
+
+async def trace(context: Context, trace_id: str) -> Trace | None:
+    """The trace of a traceId."""
+    return (await context.store.find(Trace, [(trace_id.lower(),)]))[0]
+
+
+async def roots(context: Context, traces: Sequence[Trace]) -> list[Span | None]:
+    """The span of each trace that has no parent, the earliest one."""
+    pages = await TRACE_SPANS.pages(context, [trace.id for trace in traces], first=TRACE_SPANS.cap)
+    return [
+        next((span for span in page.nodes if span.parent_span_id is None), page.nodes[0] if page.nodes else None)
+        for page in pages
+    ]
+
+
+async def span_parents(context: Context, spans: Sequence[Span]) -> list[Span | None]:
+    """The span each one is a part of, as far as it has come."""
+    keys = [(span.trace_id, span.parent_span_id) for span in spans if span.parent_span_id is not None]
+    found = dict(zip(keys, await context.store.find(Span, keys), strict=True))
+    return [
+        None if span.parent_span_id is None else found[span.trace_id, span.parent_span_id] for span in spans
+    ]
+
+
+async def event_parents(context: Context, events: Sequence[TraceEvent]) -> list[TraceEvent | None]:
+    """The event each one follows from."""
+    return await _each(context, TraceEvent, [event.parent_id for event in events])
+
+
+async def event_spans(context: Context, events: Sequence[TraceEvent]) -> list[Span | None]:
+    """The span each event belongs to."""
+    return await _each(context, Span, [event.span_record_id for event in events])
+
+
+async def event_users(context: Context, events: Sequence[TraceEvent]) -> list[User | None]:
+    """The user of each event."""
+    return await _each(context, User, [event.user_id for event in events])
+
+
+async def event_agents(context: Context, events: Sequence[TraceEvent | Span]) -> list[Agent | None]:
+    """The agent of each event or span."""
+    return await _each(context, Agent, [event.agent_id for event in events])
+
+
+async def event_memories(context: Context, events: Sequence[TraceEvent]) -> list[list[Memory]]:
+    """The memories each event names that are still there."""
+    ids = list({id for event in events for id in event.memory_ids})
+    found = dict(zip(ids, await context.store.get(Memory, ids), strict=True))
+    return [[memory for id in event.memory_ids if (memory := found[id]) is not None] for event in events]
+
+
+async def _each(context: Context, kind: type[Any], ids: Sequence[Id | None]) -> list[Any]:
+    wanted = list({id for id in ids if id is not None})
+    found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
+    return [None if id is None else found[id] for id in ids]
+
+
+async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
+    """Appends events to a session's log, all or none."""
+
+    async def script(tx: Transaction) -> tuple[Session, list[TraceEvent]]:
+        session = await require(tx, Session, input.session, ["session"])
+        return session, await append_in(tx, session, input.events)
+
+    async def noted(tx: Transaction) -> Appended:
+        session, events = await script(tx)
+        [(listing, end)] = await context.store.cursors([Log("trace", session.id)])
+        return Appended(len(events), listing.cursor((events[-1].place if events else end,)))
+
+    return await write(context, input, noted, Appended)
+
+
+async def append_in(
+    tx: Transaction, session: Session | None, events: Sequence[TraceEventInput], path: Path = ("events",)
+) -> list[TraceEvent]:
+    """Appends events. Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field."""
+    appending = _Appending(tx, session)
+    for index, event in enumerate(events):
+        await appending.add(event, [*path, index])
+    return await tx.append(appending.events)
+
+
+class _Appending:
+    """Events on their way into one log; what they name is looked up once."""
+
+    def __init__(self, tx: Transaction, session: Session | None) -> None:
+        self._tx, self._session = tx, session
+        self._known: dict[tuple[type[Node], Ref], Id] = {}
+        self._external: dict[str, Id] = {}
+        self._spans: dict[tuple[str, str], Span] = {}
+        self.events: list[TraceEvent] = []
+
+    async def add(self, input: TraceEventInput, path: Path) -> TraceEvent:
+        """Checks one event and takes it on; a span that it opens or closes is written."""
+        tx = self._tx
+        id = tx.new_id(TraceEvent)
+        await self._name(input, id, path)
+        span = await self._span(input, path)
+        event = TraceEvent(
+            id,
+            self._session and self._session.id,
+            input.type,
+            input.component or COMPONENT,
+            input.time or tx.now,
+            input.duration_ms,
+            NULL if input.data is None else input.data,
+            await self._id(User, input.user, [*path, "user"]),
+            await self._id(Agent, input.agent, [*path, "agent"]),
+            await self._id(Message, input.message, [*path, "message"]),
+            await self._parent(input, path),
+            span and span.id,
+            [
+                await self._id(Memory, ref, [*path, "memories", index]) or Id("")
+                for index, ref in enumerate(input.memories or ())
+            ],
+            input.external_id,
+        )
+        self.events.append(event)
+        return event
+
+    async def _name(self, input: TraceEventInput, id: Id, path: Path) -> None:
+        if (name := input.external_id) is None:
+            return
+        if self._session is None:
+            raise invalid("An event without a session has no externalId.", [*path, "externalId"])
+        if name in self._external or (await self._tx.find(TraceEvent, [(self._session.id, name)]))[0] is not None:
+            raise reject(ErrorCode.DUPLICATE, "There is an event with this externalId.", [*path, "externalId"])
+        self._external[name] = id
+
+    async def _id(self, kind: type[Any], ref: Ref | None, path: Path) -> Id | None:
+        if ref is None:
+            return None
+        if (known := self._known.get((kind, ref))) is None:
+            if kind in (User, Agent):
+                found = await named(self._tx, kind, ref, path)
+            else:
+                found = await require(self._tx, kind, ref, path)
+            known = self._known[kind, ref] = found.id
+        return known
+
+    async def _parent(self, input: TraceEventInput, path: Path) -> Id | None:
+        ref = input.parent
+        if ref is None:
+            return None
+        if ref.external_id is not None and ref.external_id in self._external:
+            return self._written(self._external[ref.external_id], path)
+        found: TraceEvent | None
+        if ref.id is not None:
+            found = await lookup(self._tx, TraceEvent, ref)
+        else:
+            session = self._session.id if self._session else ""
+            found = (await self._tx.find(TraceEvent, [(session, ref.external_id or "")]))[0]
+        if found is None or found.session_id != (self._session and self._session.id):
+            raise not_found("event of this session", [*path, "parent"])
+        return found.id
+
+    def _written(self, id: Id, path: Path) -> Id:
+        if all(event.id != id for event in self.events):
+            raise not_found("earlier event", [*path, "parent"])
+        return id
+
+    async def _span(self, input: TraceEventInput, path: Path) -> Span | None:
+        """The span that the event opens, closes or belongs to."""
+        if input.span_id is None:
+            return None
+        trace_id, span_id = self._trace_id(input), input.span_id.lower()
+        span = self._spans.get((trace_id, span_id)) or (await self._tx.find(Span, [(trace_id, span_id)]))[0]
+        if input.type == SPAN_START:
+            span = await self._opened(input, trace_id, span_id, span, path)
+        elif input.type == SPAN_END:
+            span = _closed(input, span or await self._opened(input, trace_id, span_id, None, path), self._tx)
+        else:
+            return span
+        self._spans[trace_id, span_id] = span
+        await self._tx.put([span])
+        return span
+
+    def _trace_id(self, input: TraceEventInput) -> str:
+        """Spans that name no trace are of the session's own: its UUID."""
+        if input.trace_id is not None:
+            return input.trace_id.lower()
+        return self._session.id.partition("_")[2] if self._session else ""
+
+    async def _opened(
+        self, input: TraceEventInput, trace_id: str, span_id: str, before: Span | None, path: Path
+    ) -> Span:
+        tx = self._tx
+        session = self._session and self._session.id
+        started = input.time or tx.now
+        if input.type == SPAN_END and input.duration_ms is not None:
+            started -= timedelta(milliseconds=input.duration_ms)
+        if (await tx.find(Trace, [(trace_id,)]))[0] is None:
+            new = Trace(tx.new_id(Trace), trace_id, session, started, None, SpanStatusCode.UNSET, TokenUsage())
+            await tx.put([new])
+        return Span(
+            before.id if before else tx.new_id(Span),
+            trace_id,
+            span_id,
+            input.parent_span_id.lower() if input.parent_span_id else before and before.parent_span_id,
+            session,
+            input.kind or (before.kind if before else SpanKind.OTHER),
+            input.name or (before.name if before else input.component or input.type),
+            before.status_code if before else SpanStatusCode.UNSET,
+            before and before.status_message,
+            started,
+            before.ended_at if before else None,
+            _attributes(before.attributes if before else EMPTY_OBJECT, input.data),
+            await self._id(Message, input.message, [*path, "message"]) or (before and before.message_id),
+            await self._id(Agent, input.agent, [*path, "agent"]) or (before and before.agent_id),
+        )
+
+
+def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:
+    data = decode_json(input.data) if input.data is not None else None
+    data = data if isinstance(data, dict) else {}
+    code = data.get("statusCode")
+    message = data.get("statusMessage")
+    return msgspec.structs.replace(
+        span,
+        ended_at=input.time or tx.now,
+        attributes=_attributes(span.attributes, input.data),
+        status_code=SpanStatusCode[code] if code in SpanStatusCode.__members__ else span.status_code,
+        status_message=message if isinstance(message, str) else span.status_message,
+        **({"name": input.name} if input.name else {}),
+        **({"kind": input.kind} if input.kind else {}),
+    )
+
+
+def _attributes(before: Json, data: Json | None) -> Json:
+    """The attributes with an event's data, where that is an object; what says how the span ended is no attribute."""
+    if data is None or not isinstance(decode_json(data), dict):
+        return before
+    return merge(before, data, ["statusCode", "statusMessage"])
+
+
+async def start_span(context: Context, input: StartSpanInput) -> Span:
+    """Opens a span, and writes so in its session's log."""
+
+    async def script(tx: Transaction) -> Span:
+        session = None if input.session is None else await require(tx, Session, input.session, ["session"])
+        trace_id = (input.trace_id or tx.new_id(Trace).partition("_")[2]).lower()
+        span_id = (input.span_id or tx.new_id(Span)[-16:]).lower()
+        if (await tx.find(Span, [(trace_id, span_id)]))[0] is not None:
+            raise reject(ErrorCode.DUPLICATE, "There is a span with this traceId and spanId.", ["spanId"])
+        event = TraceEventInput(
+            type=SPAN_START,
+            component=input.component,
+            time=input.started_at,
+            data=input.attributes,
+            agent=input.agent,
+            message=input.message,
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=input.parent_span_id,
+            name=input.name,
+            kind=input.kind,
+        )
+        await append_in(tx, session, [event], ())
+        found = (await tx.find(Span, [(trace_id, span_id)]))[0]
+        assert found is not None
+        return found
+
+    return await write(context, input, script)
+
+
+async def end_span(context: Context, input: EndSpanInput) -> Span:
+    """Closes a span, and writes so in its session's log. Raises Rejected: NOT_FOUND; CONFLICT for one that has ended."""
+
+    async def script(tx: Transaction) -> Span:
+        span = await _named_span(tx, input)
+        if span.ended_at is not None:
+            raise reject(ErrorCode.CONFLICT, "This span has ended.", ["span"])
+        session = None if span.session_id is None else (await tx.get(Session, [span.session_id]))[0]
+        how = {"statusCode": input.status_code.value, "statusMessage": input.status_message}
+        event = TraceEventInput(
+            type=SPAN_END,
+            component=None,
+            time=input.ended_at,
+            data=merge(input.attributes or EMPTY_OBJECT, encode_json(how)),
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+        )
+        await append_in(tx, session, [event], ())
+        [after] = await tx.get(Span, [span.id])
+        assert after is not None
+        return after
+
+    return await context.store.write(script)
+
+
+async def _named_span(tx: Transaction, input: EndSpanInput) -> Span:
+    if input.span is not None:
+        return await require(tx, Span, Ref(id=input.span), ["span"])
+    if input.trace_id is None or input.span_id is None:
+        raise invalid("Name the span: span, or traceId and spanId.", ["span"])
+    found = (await tx.find(Span, [(input.trace_id.lower(), input.span_id.lower())]))[0]
+    if found is None:
+        raise not_found("span", ["spanId"])
+    return found

@@ -1,0 +1,66 @@
+"""Writing once: idempotency keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from domain.errors import ErrorCode, reject
+from domain.node import Id, Node, kind_of
+from domain.values import Command
+from resolvers.context import Context
+from stores.ports import Script, Transaction
+
+T = TypeVar("T")
+
+
+async def write(context: Context, input: Command, script: Script[T], revive: type[T] | None = None) -> T:
+    """Runs a write of a command, once: the same idempotency key again gives the first result and writes nothing.
+
+    The result is a record, a list of records, or a msgspec.Struct (`revive`, then) of such and of plain values.
+    Raises Rejected (CONFLICT) where the key was used with another input.
+    """
+    key: str | None = getattr(input, "idempotency_key", None)
+    if key is None:
+        return await context.store.write(script)
+    digest = hashlib.sha256(type(input).__name__.encode() + msgspec.json.encode(input)).hexdigest()
+
+    async def once(tx: Transaction) -> T:
+        if (noted := await tx.recalled(key)) is not None:
+            if noted[0] != digest:
+                message = "This idempotency key was used with another input."
+                raise reject(ErrorCode.CONFLICT, message, ["idempotencyKey"])
+            result: T = await _revived(tx, noted[1], revive)
+            return result
+        fresh = await script(tx)
+        await tx.note(key, digest, _noted(fresh))
+        return fresh
+
+    return await context.store.write(once)
+
+
+def _noted(result: Any) -> Any:
+    if isinstance(result, Node):
+        return {"id": result.id}
+    if isinstance(result, list):
+        return [_noted(item) for item in result]
+    if isinstance(result, msgspec.Struct):
+        return {"fields": {name: _noted(getattr(result, name)) for name in result.__struct_fields__}}
+    return {"value": result}
+
+
+async def _revived(tx: Transaction, noted: Any, make: Callable[..., Any] | None) -> Any:
+    if isinstance(noted, list):
+        found = [await _revived(tx, item, make) for item in noted]
+        return [record for record in found if record is not None]
+    if "id" in noted:
+        kind = kind_of(noted["id"])
+        return None if kind is None else (await tx.get(kind, [Id(noted["id"])]))[0]
+    if "fields" in noted:
+        assert make is not None, "a structured result is revived by its type"
+        return make(**{name: await _revived(tx, value, None) for name, value in noted["fields"].items()})
+    return noted["value"]
+

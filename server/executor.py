@@ -1,0 +1,337 @@
+"""Runs GraphQL operations: text in, encoded results out, the same way for queries, mutations and events."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, cast
+
+import msgspec
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    NameNode,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableNode,
+    Visitor,
+    create_source_event_stream,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as ExecutionContext
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from server.errors import (
+    BAD_USER_INPUT,
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    FormattedError,
+    OperationRefused,
+    formatted,
+    log,
+    plain,
+    refusal,
+)
+
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+class Request(msgspec.Struct):
+    """A GraphQL request as clients send it in JSON (`operationName`)."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = msgspec.field(default=None, name="operationName")
+    extensions: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a valid document, with the variables as they came."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+    @property
+    def kind(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.node.operation
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One encoded execution result, and the cursor to go on after it if its root value has one."""
+
+    body: bytes
+    cursor: str | None = None
+
+
+class DocumentCache:
+    """The documents used last, by their text.
+
+    entries, max_bytes: how many, and how much text in UTF-8. A parsed document holds 100 to 290 bytes of memory for
+    each byte of its text, so the default is worth some 150 MB at the very worst.
+    """
+
+    def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
+        self._entries, self._max_bytes = entries, max_bytes
+        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def get(self, text: str) -> DocumentNode | None:
+        """The document of this text, now the one used last."""
+        found = self._documents.get(text)
+        if found is None:
+            return None
+        self._documents.move_to_end(text)
+        return found[0]
+
+    def put(self, text: str, document: DocumentNode) -> None:
+        """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > self._max_bytes:
+            return
+        self._documents[text] = document, size
+        self._bytes += size
+        while self._bytes > self._max_bytes or len(self._documents) > self._entries:
+            self._bytes -= self._documents.popitem(last=False)[1][1]
+
+
+class Events:
+    """A running subscription: an async iterator of Event. Whoever stops early calls aclose().
+
+    Iteration raises OperationRefused when the source fails; the stream has ended then.
+    """
+
+    def __init__(self, source: AsyncIterator[Any], answer: Callable[[Any], Any]) -> None:
+        self._source, self._answer = source, answer
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            value = await anext(self._source)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            raise OperationRefused(formatted([error])) from error
+        cursor = getattr(value, "cursor", None)
+        return Event(await self._answer(value), cursor if isinstance(cursor, str) else None)
+
+    async def aclose(self) -> None:
+        """End the source now. Its failure to do so is logged, there is nobody left to tell."""
+        close = getattr(self._source, "aclose", None)
+        if close is None:
+            return
+        try:
+            await close()
+        except Exception:
+            log.exception("The source of a subscription failed to close")
+
+
+class Executor:
+    """Parses, validates, runs and encodes operations on one schema.
+
+    executor_class: graphql-core's executor; Strawberry's own at least, whose resolve info its fields need.
+    max_tokens: the longest document that is parsed, in tokens; comments are counted on their own.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        executor_class: type[ExecutionContext] = ExecutionContext,
+        cache: DocumentCache | None = None,
+        max_tokens: int = 20_000,
+    ) -> None:
+        if schema.get_directive("defer") or schema.get_directive("stream"):
+            raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
+        self._schema = schema
+        self._executor_class = executor_class
+        self._documents = DocumentCache() if cache is None else cache
+        self._max_tokens = max_tokens
+
+    async def execute(self, request: Request, context: object) -> bytes:
+        """Run a query or mutation. The encoded result; `errors` alone if it was refused."""
+        try:
+            return await self.run(self.prepare(request), context)
+        except OperationRefused as refused:
+            return encode_errors(refused.errors)
+
+    async def subscribe(self, request: Request, context: object) -> Events:
+        """Start a subscription. Raises OperationRefused if it cannot start."""
+        return await self._follow(self.prepare(request), context)
+
+    def prepare(self, request: Request) -> Operation:
+        """The operation a request means. Raises OperationRefused."""
+        document = self._document(request.query)
+        operation = _chosen(document, request.operation_name)
+        return Operation(document, operation, request.variables, request.extensions)
+
+    async def run(self, operation: Operation, context: object) -> bytes:
+        """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
+        if operation.kind is OperationType.SUBSCRIPTION:
+            raise OperationRefused([plain("A subscription needs a stream: a WebSocket or SSE.", BAD_USER_INPUT)])
+        return await self._answer(self._build(operation, context))
+
+    async def stream(self, operation: Operation, context: object) -> AsyncGenerator[Event, None]:
+        """A prepared operation of any kind as a stream: a query or mutation is one event long.
+
+        Raises OperationRefused, before the first event or when a source fails. Close it to stop early.
+        """
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            yield Event(await self.run(operation, context))
+            return
+        events = await self._follow(operation, context)
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    def resume(self, operation: Operation, cursor: str) -> Operation:
+        """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""
+        root, types = self._schema.subscription_type, TypeInfo(self._schema)
+        if operation.kind is not OperationType.SUBSCRIPTION or root is None:
+            return operation
+        change = _Resume(cursor, lambda: types.get_parent_type() is root and _takes_after(types))
+        document = visit(operation.document, TypeInfoVisitor(types, change))
+        name = operation.node.name.value if operation.node.name else None
+        variables = {**(operation.variables or {}), **change.variables}
+        return dataclasses.replace(operation, document=document, node=_chosen(document, name), variables=variables)
+
+    async def _follow(self, operation: Operation, context: object) -> Events:
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            raise OperationRefused([plain("Only a subscription can be followed.", BAD_USER_INPUT)])
+        running = self._build(operation, context)
+        source = create_source_event_stream(running)
+        if optimized_is_awaitable(source):
+            source = await cast("Any", source)
+        if isinstance(source, ExecutionResult):
+            raise OperationRefused(formatted(source.errors or []))
+        each = running.build_per_event_executor
+        return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value)))
+
+    def _document(self, text: str) -> DocumentNode:
+        document = self._documents.get(text)
+        if document is not None:
+            return document
+        try:
+            document = parse(text, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
+        except GraphQLError as error:
+            raise refusal([error], PARSE_FAILED) from None
+        errors = validate(self._schema, document, RULES)
+        if errors:
+            raise refusal(errors, VALIDATION_FAILED)
+        self._documents.put(text, document)
+        return document
+
+    def _build(self, operation: Operation, context: object) -> Any:
+        """graphql-core's executor for one operation, variables coerced. Raises OperationRefused."""
+        try:
+            running = self._executor_class.build(
+                self._schema,
+                operation.document,
+                context_value=context,
+                raw_variable_values=operation.variables,
+                operation_name=operation.node.name.value if operation.node.name else None,
+                is_awaitable=cast("Any", optimized_is_awaitable),
+                operation_extensions=operation.extensions,
+            )
+        except GraphQLError as error:  # Strawberry's one-of check raises where graphql-core collects
+            running = [error]
+        if isinstance(running, list):
+            raise refusal(running, BAD_USER_INPUT)
+        return running
+
+    async def _answer(self, running: Any) -> bytes:
+        """Run what is built, for a request or for one event, and encode it."""
+        try:
+            result = running.execute_operation()
+            if optimized_is_awaitable(result):
+                result = await result
+            return encode_result(result.data, formatted(result.errors) if result.errors else None)
+        except Exception as error:
+            return encode_result(None, formatted([error]))
+
+
+def encode_result(data: Any, errors: list[FormattedError] | None) -> bytes:
+    """JSON of an execution result, errors first where there are any.
+
+    Values that scalars handed through (datetimes, msgspec.Raw) are encoded as they are. Raises if one has no JSON.
+    """
+    result = {"errors": errors, "data": data} if errors else {"data": data}
+    try:
+        return msgspec.json.encode(result)
+    except (OverflowError, UnicodeEncodeError):  # an integer or a lone surrogate that only the slower encoder takes
+        return json.dumps(result, default=_plain, allow_nan=False, separators=(",", ":")).encode()
+
+
+def encode_errors(errors: list[FormattedError]) -> bytes:
+    """JSON of a response without data."""
+    return msgspec.json.encode({"errors": errors})
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(bytes(value)) if isinstance(value, msgspec.Raw) else msgspec.to_builtins(value)
+
+
+def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is None:
+        if len(operations) == 1:
+            return operations[0]
+        message = "Must provide operation name if query contains multiple operations."
+    else:
+        for node in operations:
+            if node.name and node.name.value == name:
+                return node
+        message = f"Unknown operation named '{name}'."
+    raise OperationRefused([plain(message, BAD_USER_INPUT)])
+
+
+def _takes_after(types: TypeInfo) -> bool:
+    field = types.get_field_def()
+    return field is not None and "after" in field.args
+
+
+class _Resume(Visitor):
+    """Sets `after` of the root field: in the variables where it is one, else in a copy of the field."""
+
+    def __init__(self, cursor: str, is_resumable: Callable[[], bool]) -> None:
+        super().__init__()
+        self._cursor, self._is_resumable = cursor, is_resumable
+        self.variables: dict[str, str] = {}
+
+    def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
+        """The changed field, or None to leave it as it is."""
+        if not self._is_resumable():
+            return None
+        others = []
+        for argument in node.arguments or ():
+            if argument.name.value != "after":
+                others.append(argument)
+            elif isinstance(argument.value, VariableNode):
+                self.variables[argument.value.name.value] = self._cursor
+                return None
+        after = ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=self._cursor))
+        return dataclasses.replace(node, arguments=(*others, after))

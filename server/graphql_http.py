@@ -1,0 +1,282 @@
+"""GraphQL over HTTP: JSON answers, server-sent events, and the page for people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
+from server.executor import Event, Executor, Operation, Request, encode_errors
+
+JSON = "application/json"
+RESPONSE_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept",
+}
+
+# A value handed through as raw JSON may hold line breaks, which would end the data line of an event.
+ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+
+_decode_request = msgspec.json.Decoder(Request).decode
+
+
+class GraphQLHTTP:
+    """The HTTP endpoint, an ASGI application for `Route("/graphql", GraphQLHTTP(...))`.
+
+    make_context: called once an operation for the resolvers' context.
+    max_body_bytes: a longer body (or query string) is refused with 413 as soon as that is known.
+    keep_alive: seconds between the comments that keep an event stream open.
+    send_timeout: seconds after which a reader of an event stream that takes nothing is given up.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        make_context: Callable[[], object],
+        *,
+        max_body_bytes: int = 1024 * 1024,
+        keep_alive: float = 12.0,
+        send_timeout: float = 60.0,
+    ) -> None:
+        self._executor, self._make_context = executor, make_context
+        self._max_body_bytes = max_body_bytes
+        self._keep_alive, self._send_timeout = keep_alive, send_timeout
+        self._page = resources.files("server").joinpath("page.html").read_bytes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        headers = Headers(scope=scope)
+        accepted = Accepted(headers.get("accept") or "*/*")
+        try:
+            if scope["method"] == "GET" and _asks_for_page(scope, accepted):
+                await Response(self._page, media_type="text/html", headers=PAGE_HEADERS)(scope, receive, send)
+                return
+            request = await self._request(scope, receive, headers, accepted)
+            await self._serve(request, headers, accepted, scope, receive, send)
+        except _Refusal as refusal:
+            body = encode_errors([plain(refusal.message, BAD_REQUEST)])
+            answer = Response(body, refusal.status, refusal.headers, accepted.json or JSON)
+            await answer(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted) -> Request:
+        method = scope["method"]
+        if method not in ("GET", "POST"):
+            raise _Refusal(405, "GraphQL is served by GET and POST.", {"Allow": "GET, POST"})
+        if accepted.json is None and not accepted.stream:
+            raise _Refusal(406, f"Answers are {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.")
+        if method == "GET":
+            if len(scope["query_string"]) > self._max_body_bytes:
+                raise _Refusal(413, f"A request is at most {self._max_body_bytes} bytes long.")
+            return _from_query_string(scope["query_string"])
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise _Refusal(415, f"The body of a POST is {JSON}.")
+        body = await self._body(receive, headers.get("content-length", ""))
+        return _checked(lambda: _decode_request(body))
+
+    async def _body(self, receive: Receive, length: str) -> bytes:
+        too_large = _Refusal(413, f"A request is at most {self._max_body_bytes} bytes long.")
+        if length.isdecimal() and int(length[:20]) > self._max_body_bytes:
+            raise too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Refusal(400, "The body is not complete.")
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise too_large
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def _serve(
+        self, request: Request, headers: Headers, accepted: Accepted, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        media_type = accepted.json
+        try:
+            operation = self._prepared(request, headers, accepted, scope["method"])
+            if media_type is None or operation.kind is OperationType.SUBSCRIPTION:
+                await self._stream(self._events(operation), receive, send)
+                return
+            status, body = 200, await self._executor.run(operation, self._make_context())
+        except OperationRefused as refused:
+            body = encode_errors(refused.errors)
+            if media_type is None:
+                await self._stream(_single(body), receive, send)
+                return
+            status = 400 if media_type == RESPONSE_JSON else 200
+        except _Refusal:
+            raise
+        except Exception as error:
+            status, body = 500, encode_errors(formatted([error]))
+        await Response(body, status, media_type=media_type)(scope, receive, send)
+
+    def _prepared(self, request: Request, headers: Headers, accepted: Accepted, method: str) -> Operation:
+        operation = self._executor.prepare(request)
+        if operation.kind is OperationType.MUTATION and method == "GET":
+            raise _Refusal(405, "A mutation needs POST.", {"Allow": "POST"})
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            return operation
+        if not accepted.stream:
+            raise _Refusal(406, f"A subscription is served as {EVENT_STREAM} (say so in Accept) or over a WebSocket.")
+        cursor = headers.get("last-event-id")
+        return self._executor.resume(operation, cursor) if cursor else operation
+
+    async def _events(self, operation: Operation) -> AsyncGenerator[Event, None]:
+        """The operation's events; a failure is the last one, as the SSE protocol has no other place for it."""
+        try:
+            async with contextlib.aclosing(self._executor.stream(operation, self._make_context())) as events:
+                async for event in events:
+                    yield event
+        except OperationRefused as refused:
+            yield Event(encode_errors(refused.errors))
+        except Exception as error:
+            yield Event(encode_errors(formatted([error])))
+
+    async def _stream(self, events: AsyncGenerator[Event, None], receive: Receive, send: Send) -> None:
+        """Write events until they end, the client leaves or takes nothing any more; then close them."""
+        stream = _EventStream(send)
+        ends = [
+            asyncio.ensure_future(work)
+            for work in (
+                stream.write(events),
+                stream.beat(self._keep_alive, self._send_timeout),
+                _disconnected(receive),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in done:
+                end.result()
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+            await events.aclose()
+
+
+class Accepted:
+    """What an Accept header allows.
+
+    json: the media type of a JSON answer, None if it allows none. stream, page: whether it names event streams, HTML.
+    """
+
+    def __init__(self, header: str) -> None:
+        self._ranges = dict(_weighed(part) for part in header.split(","))
+        lax, strict = self._quality(JSON), self._quality(RESPONSE_JSON)
+        named = RESPONSE_JSON in self._ranges
+        self.json = (RESPONSE_JSON if strict > lax or (strict == lax and named) else JSON) if lax or strict else None
+        # `*/*` is what clients send that say nothing: they expect an answer that ends.
+        self.stream = any(self._ranges.get(name, 0) > 0 for name in (EVENT_STREAM, "text/*"))
+        self.page = self._ranges.get("text/html", 0) > 0
+
+    def _quality(self, media_type: str) -> float:
+        for name in (media_type, "application/*", "*/*"):
+            if name in self._ranges:
+                return self._ranges[name]
+        return 0.0
+
+
+class _EventStream:
+    """One response of server-sent events (graphql-sse, distinct connections)."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._since: float | None = None  # when the send began that has not ended yet
+
+    async def write(self, events: AsyncGenerator[Event, None]) -> None:
+        """Everything from the head to `complete`, one event at a time as the client takes them."""
+        headers = [(b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers.append((b"x-accel-buffering", b"no"))
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._chunk(b":\n\n")
+        async for event in events:
+            name = b"id: %b\n" % event.cursor.encode() if event.cursor and event.cursor.isprintable() else b""
+            await self._chunk(b"event: next\n%bdata: %b\n\n" % (name, event.body.translate(ONE_LINE)))
+        await self._chunk(b"event: complete\ndata:\n\n", more=False)
+
+    async def beat(self, every: float, send_timeout: float) -> None:
+        """A comment every so many seconds; ends when one send has lasted longer than the timeout."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every)
+            if self._since is None:
+                await self._chunk(b":\n\n")
+            elif loop.time() - self._since > send_timeout:
+                return
+
+    async def _chunk(self, data: bytes, more: bool = True) -> None:
+        self._since = asyncio.get_running_loop().time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._since = None
+
+
+class _Refusal(Exception):
+    """An HTTP request that is refused before its GraphQL is looked at, or because of its method or Accept."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+
+def _asks_for_page(scope: Scope, accepted: Accepted) -> bool:
+    return accepted.page and not any(name == "query" for name, _ in _parameters(scope["query_string"]))
+
+
+def _parameters(query_string: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+
+
+def _from_query_string(query_string: bytes) -> Request:
+    given: dict[str, Any] = dict(_parameters(query_string))
+
+    def read() -> Request:
+        for name in ("variables", "extensions"):
+            given[name] = msgspec.json.decode(given[name]) if given.get(name) else None
+        return msgspec.convert(given, Request)
+
+    return _checked(read)
+
+
+def _checked(read: Callable[[], Request]) -> Request:
+    try:
+        return read()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Refusal(400, f"This is not a GraphQL request in JSON: {error}") from None
+    except RecursionError:
+        raise _Refusal(400, "The request is nested too deeply.") from None
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    name, *parameters = part.split(";")
+    quality = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            with contextlib.suppress(ValueError):
+                quality = float(value)
+    return name.strip().lower(), quality
+
+
+async def _single(body: bytes) -> AsyncGenerator[Event, None]:
+    yield Event(body)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,196 @@
+"""The embedded engine: one folder, one SQLite file, one writer, readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from domain.node import next_uuid7
+from stores.embedded.store import EmbeddedStore
+from stores.embedded.tables import migrate
+from stores.embedded.vectors import VectorIndex
+from stores.embedded.writer import Writer
+from stores.errors import CannotOpen
+from stores.ports import StoreHealth
+
+T = TypeVar("T")
+
+FILE = "recollect.db"
+LOCK = "recollect.lock"
+_READERS = 2
+
+_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -16384;
+PRAGMA mmap_size = 268435456;
+PRAGMA journal_size_limit = 67108864;
+"""
+
+
+class Ids:
+    """Makes UUIDv7s that only grow; for the writer's thread."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock, self._last = clock, 0
+
+    def next(self) -> int:
+        """The next one."""
+        milliseconds = int(self._clock().timestamp() * 1000)
+        self._last = next_uuid7(self._last, milliseconds, secrets.randbits(62))
+        return self._last
+
+
+class EmbeddedEngine:
+    """See stores.ports.Engine. Open it with `open_embedded`."""
+
+    def __init__(self, folder: Path, lock: int, clock: Callable[[], datetime]) -> None:
+        self.folder, self._lock, self.clock = folder, lock, clock
+        self.path = str(folder / FILE)
+        self._local = threading.local()
+        self._connections: list[apsw.Connection] = []
+        self._woken: dict[str, set[asyncio.Event]] = {}
+        writer_db = self._connect()
+        migrate(writer_db, self.path)
+        self.epoch = self._epoch(writer_db)
+        self.vectors = VectorIndex()
+        self.ids = Ids(clock)
+        self.writer = Writer(writer_db, self._wake)
+        self.pool = ThreadPoolExecutor(_READERS, thread_name_prefix="recollect-reader")
+        self._stores: dict[str, EmbeddedStore] = {}
+
+    def _connect(self) -> apsw.Connection:
+        db = apsw.Connection(self.path)
+        db.set_busy_timeout(5000)
+        db.execute(_PRAGMAS)
+        db.create_scalar_function("now_us", self._now_us, 0)
+        self._connections.append(db)
+        return db
+
+    def _now_us(self) -> int:
+        return int(self.clock().timestamp() * 1_000_000)
+
+    def _epoch(self, db: apsw.Connection) -> str:
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        row = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    @property
+    def reader(self) -> apsw.Connection:
+        """This thread's connection for reading."""
+        db: apsw.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._connect()
+            db.execute("PRAGMA query_only = ON")
+        return db
+
+    async def in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
+        """Runs a read that may take long in the pool, on a connection of its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: read(self.reader))
+
+    def workspace(self, name: str) -> EmbeddedStore:
+        """The graph of a workspace."""
+        if (store := self._stores.get(name)) is None:
+            store = self._stores[name] = EmbeddedStore(self, name)
+        return store
+
+    def bind_embedder(self, name: str, dimension: int) -> None:
+        """Notes which embedder the vectors are of, the first time. Raises CannotOpen when it is another one."""
+        db = self.reader
+        row = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+        current = f"{name} {dimension}"
+        if row is None:
+            writer = self._connections[0]
+            writer.execute("INSERT INTO meta VALUES ('embedder', ?)", (current,))
+        elif row[0] != current:
+            raise CannotOpen(f"The vectors in {self.path} are of the embedder {row[0]}, not of {current}.")
+
+    def listen(self, log: str) -> asyncio.Event:
+        """An event that is set whenever the log has grown; give it back with `unlisten`."""
+        event = asyncio.Event()
+        self._woken.setdefault(log, set()).add(event)
+        return event
+
+    def unlisten(self, log: str, event: asyncio.Event) -> None:
+        """Gives back an event of `listen`."""
+        waiting = self._woken[log]
+        waiting.discard(event)
+        if not waiting:
+            del self._woken[log]
+
+    def _wake(self, grown: set[str]) -> None:
+        for log in grown:
+            for event in self._woken.get(log, ()):
+                event.set()
+
+    async def health(self) -> list[StoreHealth]:
+        """The health of the file: whether it can be read, and how fast."""
+        begun = time.perf_counter()
+        try:
+            self.reader.execute("SELECT count(*) FROM workspace").fetchone()
+        except apsw.Error as error:
+            return [StoreHealth("sqlite", "unhealthy", (time.perf_counter() - begun) * 1000, str(error))]
+        return [StoreHealth("sqlite", "healthy", (time.perf_counter() - begun) * 1000)]
+
+    async def stats(self) -> dict[str, Any]:
+        """Rows by table, the file's bytes, and what the vector index holds."""
+        names = ("session", "participant", "message", "user", "agent", "memory", "link", "event", "span", "state")
+        db = self.reader
+        counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # type: ignore[index]
+        size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
+        return {"records": counts, "bytes": size, "vectors": self.vectors.stats()}
+
+    async def close(self) -> None:
+        """Finishes the queued writes and closes the file."""
+        await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
+        self.pool.shutdown()
+        for db in reversed(self._connections):
+            db.close()
+        os.close(self._lock)
+
+
+def open_embedded(folder: Path, clock: Callable[[], datetime] | None = None) -> EmbeddedEngine:
+    """Opens (or makes) the data folder. Raises CannotOpen with one sentence where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _hold(folder)
+    except OSError as error:
+        raise CannotOpen(f"Cannot use {folder} as a data folder: {error.strerror}.") from None
+    try:
+        return EmbeddedEngine(folder, lock, clock or (lambda: datetime.now(timezone.utc)))
+    except apsw.Error as error:
+        os.close(lock)
+        raise CannotOpen(f"Cannot open {folder / FILE}: {error}.") from None
+    except CannotOpen:
+        os.close(lock)
+        raise
+
+
+def _hold(folder: Path) -> int:
+    """Takes the folder for this process; the lock goes with the process, however that ends."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
+        os.close(lock)
+        raise CannotOpen(f"{folder} is in use by {holder}; stop it first, or use another --data folder.") from None
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {os.getpid()}\n".encode(), 0)
+    return lock

@@ -1,0 +1,240 @@
+"""Pages of the lists there are: keyset pages, a prepared statement with a LIMIT for each parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import apsw
+
+from domain.link import LinkDirection
+from domain.memory import MemoryOrder, MemoryOrderField
+from domain.node import Id
+from domain.page import Listing, Mark, OrderDirection, Page, Slice
+from domain.session import SessionOrder, SessionOrderField
+from domain.span import SpanOrder, SpanOrderField
+from domain.errors import invalid
+from stores.embedded import rows
+from stores.embedded.filters import Where, apply
+from stores.embedded.rows import Table
+from stores.ports import Collection, LinkFilter, Log
+
+
+class _Order(NamedTuple):
+    name: str
+    expression: str
+    descending: bool
+    tie: str = "t.id"
+
+
+_CREATED = _Order("createdAt", "t.created_at", True)
+_PLACE = _Order("place", "t.place", False, "")
+_LOG = _Order("place", "t.key", False, "")
+
+
+class _List(NamedTuple):
+    """A list: its table, the condition that ties a row to the parent (each ? takes the parent's id), its order."""
+
+    table: Table[Any]
+    parent: str
+    order: _Order = _CREATED
+
+
+_SESSION = "t.session = (SELECT key FROM session WHERE id = ?)"
+
+_LISTS: dict[Collection, _List] = {
+    Collection.SESSIONS: _List(rows.SESSION, ""),
+    Collection.USERS: _List(rows.USER, ""),
+    Collection.AGENTS: _List(rows.AGENT, ""),
+    Collection.MEMORIES: _List(rows.MEMORY, ""),
+    Collection.SPANS: _List(rows.SPAN, "", _Order("startedAt", "t.started_at", True)),
+    Collection.STATES: _List(rows.STATE, "t.namespace = ?", _Order("key", "t.name", False)),
+    Collection.SESSION_PARTICIPANTS: _List(rows.PARTICIPANT, _SESSION, _Order("joinedAt", "t.joined_at", False)),
+    Collection.SESSION_MESSAGES: _List(rows.MESSAGE, _SESSION, _PLACE),
+    Collection.SESSION_THREADS: _List(rows.THREAD, _SESSION, _Order("createdAt", "t.created_at", False)),
+    Collection.SESSION_MEMORIES: _List(
+        rows.MEMORY,
+        "t.key IN (SELECT key FROM memory WHERE session = (SELECT key FROM session WHERE id = ?) UNION "
+        "SELECT r.memory FROM message m JOIN memory_ref r ON r.message = m.key "
+        "WHERE m.session = (SELECT key FROM session WHERE id = ?) UNION "
+        "SELECT memory FROM recall WHERE session = (SELECT key FROM session WHERE id = ?))",
+    ),
+    Collection.SESSION_TRACE: _List(rows.EVENT, _SESSION, _LOG),
+    Collection.SESSION_SPANS: _List(rows.SPAN, _SESSION, _Order("startedAt", "t.started_at", True)),
+    Collection.SESSION_TRACES: _List(rows.TRACE, _SESSION, _Order("startedAt", "t.started_at", True)),
+    Collection.ACTOR_SESSIONS: _List(rows.SESSION, "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
+    Collection.ACTOR_MEMORIES: _List(rows.MEMORY, "t.owner = ?"),
+    Collection.PARTICIPANT_MESSAGES: _List(
+        rows.MESSAGE, "t.sender = (SELECT key FROM participant WHERE id = ?)", _PLACE
+    ),
+    Collection.THREAD_MESSAGES: _List(rows.MESSAGE, "t.thread = (SELECT key FROM thread WHERE id = ?)", _PLACE),
+    Collection.MESSAGE_REPLIES: _List(rows.MESSAGE, "t.parent = (SELECT key FROM message WHERE id = ?)", _PLACE),
+    Collection.MESSAGE_TRACE: _List(rows.EVENT, "t.message = (SELECT key FROM message WHERE id = ?)", _LOG),
+    Collection.MEMORY_REFERENCED_BY: _List(
+        rows.MESSAGE,
+        "t.key IN (SELECT message FROM memory_ref WHERE memory = (SELECT key FROM memory WHERE id = ?))",
+    ),
+    Collection.MEMORY_LINKS: _List(rows.LINK, ""),
+    Collection.MEMORY_HISTORY: _List(
+        rows.VERSION, "t.memory = (SELECT key FROM memory WHERE id = ?)", _Order("version", "t.version", True)
+    ),
+    Collection.MEMORY_RECALLS: _List(
+        rows.RECALL,
+        "t.memory = (SELECT key FROM memory WHERE id = ?)",
+        _Order("recalledAt", "t.recalled_at", True),
+    ),
+    Collection.SPAN_CHILDREN: _List(
+        rows.SPAN,
+        "(t.workspace, t.trace_id, t.parent_span_id) = "
+        "(SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
+        _Order("startedAt", "t.started_at", False),
+    ),
+    Collection.SPAN_EVENTS: _List(rows.EVENT, "t.span = (SELECT key FROM span WHERE id = ?)", _LOG),
+    Collection.TRACE_SPANS: _List(
+        rows.SPAN,
+        "(t.workspace, t.trace_id) = (SELECT workspace, trace_id FROM trace WHERE id = ?)",
+        _Order("startedAt", "t.started_at", False),
+    ),
+}
+
+_DIRECTIONS = {
+    LinkDirection.OUT: "t.src = (SELECT key FROM memory WHERE id = ?)",
+    LinkDirection.IN: "t.dst = (SELECT key FROM memory WHERE id = ?)",
+    LinkDirection.BOTH: "(t.src = (SELECT key FROM memory WHERE id = ?) OR "
+    "t.dst = (SELECT key FROM memory WHERE id = ?))",
+}
+
+_ORDERS: dict[Any, str] = {
+    SessionOrderField.CREATED_AT: "t.created_at",
+    SessionOrderField.LAST_ACTIVE_AT: "t.last_active_at",
+    SessionOrderField.TITLE: "t.title",
+    SessionOrderField.MESSAGE_COUNT: "t.message_count",
+    MemoryOrderField.CREATED_AT: "t.created_at",
+    MemoryOrderField.UPDATED_AT: "t.updated_at",
+    MemoryOrderField.IMPORTANCE: "t.importance",
+    MemoryOrderField.LAST_ACCESSED_AT: "coalesce(t.last_accessed_at, 0)",
+    MemoryOrderField.ACCESS_COUNT: "t.access_count",
+    SpanOrderField.STARTED_AT: "t.started_at",
+    SpanOrderField.DURATION: "coalesce(t.ended_at - t.started_at, -1)",
+}
+
+
+class CountKey(NamedTuple):
+    """What a whole list is: enough to count it."""
+
+    of: Collection
+    parent: str
+    filter: Any
+
+
+def log_name(of: Collection, parent: str) -> str:
+    """The name under which a list's cursors are known; the logs that can be followed have theirs."""
+    if of is Collection.SESSION_TRACE:
+        return Log("trace", parent).name
+    if of is Collection.SESSION_MESSAGES:
+        return Log("messages", parent).name
+    return f"{of.value[0]}:{parent}"
+
+
+class Lists:
+    """Reads pages over one connection for one workspace."""
+
+    def __init__(self, db: apsw.Connection, workspace: int, epoch: str) -> None:
+        self._db, self._workspace, self._epoch = db, workspace, epoch
+
+    def page(self, of: Collection, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
+        """One page; see stores.ports.Store.pages."""
+        spec = _LISTS[of]
+        chosen = _chosen(spec.order, order)
+        listing = self._listing(of, parent, chosen)
+        where = self._where(of, parent, filter)
+        after = None if slice.after is None else listing.mark(slice.after, "after")
+        before = None if slice.before is None else listing.mark(slice.before, "before")
+        found = self._rows(spec.table, chosen, where, slice, after, before)
+        more = len(found) > slice.limit
+        found = found[: slice.limit]
+        if slice.backward:
+            found.reverse()
+        width = 2 if chosen.tie else 1
+        outside = lambda mark, side: mark is not None and self._beyond(spec.table, chosen, where, mark, side)  # noqa: E731
+        decode = spec.table.decode
+        return Page(
+            [decode(row) for row in found],
+            [row[-width:] for row in found],
+            outside(before, 1) if slice.backward else more,
+            more if slice.backward else outside(after, -1),
+            listing,
+            CountKey(of, parent, filter),
+        )
+
+    def count(self, key: CountKey) -> int:
+        """The length of a whole list."""
+        where = self._where(key.of, key.parent, key.filter)
+        # Only the table itself: the joins of its source find exactly one row each.
+        sql = f"SELECT count(*) FROM {_LISTS[key.of].table.name} t WHERE {where.sql}"
+        return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
+
+    def _listing(self, of: Collection, parent: str, order: _Order) -> Listing:
+        if not order.tie:
+            return Listing(log_name(of, parent), self._epoch)
+        way = "desc" if order.descending else "asc"
+        return Listing(f"{log_name(of, parent)}/{order.name}/{way}")
+
+    def _where(self, of: Collection, parent: str, filter: Any) -> Where:
+        spec = _LISTS[of]
+        where = Where(self._workspace)
+        condition = spec.parent
+        if of is Collection.MEMORY_LINKS:
+            condition = _DIRECTIONS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
+        if condition:
+            where.add(condition, *[parent] * condition.count("?"))
+        if not parent or of is Collection.STATES:
+            where.add("t.workspace = ?", self._workspace)
+        if spec.table.live:
+            where.add(spec.table.live.removeprefix(" AND "))
+        apply(filter, spec.table.name, where)
+        return where
+
+    def _rows(
+        self, table: Table[Any], order: _Order, where: Where, slice: Slice, after: Mark | None, before: Mark | None
+    ) -> list[rows.Row]:
+        conditions, params = [where.sql], list(where.params)
+        for mark, side in ((after, 1), (before, -1)):
+            if mark is not None:
+                conditions.append(_compared(order, side))
+                params += _params(order, mark)
+        way = "DESC" if order.descending != slice.backward else "ASC"
+        keys = [order.expression, *([order.tie] if order.tie else [])]
+        sql = (
+            f"SELECT {table.columns}, {', '.join(keys)} FROM {table.source} WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {', '.join(f'{key} {way}' for key in keys)} LIMIT ?"
+        )
+        return self._db.execute(sql, [*params, slice.limit + 1]).fetchall()
+
+    def _beyond(self, table: Table[Any], order: _Order, where: Where, mark: Mark, side: int) -> bool:
+        """Whether there is a row at the mark or on its other side: what lies before `after`, or behind `before`."""
+        sql = f"SELECT 1 FROM {table.name} t WHERE {where.sql} AND NOT {_compared(order, -side)} LIMIT 1"
+        return self._db.execute(sql, [*where.params, *_params(order, mark)]).fetchone() is not None
+
+
+def _chosen(default: _Order, order: SessionOrder | MemoryOrder | SpanOrder | None) -> _Order:
+    if order is None:
+        return default
+    return _Order(order.field.value, _ORDERS[order.field], order.direction is OrderDirection.DESC)
+
+
+def _compared(order: _Order, side: int) -> str:
+    """The condition that a row comes after the mark (side 1) or before it (side -1)."""
+    sign = "<" if order.descending == (side > 0) else ">"
+    if not order.tie:
+        return f"{order.expression} {sign} ?"
+    return f"({order.expression}, {order.tie}) {sign} (?, ?)"
+
+
+def _params(order: _Order, mark: Mark) -> Sequence[Any]:
+    if len(mark) != (2 if order.tie else 1) or not all(isinstance(value, int | float | str) for value in mark):
+        raise invalid("This is no cursor of this server.", ["after"])
+    return mark
+
+
+__all__ = ["CountKey", "Id", "Lists", "log_name"]

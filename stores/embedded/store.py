@@ -1,0 +1,284 @@
+"""The graph of one workspace in the file: stores.ports.Store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import apsw
+import msgspec
+
+from domain.change import ChangeKind, MemoryChange
+from domain.graph import Exploration
+from domain.link import MemoryLink, MemoryLinkKind
+from domain.memory import Memory, MemoryFilter
+from domain.message import MemoryRef, ToolCall, ToolResponse
+from domain.node import Id, Node
+from domain.page import Listing, Page, Slice
+from domain.span import Span, Trace, summarize
+from stores.embedded import graph, rows
+from stores.embedded.filters import Where, apply
+from stores.embedded.lists import CountKey, Lists
+from stores.embedded.rows import as_raw, moment, table
+from stores.embedded.search import Searcher
+from stores.embedded.transaction import EmbeddedTransaction, scope_of
+from stores.ports import (
+    Collection,
+    Explored,
+    Found,
+    Log,
+    NaturalKey,
+    Script,
+    Search,
+    Shared,
+    Usage,
+    Vector,
+)
+
+if TYPE_CHECKING:
+    from stores.embedded.engine import EmbeddedEngine
+
+N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+
+_BATCH = 500
+"""How many lines of a log a follower reads at a time."""
+
+
+class EmbeddedStore:
+    """See stores.ports.Store. Bounded reads run where they are called, others in the pool."""
+
+    def __init__(self, engine: EmbeddedEngine, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._workspace = 0
+
+    @property
+    def _key(self) -> int:
+        """The workspace's key; 0 until something has been written to it."""
+        if not self._workspace:
+            row = self._engine.reader.execute("SELECT key FROM workspace WHERE name = ?", (self._name,)).fetchone()
+            self._workspace = row[0] if row else 0
+        return self._workspace
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids, each looked up once: 6 us."""
+        sql = table(kind).by_id
+        found = {id: self._one(kind, sql, (id,)) for id in set(ids)}
+        if kind is Trace:
+            found = {id: trace and self._summed(trace) for id, trace in found.items()}  # type: ignore[arg-type]
+        return [found[id] for id in ids]
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys."""
+        found = [self._one(kind, table(kind).by_natural, key) for key in keys]
+        return [record and self._summed(record) for record in found] if kind is Trace else found
+
+    def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
+        row = self._engine.reader.execute(sql, (*key, self._key)).fetchone()
+        return None if row is None else table(kind).decode(row)
+
+    def _summed(self, trace: Any) -> Any:
+        found = self._engine.reader.execute(
+            f"{rows.SPAN.select} WHERE t.workspace = ? AND t.trace_id = ?", (self._key, trace.trace_id)
+        )
+        spans: list[Span] = [rows.SPAN.decode(row) for row in found]
+        if not spans:
+            return trace
+        started, ended, status, usage = summarize(spans)
+        return msgspec.structs.replace(trace, started_at=started, ended_at=ended, status_code=status, usage=usage)
+
+    async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
+        """Records of a kind by id."""
+        of = table(kind)
+        found = self._engine.reader.execute(of.scan, (self._key, after or "", limit))
+        return [of.decode(row) for row in found]
+
+    async def pages(
+        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+    ) -> list[Page[Any]]:
+        """A page for each parent."""
+        lists = Lists(self._engine.reader, self._key, self._engine.epoch)
+        pages = [lists.page(of, parent, slice, filter, order) for parent in parents]
+        if of is Collection.SESSION_TRACES:
+            pages = [msgspec.structs.replace(p, nodes=[self._summed(trace) for trace in p.nodes]) for p in pages]
+        return pages
+
+    async def counts(self, keys: Sequence[CountKey]) -> list[int]:
+        """The lengths of whole lists."""
+        lists = Lists(self._engine.reader, self._key, self._engine.epoch)
+        return [lists.count(key) for key in keys]
+
+    async def memory_refs(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        """The memories each message drew on."""
+        sql = (
+            "SELECT t.id, r.score, r.note FROM memory_ref r JOIN memory t ON t.key = r.memory "
+            f"WHERE r.message = (SELECT key FROM message WHERE id = ?){rows.MEMORY.live} ORDER BY r.position"
+        )
+        read = self._engine.reader.execute
+        return [[MemoryRef(*row) for row in read(sql, (id,))] for id in message_ids]
+
+    async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
+        """The memories formed from each message."""
+        of = rows.MEMORY
+        sql = f"{of.select} WHERE t.source_message = (SELECT key FROM message WHERE id = ?){of.live} ORDER BY t.id"
+        read = self._engine.reader.execute
+        return [[of.decode(row) for row in read(sql, (id,))] for id in message_ids]
+
+    async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
+        """The first response that follows each call."""
+        sql = (
+            "SELECT result, is_error FROM tool_response WHERE session = (SELECT key FROM session WHERE id = ?) "
+            "AND call_id = ? AND (place, part) > (?, ?) ORDER BY place, part LIMIT 1"
+        )
+        found: list[ToolResponse | None] = []
+        for call in calls:
+            at = call.at
+            row = at and self._engine.reader.execute(sql, (at.session_id, call.call_id, at.place, at.index)).fetchone()
+            result = row and row[0]
+            found.append(
+                ToolResponse(call.call_id, None if result is None else as_raw(result), bool(row[1])) if row else None
+            )
+        return found
+
+    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
+        """How many memories each owner has."""
+        db = self._engine.reader
+        sql = (
+            "SELECT coalesce(sum(t.status = 'ACTIVE'), 0), coalesce(sum(t.status = 'ARCHIVED'), 0), "
+            "coalesce(sum(octet_length(t.text) * (t.status = 'ACTIVE')), 0) "
+            f"FROM memory t WHERE t.scope_key = ?{rows.MEMORY.live}"
+        )
+        found = [db.execute(sql, (scope_of(db, self._key, id),)).fetchone() for id in owner_ids]
+        return [Usage(*row) for row in found if row is not None]
+
+    async def explore(self, center: Id, exploration: Exploration) -> Explored:
+        """The neighbourhood of a memory."""
+        return await self._engine.in_thread(lambda db: graph.explore(db, center, exploration))
+
+    async def paths(
+        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+    ) -> list[list[Id]]:
+        """Ways between two memories."""
+        return await self._engine.in_thread(lambda db: graph.paths(db, start, goal, kinds, max_depth, first))
+
+    async def links_between(
+        self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
+    ) -> list[MemoryLink]:
+        """The strongest link of each pair."""
+        return graph.links_between(self._engine.reader, pairs, kinds)
+
+    async def shared(self, memory_id: Id, first: int) -> list[Shared]:
+        """What shares messages, sessions or neighbours with a memory."""
+        return await self._engine.in_thread(lambda db: graph.shared(db, memory_id, first))
+
+    async def search(self, search: Search) -> Found:
+        """Candidates of a search."""
+        workspace = self._key
+
+        def run(db: apsw.Connection) -> Found:
+            return Searcher(db, workspace, self._engine.vectors, self._engine.clock()).find(search)
+
+        return await self._engine.in_thread(run)
+
+    async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
+        """The vectors of memories."""
+        db, found = self._engine.reader, []
+        for id in memory_ids:
+            row = db.execute("SELECT key FROM memory WHERE id = ? AND workspace = ?", (id, self._key)).fetchone()
+            found.append(None if row is None else self._engine.vectors.vector(db, row[0]))
+        return found
+
+    async def write(self, script: Script[T]) -> T:
+        """Runs a script as one durable transaction."""
+        engine = self._engine
+        db = engine.writer.db
+
+        def begin() -> EmbeddedTransaction:
+            return EmbeddedTransaction(db, self._name, engine.clock(), engine.ids, engine.vectors)
+
+        return await engine.writer.write(script, begin)
+
+    async def cursors(self, logs: Sequence[Log]) -> list[tuple[Listing, int]]:
+        """Where logs stand."""
+        return [(Listing(log.name, self._engine.epoch), self._end(log)) for log in logs]
+
+    def _end(self, log: Log) -> int:
+        sql = {
+            "trace": "SELECT max(key) FROM event WHERE session = (SELECT key FROM session WHERE id = ?)",
+            "messages": "SELECT message_count FROM session WHERE id = ?",
+            "changes": "SELECT max(key) FROM change WHERE workspace = ?",
+        }[log.kind]
+        row = self._engine.reader.execute(sql, (log.session_id or self._key,)).fetchone()
+        return (row and row[0]) or 0
+
+    async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
+        """The lines of a log after a place, then what comes."""
+        name = f"{self._name}/{log.name}"
+        grown = self._engine.listen(name)
+        try:
+            while True:
+                grown.clear()
+                lines, last, more = self._lines(log, after, filter)
+                if lines:
+                    yield lines
+                after = last
+                if not more:
+                    await grown.wait()
+        finally:
+            self._engine.unlisten(name, grown)
+
+    def _lines(self, log: Log, after: int, filter: Any) -> tuple[list[Any], int, bool]:
+        """The next lines that match, the place they reach, and whether there may be more already."""
+        read = self._engine.reader.execute
+        if log.kind == "changes":
+            sql = "SELECT key, kind, memory_id, time, link FROM change WHERE workspace = ? AND key > ?"
+            found = read(f"{sql} ORDER BY key LIMIT ?", (self._key, after, _BATCH)).fetchall()
+            changes = [change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)]
+            return changes, found[-1][0] if found else after, len(found) == _BATCH
+        of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
+        session = "t.session = (SELECT key FROM session WHERE id = ?)"
+        # The end is read first: what does not match is passed over for good, and what comes in between is not missed.
+        end = self._end(log)
+        where = Where(self._key)
+        where.add(f"{session} AND {place} > ? AND {place} <= ?", log.session_id, after, end)
+        apply(filter, of.name, where)
+        found = read(f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)).fetchall()
+        lines = [of.decode(row) for row in found]
+        more = len(lines) == _BATCH
+        return lines, lines[-1].place if more else max(after, end), more
+
+    def _matches(self, memory: Memory, filter: MemoryFilter | None) -> bool:
+        """Whether a filter holds for a record, stored or not: its values stand in for the row."""
+        if filter is None:
+            return True
+        where = Where(self._key)
+        apply(filter, "memory", where)
+        of = rows.MEMORY
+        sql = (
+            f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.written.values())}) "
+            f"SELECT 1 FROM t WHERE {where.sql}"
+        )
+        return self._engine.reader.execute(sql, (*of.encode(memory), *where.params)).fetchone() is not None
+
+    def _change(self, row: rows.Row) -> MemoryChange | None:
+        place, kind, memory_id, time, link = row
+        read = self._engine.reader.execute
+        gone = False
+        current = read(f"{rows.MEMORY.select} WHERE t.id = ?", (memory_id,)).fetchone()
+        if current is not None:
+            subject = rows.MEMORY.decode(current)
+        else:
+            gone = True
+            last = read("SELECT memory FROM change WHERE memory_id = ? AND memory IS NOT NULL", (memory_id,)).fetchone()
+            if last is None:
+                return None
+            subject = msgspec.json.decode(last[0], type=Memory)
+        return MemoryChange(
+            ChangeKind[kind],
+            memory_id,
+            moment(time),
+            subject,
+            msgspec.json.decode(link, type=MemoryLink) if link is not None else None,
+            gone,
+            place,
+        )

@@ -1,0 +1,183 @@
+"""The one writer: concurrent scripts share a transaction and its fsync (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import apsw
+
+from stores.errors import StoreError, Unavailable
+from stores.ports import Script
+
+T = TypeVar("T")
+
+_log = logging.getLogger("recollect")
+
+_GROUP = 256
+"""How many scripts share a transaction at the most: at 128 callers 16 to 28 of them meet in one fsync."""
+
+
+class Work(Protocol):
+    """What the writer needs to know of a transaction."""
+
+    wrote: bool
+
+    def committed(self) -> set[str]:
+        """Called after the commit; the names of the logs that have new lines."""
+
+    def rolled_back(self) -> None:
+        """Called after a rollback."""
+
+
+class _Job:
+    """A script that waits for its turn, and the future that waits for the script."""
+
+    def __init__(self, script: Script[Any], begin: Callable[[], Any]) -> None:
+        self.script, self.begin = script, begin
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self, transaction: Any) -> None:
+        """Runs the script to its end. The transaction's methods never suspend, so one step is all it takes."""
+        self.error = self.result = None
+        running = self.script(transaction).__await__()
+        try:
+            running.send(None)
+        except StopIteration as stop:
+            self.result = stop.value
+        except Exception as error:
+            self.error = error
+        else:
+            running.close()
+            self.error = StoreError("A write script awaited something that is not its transaction.")
+
+    def settle(self) -> None:
+        """Tells the waiting caller, in its event loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Writer:
+    """A thread that owns the only connection that writes."""
+
+    def __init__(self, db: apsw.Connection, wake: Callable[[set[str]], None]) -> None:
+        """wake: called in the caller's event loop after a commit, with the names of the logs that grew."""
+        self.db, self._wake = db, wake
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recollect-writer", daemon=True)
+        self._thread.start()
+        self._closed = False
+
+    async def write(self, script: Script[T], begin: Callable[[], Any]) -> T:
+        """Runs a script in a transaction made by `begin`; returns after the commit is on the disk.
+
+        Raises what the script raised (then nothing of it is kept), or Unavailable where the disk would not take it.
+        """
+        if self._closed:
+            raise Unavailable("the store is closing")
+        job = _Job(script, begin)
+        self._jobs.put(job)
+        result: T = await asyncio.shield(job.future)
+        return result
+
+    def close(self) -> None:
+        """Finishes what is queued and ends the thread."""
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            group = [first]
+            stopping = False
+            while len(group) < _GROUP and not self._jobs.empty():
+                job = self._jobs.get()
+                if job is None:
+                    stopping = True
+                    break
+                group.append(job)
+            self._commit(group)
+            if stopping:
+                return
+
+    def _commit(self, group: list[_Job]) -> None:
+        """One transaction for all; where a script fails after it wrote, each again in a savepoint of its own."""
+        grown: set[str] = set()
+        try:
+            transactions = self._attempt(group, apart=False)
+            if transactions is None:
+                transactions = self._attempt(group, apart=True) or []
+            for transaction in transactions:
+                grown |= transaction.committed()
+        except Exception as error:
+            failure = _failure(error)
+            for job in group:
+                job.result, job.error = None, failure
+        loops = {job.loop for job in group}
+        for loop in loops:
+            mine = [job for job in group if job.loop is loop]
+            try:
+                loop.call_soon_threadsafe(self._deliver, mine, grown)
+            except RuntimeError:  # that loop is closed: nobody waits any more
+                _log.debug("a caller left before its write was done")
+
+    def _deliver(self, group: list[_Job], grown: set[str]) -> None:
+        for job in group:
+            job.settle()
+        self._wake(grown)
+
+    def _attempt(self, group: list[_Job], apart: bool) -> list[Any] | None:
+        """Runs and commits the group; None where it must be run apart. Raises what SQLite raised."""
+        done: list[Any] = []
+        db = self.db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for job in group:
+                transaction = job.begin()
+                if apart:
+                    db.execute("SAVEPOINT job")
+                job.run(transaction)
+                if isinstance(job.error, apsw.FullError | apsw.IOError):
+                    raise job.error
+                if job.error is None:
+                    done.append(transaction)
+                elif not apart and transaction.wrote:
+                    self._rollback([*done, transaction])
+                    return None
+                elif apart:
+                    db.execute("ROLLBACK TO job")
+                    transaction.rolled_back()
+                if apart:
+                    db.execute("RELEASE job")
+            db.execute("COMMIT")
+        except BaseException:
+            self._rollback(done)
+            raise
+        return done
+
+    def _rollback(self, transactions: list[Any]) -> None:
+        # SQLite has rolled back by itself after some errors of the disk.
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+        for transaction in transactions:
+            transaction.rolled_back()
+
+
+def _failure(error: Exception) -> Exception:
+    """What the callers of a failed commit are told."""
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError | apsw.BusyError):
+        _log.error("the database cannot be written: %s", error)
+        return Unavailable(str(error))
+    _log.exception("a commit failed")
+    return StoreError(str(error))

@@ -1,0 +1,301 @@
+"""What is asked of storage. An engine implements these protocols; nothing above this layer knows which one.
+
+Engine opens a data folder or servers; Store is the graph of one workspace; Transaction is what one atomic write
+sees and does.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from numpy import float32
+from numpy.typing import NDArray
+
+from domain.change import MemoryChange
+from domain.graph import Exploration, GraphEdge
+from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
+from domain.memory import Memory, MemoryFilter
+from domain.message import MemoryRef, ToolCall, ToolResponse
+from domain.node import Id, Node
+from domain.page import Listing, Page, Slice
+from domain.participant import Participant
+from domain.search import Candidate, SearchMode
+from domain.trace import TraceEvent
+
+N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+
+Vector = NDArray[float32]
+NaturalKey = tuple[str, ...]
+"""What a record is called by beside its id, within its workspace: (externalId,) for sessions, users, agents, messages
+and memories; (session id, identity) for participants; (session id, name) for threads; (session id, externalId) for
+trace events; (trace id, span id) for spans; (trace id,) for traces; (source id, kind, target id) for links;
+(namespace, key) for state."""
+
+
+class Collection(enum.Enum):
+    """The lists there are. The first word is what a list hangs on; those without one are a workspace's own.
+
+    The value is the default order: NEWEST by createdAt, OLDEST the other way round, PLACE in a log, KEY by name.
+    """
+
+    SESSIONS = ("sessions", "NEWEST")
+    USERS = ("users", "NEWEST")
+    AGENTS = ("agents", "NEWEST")
+    MEMORIES = ("memories", "NEWEST")
+    SPANS = ("spans", "NEWEST")
+    STATES = ("states", "KEY")
+    SESSION_PARTICIPANTS = ("session.participants", "OLDEST")
+    SESSION_MESSAGES = ("session.messages", "PLACE")
+    SESSION_THREADS = ("session.threads", "OLDEST")
+    SESSION_MEMORIES = ("session.memories", "NEWEST")
+    SESSION_TRACE = ("session.trace", "PLACE")
+    SESSION_SPANS = ("session.spans", "NEWEST")
+    SESSION_TRACES = ("session.traces", "NEWEST")
+    ACTOR_SESSIONS = ("actor.sessions", "NEWEST")
+    ACTOR_MEMORIES = ("actor.memories", "NEWEST")
+    PARTICIPANT_MESSAGES = ("participant.messages", "PLACE")
+    THREAD_MESSAGES = ("thread.messages", "PLACE")
+    MESSAGE_REPLIES = ("message.replies", "PLACE")
+    MESSAGE_TRACE = ("message.trace", "PLACE")
+    MEMORY_REFERENCED_BY = ("memory.referencedBy", "NEWEST")
+    MEMORY_LINKS = ("memory.links", "NEWEST")
+    MEMORY_HISTORY = ("memory.history", "NEWEST")
+    MEMORY_RECALLS = ("memory.recalls", "NEWEST")
+    SPAN_CHILDREN = ("span.children", "OLDEST")
+    SPAN_EVENTS = ("span.events", "PLACE")
+    TRACE_SPANS = ("trace.spans", "OLDEST")
+
+
+class Log(NamedTuple):
+    """A log that can be followed: "trace" or "messages" of a session, or the workspace's "changes" of memories."""
+
+    kind: str
+    session_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name its cursors carry."""
+        return f"{self.kind}:{self.session_id}" if self.session_id else self.kind
+
+
+class LinkFilter(msgspec.Struct, frozen=True):
+    """Which links of a memory."""
+
+    direction: LinkDirection = LinkDirection.BOTH
+    kinds: Sequence[MemoryLinkKind] | None = None
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A search for candidates: text for the words, vector (unit length, the embedder's dimension) for the meaning.
+
+    limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
+    by domain.search.rank, are the best there are. exclude: a memory that is not to be found (the one asked with).
+    """
+
+    mode: SearchMode
+    threshold: float
+    limit: int
+    text: str | None = None
+    vector: Vector | None = None
+    filter: MemoryFilter | None = None
+    exclude: Id | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered."""
+
+    candidates: list[Candidate]
+    degraded: bool = False
+
+
+class Explored(msgspec.Struct, frozen=True):
+    """The ids of a neighbourhood, the centre first and the best next, and the edges among them."""
+
+    ids: list[Id]
+    edges: list[GraphEdge]
+    truncated: bool
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What another memory shares with one: ids of at most 10 each, and the score."""
+
+    memory_id: Id
+    message_ids: list[Id]
+    session_ids: list[Id]
+    neighbor_ids: list[Id]
+    score: float
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """How many memories an owner has, and the bytes of the active ones' texts."""
+
+    active: int
+    archived: int
+    size_bytes: int
+
+
+class Transaction(Protocol):
+    """One atomic write: it reads what is committed and what it wrote itself. All of it is kept, or nothing."""
+
+    now: datetime
+
+    def new_id(self, kind: type[Node]) -> Id:
+        """A fresh id, greater than all before it."""
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids, None where there is none (or it has expired), in the order asked."""
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys, None where there is none, in the order asked."""
+
+    async def participants(self, session_id: Id) -> list[Participant]:
+        """All participants of a session, those that joined first coming first."""
+
+    async def put(self, records: Sequence[Node]) -> None:
+        """Stores records of one type, new or in place of those with the same ids. What they refer to must exist."""
+
+    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
+        """Adds lines to session logs and returns them with their places."""
+
+    async def log(self, changes: Sequence[MemoryChange]) -> None:
+        """Adds lines to the workspace's memory log."""
+
+    async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
+        """Notes memories that a message draws on, in order, after those noted before; one noted already stays as it is."""
+
+    async def embed(self, vectors: Mapping[Id, Vector]) -> None:
+        """Sets the vectors of memories (unit length, the embedder's dimension)."""
+
+    async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
+        """Removes records and what only hangs on them: a session's messages and trace, a memory's links and history."""
+
+    async def active(self, owner_id: Id | None) -> int:
+        """How many active memories an owner has; None asks for the GLOBAL ones."""
+
+    async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
+        """An owner's active memories with the least importance x decay, least first, without those to keep."""
+
+    async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
+        """Active memories of a filter by id, the next `limit` after an id."""
+
+    async def links_of(self, memory_ids: Sequence[Id]) -> list[MemoryLink]:
+        """All links that touch these memories."""
+
+    async def recalled(self, key: str) -> tuple[str, Any] | None:
+        """What was noted under an idempotency key in the last 7 days: the input's digest and the result."""
+
+    async def note(self, key: str, digest: str, result: Any) -> None:
+        """Notes the result (plain JSON data) of a write under its idempotency key."""
+
+
+Script = Callable[[Transaction], Awaitable[T]]
+"""What a write does. It may be run again from the start, so it keeps no state outside the transaction."""
+
+
+class Store(Protocol):
+    """The graph of one workspace. All methods may raise stores.errors.Unavailable."""
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids, None where there is none (or it has expired), in the order asked."""
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys, None where there is none, in the order asked."""
+
+    async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
+        """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones included."""
+
+    async def pages(
+        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+    ) -> list[Page[Any]]:
+        """A page of the list for each parent, in the order of the parents; a workspace's own lists have the parent "".
+
+        Raises Rejected (INVALID) for a cursor of another list or order, CursorExpired for one of another epoch.
+        """
+
+    async def counts(self, keys: Sequence[Any]) -> list[int]:
+        """The lengths of whole lists, by the count_key of their pages."""
+
+    async def memory_refs(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        """The memories each message drew on, in order."""
+
+    async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
+        """The memories formed from each message, oldest first."""
+
+    async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
+        """For each stored tool call the first response of its call id that follows it in the session."""
+
+    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
+        """How many memories each owner has."""
+
+    async def explore(self, center: Id, exploration: Exploration) -> Explored:
+        """The neighbourhood of a memory."""
+
+    async def paths(
+        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+    ) -> list[list[Id]]:
+        """Ways between two memories as memory ids, the shortest first, then the strongest."""
+
+    async def links_between(
+        self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
+    ) -> list[MemoryLink]:
+        """For each pair of memories the strongest link between them, in either direction."""
+
+    async def shared(self, memory_id: Id, first: int) -> list[Shared]:
+        """Memories that share messages, sessions or neighbours with one and are not linked to it, best first."""
+
+    async def search(self, search: Search) -> Found:
+        """Candidates of a search among active memories that are valid now, unless the filter says otherwise."""
+
+    async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
+        """The vectors of memories."""
+
+    async def write(self, script: Script[T]) -> T:
+        """Runs a script as one durable transaction and returns what it returned, after the commit.
+
+        What the script raises is raised here, and nothing of it is kept.
+        """
+
+    async def cursors(self, logs: Sequence[Log]) -> list[tuple[Listing, int]]:
+        """Where logs stand: how their cursors are written, and the place of the last line, 0 for an empty one."""
+
+    def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
+        """The lines of a log after a place, in batches, in order, each once: what is there, then what comes.
+
+        Lines of a trace are TraceEvent (filter: TraceFilter), of messages Message, of changes MemoryChange (filter:
+        MemoryFilter, of the memory as it is when the line is read or was when it was deleted). Never ends by itself.
+        """
+
+
+class StoreHealth(msgspec.Struct, frozen=True):
+    """The health of one part of a store. status: "healthy", "degraded" with a reason, or "unhealthy" with one.
+
+    latency_ms: what a trivial call took just now. circuit: of parts behind a circuit breaker. backlog: what waits.
+    """
+
+    name: str
+    status: str
+    latency_ms: float
+    reason: str | None = None
+    circuit: str | None = None
+    backlog: int = 0
+
+
+class Engine(Protocol):
+    """An opened store of all workspaces."""
+
+    def workspace(self, name: str) -> Store:
+        """The graph of a workspace, which is made when it is first written to."""
+
+    async def health(self) -> list[StoreHealth]:
+        """The health of each part."""
+
+    async def stats(self) -> dict[str, Any]:
+        """Counts of records and bytes, for people."""
+
+    async def close(self) -> None:
+        """Finishes what was begun and lets go of files and connections."""
