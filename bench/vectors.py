@@ -31,20 +31,20 @@ CREATE TABLE memory (key INTEGER PRIMARY KEY, scope_key INTEGER, weight REAL);
 CREATE INDEX memory_scope ON memory (scope_key);
 """
 WORDS = {
-    "person": "Anna Ben Carla Dmitri Elena Farid Grace Hiro Ines Jonas Kavya Liam Mei Noor Olga Pedro Quinn Rosa Sven Uma",
-    "team": "payments search billing onboarding mobile platform data security design support sales legal growth research",
-    "tool": "Postgres Redis Kubernetes Terraform Grafana Kafka Python Rust TypeScript Docker Jenkins Slack Notion Spark",
+    "person": "Anna Ben Carla Dmitri Elena Farid Grace Hiro Ines Jonas Kavya Liam Mei Noor Olga Pedro Quinn Rosa",
+    "team": "payments search billing onboarding mobile platform data security design support sales",
+    "tool": "Postgres Redis Kubernetes Terraform Grafana Kafka Python Rust TypeScript Docker",
     "food": "pasta sushi tacos ramen pizza paella curry salad dumplings pancakes falafel risotto oatmeal steak hummus",
     "city": "Berlin Lisbon Tokyo Nairobi Toronto Oslo Mumbai Lima Austin Seoul Cairo Prague Dublin Hanoi Bogota Vienna",
     "hobby": "climbing pottery chess sailing birdwatching woodworking running photography gardening dancing astronomy",
     "pet": "cat|two dogs|parrot|old horse|rabbit|goldfish|tortoise|rescue greyhound",
-    "diet": "vegetarian|vegan|allergic to peanuts|lactose intolerant|avoiding gluten|fond of spicy food|cutting down on sugar",
-    "fault": "a timeout|a deadlock|an out of memory crash|an expired certificate|a failed migration|a race condition|a 502",
-    "act": "rolled back the release|added a retry|raised the limit|wrote a test|paged the engineer on call|rebuilt the cache",
+    "diet": "vegetarian|vegan|allergic to peanuts|lactose intolerant|avoiding gluten|fond of spicy food",
+    "fault": "a timeout|a deadlock|an out of memory crash|an expired certificate|a failed migration",
+    "act": "rolled back the release|added a retry|raised the limit|wrote a test|paged the engineer on call",
     "when": "on Monday|last week|yesterday evening|in March|before the holidays|this morning|two years ago|after lunch",
-    "mood": "was happy about it|found it exhausting|was surprised|did not mind|felt proud|worried about the cost|laughed",
-    "paper": "the quarterly report|a lease|the design review|an invoice|the tax return|a grant proposal|the meeting minutes",
-    "step": "export a CSV file|check the logs|ask for the order number|confirm the address|run the tests|read the manual",
+    "mood": "was happy about it|found it exhausting|was surprised|did not mind|felt proud|worried about the cost",
+    "paper": "the quarterly report|a lease|the design review|an invoice|the tax return|a grant proposal",
+    "step": "export a CSV file|check the logs|ask for the order number|confirm the address|run the tests",
 }
 SENTENCES = [
     "{person} from the {team} team {act} after {fault} in {tool} {when}.",

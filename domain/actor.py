@@ -48,7 +48,7 @@ class ActorOrderField(enum.Enum):
     NAME = "NAME"
 
 
-class ActorFilter(Command, frozen=True):
+class ActorFilter(Command, frozen=True, kw_only=True):
     """Which users or agents; text looks in names and externalIds."""
 
     text: str | None = None
@@ -56,7 +56,7 @@ class ActorFilter(Command, frozen=True):
     metadata: JsonObject | None = None
 
 
-class UpsertUserInput(Command, frozen=True):
+class UpsertUserInput(Command, frozen=True, kw_only=True):
     """A user: created, or changed where the externalId is known; what is left out stays."""
 
     external_id: Key
@@ -65,7 +65,7 @@ class UpsertUserInput(Command, frozen=True):
     idempotency_key: Key | None = None
 
 
-class UpsertAgentInput(Command, frozen=True):
+class UpsertAgentInput(Command, frozen=True, kw_only=True):
     """An agent: created, or changed where the externalId is known; what is left out stays."""
 
     external_id: Key

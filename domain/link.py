@@ -49,7 +49,7 @@ class MemoryLink(Node, frozen=True, gc=False):
 register(MemoryLink)
 
 
-class NewLinkInput(Command, frozen=True):
+class NewLinkInput(Command, frozen=True, kw_only=True):
     """A link from the memory that is being written."""
 
     target: Ref
@@ -57,7 +57,7 @@ class NewLinkInput(Command, frozen=True):
     weight: UnitFloat = 1.0
 
 
-class LinkInput(Command, frozen=True):
+class LinkInput(Command, frozen=True, kw_only=True):
     """A link; one that exists gets the new weight and metadata."""
 
     source: Ref
@@ -67,14 +67,14 @@ class LinkInput(Command, frozen=True):
     metadata: JsonObject | None = None
 
 
-class LinkMemoriesInput(Command, frozen=True):
+class LinkMemoriesInput(Command, frozen=True, kw_only=True):
     """Up to 1,000 links, all or none."""
 
     links: Annotated[list[LinkInput], Meta(max_length=MAX_BATCH)]
     idempotency_key: Key | None = None
 
 
-class UnlinkMemoriesInput(Command, frozen=True):
+class UnlinkMemoriesInput(Command, frozen=True, kw_only=True):
     """The links to remove, by their ids."""
 
     links: Annotated[list[Id], Meta(max_length=MAX_BATCH)]

@@ -140,14 +140,14 @@ class MemoryOrderField(enum.Enum):
     ACCESS_COUNT = "ACCESS_COUNT"
 
 
-class MemoryOrder(Command, frozen=True):
+class MemoryOrder(Command, frozen=True, kw_only=True):
     """An order of memories; ties are broken by id."""
 
     field: MemoryOrderField = MemoryOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
-class MemoryFilter(Command, frozen=True):
+class MemoryFilter(Command, frozen=True, kw_only=True):
     """Which memories: every member that is given must hold. Expired memories are never among them."""
 
     types: list[MemoryType] | None = None
@@ -166,7 +166,7 @@ class MemoryFilter(Command, frozen=True):
     not_: MemoryFilter | None = None
 
 
-class MemoryInput(Command, frozen=True):
+class MemoryInput(Command, frozen=True, kw_only=True):
     """A memory. scope says whether owner is a user or an agent; a GLOBAL memory has none."""
 
     type: MemoryType = MemoryType.EPISODIC
@@ -187,20 +187,20 @@ class MemoryInput(Command, frozen=True):
     external_id: Key | None = None
 
 
-class CreateMemoryInput(MemoryInput, frozen=True):
+class CreateMemoryInput(MemoryInput, frozen=True, kw_only=True):
     """One new memory."""
 
     idempotency_key: Key | None = None
 
 
-class CreateMemoriesInput(Command, frozen=True):
+class CreateMemoriesInput(Command, frozen=True, kw_only=True):
     """Up to 1,000 new memories, all or none; links may name earlier ones of the list by externalId."""
 
     memories: Annotated[list[MemoryInput], Meta(max_length=MAX_BATCH)]
     idempotency_key: Key | None = None
 
 
-class UpdateMemoryInput(Command, frozen=True):
+class UpdateMemoryInput(Command, frozen=True, kw_only=True):
     """Changes of a memory; what is left out stays. The state before is kept in its history."""
 
     memory: Ref
@@ -219,33 +219,33 @@ class UpdateMemoryInput(Command, frozen=True):
 Refs = Annotated[list[Ref], Meta(max_length=MAX_BATCH)]
 
 
-class ArchiveMemoriesInput(Command, frozen=True):
+class ArchiveMemoriesInput(Command, frozen=True, kw_only=True):
     """The memories to archive."""
 
     memories: Refs
     dry_run: bool = False
 
 
-class RestoreMemoriesInput(Command, frozen=True):
+class RestoreMemoriesInput(Command, frozen=True, kw_only=True):
     """The archived memories to make active again."""
 
     memories: Refs
 
 
-class DeleteMemoriesInput(Command, frozen=True):
+class DeleteMemoriesInput(Command, frozen=True, kw_only=True):
     """The memories to delete for good, with their links and history."""
 
     memories: Refs
     dry_run: bool = False
 
 
-class TouchMemoriesInput(Command, frozen=True):
+class TouchMemoriesInput(Command, frozen=True, kw_only=True):
     """The memories that were used."""
 
     memories: Refs
 
 
-class DecayMemoriesInput(Command, frozen=True):
+class DecayMemoriesInput(Command, frozen=True, kw_only=True):
     """Lets the active memories of the filter fade by `rate`, down to 0.1."""
 
     filter: MemoryFilter | None = None

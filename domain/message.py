@@ -111,7 +111,7 @@ class Message(Node, frozen=True, gc=False):
 register(Thread, Message)
 
 
-class MessageFilter(Command, frozen=True):
+class MessageFilter(Command, frozen=True, kw_only=True):
     """Which messages: every member that is given must hold."""
 
     sender_types: list[SenderType] | None = None
@@ -123,7 +123,7 @@ class MessageFilter(Command, frozen=True):
     metadata: JsonObject | None = None
 
 
-class ToolCallInput(Command, frozen=True):
+class ToolCallInput(Command, frozen=True, kw_only=True):
     """A request to a tool."""
 
     call_id: Key
@@ -131,7 +131,7 @@ class ToolCallInput(Command, frozen=True):
     arguments: Json
 
 
-class ToolResponseInput(Command, frozen=True):
+class ToolResponseInput(Command, frozen=True, kw_only=True):
     """The answer to the tool call of the same callId."""
 
     call_id: Key
@@ -139,7 +139,7 @@ class ToolResponseInput(Command, frozen=True):
     is_error: bool = False
 
 
-class ContentInput(Command, frozen=True):
+class ContentInput(Command, frozen=True, kw_only=True):
     """One part of a message. Exactly one member is given."""
 
     text: Text | None = None
@@ -147,7 +147,7 @@ class ContentInput(Command, frozen=True):
     tool_response: ToolResponseInput | None = None
 
 
-class MemoryRefInput(Command, frozen=True):
+class MemoryRefInput(Command, frozen=True, kw_only=True):
     """A memory that the message draws on."""
 
     memory: Ref
@@ -155,7 +155,7 @@ class MemoryRefInput(Command, frozen=True):
     note: Name | None = None
 
 
-class MessageInput(Command, frozen=True):
+class MessageInput(Command, frozen=True, kw_only=True):
     """A message: from `sender`, a participant, or from a role (user, assistant, system, tool) with an optional name."""
 
     role: str | None = None
@@ -171,14 +171,14 @@ class MessageInput(Command, frozen=True):
     external_id: Key | None = None
 
 
-class AddMessageInput(MessageInput, frozen=True):
+class AddMessageInput(MessageInput, frozen=True, kw_only=True):
     """One more message of a session."""
 
     session: Ref
     idempotency_key: Key | None = None
 
 
-class AddMessagesInput(Command, frozen=True):
+class AddMessagesInput(Command, frozen=True, kw_only=True):
     """Up to 1,000 more messages of a session, all or none; one may name an earlier one as its parent by externalId."""
 
     session: Ref

@@ -57,7 +57,7 @@ def identity(type: SenderType, name: str, actor_id: Id | None = None, external_i
     return f"{type.value}:{name}"
 
 
-class ParticipantInput(Command, frozen=True):
+class ParticipantInput(Command, frozen=True, kw_only=True):
     """A participant; actor names the user or agent (by type) behind it."""
 
     type: SenderType = SenderType.USER
@@ -67,14 +67,14 @@ class ParticipantInput(Command, frozen=True):
     external_id: Key | None = None
 
 
-class AddParticipantInput(ParticipantInput, frozen=True):
+class AddParticipantInput(ParticipantInput, frozen=True, kw_only=True):
     """A participant that joins a session."""
 
     session: Ref
     idempotency_key: Key | None = None
 
 
-class RemoveParticipantInput(Command, frozen=True):
+class RemoveParticipantInput(Command, frozen=True, kw_only=True):
     """The participant that leaves; what it said stays."""
 
     session: Ref

@@ -26,7 +26,7 @@ class SearchMode(enum.Enum):
     TEXT = "TEXT"
 
 
-class MemoryQuery(Command, frozen=True):
+class MemoryQuery(Command, frozen=True, kw_only=True):
     """What to look for: a text, a vector of the embedder's dimension, or what is like another memory."""
 
     text: Text | None = None
@@ -89,7 +89,7 @@ class Recall(Node, frozen=True, gc=False):
 register(Recall)
 
 
-class RecallInput(Command, frozen=True):
+class RecallInput(Command, frozen=True, kw_only=True):
     """A search by an agent that is about to use what it finds, for a session and the message it answers."""
 
     query: MemoryQuery

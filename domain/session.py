@@ -84,14 +84,14 @@ class SessionOrderField(enum.Enum):
     MESSAGE_COUNT = "MESSAGE_COUNT"
 
 
-class SessionOrder(Command, frozen=True):
+class SessionOrder(Command, frozen=True, kw_only=True):
     """An order of sessions; ties are broken by id."""
 
     field: SessionOrderField = SessionOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
-class SessionFilter(Command, frozen=True):
+class SessionFilter(Command, frozen=True, kw_only=True):
     """Which sessions: every member that is given must hold."""
 
     kinds: list[SessionKind] | None = None
@@ -107,7 +107,7 @@ class SessionFilter(Command, frozen=True):
     not_: SessionFilter | None = None
 
 
-class CreateSessionInput(Command, frozen=True):
+class CreateSessionInput(Command, frozen=True, kw_only=True):
     """A new session, with its first participants."""
 
     kind: SessionKind = SessionKind.CHAT
@@ -121,14 +121,14 @@ class CreateSessionInput(Command, frozen=True):
     idempotency_key: Key | None = None
 
 
-class ContextPatch(Command, frozen=True):
+class ContextPatch(Command, frozen=True, kw_only=True):
     """Changes of a session's context: members to set, and names of members to remove."""
 
     set: JsonObject | None = None
     remove: list[str] | None = None
 
 
-class UpdateSessionInput(Command, frozen=True):
+class UpdateSessionInput(Command, frozen=True, kw_only=True):
     """Changes of a session; what is left out stays. ifVersion guards against another's change in between."""
 
     session: Ref
@@ -140,20 +140,20 @@ class UpdateSessionInput(Command, frozen=True):
     if_version: int | None = None
 
 
-class EndSessionInput(Command, frozen=True):
+class EndSessionInput(Command, frozen=True, kw_only=True):
     """The session to end."""
 
     session: Ref
 
 
-class ArchiveSessionInput(Command, frozen=True):
+class ArchiveSessionInput(Command, frozen=True, kw_only=True):
     """The session to archive."""
 
     session: Ref
     dry_run: bool = False
 
 
-class DeleteSessionInput(Command, frozen=True):
+class DeleteSessionInput(Command, frozen=True, kw_only=True):
     """The session to delete, with its messages and trace; memories formed from it stay."""
 
     session: Ref

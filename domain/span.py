@@ -103,14 +103,14 @@ class SpanOrderField(enum.Enum):
     DURATION = "DURATION"
 
 
-class SpanOrder(Command, frozen=True):
+class SpanOrder(Command, frozen=True, kw_only=True):
     """An order of spans; ties are broken by id."""
 
     field: SpanOrderField = SpanOrderField.STARTED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
-class SpanFilter(Command, frozen=True):
+class SpanFilter(Command, frozen=True, kw_only=True):
     """Which spans: every member that is given must hold."""
 
     kinds: list[SpanKind] | None = None
@@ -124,7 +124,7 @@ class SpanFilter(Command, frozen=True):
     running: bool | None = None
 
 
-class StartSpanInput(Command, frozen=True):
+class StartSpanInput(Command, frozen=True, kw_only=True):
     """A span that begins. Without traceId it begins a trace of its own; ids left out are made."""
 
     session: Ref | None = None
@@ -141,7 +141,7 @@ class StartSpanInput(Command, frozen=True):
     idempotency_key: Key | None = None
 
 
-class EndSpanInput(Command, frozen=True):
+class EndSpanInput(Command, frozen=True, kw_only=True):
     """The end of a span: by its id, or by its traceId and spanId."""
 
     span: Id | None = None

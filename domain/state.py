@@ -29,7 +29,7 @@ class StateEntry(Node, frozen=True, gc=False):
 register(StateEntry)
 
 
-class StateFilter(Command, frozen=True):
+class StateFilter(Command, frozen=True, kw_only=True):
     """Which entries: every member that is given must hold; prefix is the beginning of the key."""
 
     prefix: str | None = None
@@ -37,7 +37,7 @@ class StateFilter(Command, frozen=True):
     updated_at: TimeRange | None = None
 
 
-class StateInput(Command, frozen=True):
+class StateInput(Command, frozen=True, kw_only=True):
     """A value to keep. ifVersion: the version it must have now; 0 for an entry that must not exist yet."""
 
     namespace: Key
@@ -48,20 +48,20 @@ class StateInput(Command, frozen=True):
     if_version: int | None = None
 
 
-class SetStateInput(StateInput, frozen=True):
+class SetStateInput(StateInput, frozen=True, kw_only=True):
     """One value to keep."""
 
     idempotency_key: Key | None = None
 
 
-class SetStatesInput(Command, frozen=True):
+class SetStatesInput(Command, frozen=True, kw_only=True):
     """Up to 1,000 values to keep, all or none."""
 
     entries: Annotated[list[StateInput], Meta(max_length=MAX_BATCH)]
     idempotency_key: Key | None = None
 
 
-class DeleteStateInput(Command, frozen=True):
+class DeleteStateInput(Command, frozen=True, kw_only=True):
     """The entry to delete."""
 
     namespace: Key

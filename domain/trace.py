@@ -41,7 +41,7 @@ class TraceEvent(Node, frozen=True, gc=False):
 register(TraceEvent)
 
 
-class TraceFilter(Command, frozen=True):
+class TraceFilter(Command, frozen=True, kw_only=True):
     """Which events: every member that is given must hold."""
 
     types: list[str] | None = None
@@ -52,7 +52,7 @@ class TraceFilter(Command, frozen=True):
     min_duration_ms: float | None = None
 
 
-class TraceEventInput(Command, frozen=True):
+class TraceEventInput(Command, frozen=True, kw_only=True):
     """One line of a session's log; only type is required. The types span_start and span_end, with traceId and
     spanId, also open and close a span; `data` of both become its attributes."""
 
@@ -74,7 +74,7 @@ class TraceEventInput(Command, frozen=True):
     external_id: Key | None = None
 
 
-class AppendTraceEventsInput(Command, frozen=True):
+class AppendTraceEventsInput(Command, frozen=True, kw_only=True):
     """Up to 1,000 lines for a session's log, all or none."""
 
     session: Ref

@@ -36,21 +36,21 @@ class Command(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a caller asks for. The constraints of its fields are checked where it is read from a request."""
 
 
-class Ref(Command, frozen=True):
+class Ref(Command, frozen=True, kw_only=True):
     """What a stored thing is called by: our id, or the caller's own. Exactly one is given."""
 
     id: Id | None = None
     external_id: str | None = None
 
 
-class TimeRange(Command, frozen=True):
+class TimeRange(Command, frozen=True, kw_only=True):
     """A span of time, half-open: `from` is in it, `until` is not."""
 
     from_: datetime | None = msgspec.field(name="from", default=None)
     until: datetime | None = None
 
 
-class FloatRange(Command, frozen=True):
+class FloatRange(Command, frozen=True, kw_only=True):
     """A range of numbers, both ends in it."""
 
     min: float | None = None

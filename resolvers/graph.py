@@ -29,7 +29,7 @@ from resolvers.context import Context, present, require
 MAX_PATHS = 20
 
 
-async def nodes(context: Context, ids: Sequence[Id]) -> list[Node | None]:
+async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
     """The record of each id, whatever kind it names."""
     if len(ids) > MAX_NODES:
         raise invalid(f"Ask for at most {MAX_NODES} nodes.", ["ids"])

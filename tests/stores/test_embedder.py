@@ -44,6 +44,7 @@ def test_texts_without_a_token_have_no_direction(wordllama: Embedder) -> None:
     assert not vectors[0].any()
     assert not vectors[2].any()
     assert vectors[1].any()
+    assert not wordllama.embed([""]).any()
     assert wordllama.embed([]).shape == (0, 256)
 
 
@@ -114,9 +115,11 @@ class Slow:
         self.batches: list[list[str]] = []
         self.threads: set[int] = set()
         self.go = threading.Semaphore(0)
+        self.begun = threading.Event()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.batches.append(list(texts))
+        self.begun.set()
         self.threads.add(threading.get_ident())
         assert self.go.acquire(timeout=10)
         if "bad" in texts:
@@ -124,18 +127,11 @@ class Slow:
         return np.array([[len(text), 1] for text in texts], np.float32).reshape(-1, 2)
 
 
-async def until(condition: object) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
 async def test_who_asks_while_a_batch_runs_shares_the_next_one() -> None:
     slow = Slow()
     batching = Batching(slow)
     first = asyncio.create_task(batching.embed(["a"]))
-    await until(lambda: slow.batches)
+    assert await asyncio.to_thread(slow.begun.wait, 10)
     later = [asyncio.create_task(batching.embed(["b" * n, "c"])) for n in range(1, 20)]
     await asyncio.sleep(0.01)
     slow.go.release(2)
@@ -175,7 +171,7 @@ async def test_an_error_reaches_the_callers_of_its_batch_and_no_others() -> None
     slow = Slow()
     batching = Batching(slow)
     good = asyncio.create_task(batching.embed(["good"]))
-    await until(lambda: slow.batches)
+    assert await asyncio.to_thread(slow.begun.wait, 10)
     failing = [asyncio.create_task(batching.embed([text])) for text in ("bad", "with bad")]
     gone = asyncio.create_task(batching.embed(["gone"]))
     await asyncio.sleep(0)
@@ -193,7 +189,7 @@ async def test_close_finishes_what_was_asked_and_refuses_the_rest() -> None:
     slow = Slow()
     batching = Batching(slow)
     asked = asyncio.create_task(batching.embed(["asked"]))
-    await until(lambda: slow.batches)
+    assert await asyncio.to_thread(slow.begun.wait, 10)
     waiting = asyncio.create_task(batching.embed(["waiting"]))
     await asyncio.sleep(0)
     slow.go.release(2)

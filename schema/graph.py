@@ -1,0 +1,65 @@
+"""The memory graph, as a frontend draws it."""
+
+from __future__ import annotations
+
+import strawberry
+
+from domain import graph as domain
+from schema import refs
+from schema.fields import backed_by
+from schema.inputs import published_enum
+from schema.memory import Memory, MemoryLink
+from schema.message import Message
+from schema.page import Node
+from schema.session import Session
+
+GraphEdgeKind = published_enum(domain.GraphEdgeKind)
+
+
+@backed_by(domain.GraphEdge)
+@strawberry.type(description="An edge between two nodes of a graph, by their ids.")
+class GraphEdge:
+    """See the description."""
+
+    source: strawberry.ID
+    target: strawberry.ID
+    kind: GraphEdgeKind
+    weight: float
+    link: MemoryLink | None = strawberry.field(description="The link, where the edge is one.")
+
+
+@backed_by(domain.MemoryGraph)
+@strawberry.type(description="A part of the graph around a memory; flat, since a graph view wants nodes and edges.")
+class MemoryGraph:
+    """See the description."""
+
+    center: Memory
+    nodes: list[Node] = strawberry.field(description="The centre, then nearest first, then strongest.")
+    edges: list[GraphEdge]
+    truncated: bool = strawberry.field(description="There was more within reach than the limit.")
+
+
+@backed_by(domain.MemoryPath)
+@strawberry.type(description="A way from one memory to another.")
+class MemoryPath:
+    """See the description."""
+
+    memories: list[Memory]
+    links: list[MemoryLink]
+    length: int
+    weight: float = strawberry.field(description="The product of the links' weights.")
+
+
+@backed_by(domain.SharedReference)
+@strawberry.type(description="Another memory, with up to ten of each thing it shares.")
+class SharedReference:
+    """See the description."""
+
+    memory: Memory
+    messages: list[Message]
+    sessions: list[Session]
+    neighbors: list[Memory]
+    score: float = strawberry.field(description="A shared message counts 1, a neighbour 0.5, a session 0.25.")
+
+
+__all__ = ["GraphEdge", "MemoryGraph", "MemoryPath", "SharedReference", "refs"]

@@ -1,0 +1,222 @@
+"""Domain commands and filters as GraphQL inputs: published from their one definition, and read back into it."""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import strawberry
+from msgspec import Meta, Raw
+
+from domain.errors import Rejected, invalid
+from domain.message import ContentInput
+from domain.node import Id
+from domain.search import MemoryQuery
+from domain.values import MAX_JSON, Command, Ref
+from schema.scalars import JSON
+
+T = TypeVar("T")
+
+ONE_OF: tuple[type, ...] = (Ref, MemoryQuery, ContentInput)
+
+_published: dict[type, Any] = {}
+
+
+def graphql_type(annotation: Any) -> Any:
+    """What Strawberry is to publish for a domain annotation."""
+    if annotation is Id:
+        return strawberry.ID
+    if annotation is Raw or annotation is Any:
+        return JSON
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return graphql_type(arguments[0])
+    if origin in (Union, types.UnionType):
+        [inner] = [argument for argument in arguments if argument is not type(None)]
+        return Optional[graphql_type(inner)]  # noqa: UP045
+    if origin is list:
+        return list[graphql_type(arguments[0])]  # type: ignore[misc]
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return published_enum(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Command):
+        return published_input(annotation)
+    if annotation in (str, int, float, bool, datetime):
+        return annotation
+    raise TypeError(f"No GraphQL type stands for {annotation!r}.")
+
+
+def published_enum(kind: type[enum.Enum]) -> Any:
+    """The GraphQL enum of a domain enum."""
+    if kind not in _published:
+        _published[kind] = strawberry.enum(kind, description=kind.__doc__)
+    return _published[kind]
+
+
+def published_input(command: type[Command]) -> Any:
+    """The GraphQL input of a domain command or filter, made once; it may name itself."""
+    if command in _published:
+        return _published[command]
+    name = command.__name__
+    _published[command] = Annotated[name, strawberry.lazy("schema.inputs")]
+    hints = get_type_hints(command, include_extras=True)
+    body: dict[str, Any] = {"__annotations__": {}, "__module__": __name__, "__doc__": command.__doc__}
+    for field in msgspec.structs.fields(command):
+        body["__annotations__"][field.name] = graphql_type(hints[field.name])
+        shown = None if field.encode_name == camel(field.name) else field.encode_name
+        body[field.name] = strawberry.field(name=shown, **_default(field))
+    made = strawberry.input(type(name, (), body), description=_sentence(command), one_of=command in ONE_OF or None)
+    globals()[name] = made  # where lazy names look
+    _published[command] = made
+    return made
+
+
+def _default(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
+    if field.required:
+        return {}
+    return {"default": strawberry.UNSET if field.default in (None, msgspec.NODEFAULT) else field.default}
+
+
+def _sentence(command: type) -> str:
+    return " ".join((command.__doc__ or "").split())
+
+
+def camel(name: str) -> str:
+    """The GraphQL name of a Python name."""
+    first, *rest = name.strip("_").split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+class Arguments:
+    """The arguments of one field, from a resolver's parameters: published, checked and converted."""
+
+    def __init__(self, name: str, parameters: Mapping[str, tuple[Any, Any]], strip: str | None = None) -> None:
+        """parameters: annotation and default (msgspec.NODEFAULT for none) by name. strip: the argument whose name is
+        left out of the paths of errors."""
+        self.parameters = dict(parameters)
+        self._strip = strip
+        fields: list[Any] = [
+            (name, annotation) if default is msgspec.NODEFAULT else (name, annotation, default)
+            for name, (annotation, default) in parameters.items()
+        ]
+        self._struct = msgspec.defstruct(f"{name}Arguments", fields, bases=(Command,), frozen=True, kw_only=True,
+                                         rename=camel)  # fmt: skip
+
+    def convert(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The resolver's arguments. Raises Rejected (INVALID) with the path and what is allowed."""
+        if not self.parameters:
+            return {}
+        try:
+            arguments = msgspec.convert(given, self._struct)
+        except msgspec.ValidationError as error:
+            raise self._refusal(str(error)) from None
+        for path, problem in _json_problems(arguments):
+            raise invalid(problem, self._path(path))
+        return {name: getattr(arguments, name) for name in self.parameters}
+
+    def _refusal(self, message: str) -> Rejected:
+        what, _, where = message.partition(" - at `$")
+        path = [name or index for name, index in re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", where)]
+        return invalid(_allowed(self._struct, path) or f"{what}.".replace("`", ""), self._path(path))
+
+    def _path(self, path: Sequence[str | int]) -> Sequence[str | int]:
+        return path[1:] if path and path[0] == self._strip else path
+
+
+def _allowed(annotation: Any, path: Sequence[str]) -> str | None:
+    """What the value at a path may be, as a sentence; None where no bound says it."""
+    bounds: list[Meta] = []
+    for step in [*path, ""]:
+        annotation, bounds = _unwrapped(annotation)
+        if not step:
+            break
+        if get_origin(annotation) is list:
+            [annotation] = get_args(annotation)
+        elif isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+            hints = get_type_hints(annotation, include_extras=True)
+            names = {field.encode_name: field.name for field in msgspec.structs.fields(annotation)}
+            annotation = hints.get(names.get(step, ""))
+    many = get_origin(annotation) is list
+    for meta in bounds:
+        if sentence := _bound(meta, "items" if many else "characters"):
+            return sentence
+    return None
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:
+    bounds: list[Meta] = []
+    while get_origin(annotation) in (Annotated, Union, types.UnionType):
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            bounds += [meta for meta in more if isinstance(meta, Meta)]
+        else:
+            annotation = next(a for a in get_args(annotation) if a is not type(None))
+    return annotation, bounds
+
+
+def _bound(meta: Meta, unit: str) -> str | None:
+    if meta.ge is not None and meta.le is not None:
+        return f"Must be between {meta.ge} and {meta.le}."
+    if meta.gt is not None and meta.le is not None:
+        return f"Must be more than {meta.gt} and at most {meta.le}."
+    if meta.ge is not None:
+        return f"Must be at least {meta.ge}."
+    if meta.min_length is not None:
+        return f"Must have {meta.min_length} to {meta.max_length} {unit}."
+    if meta.max_length is not None:
+        return f"Must have at most {meta.max_length} {unit}."
+    return None
+
+
+Check = Callable[[Any], Iterator[tuple[list[str | int], str]]]
+
+
+@cache
+def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
+    """The fields of a command that hold JSON somewhere, each with its check."""
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple(
+        (field.name, field.encode_name, check)
+        for field in msgspec.structs.fields(struct)
+        if (check := _check(hints[field.name])) is not None
+    )
+
+
+def _check(annotation: Any) -> Check | None:
+    annotation, bounds = _unwrapped(annotation)
+    if annotation is Raw:
+        must_be_object = any((meta.extra or {}).get("json") == "object" for meta in bounds)
+        return lambda value: _json_value(value, must_be_object)
+    if get_origin(annotation) is list:
+        inner = _check(get_args(annotation)[0])
+        return inner and (lambda values: _each(values, inner))
+    if isinstance(annotation, type) and issubclass(annotation, Command):
+        return _json_problems
+    return None
+
+
+def _json_value(value: Raw, must_be_object: bool) -> Iterator[tuple[list[str | int], str]]:
+    text = memoryview(value)  # type: ignore[arg-type]
+    if len(text) > MAX_JSON:
+        yield [], f"Must be at most {MAX_JSON} bytes of JSON."
+    elif must_be_object and bytes(text[:1]) != b"{":
+        yield [], "Must be a JSON object."
+
+
+def _each(values: Sequence[Any], check: Check) -> Iterator[tuple[list[str | int], str]]:
+    for index, value in enumerate(values):
+        for path, problem in check(value):
+            yield [index, *path], problem
+
+
+def _json_problems(command: msgspec.Struct) -> Iterator[tuple[list[str | int], str]]:
+    """Where a command holds JSON that is too long, or no object where one must be."""
+    for name, shown, check in _checks(type(command)):
+        if (value := getattr(command, name)) is not None:
+            for path, problem in check(value):
+                yield [shown, *path], problem

@@ -1,0 +1,80 @@
+"""The level loader: what the fields of one level ask for is asked of the store at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from graphql import FieldNode
+
+from resolvers.context import Context
+
+
+class Relation:
+    """A resolver that takes all parents of a level, and how its arguments are read."""
+
+    __slots__ = ("convert", "resolver")
+
+    def __init__(
+        self, resolver: Callable[..., Awaitable[Sequence[Any]]], convert: Callable[[Mapping[str, Any]], dict[str, Any]]
+    ) -> None:
+        self.resolver, self.convert = resolver, convert
+
+
+class _Level:
+    """The parents that have asked for one relation with the same arguments, and who waits for the results."""
+
+    __slots__ = ("futures", "given", "parents", "relation")
+
+    def __init__(self, relation: Relation, given: Mapping[str, Any]) -> None:
+        self.relation, self.given = relation, given
+        self.parents: list[Any] = []
+        self.futures: list[asyncio.Future[Any]] = []
+
+
+class Loading:
+    """What the fields of one operation share: the caller's context, and the levels that are being gathered.
+
+    graphql-core completes the items of a list one after the other, in one turn of the event loop; a level is sent off
+    in the next turn, so one list of any length costs one call of the resolver. The same AST nodes mean the same
+    arguments, since variables do not change within an operation.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._levels: dict[tuple[Relation, tuple[int, ...]], _Level] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def load(
+        self, relation: Relation, nodes: Sequence[FieldNode], parent: Any, given: Mapping[str, Any]
+    ) -> asyncio.Future[Any]:
+        """The relation's result for one parent."""
+        loop = asyncio.get_running_loop()
+        key = (relation, tuple(map(id, nodes)))
+        if (level := self._levels.get(key)) is None:
+            level = self._levels[key] = _Level(relation, given)
+            loop.call_soon(self._send, key)
+        future: asyncio.Future[Any] = loop.create_future()
+        level.parents.append(parent)
+        level.futures.append(future)
+        return future
+
+    def _send(self, key: tuple[Relation, tuple[int, ...]]) -> None:
+        task = asyncio.ensure_future(self._run(self._levels.pop(key)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, level: _Level) -> None:
+        try:
+            arguments = level.relation.convert(level.given)
+            results = await level.relation.resolver(self.context, level.parents, **arguments)
+        except Exception as error:  # each field tells it, or leaves it to the field above
+            for future in level.futures:
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # seen: a field that was given up leaves its future unread
+            return
+        for future, result in zip(level.futures, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,0 +1,102 @@
+"""Messages and their parts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain import message as domain
+from domain.participant import SenderType as DomainSenderType
+from resolvers import lists, messages, sessions
+from schema import page, refs
+from schema.fields import backed_by, connection, relation
+from schema.inputs import published_enum
+from schema.page import Node
+from schema.scalars import JSON
+
+SenderType = published_enum(DomainSenderType)
+
+
+@backed_by(domain.TextContent)
+@strawberry.type(description="Words.")
+class TextContent:
+    """See the description."""
+
+    text: str
+
+
+@backed_by(domain.ToolResponse)
+@strawberry.type(description="What a tool answered.")
+class ToolResponse:
+    """See the description."""
+
+    call_id: str
+    result: JSON | None
+    is_error: bool
+
+
+@backed_by(domain.ToolCall)
+@strawberry.type(description="A request to a tool.")
+class ToolCall:
+    """See the description."""
+
+    call_id: str
+    tool: str
+    arguments: JSON
+    response = relation(
+        messages.responses,
+        refs.optional(ToolResponse),
+        "The first response of the same callId that follows the call in its session.",
+    )
+
+
+Content = Annotated[
+    TextContent | ToolCall | ToolResponse, strawberry.union("Content", description="One part of a message.")
+]
+
+
+@backed_by(domain.MemoryRef)
+@strawberry.type(description="A memory that a message drew on, with the rank it had.")
+class MemoryRef:
+    """See the description."""
+
+    memory = relation(messages.ref_memories, refs.Memory)
+    score: float | None
+    note: str | None
+
+
+@backed_by(domain.Thread)
+@strawberry.type(description="A named side line of a session.")
+class Thread(Node):
+    """See the description."""
+
+    name: str
+    session = relation(sessions.sessions_of, refs.Session)
+    created_at: datetime
+    messages = connection(lists.THREAD_MESSAGES, page.MessageConnection)
+
+
+@backed_by(domain.Message)
+@strawberry.type(description="One utterance.")
+class Message(Node):
+    """See the description."""
+
+    external_id: str | None
+    session = relation(sessions.sessions_of, refs.Session)
+    sender_type: SenderType
+    sender = relation(messages.senders, refs.Participant)
+    created_at: datetime
+    text: str = strawberry.field(description="The text parts, joined by a newline: what a list shows.")
+    placed_content: list[Content] = strawberry.field(name="content", description="All parts, in order.")
+    thread = relation(messages.threads, refs.optional(Thread))
+    parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.")
+    replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
+    tool_calls: list[ToolCall]
+    memory_refs = relation(
+        messages.memory_refs, list[MemoryRef], "Memories this message drew on, with the rank they had."
+    )
+    formed_memories = relation(messages.formed_memories, list[refs.Memory], "Memories formed from this message.")
+    trace = connection(lists.MESSAGE_TRACE, page.TraceEventConnection, "Trace events about this message.")
+    metadata: JSON

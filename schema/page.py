@@ -1,0 +1,69 @@
+"""Nodes, pages and connections (Relay's object identification and cursor connections)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import strawberry
+
+from resolvers import lists
+from schema import refs
+from schema.fields import relation
+
+
+@strawberry.interface(description="Whatever has an id of its own.")
+class Node:
+    """See the description."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque, global and permanent; time-ordered inside a type.")
+
+
+@strawberry.type(description="How a page lies in its list.")
+class PageInfo:
+    """See the description."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+def _connection(noun: str, node: Any, countable: bool = True, **extra: Any) -> Any:
+    """The connection and edge types of a kind of node; read off domain pages and edges."""
+    edge = type(
+        f"{noun}Edge",
+        (),
+        {"__annotations__": {"cursor": str, "node": node}, "__module__": __name__, **extra},
+    )
+    edge_type: Any = strawberry.type(edge, description=f"One {noun} of a page, with its cursor.")
+    body: dict[str, Any] = {
+        "__annotations__": {"edges": list[edge_type], "nodes": list[node], "page_info": PageInfo},
+        "__module__": __name__,
+    }
+    if countable:
+        body["total_count"] = relation(
+            lists.totals, refs.optional(int), "How long the whole list is; counted only when it is asked for."
+        )
+    return strawberry.type(type(f"{noun}Connection", (), body), description=f"A page of a list of {noun}.")
+
+
+SessionConnection = _connection("Session", refs.Session)
+ParticipantConnection = _connection("Participant", refs.Participant)
+UserConnection = _connection("User", refs.User)
+AgentConnection = _connection("Agent", refs.Agent)
+MessageConnection = _connection("Message", refs.Message)
+ThreadConnection = _connection("Thread", refs.Thread)
+MemoryConnection = _connection("Memory", refs.Memory)
+MemoryVersionConnection = _connection("MemoryVersion", refs.MemoryVersion)
+MemoryLinkConnection = _connection("MemoryLink", refs.MemoryLink)
+RecallConnection = _connection("Recall", refs.Recall)
+TraceEventConnection = _connection("TraceEvent", refs.TraceEvent)
+SpanConnection = _connection("Span", refs.Span)
+TraceConnection = _connection("Trace", refs.Trace)
+StateConnection = _connection("State", refs.StateEntry)
+
+
+def edge_of(connection: Any) -> Any:
+    """The edge type of a connection."""
+    [edge] = connection.__annotations__["edges"].__args__
+    return edge

@@ -1,0 +1,37 @@
+"""Names for types that refer to each other across files. Every cycle between types ends here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional
+
+import strawberry
+
+
+def _ref(name: str, module: str) -> Any:
+    return Annotated[name, strawberry.lazy(module)]
+
+
+def optional(type: Any) -> Any:
+    """The same type, or null."""
+    return Optional[type]  # noqa: UP045
+
+
+Session = _ref("Session", "schema.session")
+Participant = _ref("Participant", "schema.session")
+User = _ref("User", "schema.actor")
+Agent = _ref("Agent", "schema.actor")
+Actor = _ref("Actor", "schema.actor")
+Message = _ref("Message", "schema.message")
+Thread = _ref("Thread", "schema.message")
+ToolCall = _ref("ToolCall", "schema.message")
+Memory = _ref("Memory", "schema.memory")
+MemoryVersion = _ref("MemoryVersion", "schema.memory")
+MemoryLink = _ref("MemoryLink", "schema.memory")
+MemoryHit = _ref("MemoryHit", "schema.search")
+Recall = _ref("Recall", "schema.search")
+MemoryGraph = _ref("MemoryGraph", "schema.graph")
+SharedReference = _ref("SharedReference", "schema.graph")
+TraceEvent = _ref("TraceEvent", "schema.trace")
+Span = _ref("Span", "schema.trace")
+Trace = _ref("Trace", "schema.trace")
+StateEntry = _ref("StateEntry", "schema.state")

@@ -1,0 +1,55 @@
+"""The scalars of the contract. Their values go out as they are: the response encoder writes times and JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, NewType
+
+import msgspec
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+JSON = NewType("JSON", object)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("Expected a time as text, like 2026-01-31T12:00:00Z.")
+    try:
+        parsed = msgspec.convert(value, datetime)
+        if parsed.tzinfo is None:
+            raise ValueError
+        return parsed.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError("Expected an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z.") from None
+
+
+def _json(value: object) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(_encode(value))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        raise ValueError("Expected a JSON value.") from None
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A time, as RFC 3339 has it; sent in UTC, with microseconds where there are any.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=_as_is,
+        parse_value=_time,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value, of at most 256 KB.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=_as_is,
+        parse_value=_json,
+    ),
+}

@@ -1,0 +1,64 @@
+"""Searches, hits and recalls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from domain import search as domain
+from resolvers import messages, recalls, sessions
+from schema import refs
+from schema.fields import backed_by, relation
+from schema.inputs import published_enum
+from schema.page import Node
+
+SearchMode = published_enum(domain.SearchMode)
+
+
+@backed_by(domain.ScoreParts)
+@strawberry.type(description="What a score is made of: relevance x importance x decay.")
+class ScoreParts:
+    """See the description."""
+
+    similarity: float | None = strawberry.field(description="(1 + cosine) / 2; the relevance in SEMANTIC mode.")
+    text_rank: float | None = strawberry.field(description="0 to 1; the relevance in TEXT mode.")
+    fusion: float | None = strawberry.field(description="Both, 0 to 1; the relevance in HYBRID mode.")
+    importance: float
+    decay: float
+
+
+@backed_by(domain.MemoryHit)
+@strawberry.type(description="A memory that was found, with its score.")
+class MemoryHit:
+    """See the description."""
+
+    memory: Any = strawberry.field(graphql_type=refs.Memory)
+    score: float
+    parts: ScoreParts
+
+
+@backed_by(domain.MemorySearch)
+@strawberry.type(description="What a search found, best first.")
+class MemorySearch:
+    """See the description."""
+
+    hits: list[MemoryHit]
+    mode: SearchMode
+    degraded: bool = strawberry.field(description="A store was down and the rest answered.")
+    took_ms: float = strawberry.field(description="Milliseconds the search took in the server.")
+
+
+@backed_by(domain.Recall)
+@strawberry.type(description="One use of a memory, with the score it had.")
+class Recall(Node):
+    """See the description."""
+
+    memory = relation(recalls.memories, refs.Memory)
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    message = relation(messages.messages_of, refs.optional(refs.Message))
+    event = relation(recalls.events, refs.optional(refs.TraceEvent), "The trace event that tells of it.")
+    score: float
+    parts: ScoreParts
+    recalled_at: datetime

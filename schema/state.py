@@ -1,0 +1,26 @@
+"""State entries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from domain import state as domain
+from schema.fields import backed_by
+from schema.page import Node
+from schema.scalars import JSON
+
+
+@backed_by(domain.StateEntry)
+@strawberry.type(description="A value that a program keeps by namespace and key.")
+class StateEntry(Node):
+    """See the description."""
+
+    namespace: str
+    key: str
+    value: JSON
+    tags: list[str]
+    version: int = strawberry.field(description="Counts the writes; ifVersion guards by it.")
+    updated_at: datetime
+    expires_at: datetime | None

@@ -1,0 +1,90 @@
+"""Traces: events, spans, and the trees they form."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from domain import span as domain_span
+from domain import trace as domain
+from resolvers import lists, messages, sessions, traces
+from schema import page, refs
+from schema.fields import backed_by, connection, relation
+from schema.inputs import published_enum
+from schema.page import Node
+from schema.scalars import JSON
+
+SpanKind = published_enum(domain_span.SpanKind)
+SpanStatusCode = published_enum(domain_span.SpanStatusCode)
+
+
+@backed_by(domain_span.TokenUsage)
+@strawberry.type(description="Tokens and US dollars that model calls took.")
+class TokenUsage:
+    """See the description."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    total_tokens: int | None
+    cost_usd: float | None
+
+
+@backed_by(domain.TraceEvent)
+@strawberry.type(description="One line of a session's log. Spans are read off span_start and span_end events.")
+class TraceEvent(Node):
+    """See the description."""
+
+    external_id: str | None
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    type: str
+    component: str
+    time: datetime
+    duration_ms: float | None
+    data: JSON
+    user = relation(traces.event_users, refs.optional(refs.User))
+    agent = relation(traces.event_agents, refs.optional(refs.Agent))
+    message = relation(messages.messages_of, refs.optional(refs.Message))
+    span = relation(traces.event_spans, refs.optional(refs.Span))
+    parent = relation(traces.event_parents, refs.optional(refs.TraceEvent))
+    memories = relation(traces.event_memories, list[refs.Memory])
+
+
+@backed_by(domain_span.Span)
+@strawberry.type(description="A piece of work; one without endedAt is still running.")
+class Span(Node):
+    """See the description."""
+
+    trace_id: str = strawberry.field(description="In lower case.")
+    span_id: str = strawberry.field(description="In lower case.")
+    parent_span_id: str | None
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    parent = relation(traces.span_parents, refs.optional(refs.Span))
+    children = connection(lists.SPAN_CHILDREN, page.SpanConnection, "Its parts, in order of their start.")
+    kind: SpanKind
+    name: str
+    status_code: SpanStatusCode
+    status_message: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    duration_ms: float | None
+    attributes: JSON
+    events = connection(lists.SPAN_EVENTS, page.TraceEventConnection)
+    usage: TokenUsage | None
+    message = relation(messages.messages_of, refs.optional(refs.Message))
+    agent = relation(traces.event_agents, refs.optional(refs.Agent))
+
+
+@backed_by(domain_span.Trace)
+@strawberry.type(description="All spans of one traceId.")
+class Trace(Node):
+    """See the description."""
+
+    trace_id: str
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent.")
+    spans = connection(lists.TRACE_SPANS, page.SpanConnection, "In order of their start.")
+    started_at: datetime
+    duration_ms: float | None = strawberry.field(description="From the first start to the last end; null while it runs.")
+    status_code: SpanStatusCode = strawberry.field(description="ERROR where a span has it, else OK where one has it.")
+    usage: TokenUsage = strawberry.field(description="Summed over the spans.")

@@ -1,0 +1,1 @@
+"""The file formats that conversations come in and graphs go out in."""

@@ -1,0 +1,166 @@
+"""What a conversation of any format is read into, and what the readers share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import NoneType
+from typing import Any
+
+import msgspec
+
+from domain.message import MessageInput
+from domain.session import CreateSessionInput
+from domain.values import MAX_NAME, JsonObject, encode_json
+
+MAX_KEPT = 64 * 1024
+"""How many bytes of members that mean nothing to us are kept as metadata, beside each session and message."""
+
+MAX_ID = 500
+"""The longest id of a conversation or node that is taken from a file; externalIds are made of them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNPAIRED = re.compile("[\ud800-\udfff]")
+_KINDS: dict[type, str] = {
+    str: "a text",
+    dict: "an object",
+    list: "a list",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    NoneType: "null",
+}
+
+
+class FormatError(Exception):
+    """A file that cannot be read: what is wrong with it, and where, as one line."""
+
+    def __init__(self, message: str, position: str = "") -> None:
+        self.message, self.position = message, position
+        super().__init__(f"{position}: {message}" if position else message)
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """One session to be, known by its externalId, with all its messages, parents before children.
+
+    Messages are known by externalIds of their own, and name their parents by these.
+    """
+
+    session: CreateSessionInput
+    messages: list[MessageInput]
+
+    @property
+    def key(self) -> str:
+        """The session's externalId."""
+        assert self.session.external_id is not None, "readers give every session an externalId"
+        return self.session.external_id
+
+
+def parse(data: bytes) -> Any:
+    """The value of a JSON file. Raises FormatError with the line and column where it is none."""
+    try:
+        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _parse_slowly(data)
+
+
+def _parse_slowly(data: bytes) -> Any:
+    """Says where a file is broken. One whose only fault is half a surrogate pair is read all the same, with U+FFFD
+    in its place: exports of cut emojis have them."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise FormatError("not UTF-8", f"line {line}, byte {column}") from None
+    if not text.strip():
+        raise FormatError("the file is empty")
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        whole = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return msgspec.json.decode(_UNPAIRED.sub("\ufffd", whole).encode())
+    except json.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error.msg}", f"line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise FormatError("the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise FormatError(f"not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def member(value: Mapping[str, Any], path: str, kind: type, where: str, optional: bool = False) -> Any:
+    """A member of an object, which the file calls by the last name of `path`; an optional one may be null or left out.
+
+    Raises FormatError, which names the path, where the member is missing or of another kind.
+    """
+    found = value.get(path.rpartition(".")[2])
+    if found is None and optional:
+        return None
+    if found is None and path.rpartition(".")[2] not in value:
+        raise FormatError(f"{path} is missing", where)
+    return expect(found, path, kind, where)
+
+
+def expect(value: Any, name: str, kind: type, where: str) -> Any:
+    """The value, if it is of that kind. Raises FormatError, which calls it by `name`."""
+    if type(value) is not kind:
+        raise FormatError(f"{name} must be {_KINDS[kind]}, not {_KINDS[type(value)]}", where)
+    return value
+
+
+def own_id(value: Any, name: str, where: str) -> str:
+    """An id that externalIds can be made of."""
+    text: str = expect(value, name, str, where)
+    if not 0 < len(text) <= MAX_ID:
+        raise FormatError(f"{name} must have 1 to {MAX_ID} characters", where)
+    return text
+
+
+def moment(value: Any, name: str, where: str) -> datetime | None:
+    """A time: seconds since 1970, to the microsecond, or RFC 3339 text. Raises FormatError for what is neither."""
+    if value is None:
+        return None
+    try:
+        if type(value) is int or type(value) is float:
+            return _EPOCH + timedelta(seconds=value)
+        if type(value) is str:
+            found = datetime.fromisoformat(value)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise FormatError(f"{name} is no time", where)
+
+
+def first_time(messages: Sequence[MessageInput]) -> datetime | None:
+    """When the first message was said that has a time."""
+    return next((message.created_at for message in messages if message.created_at is not None), None)
+
+
+def title(text: str) -> str:
+    """A title, cut to what a session's can be."""
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+
+
+def kept(members: Mapping[str, Any], limit: int = MAX_KEPT) -> dict[str, Any]:
+    """The members that say something, as long as they are small; the names of larger ones are under "left_out"."""
+    room, found, left_out = limit, {}, []
+    for name, value in members.items():
+        if value is None or value == [] or value == {} or value == "":
+            continue
+        size = len(name) + len(msgspec.json.encode(value))
+        if size > room:
+            left_out.append(name)
+            continue
+        room -= size
+        found[name] = value
+    return {**found, "left_out": left_out} if left_out else found
+
+
+def metadata(members: Mapping[str, Any]) -> JsonObject | None:
+    """Members as metadata; None where there are none."""
+    return encode_json(members) if members else None
