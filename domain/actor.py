@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.node import Node, register
-from domain.values import Command, Json, JsonObject, Key, Name, Text
+from domain.values import Command, GivenObject, Json, Key, Name, Text
 
 
 class User(Node, frozen=True, gc=False):
@@ -53,7 +53,7 @@ class ActorFilter(Command, frozen=True, kw_only=True):
 
     text: str | None = None
     capability: str | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
 
 
 class UpsertUserInput(Command, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class UpsertUserInput(Command, frozen=True, kw_only=True):
 
     external_id: Key
     name: Name | None = None
-    profile: JsonObject | None = None
+    profile: GivenObject = None
     idempotency_key: Key | None = None
 
 
@@ -71,6 +71,6 @@ class UpsertAgentInput(Command, frozen=True, kw_only=True):
     external_id: Key
     name: Name | None = None
     description: Text | None = None
-    config: JsonObject | None = None
+    config: GivenObject = None
     capabilities: list[Key] | None = None
     idempotency_key: Key | None = None

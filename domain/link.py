@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from domain.node import Id, Node, register
-from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, Json, JsonObject, Key, Ref, UnitFloat
+from domain.values import Command, EMPTY_OBJECT, GivenObject, Json, Key, MAX_BATCH, Ref, UnitFloat
 
 
 class MemoryLinkKind(enum.Enum):
@@ -64,7 +64,7 @@ class LinkInput(Command, frozen=True, kw_only=True):
     target: Ref
     kind: MemoryLinkKind = MemoryLinkKind.RELATED
     weight: UnitFloat = 1.0
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
 
 
 class LinkMemoriesInput(Command, frozen=True, kw_only=True):

@@ -15,13 +15,13 @@ from domain.link import NewLinkInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import (
-    MAX_BATCH,
-    MAX_TEXT,
     Command,
     FloatRange,
+    GivenObject,
     Json,
-    JsonObject,
     Key,
+    MAX_BATCH,
+    MAX_TEXT,
     Ref,
     Seconds,
     TimeRange,
@@ -160,7 +160,7 @@ class MemoryFilter(Command, frozen=True, kw_only=True):
     created_at: TimeRange | None = None
     valid_at: datetime | None = None
     text: str | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     and_: list[MemoryFilter] | None = None
     or_: list[MemoryFilter] | None = None
     not_: MemoryFilter | None = None
@@ -175,7 +175,7 @@ class MemoryInput(Command, frozen=True, kw_only=True):
     text: Annotated[str, Meta(max_length=MAX_TEXT)]
     importance: UnitFloat = 0.5
     tags: list[Key] | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     source_message: Ref | None = None
     external_source: Key | None = None
     links: list[NewLinkInput] | None = None
@@ -207,7 +207,7 @@ class UpdateMemoryInput(Command, frozen=True, kw_only=True):
     text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
     importance: UnitFloat | None = None
     tags: list[Key] | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     status: MemoryStatus | None = None
     vector: list[float] | None = None
     ttl_seconds: Seconds | None = None

@@ -12,7 +12,7 @@ from msgspec import Meta
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.participant import ROLES, SenderType
-from domain.values import MAX_BATCH, NULL, Command, Json, JsonObject, Key, Name, Ref, Text, TimeRange
+from domain.values import Command, GivenJson, GivenObject, Json, Key, MAX_BATCH, NULL, Name, Ref, Text, TimeRange
 
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +42,7 @@ class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag=
     """What a tool answered."""
 
     call_id: str
-    result: Json | None
+    result: Json
     is_error: bool
 
 
@@ -120,7 +120,7 @@ class MessageFilter(Command, frozen=True, kw_only=True):
     text: str | None = None
     tool: str | None = None
     created_at: TimeRange | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
 
 
 class ToolCallInput(Command, frozen=True, kw_only=True):
@@ -128,14 +128,14 @@ class ToolCallInput(Command, frozen=True, kw_only=True):
 
     call_id: Key
     tool: Key
-    arguments: Json
+    arguments: GivenJson
 
 
 class ToolResponseInput(Command, frozen=True, kw_only=True):
     """The answer to the tool call of the same callId."""
 
     call_id: Key
-    result: Json | None = None
+    result: GivenJson = None
     is_error: bool = False
 
 
@@ -166,7 +166,7 @@ class MessageInput(Command, frozen=True, kw_only=True):
     thread: Key | None = None
     parent: Ref | None = None
     memory_refs: list[MemoryRefInput] | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     created_at: datetime | None = None
     external_id: Key | None = None
 
@@ -212,6 +212,8 @@ def _parts(message: MessageInput) -> Iterator[Content]:
             yield ToolCall(part.tool_call.call_id, part.tool_call.tool, part.tool_call.arguments)
         elif part.tool_response is not None:
             response = part.tool_response
-            yield ToolResponse(response.call_id, NULL if response.result is None else response.result, response.is_error)
+            yield ToolResponse(
+                response.call_id, NULL if response.result is None else response.result, response.is_error
+            )
         else:
             raise invalid("Give exactly one of text, toolCall, toolResponse.", ["content", index])

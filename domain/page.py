@@ -19,6 +19,7 @@ MAX_FIRST = 200
 MAX_FIRST_LONG = 1_000
 """The cap of the lists that are long by nature: messages, spans, trace events."""
 
+
 class OrderDirection(enum.Enum):
     """Smallest first, or largest first."""
 
@@ -109,9 +110,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
         )
 
 
-def slice_of(
-    first: int | None, after: str | None, last: int | None, before: str | None, cap: int = MAX_FIRST
-) -> Slice:
+def slice_of(first: int | None, after: str | None, last: int | None, before: str | None, cap: int = MAX_FIRST) -> Slice:
     """The slice that Relay's arguments name: 50 rows where neither first nor last is given.
 
     Raises Rejected (INVALID) for a number outside 0 to `cap`, and for first and last together.

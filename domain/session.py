@@ -9,7 +9,7 @@ from typing import ClassVar
 from domain.node import Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
-from domain.values import Command, Json, JsonObject, Key, Name, Ref, TimeRange
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange
 
 
 class SessionKind(enum.Enum):
@@ -101,7 +101,7 @@ class SessionFilter(Command, frozen=True, kw_only=True):
     created_at: TimeRange | None = None
     active_since: datetime | None = None
     capability: str | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     and_: list[SessionFilter] | None = None
     or_: list[SessionFilter] | None = None
     not_: SessionFilter | None = None
@@ -113,9 +113,9 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
     kind: SessionKind = SessionKind.CHAT
     title: Name | None = None
     external_id: Key | None = None
-    context: JsonObject | None = None
+    context: GivenObject = None
     capabilities: list[Key] | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     participants: list[ParticipantInput] | None = None
     created_at: datetime | None = None
     idempotency_key: Key | None = None
@@ -124,7 +124,7 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
 class ContextPatch(Command, frozen=True, kw_only=True):
     """Changes of a session's context: members to set, and names of members to remove."""
 
-    set: JsonObject | None = None
+    set: GivenObject = None
     remove: list[str] | None = None
 
 
@@ -136,7 +136,7 @@ class UpdateSessionInput(Command, frozen=True, kw_only=True):
     status: SessionStatus | None = None
     context_patch: ContextPatch | None = None
     capabilities: list[Key] | None = None
-    metadata: JsonObject | None = None
+    metadata: GivenObject = None
     if_version: int | None = None
 
 

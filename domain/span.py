@@ -10,7 +10,7 @@ import msgspec
 
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import Command, Json, JsonObject, Key, Name, Ref, TimeRange, decode_json
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, decode_json
 
 
 class SpanKind(enum.Enum):
@@ -134,7 +134,7 @@ class StartSpanInput(Command, frozen=True, kw_only=True):
     name: Key
     kind: SpanKind = SpanKind.OTHER
     started_at: datetime | None = None
-    attributes: JsonObject | None = None
+    attributes: GivenObject = None
     component: Name | None = None
     agent: Ref | None = None
     message: Ref | None = None
@@ -150,7 +150,7 @@ class EndSpanInput(Command, frozen=True, kw_only=True):
     status_code: SpanStatusCode = SpanStatusCode.OK
     status_message: Name | None = None
     ended_at: datetime | None = None
-    attributes: JsonObject | None = None
+    attributes: GivenObject = None
 
 
 _INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "inputTokens")

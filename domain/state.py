@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from domain.node import Node, register
-from domain.values import MAX_BATCH, Command, Json, Key, Seconds, TimeRange
+from domain.values import Command, GivenJson, Json, Key, MAX_BATCH, Seconds, TimeRange
 
 
 class StateEntry(Node, frozen=True, gc=False):
@@ -42,7 +42,7 @@ class StateInput(Command, frozen=True, kw_only=True):
 
     namespace: Key
     key: Key
-    value: Json
+    value: GivenJson
     tags: list[Key] | None = None
     ttl_seconds: Seconds | None = None
     if_version: int | None = None

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from domain.node import Id, Node, register
 from domain.span import SpanKind
-from domain.values import MAX_BATCH, Command, Json, Key, Name, Ref, TimeRange
+from domain.values import Command, GivenJson, Json, Key, MAX_BATCH, Name, Ref, TimeRange
 
 SPAN_START = "span_start"
 SPAN_END = "span_end"
@@ -60,7 +60,7 @@ class TraceEventInput(Command, frozen=True, kw_only=True):
     component: Name | None = None
     time: datetime | None = None
     duration_ms: Annotated[float, Meta(ge=0)] | None = None
-    data: Json | None = None
+    data: GivenJson = None
     user: Ref | None = None
     agent: Ref | None = None
     message: Ref | None = None

@@ -19,8 +19,11 @@ MAX_BATCH = 1_000
 Json: TypeAlias = Raw
 """A JSON value as its encoded text (at most 256 KB): kept and sent as it came, decoded only where a rule looks inside."""
 
-JsonObject: TypeAlias = Annotated[Raw, Meta(extra={"json": "object"})]
-"""A JSON value that must be an object."""
+GivenJson: TypeAlias = Any
+"""A JSON value in a command: a Json, or None where it is not given. (A union with None is beyond msgspec's Raw.)"""
+
+GivenObject: TypeAlias = Annotated[Any, Meta(extra={"json": "object"})]
+"""The same, where it must be a JSON object."""
 
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME)]

@@ -121,15 +121,15 @@ def _lifted(error: Rejected) -> Rejected:
 async def create_many(context: Context, input: CreateMemoriesInput) -> Stored:
     """Stores memories, all or none."""
     vectors = await vectors_of(context, input.memories)
-    return await write(
-        context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored
-    )
+    return await write(context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored)
 
 
 async def vectors_of(context: Context, inputs: Sequence[MemoryInput | UpdateMemoryInput]) -> list[Vector]:
     """A unit vector for each memory: the one given, or that of its text. Raises Rejected (INVALID)."""
     given = [
-        None if input.vector is None else unit_vector(input.vector, context.embedder.dimension, ["memories", i, "vector"])
+        None
+        if input.vector is None
+        else unit_vector(input.vector, context.embedder.dimension, ["memories", i, "vector"])
         for i, input in enumerate(inputs)
     ]
     missing = [i for i, vector in enumerate(given) if vector is None]
@@ -153,9 +153,7 @@ def unit_vector(numbers: Sequence[float], dimension: int, path: Path) -> Vector:
     return result
 
 
-async def create_in(
-    tx: Transaction, inputs: Sequence[MemoryInput], vectors: Sequence[Vector], capacity: int
-) -> Stored:
+async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Sequence[Vector], capacity: int) -> Stored:
     """Stores memories with their vectors and links, and archives what then passes an owner's capacity.
 
     Raises Rejected: INVALID, NOT_FOUND or DUPLICATE, with paths below "memories".
@@ -379,4 +377,3 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
 def _updated(found: Sequence[Memory], after: Sequence[Memory]) -> list[Memory]:
     changed = {memory.id: memory for memory in after}
     return [changed.get(memory.id, memory) for memory in found]
-

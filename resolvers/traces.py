@@ -54,9 +54,7 @@ async def span_parents(context: Context, spans: Sequence[Span]) -> list[Span | N
     """The span each one is a part of, as far as it has come."""
     keys = [(span.trace_id, span.parent_span_id) for span in spans if span.parent_span_id is not None]
     found = dict(zip(keys, await context.store.find(Span, keys), strict=True))
-    return [
-        None if span.parent_span_id is None else found[span.trace_id, span.parent_span_id] for span in spans
-    ]
+    return [None if span.parent_span_id is None else found[span.trace_id, span.parent_span_id] for span in spans]
 
 
 async def event_parents(context: Context, events: Sequence[TraceEvent]) -> list[TraceEvent | None]:

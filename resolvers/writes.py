@@ -63,4 +63,3 @@ async def _revived(tx: Transaction, noted: Any, make: Callable[..., Any] | None)
         assert make is not None, "a structured result is revived by its type"
         return make(**{name: await _revived(tx, value, None) for name, value in noted["fields"].items()})
     return noted["value"]
-

@@ -32,7 +32,7 @@ def graphql_type(annotation: Any) -> Any:
     """What Strawberry is to publish for a domain annotation."""
     if annotation is Id:
         return strawberry.ID
-    if annotation is Raw or annotation is Any:
+    if annotation is Any:
         return JSON
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -67,7 +67,10 @@ def published_input(command: type[Command]) -> Any:
     hints = get_type_hints(command, include_extras=True)
     body: dict[str, Any] = {"__annotations__": {}, "__module__": __name__, "__doc__": command.__doc__}
     for field in msgspec.structs.fields(command):
-        body["__annotations__"][field.name] = graphql_type(hints[field.name])
+        published = graphql_type(hints[field.name])
+        if published is JSON and not field.required:
+            published = Optional[JSON]
+        body["__annotations__"][field.name] = published
         shown = None if field.encode_name == camel(field.name) else field.encode_name
         body[field.name] = strawberry.field(name=shown, **_default(field))
     made = strawberry.input(type(name, (), body), description=_sentence(command), one_of=command in ONE_OF or None)
@@ -189,7 +192,7 @@ def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
 
 def _check(annotation: Any) -> Check | None:
     annotation, bounds = _unwrapped(annotation)
-    if annotation is Raw:
+    if annotation is Any:
         must_be_object = any((meta.extra or {}).get("json") == "object" for meta in bounds)
         return lambda value: _json_value(value, must_be_object)
     if get_origin(annotation) is list:

@@ -148,5 +148,7 @@ class Subscription:
     """See the description."""
 
     session_trace = subscription(live.session_trace, page.edge_of(page.TraceEventConnection), "A session's log.")
-    session_messages = subscription(live.session_messages, page.edge_of(page.MessageConnection), "A session's messages.")
+    session_messages = subscription(
+        live.session_messages, page.edge_of(page.MessageConnection), "A session's messages."
+    )
     memory_changes = subscription(live.memory_changes, MemoryChange, "What happens to the workspace's memories.")

@@ -85,6 +85,8 @@ class Trace(Node):
     root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent.")
     spans = connection(lists.TRACE_SPANS, page.SpanConnection, "In order of their start.")
     started_at: datetime
-    duration_ms: float | None = strawberry.field(description="From the first start to the last end; null while it runs.")
+    duration_ms: float | None = strawberry.field(
+        description="From the first start to the last end; null while it runs."
+    )
     status_code: SpanStatusCode = strawberry.field(description="ERROR where a span has it, else OK where one has it.")
     usage: TokenUsage = strawberry.field(description="Summed over the spans.")

@@ -176,7 +176,7 @@ def _texts(content: dict[str, Any], where: str) -> list[str]:
 def _rest(message: dict[str, Any], role: str, content: dict[str, Any], where: str) -> dict[str, Any]:
     """What a message holds beside its words, and what the file has no bytes for, to be kept as metadata."""
     about = member(message, "metadata", dict, where, optional=True) or {}
-    author = member(message, "author.metadata", dict, where, optional=True)
+    author = member(message["author"], "author.metadata", dict, where, optional=True)
     parts = [part for part in content.get("parts") or () if isinstance(part, dict)]
     shown = ("content_type", "text", "parts")
     raw = {name: value for name, value in content.items() if name not in shown and value is not None}

@@ -106,7 +106,7 @@ class Cache:
         full = []
         with self._lock:
             for scope, made in changes.by_scope().items():
-                self._changed[scope] = made[-1].version
+                self._changed[scope] = max(made[-1].version, self._changed.get(scope, 0))
                 if loading := self._loading.get(scope):
                     loading.pending.extend(made)
                 if held := self._held.get(scope):

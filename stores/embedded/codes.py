@@ -59,12 +59,29 @@ def widened(halves: Halves) -> Floats:
     return out
 
 
+def radius(vectors: Floats, centre: Floats) -> float:
+    """How far vectors (n, d) are from the centre, as the root of the mean square; 1 where there are none."""
+    apart = vectors - centre
+    return math.sqrt(float(np.vecdot(apart, apart).mean())) if len(vectors) else 1.0
+
+
 def encode(vectors: Floats, centre: Floats) -> Codes:
     """The codes (n, words) of vectors (n, d), one row each."""
     packed = np.packbits(vectors > centre, axis=1)
     padded = np.zeros((len(vectors), words(vectors.shape[1]) * 8), np.uint8)
     padded[:, : packed.shape[1]] = packed
     return padded.view(np.uint64)
+
+
+class Centre(NamedTuple):
+    """The point (d) around which codes are taken, and how far vectors are from it, as the root of the mean square.
+
+    The distance is measured, not derived from the point: where the first block holds one text over and over, the point
+    is that text's vector, and the rest lies elsewhere.
+    """
+
+    point: Floats
+    radius: float
 
 
 class Aim(NamedTuple):
@@ -76,24 +93,25 @@ class Aim(NamedTuple):
     reach: int
 
 
-def aim(query: Floats, centre: Floats, floor: float) -> Aim:
+def aim(query: Floats, centre: Centre, floor: float) -> Aim:
     """How to estimate 1 + cosine to a query from the distances of codes, and from where on it is surely below `floor`.
 
-    Seen from the centre c, a vector at cosine f lies at the angle whose cosine is (f - q.c) / (|q - c| sqrt(1 - c.c)),
-    and each of the d bits differs with the probability angle / pi; near the right angle, where most vectors are, that
-    is a straight line. Taking 1 - distance / d for the similarity instead lost 4 % of the true top ten of clustered
-    vectors, for it lets the weights count for too much. Without `reach`, heavy memories below the floor would take the
-    places of lighter ones above it.
+    Seen from the centre c, vectors are about the radius r away. One at cosine f lies at the angle whose cosine is
+    (f - q.c - (1 - c.c - r r) / 2) / (|q - c| r), and each of the d bits differs with the probability angle / pi; near
+    the right angle, where most vectors are, that is a straight line. Taking 1 - distance / d for the similarity instead
+    lost 4 % of the true top ten of clustered vectors, for it lets the weights count for too much. Without `reach`, heavy
+    memories below the floor would take the places of lighter ones above it.
     """
-    dimension, offset = len(query), float(query @ centre)
-    spread = max(1e-6, float(np.linalg.norm(query - centre)) * math.sqrt(max(0.0, 1.0 - float(centre @ centre))))
+    dimension, (point, radius) = len(query), centre
+    offset = float(query @ point) + (1.0 - float(point @ point) - radius * radius) / 2
+    spread = max(1e-6, float(np.linalg.norm(query - point)) * radius)
     start, step = 1.0 + offset + spread * math.pi / 2, spread * math.pi / dimension
     reach = dimension
     if floor > -1.0:
         differing = math.acos(max(-1.0, min(1.0, (floor - offset) / spread))) / math.pi
         deviation = math.sqrt(dimension * max(0.05, differing * (1.0 - differing)))
         reach = min(dimension, math.ceil(dimension * differing + MARGIN * deviation))
-    return Aim(encode(query[None, :], centre)[0], start, step, reach)
+    return Aim(encode(query[None, :], point)[0], start, step, reach)
 
 
 def estimates(codes: Codes, weights: Floats, aim: Aim) -> Floats:
@@ -105,7 +123,9 @@ def estimates(codes: Codes, weights: Floats, aim: Aim) -> Floats:
     found = np.empty(size, np.float32)
     differing, counts = np.empty(CHUNK, np.uint64), np.empty(CHUNK, np.uint8)
     distances = np.empty(CHUNK, np.uint16)
-    last = np.uint16(min(65_535, math.ceil(aim.start / aim.step) - 1))  # beyond it the line would fall below zero
+    last = np.uint16(
+        min(65_535, max(0, math.ceil(aim.start / aim.step) - 1))
+    )  # beyond it the line would fall below zero
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         bits, count, distance = differing[: stop - start], counts[: stop - start], distances[: stop - start]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stores.embedded import codes
 from stores.embedded.blocks import Blocks
-from stores.embedded.codes import Codes, Floats, Halves, Positions
+from stores.embedded.codes import Centre, Codes, Floats, Halves, Positions
 
 Keys = NDArray[np.int64]
 
@@ -44,15 +44,21 @@ class Copy:
     __slots__ = ("_index", "centre", "codes", "dead", "floats", "keys", "size", "version", "weights")
 
     def __init__(
-        self, version: int, keys: Keys, weights: Floats, floats: Floats | None, coded: Codes | None, centre: Floats
+        self,
+        version: int,
+        keys: Keys,
+        weights: Floats,
+        floats: Floats | None,
+        coded: Codes | None,
+        centre: Centre | None,
     ) -> None:
-        self.version = version
+        self.version = version  # of the snapshot it was loaded from
         self.size = len(weights)
         self.keys = keys  # longer than `size` where there is room to append, as floats and codes are
         self.weights = weights
         self.floats = floats
         self.codes = coded
-        self.centre = centre
+        self.centre = centre  # of the codes
         self.dead = 0
         self._index = _Index(keys[:0], None, 0)
 
@@ -93,7 +99,7 @@ class Copy:
 
         One weight of 10,000: 30 us; of 1,000,000: 0.4 ms, for the weights are copied; 5 ms when it is the first one.
         """
-        version, final = _collapse(changes, self.version)
+        final = _collapse(changes, self.version)
         if not final:
             return self
         added = [(key, weight, half) for key, (weight, half) in final.items() if half is not None]
@@ -108,9 +114,9 @@ class Copy:
         dead = self.dead + int(np.count_nonzero(after[living] == DEAD))
         if dead > 64 + len(weights) // 4:
             return None
-        return self._grown(version, added, weights, dead)
+        return self._grown(added, weights, dead)
 
-    def _grown(self, version: int, added: Sequence[tuple[int, float, Halves]], weights: Floats, dead: int) -> Copy:
+    def _grown(self, added: Sequence[tuple[int, float, Halves]], weights: Floats, dead: int) -> Copy:
         start, size = self.size, len(weights)
         keys, floats, coded = self.keys, self.floats, self.codes
         if size > len(keys):
@@ -123,9 +129,9 @@ class Copy:
             keys[start:size] = [key for key, _, _ in added]
             if floats is not None:
                 floats[start:size] = rows
-            if coded is not None:
-                coded[:, start:size] = codes.encode(rows, self.centre).T
-        newer = Copy(version, keys, weights, floats, coded, self.centre)
+            if coded is not None and self.centre is not None:
+                coded[:, start:size] = codes.encode(rows, self.centre.point).T
+        newer = Copy(self.version, keys, weights, floats, coded, self.centre)
         newer.dead = dead
         newer._index = self._index
         return newer
@@ -147,20 +153,18 @@ class _Index(NamedTuple):
         return np.where((at >= 0) & (self.keys[at] == keys), found, -1)
 
 
-def _collapse(changes: Iterable[Change], version: int) -> tuple[int, dict[int, tuple[float, Halves | None]]]:
-    """The last version and, of the changes since `version`, by key the last weight and the vector if it is new."""
+def _collapse(changes: Iterable[Change], version: int) -> dict[int, tuple[float, Halves | None]]:
+    """By key, of the changes after `version`, the last weight and the vector if it is new."""
     final: dict[int, tuple[float, Halves | None]] = {}
-    since = version
     for change in changes:
-        if change.version <= since:
+        if change.version <= version:
             continue
-        version = change.version
         weight, half = final.get(change.key, (HIDDEN, None))
         if change.half is not None or change.weight == DEAD:
             final[change.key] = (change.weight, change.half)
         elif weight != DEAD:
             final[change.key] = (change.weight, half)
-    return version, final
+    return final
 
 
 def _longer(rows: NDArray[Any], room: int) -> NDArray[Any]:
@@ -180,18 +184,19 @@ def load(blocks: Blocks, db: apsw.Connection, scope: int, weights: str, exact: C
 
     10,000 x 256 as floats: 8.4 ms (weights 3.9, vectors 3.6). 1,000,000 as codes: 0.52 s, most of it the weights.
     """
-    version, size, centre = blocks.version(db), blocks.size(db, scope), blocks.centre(db, scope)
+    version, size, point = blocks.version(db), blocks.size(db, scope), blocks.centre(db, scope)
     keys = np.empty(size, np.int64)
     floats: Floats | None = None
     coded: Codes | None = None
-    if centre is None or exact(size):
+    centre: Centre | None = None
+    if point is None or exact(size):
         floats = np.empty((size, blocks.dimension), np.float32)
         filled = _fill_floats(blocks.floats(db, scope), keys, floats)
     else:
         coded = np.empty((codes.words(blocks.dimension), size), np.uint64)
-        filled = _fill_codes(blocks.codes(db, scope, centre), keys, coded)
-    if centre is None:
-        centre = np.zeros(blocks.dimension, np.float32)
+        filled = _fill_codes(blocks.codes(db, scope, point), keys, coded)
+        _, some = blocks.read(db, keys[: filled : filled // 256 + 1])
+        centre = Centre(point, codes.radius(some, point))
     return Copy(version, keys, _weights(db.execute(weights, (scope,)), keys[:filled]), floats, coded, centre)
 
 

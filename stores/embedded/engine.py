@@ -58,7 +58,7 @@ class Ids:
 class EmbeddedEngine:
     """See stores.ports.Engine. Open it with `open_embedded`."""
 
-    def __init__(self, folder: Path, lock: int, clock: Callable[[], datetime]) -> None:
+    def __init__(self, folder: Path, lock: int, embedder: str, dimension: int, clock: Callable[[], datetime]) -> None:
         self.folder, self._lock, self.clock = folder, lock, clock
         self.path = str(folder / FILE)
         self._local = threading.local()
@@ -66,8 +66,11 @@ class EmbeddedEngine:
         self._woken: dict[str, set[asyncio.Event]] = {}
         writer_db = self._connect()
         migrate(writer_db, self.path)
+        self._bind(writer_db, f"{embedder} {dimension}")
         self.epoch = self._epoch(writer_db)
-        self.vectors = VectorIndex()
+        self.vectors = VectorIndex(
+            dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
+        )
         self.ids = Ids(clock)
         self.writer = Writer(writer_db, self._wake)
         self.pool = ThreadPoolExecutor(_READERS, thread_name_prefix="recollect-reader")
@@ -109,16 +112,12 @@ class EmbeddedEngine:
             store = self._stores[name] = EmbeddedStore(self, name)
         return store
 
-    def bind_embedder(self, name: str, dimension: int) -> None:
-        """Notes which embedder the vectors are of, the first time. Raises CannotOpen when it is another one."""
-        db = self.reader
+    def _bind(self, db: apsw.Connection, embedder: str) -> None:
+        """Notes the first time whose vectors the file holds; others would not be comparable."""
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (embedder,))
         row = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-        current = f"{name} {dimension}"
-        if row is None:
-            writer = self._connections[0]
-            writer.execute("INSERT INTO meta VALUES ('embedder', ?)", (current,))
-        elif row[0] != current:
-            raise CannotOpen(f"The vectors in {self.path} are of the embedder {row[0]}, not of {current}.")
+        if row is not None and row[0] != embedder:
+            raise CannotOpen(f"The vectors in {self.path} are of the embedder {row[0]}, not of {embedder}.")
 
     def listen(self, log: str) -> asyncio.Event:
         """An event that is set whenever the log has grown; give it back with `unlisten`."""
@@ -164,15 +163,17 @@ class EmbeddedEngine:
         os.close(self._lock)
 
 
-def open_embedded(folder: Path, clock: Callable[[], datetime] | None = None) -> EmbeddedEngine:
-    """Opens (or makes) the data folder. Raises CannotOpen with one sentence where that cannot be."""
+def open_embedded(
+    folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime] | None = None
+) -> EmbeddedEngine:
+    """Opens (or makes) the data folder, for vectors of an embedder. Raises CannotOpen, with one sentence."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _hold(folder)
     except OSError as error:
         raise CannotOpen(f"Cannot use {folder} as a data folder: {error.strerror}.") from None
     try:
-        return EmbeddedEngine(folder, lock, clock or (lambda: datetime.now(timezone.utc)))
+        return EmbeddedEngine(folder, lock, embedder, dimension, clock or (lambda: datetime.now(timezone.utc)))
     except apsw.Error as error:
         os.close(lock)
         raise CannotOpen(f"Cannot open {folder / FILE}: {error}.") from None

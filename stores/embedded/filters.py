@@ -85,7 +85,9 @@ class Where:
         if ref.id is not None:
             self.add(f"{column} = ?", ref.id)
             return
-        found = " UNION ALL ".join(f"SELECT id FROM {table} WHERE workspace = ? AND external_id = ?" for table in tables)
+        found = " UNION ALL ".join(
+            f"SELECT id FROM {table} WHERE workspace = ? AND external_id = ?" for table in tables
+        )
         self.add(f"{column} IN ({found})", *[self.workspace, ref.external_id] * len(tables))
 
     def combine(self, filter: Any, compile: Callable[[Any, Where], None]) -> None:

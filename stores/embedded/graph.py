@@ -178,7 +178,8 @@ def shared(db: apsw.Connection, memory_id: Id, first: int) -> list[Shared]:
     ]
     scored.sort(key=lambda row: (-row[0], row[1]))
     return [
-        Shared(id, *(sorted(found[name])[:_SHARED_SHOWN] for name in _SHARING), score) for score, id, found in scored[:first]
+        Shared(id, *(sorted(found[name])[:_SHARED_SHOWN] for name in _SHARING), score)
+        for score, id, found in scored[:first]
     ]
 
 

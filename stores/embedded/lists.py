@@ -85,8 +85,7 @@ _LISTS: dict[Collection, _List] = {
     ),
     Collection.SPAN_CHILDREN: _List(
         rows.SPAN,
-        "(t.workspace, t.trace_id, t.parent_span_id) = "
-        "(SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
+        "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
         _Order("startedAt", "t.started_at", False),
     ),
     Collection.SPAN_EVENTS: _List(rows.EVENT, "t.span = (SELECT key FROM span WHERE id = ?)", _LOG),

@@ -130,15 +130,15 @@ class EmbeddedStore:
             "SELECT result, is_error FROM tool_response WHERE session = (SELECT key FROM session WHERE id = ?) "
             "AND call_id = ? AND (place, part) > (?, ?) ORDER BY place, part LIMIT 1"
         )
-        found: list[ToolResponse | None] = []
-        for call in calls:
-            at = call.at
-            row = at and self._engine.reader.execute(sql, (at.session_id, call.call_id, at.place, at.index)).fetchone()
-            result = row and row[0]
-            found.append(
-                ToolResponse(call.call_id, None if result is None else as_raw(result), bool(row[1])) if row else None
-            )
-        return found
+        read = self._engine.reader.execute
+        answers = [
+            call.at and read(sql, (call.at.session_id, call.call_id, call.at.place, call.at.index)).fetchone()
+            for call in calls
+        ]
+        return [
+            ToolResponse(call.call_id, as_raw(answer[0]), bool(answer[1])) if answer else None
+            for call, answer in zip(calls, answers, strict=True)
+        ]
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""
@@ -233,7 +233,9 @@ class EmbeddedStore:
         if log.kind == "changes":
             sql = "SELECT key, kind, memory_id, time, link FROM change WHERE workspace = ? AND key > ?"
             found = read(f"{sql} ORDER BY key LIMIT ?", (self._key, after, _BATCH)).fetchall()
-            changes = [change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)]
+            changes = [
+                change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)
+            ]
             return changes, found[-1][0] if found else after, len(found) == _BATCH
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
         session = "t.session = (SELECT key FROM session WHERE id = ?)"

@@ -64,7 +64,7 @@ CREATE INDEX message_parent ON message (parent, place) WHERE parent IS NOT NULL;
 -- The answers to tool calls, found by call id.
 CREATE TABLE tool_response (
   session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, call_id TEXT NOT NULL,
-  place INTEGER NOT NULL, part INTEGER NOT NULL, result TEXT, is_error INTEGER NOT NULL,
+  place INTEGER NOT NULL, part INTEGER NOT NULL, result TEXT NOT NULL, is_error INTEGER NOT NULL,
   PRIMARY KEY (session, call_id, place, part)) WITHOUT ROWID;
 
 CREATE TABLE memory (
@@ -82,6 +82,8 @@ CREATE INDEX memory_scope ON memory (scope_key, status, weight);
 CREATE INDEX memory_owner ON memory (owner, created_at, id) WHERE owner IS NOT NULL;
 CREATE INDEX memory_source ON memory (source_message) WHERE source_message IS NOT NULL;
 CREATE INDEX memory_session ON memory (session, created_at, id) WHERE session IS NOT NULL;
+CREATE INDEX memory_timed ON memory (scope_key, expires_at, valid_from, valid_until)
+  WHERE expires_at IS NOT NULL OR valid_from IS NOT NULL OR valid_until IS NOT NULL;
 CREATE INDEX memory_expiry ON memory (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The words of memories. The scope is a token of the index, so that a common word costs what its owner has.

@@ -21,7 +21,8 @@ from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import log_name
 from stores.embedded.rows import micros, raw, table, text
-from stores.embedded.vectors import Changes, VectorIndex
+from stores.embedded.search import scope_token
+from stores.embedded.vectors import Changes, VectorIndex, VectorRow
 from stores.ports import Collection, NaturalKey, Vector
 
 N = TypeVar("N", bound=Node)
@@ -107,6 +108,7 @@ class EmbeddedTransaction:
 
     def _put_memories(self, memories: list[Memory]) -> None:
         db, to = self._db, rows.MEMORY
+        weights: list[tuple[int, int, float | None]] = []
         for memory in memories:
             before = db.execute("SELECT key, text FROM memory WHERE id = ?", (memory.id,)).fetchone()
             scope = self._scope(memory.owner_id)
@@ -118,9 +120,9 @@ class EmbeddedTransaction:
                 if before is not None:
                     db.execute("DELETE FROM memory_text WHERE rowid = ?", (key,))
                 db.execute("INSERT INTO memory_text (rowid, scope, content) VALUES (?, ?, ?)",
-                           (key, scope_token(scope), memory.text))  # fmt: skip
-            active = memory.status is MemoryStatus.ACTIVE
-            self._changes.weigh(scope, key, memory.importance * memory.decay_factor if active else None)
+                           (key, f"w{self._workspace} {scope_token(scope)}", memory.text))  # fmt: skip
+            weights.append((key, scope, _weight(memory)))
+        self._vectors.weigh(db, weights, self._changes)
 
     def _scope(self, owner: Id | None) -> int:
         if (scope := self._scopes.get(owner)) is None:
@@ -183,9 +185,11 @@ class EmbeddedTransaction:
         self.wrote = True
         found = []
         for id, vector in vectors.items():
-            row = self._db.execute("SELECT key, scope_key FROM memory WHERE id = ?", (id,)).fetchone()
+            row = self._db.execute(
+                "SELECT key, scope_key, CASE status WHEN 'ACTIVE' THEN weight END FROM memory WHERE id = ?", (id,)
+            ).fetchone()
             assert row is not None, "a vector's memory is put before it"
-            found.append((row[0], row[1], vector))
+            found.append(VectorRow(*row, vector))
         self._vectors.put(self._db, found, self._changes)
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
@@ -196,7 +200,9 @@ class EmbeddedTransaction:
         name = table(kind).name
         if kind is Memory:
             keys = [
-                row[0] for id in ids for row in self._db.execute("SELECT key FROM memory WHERE id = ?", (id,)).fetchall()
+                row[0]
+                for id in ids
+                for row in self._db.execute("SELECT key FROM memory WHERE id = ?", (id,)).fetchall()
             ]
             self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
             self._vectors.remove(self._db, keys, self._changes)
@@ -268,6 +274,10 @@ class EmbeddedTransaction:
         return int(time.time() * 1e6) if now is None else now
 
 
+def _weight(memory: Memory) -> float | None:
+    return memory.importance * memory.decay_factor if memory.status is MemoryStatus.ACTIVE else None
+
+
 def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int:
     """The scope key of an owner's memories: twice a user's key, one more for an agent's, minus the workspace for none."""
     if owner is None:
@@ -276,8 +286,3 @@ def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int:
     row = db.execute(f"SELECT key FROM {name} WHERE id = ?", (owner,)).fetchone()
     assert row is not None, "an owner is put before its memories"
     return int(row[0]) * 2 + odd
-
-
-def scope_token(scope: int) -> str:
-    """The scope as one token of the text index."""
-    return f"s{scope}" if scope >= 0 else f"w{-scope}"

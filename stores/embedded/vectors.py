@@ -112,9 +112,9 @@ class VectorIndex:
             )
 
     def committed(self, changes: Changes) -> None:
-        """Show searches what a transaction did; call it once, after its commit, and before the next one's.
+        """Show searches what was done; call it once, after the commit, and before the next transaction's.
 
-        After a rollback just drop the Changes.
+        Several Changes of one transaction go in the order of what they did. After a rollback just drop them.
         """
         self._cache.committed(changes)
 
@@ -198,7 +198,7 @@ class VectorIndex:
             positions = positions[positions >= 0]
             positions = positions[copy.weights[positions] >= 0]
         if positions is None or len(positions) > count:
-            assert copy.codes is not None
+            assert copy.codes is not None and copy.centre is not None
             estimate = codes.estimates(copy.codes, copy.weights, codes.aim(query, copy.centre, floor))
             picked = codes.best(estimate if positions is None else estimate[positions], count)
             positions = picked if positions is None else positions[picked]

@@ -319,6 +319,21 @@ def test_a_copy_loaded_between_commit_and_its_announcement_counts_nothing_twice(
     assert store.index.stats().vectors == 11
 
 
+def test_several_changes_of_one_transaction_are_all_seen(store: Store) -> None:
+    store.commit(("put", rows(10, 1)))
+    store.check([1], QUERY[0])
+    first, second = Changes(), Changes()
+    with store.writer:
+        store.put([(98, 1, 1.0, QUERY[0])], first)
+        store.put([(99, 1, 1.0, QUERY[0])], second)
+        store.weigh([(98, 1, 0.5)], first)
+    store.truth |= {98: (1, 0.5, unit(QUERY[0])), 99: (1, 1.0, unit(QUERY[0]))}
+    store.index.committed(first)
+    assert 98 in store.search([1], QUERY[0]).keys
+    store.index.committed(second)
+    store.check([1], QUERY[0], 50)
+
+
 def test_a_copy_of_an_old_snapshot_is_not_kept(store: Store) -> None:
     store.commit(("put", rows(10, 1)))
     store.reader.execute("BEGIN")

@@ -1,0 +1,240 @@
+"""Import of files: what format they have, and what of them goes where."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.link import LinkInput, MemoryLinkKind
+from domain.memory import Memory, MemoryInput
+from domain.message import Message, MessageInput
+from domain.session import Session
+from domain.values import Ref
+from resolvers.context import Context
+from resolvers.links import put_links
+from resolvers.memories import create_in as create_memories_in
+from resolvers.messages import add_in
+from resolvers.sessions import create_in as create_session_in
+from server.formats import chatgpt, openai_messages, recollect_jsonl
+from server.formats.conversation import Conversation, FormatError, parse
+from server.formats.loading import Loaded, Source
+from stores.ports import Transaction, Vector
+
+READERS: dict[str, ModuleType] = {module.NAME: module for module in (chatgpt, openai_messages)}
+"""The formats that conversations are read from, each a module with `recognizes` and `read`."""
+
+FORMATS = (*READERS, recollect_jsonl.NAME)
+DEFAULT_OWNER = "me"
+
+_OURS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
+_HEAD = 4096
+_AT_ONCE = 16
+"""How many conversations are on their way together: those that meet share one fsync."""
+
+Progress = Callable[[int, int], None]
+"""Told how many conversations or records are done, and how many there are."""
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...)."""
+
+    format: str
+    counts: dict[str, Loaded]
+
+
+class Sink(Protocol):
+    """Where an import goes."""
+
+    async def check(self, conversations: Sequence[Conversation]) -> None:
+        """Raises FormatError where a conversation cannot go there; called for a whole file before the first `add`."""
+
+    async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
+        """Adds what is not there yet of a conversation, by externalIds; counts by what was counted.
+
+        owner: the externalId of the user whose memories its messages become; None for no memories.
+        """
+
+    async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
+        """Adds the records of a file of our own format, under their ids. Raises FormatError."""
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A file that was read: the conversations of it or, of our own format, a way to its lines."""
+
+    format: str
+    content: list[Conversation] | Source
+
+
+def detect(value: Any) -> str:
+    """The format of a JSON file by its content, decoded. Raises FormatError."""
+    for name, reader in READERS.items():
+        if reader.recognizes(value):
+            return name
+    raise FormatError(f"this is no format that is known ({', '.join(FORMATS)}); name it with --format if it is one")
+
+
+def open_file(path: Path, format: str | None = None) -> Opened:
+    """Reads a file in a format, or in the one its content tells. Raises FormatError, also for one that cannot be read.
+
+    Conversations are checked to the last; lines of our own format are when they are loaded.
+    """
+    if format is not None and format not in FORMATS:
+        raise FormatError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
+    try:
+        with path.open("rb") as file:
+            ours = _OURS.match(file.read(_HEAD)) is not None
+        if format == recollect_jsonl.NAME or (format is None and ours):
+            return Opened(recollect_jsonl.NAME, lambda: _lines(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}") from None
+    try:
+        value = parse(data)
+        name = format or detect(value)
+        return Opened(name, READERS[name].read(value, path.name))
+    except RecursionError:
+        raise FormatError("the JSON is nested too deeply") from None
+
+
+def _lines(path: Path) -> Iterable[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+async def import_file(
+    path: Path,
+    sink: Sink,
+    format: str | None = None,
+    memories: bool = False,
+    owner: str = DEFAULT_OWNER,
+    progress: Progress | None = None,
+) -> Summary:
+    """Imports a file; a second time adds nothing.
+
+    memories: makes one episodic memory, of the user with the externalId `owner`, of each message that has words.
+    Raises FormatError for a file that cannot be read from the first byte to the last; nothing of it was written then.
+    """
+    opened = open_file(path, format)
+    if not isinstance(opened.content, list):
+        return Summary(opened.format, await sink.load(opened.content, progress))
+    conversations = opened.content
+    await sink.check(conversations)
+    counts = {"sessions": Loaded(), "messages": Loaded(), **({"memories": Loaded()} if memories else {})}
+    for start in range(0, len(conversations), _AT_ONCE):
+        batch = conversations[start : start + _AT_ONCE]
+        for added in await asyncio.gather(*(sink.add(one, owner if memories else None) for one in batch)):
+            for name, loaded in added.items():
+                counts[name] += loaded
+        if progress is not None:
+            progress(start + len(batch), len(conversations))
+    return Summary(opened.format, counts)
+
+
+def words(message: MessageInput) -> str:
+    """The text of a message to be, as the message will have it."""
+    return "\n".join(part.text for part in message.content or () if part.text is not None)
+
+
+def memory_key(message: MessageInput) -> str:
+    """The externalId of the memory a message becomes."""
+    return f"{message.external_id}:memory"
+
+
+class Recollection(msgspec.Struct, frozen=True):
+    """The memories of one conversation: what becomes a memory, and what was remembered right before each, by keys."""
+
+    memories: dict[str, MemoryInput]
+    before: dict[str, str]
+
+
+def recollection(conversation: Conversation, owner: str) -> Recollection:
+    """One memory for each message with words. Before it comes that of the nearest message above that has some."""
+    memories: dict[str, MemoryInput] = {}
+    before: dict[str, str] = {}
+    nearest: dict[str | None, str | None] = {None: None}
+    for message in conversation.messages:
+        key, text = memory_key(message), words(message)
+        above = nearest.get(None if message.parent is None else message.parent.external_id)
+        if not text.strip():
+            nearest[message.external_id] = above
+            continue
+        nearest[message.external_id] = key
+        if above is not None:
+            before[key] = above
+        memories[key] = MemoryInput(
+            owner=Ref(external_id=owner),
+            text=text,
+            source_message=Ref(external_id=message.external_id),
+            created_at=message.created_at,
+            external_id=key,
+        )
+    return Recollection(memories, before)
+
+
+class StoreSink:
+    """Writes into an opened store, each conversation in one transaction; the caps of requests do not hold here."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._store = context, context.store
+
+    async def check(self, conversations: Sequence[Conversation]) -> None:
+        """Everything can go into a store."""
+
+    async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
+        """Loads a file of our own format, under the ids it has."""
+        return await recollect_jsonl.load(source, self._context, progress)
+
+    async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
+        """Adds a conversation, or what it has grown by."""
+        found = Recollection({}, {}) if owner is None else recollection(conversation, owner)
+        vectors = await self._vectors(found)
+
+        async def script(tx: Transaction) -> dict[str, Loaded]:
+            counts = await _add_messages(tx, conversation)
+            if owner is not None:
+                counts["memories"] = await self._remember(tx, found, vectors)
+            return counts
+
+        return await self._store.write(script)
+
+    async def _vectors(self, found: Recollection) -> dict[str, Vector]:
+        """The vectors of the memories that are not there yet, made before the write begins."""
+        keys = list(found.memories)
+        stored = await self._store.find(Memory, [(key,) for key in keys])
+        fresh = [key for key, memory in zip(keys, stored, strict=True) if memory is None]
+        made = await self._context.embedder.embed([found.memories[key].text for key in fresh]) if fresh else ()
+        return dict(zip(fresh, made, strict=True))
+
+    async def _remember(self, tx: Transaction, found: Recollection, vectors: dict[str, Vector]) -> Loaded:
+        keys = list(vectors)
+        stored = await tx.find(Memory, [(key,) for key in keys])
+        fresh = [key for key, memory in zip(keys, stored, strict=True) if memory is None]
+        if fresh:
+            inputs = [found.memories[key] for key in fresh]
+            made = await create_memories_in(tx, inputs, [vectors[key] for key in fresh], self._context.capacity)
+            links = [_precedes(found.before[key], key) for key in fresh if key in found.before]
+            await put_links(tx, links, ["links"], {str(memory.external_id): memory for memory in made.memories})
+        return Loaded(len(fresh), len(found.memories) - len(fresh))
+
+
+async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str, Loaded]:
+    before = (await tx.find(Session, [(conversation.key,)]))[0]
+    session = before or await create_session_in(tx, conversation.session)
+    messages = conversation.messages
+    stored = await tx.find(Message, [(str(message.external_id),) for message in messages])
+    fresh = [message for message, known in zip(messages, stored, strict=True) if known is None]
+    await add_in(tx, session, fresh)
+    return {
+        "sessions": Loaded(before is None, before is not None),
+        "messages": Loaded(len(fresh), len(messages) - len(fresh)),
+    }
+
+
+def _precedes(earlier: str, later: str) -> LinkInput:
+    return LinkInput(source=Ref(external_id=earlier), target=Ref(external_id=later), kind=MemoryLinkKind.PRECEDES)
