@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from domain.node import Id, Node, register
-from domain.values import Command, EMPTY_OBJECT, GivenObject, Json, Key, MAX_BATCH, Ref, UnitFloat
+from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, Key, Ref, UnitFloat
 
 
 class MemoryLinkKind(enum.Enum):

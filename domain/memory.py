@@ -15,13 +15,13 @@ from domain.link import NewLinkInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import (
+    MAX_BATCH,
+    MAX_TEXT,
     Command,
     FloatRange,
     GivenObject,
     Json,
     Key,
-    MAX_BATCH,
-    MAX_TEXT,
     Ref,
     Seconds,
     TimeRange,

@@ -12,7 +12,7 @@ from msgspec import Meta
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.participant import ROLES, SenderType
-from domain.values import Command, GivenJson, GivenObject, Json, Key, MAX_BATCH, NULL, Name, Ref, Text, TimeRange
+from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange
 
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):

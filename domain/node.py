@@ -45,6 +45,11 @@ class Node(msgspec.Struct, frozen=True, gc=False):
         return Id(f"{cls.prefix}_{uuid:032x}")
 
 
+def id_of(record: Node | None) -> Id | None:
+    """The id of a record, where there is one."""
+    return None if record is None else record.id
+
+
 def kind_of(id: str) -> type[Node] | None:
     """The record type an id names, or None where the text is no id of ours."""
     return Node.kinds.get(id[:3]) if len(id) == 36 and id[3:4] == "_" else None

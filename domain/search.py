@@ -64,7 +64,7 @@ class MemorySearch(msgspec.Struct, frozen=True, gc=False):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A memory that may be a hit, as a store found it: its weight's parts and what it has of the two relevances."""
 
-    key: int | str
+    id: Id
     importance: float
     decay: float
     similarity: float | None
@@ -143,7 +143,7 @@ def passes(candidate: Candidate, mode: SearchMode, threshold: float) -> bool:
 def rank(
     candidates: Iterable[Candidate], mode: SearchMode, threshold: float, first: int
 ) -> list[tuple[Candidate, float, ScoreParts]]:
-    """The best `first` candidates with their scores, best first; ties by key, newest first."""
+    """The best `first` candidates with their scores, best first; ties by id, newest first."""
     scored = [(c, *score(c, mode)) for c in candidates if passes(c, mode, threshold)]
-    scored.sort(key=lambda row: (row[1], row[0].key), reverse=True)
+    scored.sort(key=lambda row: (row[1], row[0].id), reverse=True)
     return scored[:first]

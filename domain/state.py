@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from domain.node import Node, register
-from domain.values import Command, GivenJson, Json, Key, MAX_BATCH, Seconds, TimeRange
+from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
 
 
 class StateEntry(Node, frozen=True, gc=False):

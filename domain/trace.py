@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from domain.node import Id, Node, register
 from domain.span import SpanKind
-from domain.values import Command, GivenJson, Json, Key, MAX_BATCH, Name, Ref, TimeRange
+from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange
 
 SPAN_START = "span_start"
 SPAN_END = "span_end"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from resolvers.context import Context
-from stores.ports import StoreHealth as Part
+from stores.ports import StoreHealth
 
 _WORST = ("healthy", "degraded", "unhealthy")
 
@@ -14,7 +14,7 @@ class Health(msgspec.Struct, frozen=True):
     """The health of the store's parts, and the worst of it."""
 
     status: str
-    stores: list[Part]
+    stores: list[StoreHealth]
 
 
 class Viewer(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ from domain.memory import (
     touched,
 )
 from domain.message import Message
-from domain.node import Id
+from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.actors import actors, named
 from resolvers.context import Context, lookup, require
@@ -162,7 +162,7 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
     external: dict[str, Memory] = {}
     owned: dict[tuple[MemoryScope, Ref], Id] = {}
     for index, input in enumerate(inputs):
-        path = ["memories", index]
+        path: Path = ["memories", index]
         try:
             check(input)
         except Rejected as error:
@@ -220,7 +220,7 @@ async def _made(tx: Transaction, input: MemoryInput, owner: Id | None, path: Pat
         1,
         input.valid_from,
         input.valid_until,
-        source and source.id,
+        id_of(source),
         input.external_source,
         source and source.session_id,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from domain.errors import invalid, not_found
 from domain.memory import Memory, MemoryFilter, touched
 from domain.message import MemoryRef, Message
+from domain.node import id_of
 from domain.page import MAX_FIRST
 from domain.search import (
     MemoryHit,
@@ -47,7 +48,7 @@ async def search(
     asked = await _asked(context, query, filter, mode, threshold, first)
     found = await context.store.search(asked)
     ranked = rank(found.candidates, mode, threshold, first)
-    records = await context.store.get(Memory, [candidate.key for candidate, _, _ in ranked])
+    records = await context.store.get(Memory, [candidate.id for candidate, _, _ in ranked])
     hits = [
         MemoryHit(record, score, parts)
         for record, (_, score, parts) in zip(records, ranked, strict=True)
@@ -141,7 +142,7 @@ async def _note(
         _explained(input, hits),
         None,
         None,
-        message and message.id,
+        id_of(message),
         None,
         None,
         [hit.memory.id for hit in hits],
@@ -179,9 +180,9 @@ def _recall(
     return Recall(
         tx.new_id(Recall),
         hit.memory.id,
-        session and session.id,
-        message and message.id,
-        event and event.id,
+        id_of(session),
+        id_of(message),
+        id_of(event),
         hit.score,
         hit.parts,
         tx.now,

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.actor import Actor, Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
-from domain.node import Id
+from domain.node import Id, id_of
 from domain.participant import (
     AddParticipantInput,
     Participant,
@@ -216,14 +216,14 @@ async def join(
         actor = await named(tx, kind, input.actor, [*path, "actor"])
     role = input.role or input.type.value.lower()
     name = input.name or (actor.name if actor else role)
-    key = identity(input.type, name, actor and actor.id, input.external_id)
+    key = identity(input.type, name, id_of(actor), input.external_id)
     before = (await tx.find(Participant, [(session.id, key)]))[0]
     if before is not None and before.left_at is None:
         raise reject(ErrorCode.DUPLICATE, f"{name} takes part in this session already.", path)
     record = Participant(
         before.id if before else tx.new_id(Participant),
         session.id,
-        actor and actor.id,
+        id_of(actor),
         input.type,
         role,
         name,

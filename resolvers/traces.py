@@ -12,7 +12,7 @@ from domain.actor import Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import Memory
 from domain.message import Message
-from domain.node import Id, Node
+from domain.node import Id, Node, id_of
 from domain.session import Session
 from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, TokenUsage, Trace
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
@@ -133,7 +133,7 @@ class _Appending:
         span = await self._span(input, path)
         event = TraceEvent(
             id,
-            self._session and self._session.id,
+            id_of(self._session),
             input.type,
             input.component or COMPONENT,
             input.time or tx.now,
@@ -143,7 +143,7 @@ class _Appending:
             await self._id(Agent, input.agent, [*path, "agent"]),
             await self._id(Message, input.message, [*path, "message"]),
             await self._parent(input, path),
-            span and span.id,
+            id_of(span),
             [
                 await self._id(Memory, ref, [*path, "memories", index]) or Id("")
                 for index, ref in enumerate(input.memories or ())
@@ -185,7 +185,7 @@ class _Appending:
         else:
             session = self._session.id if self._session else ""
             found = (await self._tx.find(TraceEvent, [(session, ref.external_id or "")]))[0]
-        if found is None or found.session_id != (self._session and self._session.id):
+        if found is None or found.session_id != (id_of(self._session)):
             raise not_found("event of this session", [*path, "parent"])
         return found.id
 
@@ -220,7 +220,7 @@ class _Appending:
         self, input: TraceEventInput, trace_id: str, span_id: str, before: Span | None, path: Path
     ) -> Span:
         tx = self._tx
-        session = self._session and self._session.id
+        session = id_of(self._session)
         started = input.time or tx.now
         if input.type == SPAN_END and input.duration_ms is not None:
             started -= timedelta(milliseconds=input.duration_ms)
@@ -231,17 +231,17 @@ class _Appending:
             before.id if before else tx.new_id(Span),
             trace_id,
             span_id,
-            input.parent_span_id.lower() if input.parent_span_id else before and before.parent_span_id,
+            input.parent_span_id.lower() if input.parent_span_id else (before.parent_span_id if before else None),
             session,
             input.kind or (before.kind if before else SpanKind.OTHER),
             input.name or (before.name if before else input.component or input.type),
             before.status_code if before else SpanStatusCode.UNSET,
-            before and before.status_message,
+            before.status_message if before else None,
             started,
             before.ended_at if before else None,
             _attributes(before.attributes if before else EMPTY_OBJECT, input.data),
-            await self._id(Message, input.message, [*path, "message"]) or (before and before.message_id),
-            await self._id(Agent, input.agent, [*path, "agent"]) or (before and before.agent_id),
+            await self._id(Message, input.message, [*path, "message"]) or (before.message_id if before else None),
+            await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
         )
 
 
@@ -254,7 +254,7 @@ def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:
         span,
         ended_at=input.time or tx.now,
         attributes=_attributes(span.attributes, input.data),
-        status_code=SpanStatusCode[code] if code in SpanStatusCode.__members__ else span.status_code,
+        status_code=SpanStatusCode.__members__.get(str(code), span.status_code),
         status_message=message if isinstance(message, str) else span.status_message,
         **({"name": input.name} if input.name else {}),
         **({"kind": input.kind} if input.kind else {}),

@@ -5,15 +5,13 @@ from __future__ import annotations
 import strawberry
 
 from domain import graph as domain
+from domain.graph import GraphEdgeKind
 from schema import refs
 from schema.fields import backed_by
-from schema.inputs import published_enum
 from schema.memory import Memory, MemoryLink
 from schema.message import Message
 from schema.page import Node
 from schema.session import Session
-
-GraphEdgeKind = published_enum(domain.GraphEdgeKind)
 
 
 @backed_by(domain.GraphEdge)

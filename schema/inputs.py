@@ -19,6 +19,7 @@ from domain.message import ContentInput
 from domain.node import Id
 from domain.search import MemoryQuery
 from domain.values import MAX_JSON, Command, Ref
+from schema.enums import publish
 from schema.scalars import JSON
 
 T = TypeVar("T")
@@ -43,19 +44,13 @@ def graphql_type(annotation: Any) -> Any:
     if origin is list:
         return list[graphql_type(arguments[0])]  # type: ignore[misc]
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return published_enum(annotation)
+        publish(annotation)
+        return annotation
     if isinstance(annotation, type) and issubclass(annotation, Command):
         return published_input(annotation)
     if annotation in (str, int, float, bool, datetime):
         return annotation
     raise TypeError(f"No GraphQL type stands for {annotation!r}.")
-
-
-def published_enum(kind: type[enum.Enum]) -> Any:
-    """The GraphQL enum of a domain enum."""
-    if kind not in _published:
-        _published[kind] = strawberry.enum(kind, description=kind.__doc__)
-    return _published[kind]
 
 
 def published_input(command: type[Command]) -> Any:

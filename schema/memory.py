@@ -9,18 +9,14 @@ import strawberry
 
 from domain import link as domain_link
 from domain import memory as domain
+from domain.link import MemoryLinkKind
+from domain.memory import MemoryScope, MemoryStatus, MemoryType
 from resolvers import graph, links, lists, memories, search
 from schema import page, refs
 from schema.fields import backed_by, connection, relation
-from schema.inputs import published_enum
 from schema.message import Message
 from schema.page import Node
 from schema.scalars import JSON
-
-MemoryType = published_enum(domain.MemoryType)
-MemoryScope = published_enum(domain.MemoryScope)
-MemoryStatus = published_enum(domain.MemoryStatus)
-MemoryLinkKind = published_enum(domain_link.MemoryLinkKind)
 
 
 @backed_by(domain.ExternalSource)

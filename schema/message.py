@@ -8,15 +8,12 @@ from typing import Annotated
 import strawberry
 
 from domain import message as domain
-from domain.participant import SenderType as DomainSenderType
+from domain.participant import SenderType
 from resolvers import lists, messages, sessions
 from schema import page, refs
 from schema.fields import backed_by, connection, relation
-from schema.inputs import published_enum
 from schema.page import Node
 from schema.scalars import JSON
-
-SenderType = published_enum(DomainSenderType)
 
 
 @backed_by(domain.TextContent)

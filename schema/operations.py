@@ -6,7 +6,7 @@ from datetime import datetime
 
 import strawberry
 
-from domain import change as domain_change
+from domain.change import ChangeKind
 from resolvers import (
     actors,
     graph,
@@ -24,11 +24,9 @@ from resolvers import (
 from schema import page, payloads, refs
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
-from schema.inputs import published_enum
 from schema.memory import Memory, MemoryLink
 from schema.search import MemorySearch
-
-ChangeKind = published_enum(domain_change.ChangeKind)
+from stores import ports
 
 
 @backed_by(health.Viewer)
@@ -41,7 +39,7 @@ class Viewer:
     rights: list[str]
 
 
-@backed_by(health.Part)
+@backed_by(ports.StoreHealth)
 @strawberry.type(description="The health of one part of the store.")
 class StoreHealth:
     """See the description."""
@@ -68,7 +66,7 @@ class Query:
     """See the description."""
 
     node = query(graph.node, refs.optional(page.Node), "Whatever has this id.")
-    nodes = query(graph.nodes, list[refs.optional(page.Node)], "Whatever has these ids, in order.")
+    nodes = query(graph.nodes, refs.many(refs.optional(page.Node)), "Whatever has these ids, in order.")
     memory_cursor = query(sessions.memory_cursor, str, "Where the workspace's memory changes stand.")
     viewer = query(health.viewer, Viewer, "Who asks, in which workspace, with which rights.")
     session = query(sessions.session, refs.optional(refs.Session))

@@ -7,12 +7,10 @@ from typing import Any
 import strawberry
 
 from domain import errors as domain
+from domain.errors import ErrorCode
 from schema import refs
 from schema.fields import backed_by
-from schema.inputs import published_enum
 from schema.search import MemorySearch
-
-ErrorCode = published_enum(domain.ErrorCode)
 
 
 @backed_by(domain.UserError)

@@ -16,6 +16,11 @@ def optional(type: Any) -> Any:
     return Optional[type]  # noqa: UP045
 
 
+def many(type: Any) -> Any:
+    """A list of the type."""
+    return list[type]
+
+
 Session = _ref("Session", "schema.session")
 Participant = _ref("Participant", "schema.session")
 User = _ref("User", "schema.actor")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, NewType
 
 import msgspec
@@ -21,7 +21,7 @@ def _time(value: object) -> datetime:
         parsed = msgspec.convert(value, datetime)
         if parsed.tzinfo is None:
             raise ValueError
-        return parsed.astimezone(timezone.utc)
+        return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("Expected an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z.") from None
 

@@ -8,13 +8,11 @@ from typing import Any
 import strawberry
 
 from domain import search as domain
+from domain.search import SearchMode
 from resolvers import messages, recalls, sessions
 from schema import refs
 from schema.fields import backed_by, relation
-from schema.inputs import published_enum
 from schema.page import Node
-
-SearchMode = published_enum(domain.SearchMode)
 
 
 @backed_by(domain.ScoreParts)

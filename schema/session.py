@@ -8,16 +8,13 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
+from domain.participant import SenderType
+from domain.session import SessionKind, SessionStatus
 from resolvers import lists, sessions
 from schema import page, refs
 from schema.fields import backed_by, connection, relation
-from schema.inputs import published_enum
 from schema.page import Node
 from schema.scalars import JSON
-
-SessionKind = published_enum(domain.SessionKind)
-SessionStatus = published_enum(domain.SessionStatus)
-SenderType = published_enum(domain_participant.SenderType)
 
 
 @strawberry.interface(description="One conversation or run, of one of four kinds.")

@@ -8,15 +8,12 @@ import strawberry
 
 from domain import span as domain_span
 from domain import trace as domain
+from domain.span import SpanKind, SpanStatusCode
 from resolvers import lists, messages, sessions, traces
 from schema import page, refs
 from schema.fields import backed_by, connection, relation
-from schema.inputs import published_enum
 from schema.page import Node
 from schema.scalars import JSON
-
-SpanKind = published_enum(domain_span.SpanKind)
-SpanStatusCode = published_enum(domain_span.SpanStatusCode)
 
 
 @backed_by(domain_span.TokenUsage)

@@ -34,6 +34,13 @@ DEFAULT_OWNER = "me"
 
 _OURS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 _HEAD = 4096
+_COUNTED = {
+    "memory": "memories",
+    "memory_refs": "memory references",
+    "state": "state entries",
+}
+"""What records of our own format are counted as, where that is not their type and an s."""
+
 _AT_ONCE = 16
 """How many conversations are on their way together: those that meet share one fsync."""
 
@@ -122,15 +129,16 @@ async def import_file(
     """
     opened = open_file(path, format)
     if not isinstance(opened.content, list):
-        return Summary(opened.format, await sink.load(opened.content, progress))
+        loaded = await sink.load(opened.content, progress)
+        return Summary(opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()})
     conversations = opened.content
     await sink.check(conversations)
     counts = {"sessions": Loaded(), "messages": Loaded(), **({"memories": Loaded()} if memories else {})}
     for start in range(0, len(conversations), _AT_ONCE):
         batch = conversations[start : start + _AT_ONCE]
         for added in await asyncio.gather(*(sink.add(one, owner if memories else None) for one in batch)):
-            for name, loaded in added.items():
-                counts[name] += loaded
+            for name, count in added.items():
+                counts[name] += count
         if progress is not None:
             progress(start + len(batch), len(conversations))
     return Summary(opened.format, counts)

@@ -183,8 +183,8 @@ class Transaction(Protocol):
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
         """Active memories of a filter by id, the next `limit` after an id."""
 
-    async def links_of(self, memory_ids: Sequence[Id]) -> list[MemoryLink]:
-        """All links that touch these memories."""
+    async def expired(self, kind: type[N], limit: int) -> list[N]:
+        """Some memories or state entries whose time is over."""
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         """What was noted under an idempotency key in the last 7 days: the input's digest and the result."""

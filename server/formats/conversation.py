@@ -13,7 +13,7 @@ import msgspec
 
 from domain.message import MessageInput
 from domain.session import CreateSessionInput
-from domain.values import MAX_NAME, JsonObject, encode_json
+from domain.values import MAX_NAME, Json, encode_json
 
 MAX_KEPT = 64 * 1024
 """How many bytes of members that mean nothing to us are kept as metadata, beside each session and message."""
@@ -161,6 +161,6 @@ def kept(members: Mapping[str, Any], limit: int = MAX_KEPT) -> dict[str, Any]:
     return {**found, "left_out": left_out} if left_out else found
 
 
-def metadata(members: Mapping[str, Any]) -> JsonObject | None:
+def metadata(members: Mapping[str, Any]) -> Json | None:
     """Members as metadata; None where there are none."""
     return encode_json(members) if members else None

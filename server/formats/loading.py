@@ -149,7 +149,8 @@ class _Loading:
             for name, records in talk.items():
                 fresh = await _missing(tx, records)
                 await tx.put(fresh)
-                counts[name] = Loaded(len(fresh), len(records) - len(fresh))
+                if records:
+                    counts[name] = Loaded(len(fresh), len(records) - len(fresh))
                 if before is not None and name == "message" and fresh:
                     await tx.put([_continued(before, fresh)])
             return counts

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stores.embedded import codes
 from stores.embedded.codes import Codes, Floats, Halves
 
-BLOCK = 64  # vectors a block
+BLOCK = 32  # vectors a block
 SPARSE = BLOCK // 4  # a block with fewer living vectors is dissolved into single rows
 
 SCHEMA = """

@@ -18,7 +18,8 @@ Codes = NDArray[np.uint64]
 Positions = NDArray[np.int64]
 
 CHUNK = 32_768  # columns per pass; the buffers of one pass stay in the L2 cache (8,192 and 131,072 were 5-15 % slower)
-MARGIN = 4.0  # standard deviations of a code's distance that a floor leaves open
+REACH = 4.0  # standard deviations of a code's distance within which a vector may be above a floor,
+NEAR = 1.5  # and within which it most likely is
 
 _MAGNITUDE = np.array(0x8FFFE000, np.uint32).view(np.int32)
 _REBIAS = np.float32(2.0**112)
@@ -85,47 +86,69 @@ class Centre(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """A query as codes see it: similarity is about `start - step x Hamming distance`, up to the distance `reach`."""
+    """A query as codes see it: 1 + cosine is about `start - step x Hamming distance`.
+
+    Where a floor is asked for, vectors beyond the distance `reach` are surely below it, and those within `near` most
+    likely not; else both are None.
+    """
 
     code: Codes
     start: float
     step: float
-    reach: int
+    reach: int | None
+    near: int | None
 
 
 def aim(query: Floats, centre: Centre, floor: float) -> Aim:
-    """How to estimate 1 + cosine to a query from the distances of codes, and from where on it is surely below `floor`.
+    """How to estimate 1 + cosine to a query from the distances of codes.
 
     Seen from the centre c, vectors are about the radius r away. One at cosine f lies at the angle whose cosine is
     (f - q.c - (1 - c.c - r r) / 2) / (|q - c| r), and each of the d bits differs with the probability angle / pi; near
     the right angle, where most vectors are, that is a straight line. Taking 1 - distance / d for the similarity instead
-    lost 4 % of the true top ten of clustered vectors, for it lets the weights count for too much. Without `reach`, heavy
-    memories below the floor would take the places of lighter ones above it.
+    lost 4 % of the true top ten of clustered vectors, for it lets the weights count for too much.
     """
     dimension, (point, radius) = len(query), centre
     offset = float(query @ point) + (1.0 - float(point @ point) - radius * radius) / 2
     spread = max(1e-6, float(np.linalg.norm(query - point)) * radius)
-    start, step = 1.0 + offset + spread * math.pi / 2, spread * math.pi / dimension
-    reach = dimension
-    if floor > -1.0:
-        differing = math.acos(max(-1.0, min(1.0, (floor - offset) / spread))) / math.pi
-        deviation = math.sqrt(dimension * max(0.05, differing * (1.0 - differing)))
-        reach = min(dimension, math.ceil(dimension * differing + MARGIN * deviation))
-    return Aim(encode(query[None, :], point)[0], start, step, reach)
+    code, start, step = (
+        encode(query[None, :], point)[0],
+        1.0 + offset + spread * math.pi / 2,
+        spread * math.pi / dimension,
+    )
+    if floor <= -1.0:
+        return Aim(code, start, step, None, None)
+    differing = math.acos(max(-1.0, min(1.0, (floor - offset) / spread))) / math.pi
+    deviation = math.sqrt(dimension * max(0.05, differing * (1.0 - differing)))
+    middle = dimension * differing
+    return Aim(code, start, step, math.ceil(middle + REACH * deviation), math.ceil(middle + NEAR * deviation))
 
 
-def estimates(codes: Codes, weights: Floats, aim: Aim) -> Floats:
-    """(1 + cosine) x weight for every column, about; negative for columns of a negative weight or out of reach.
+def candidates(codes: Codes, weights: Floats, aim: Aim, count: int, among: Positions | None) -> Positions:
+    """Positions of the columns whose (1 + cosine) x weight is likely to be among the highest.
 
-    1,000,000 x 256 bits take 7.6 ms, 5.2 of them the distances.
+    About `count`; half as many more where there is a floor, or heavy vectors that may be above it would take the places
+    of lighter ones that are. among: only these positions.
+    """
+    estimate, near = _estimates(codes, weights, aim)
+    if among is not None:
+        estimate, near = estimate[among], None if near is None else near[among]
+    picked = best(estimate, count)
+    if near is not None:
+        picked = np.union1d(picked, best(np.where(near, estimate, np.float32(-1.0)), count // 2))
+    return picked if among is None else among[picked]
+
+
+def _estimates(codes: Codes, weights: Floats, aim: Aim) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """(1 + cosine) x weight for every column, about, and whether it is near.
+
+    Negative for columns of a negative weight or out of reach. 1,000,000 x 256 bits take 7 ms, 5.2 of them the distances.
     """
     size = len(weights)
     found = np.empty(size, np.float32)
+    near = None if aim.near is None else np.empty(size, np.bool_)
     differing, counts = np.empty(CHUNK, np.uint64), np.empty(CHUNK, np.uint8)
     distances = np.empty(CHUNK, np.uint16)
-    last = np.uint16(
-        min(65_535, max(0, math.ceil(aim.start / aim.step) - 1))
-    )  # beyond it the line would fall below zero
+    last = np.uint16(min(65_535, max(0, math.ceil(aim.start / aim.step) - 1)))  # beyond it the line falls below zero
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         bits, count, distance = differing[: stop - start], counts[: stop - start], distances[: stop - start]
@@ -134,15 +157,17 @@ def estimates(codes: Codes, weights: Floats, aim: Aim) -> Floats:
             np.bitwise_xor(row[start:stop], word, out=bits)
             np.bitwise_count(bits, out=count)
             np.add(distance, count, out=distance)
-        beyond = distance > aim.reach if aim.reach < 64 * len(codes) else None
+        far = None if aim.reach is None else distance > aim.reach
+        if near is not None:
+            np.less_equal(distance, aim.near, out=near[start:stop])
         estimate = found[start:stop]
         np.minimum(distance, last, out=distance)
         np.multiply(distance, np.float32(-aim.step), out=estimate, dtype=np.float32)
         np.add(estimate, np.float32(aim.start), out=estimate)
         np.multiply(estimate, weights[start:stop], out=estimate)
-        if beyond is not None:
-            np.putmask(estimate, beyond, np.float32(-1.0))
-    return found
+        if far is not None:
+            np.putmask(estimate, far, np.float32(-1.0))
+    return found, near
 
 
 def best(estimate: Floats, count: int) -> Positions:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,7 +84,7 @@ class EmbeddedEngine:
         self._connections.append(db)
         return db
 
-    def _now_us(self) -> int:
+    def _now_us(self, *_: object) -> int:
         return int(self.clock().timestamp() * 1_000_000)
 
     def _epoch(self, db: apsw.Connection) -> str:
@@ -173,7 +173,7 @@ def open_embedded(
     except OSError as error:
         raise CannotOpen(f"Cannot use {folder} as a data folder: {error.strerror}.") from None
     try:
-        return EmbeddedEngine(folder, lock, embedder, dimension, clock or (lambda: datetime.now(timezone.utc)))
+        return EmbeddedEngine(folder, lock, embedder, dimension, clock or (lambda: datetime.now(UTC)))
     except apsw.Error as error:
         os.close(lock)
         raise CannotOpen(f"Cannot open {folder / FILE}: {error}.") from None

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from domain.errors import invalid
 from domain.link import LinkDirection
 from domain.memory import MemoryOrder, MemoryOrderField
 from domain.node import Id
 from domain.page import Listing, Mark, OrderDirection, Page, Slice
 from domain.session import SessionOrder, SessionOrderField
 from domain.span import SpanOrder, SpanOrderField
-from domain.errors import invalid
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import Table

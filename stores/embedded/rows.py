@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ from domain.trace import TraceEvent
 N = TypeVar("N", bound=Node)
 Row = tuple[Any, ...]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _contents = msgspec.json.Decoder(list[Content])
@@ -427,7 +427,7 @@ TABLES: dict[type[Node], Table[Any]] = {
         USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, RECALL, STATE,
     )
 }  # fmt: skip
-TABLES.update({subclass: SESSION for subclass in SESSION_TYPES.values()})
+TABLES.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))
 
 
 def table(kind: type[N]) -> Table[N]:

@@ -65,7 +65,7 @@ class EmbeddedStore:
         sql = table(kind).by_id
         found = {id: self._one(kind, sql, (id,)) for id in set(ids)}
         if kind is Trace:
-            found = {id: trace and self._summed(trace) for id, trace in found.items()}  # type: ignore[arg-type]
+            found = {id: trace and self._summed(trace) for id, trace in found.items()}
         return [found[id] for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
@@ -131,10 +131,10 @@ class EmbeddedStore:
             "AND call_id = ? AND (place, part) > (?, ?) ORDER BY place, part LIMIT 1"
         )
         read = self._engine.reader.execute
-        answers = [
-            call.at and read(sql, (call.at.session_id, call.call_id, call.at.place, call.at.index)).fetchone()
-            for call in calls
+        sites = [
+            (call.at.session_id, call.call_id, call.at.place, call.at.index) if call.at else None for call in calls
         ]
+        answers: list[Any] = [site and read(sql, site).fetchone() for site in sites]
         return [
             ToolResponse(call.call_id, as_raw(answer[0]), bool(answer[1])) if answer else None
             for call, answer in zip(calls, answers, strict=True)
@@ -236,7 +236,7 @@ class EmbeddedStore:
             changes = [
                 change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)
             ]
-            return changes, found[-1][0] if found else after, len(found) == _BATCH
+            return changes, int(found[-1][0]) if found else after, len(found) == _BATCH
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
         session = "t.session = (SELECT key FROM session WHERE id = ?)"
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.

@@ -238,14 +238,11 @@ class EmbeddedTransaction:
         sql = f"{rows.MEMORY.select} WHERE {where.sql}{rows.MEMORY.live} ORDER BY t.id LIMIT ?"
         return [rows.MEMORY.decode(row) for row in self._db.execute(sql, [*where.params, limit])]
 
-    async def links_of(self, memory_ids: Sequence[Id]) -> list[MemoryLink]:
-        """All links that touch these memories."""
-        sql = (
-            f"{rows.LINK.select} WHERE t.src IN (SELECT key FROM memory WHERE id = ?) "
-            "OR t.dst IN (SELECT key FROM memory WHERE id = ?)"
-        )
-        found = {row[0]: rows.LINK.decode(row) for id in memory_ids for row in self._db.execute(sql, (id, id))}
-        return list(found.values())
+    async def expired(self, kind: type[N], limit: int) -> list[N]:
+        """Some records whose time is over."""
+        of = table(kind)
+        sql = f"{of.select} WHERE t.expires_at <= now_us() AND t.workspace = ? LIMIT ?"
+        return [of.decode(row) for row in self._db.execute(sql, (self._workspace, limit))]
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         """What was noted under an idempotency key."""

@@ -44,7 +44,9 @@ class Found(NamedTuple):
     cosines: Floats
 
 
-CANDIDATES = 400  # of a large scope that are rescored, at least
+CANDIDATES = (
+    800  # of a large scope that are rescored, at least: 0.98 of the true ten in hard cases, else all (400: 0.95)
+)
 
 _NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -199,9 +201,9 @@ class VectorIndex:
             positions = positions[copy.weights[positions] >= 0]
         if positions is None or len(positions) > count:
             assert copy.codes is not None and copy.centre is not None
-            estimate = codes.estimates(copy.codes, copy.weights, codes.aim(query, copy.centre, floor))
-            picked = codes.best(estimate if positions is None else estimate[positions], count)
-            positions = picked if positions is None else positions[picked]
+            positions = codes.candidates(
+                copy.codes, copy.weights, codes.aim(query, copy.centre, floor), count, positions
+            )
         keys = copy.keys[positions]
         at, rows = self._blocks.read(db, keys)
         return keys[at], np.vecdot(rows, query), copy.weights[positions[at]]

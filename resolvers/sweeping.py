@@ -1,0 +1,28 @@
+"""Taking away what has expired."""
+
+from __future__ import annotations
+
+from domain.change import ChangeKind, MemoryChange
+from domain.memory import Memory
+from domain.state import StateEntry
+from resolvers.context import Context
+from stores.ports import Transaction
+
+_BATCH = 500
+
+
+async def sweep(context: Context) -> int:
+    """Deletes expired memories and state entries of the workspace, and returns how many; reads ignore them before."""
+
+    async def script(tx: Transaction) -> int:
+        memories = await tx.expired(Memory, _BATCH)
+        await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory, gone=True) for memory in memories])
+        await tx.delete(Memory, [memory.id for memory in memories])
+        entries = await tx.expired(StateEntry, _BATCH)
+        await tx.delete(StateEntry, [entry.id for entry in entries])
+        return len(memories) + len(entries)
+
+    total = 0
+    while count := await context.store.write(script):
+        total += count
+    return total

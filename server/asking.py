@@ -1,0 +1,108 @@
+"""What the command line asks of a folder or a running server, and how it shows the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from server.executor import Request
+from server.service import open_service
+from server.settings import BadSetting, Settings
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Who is asked: a folder, or the server at a URL."""
+
+    data: Path
+    url: str | None
+    settings: Settings
+
+
+_SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $first: Int!) {
+  searchMemories(query: {text: $text}, filter: $filter, mode: $mode, first: $first) {
+    tookMs
+    hits { score memory { id type text } parts { similarity textRank fusion importance decay } }
+  }
+}"""
+
+
+async def ask(asked: Asked, query: str, variables: dict[str, Any]) -> Any:
+    """The data of a GraphQL answer. Raises BadSetting with one sentence where there is none."""
+    body = await (_over_http if asked.url else _in_folder)(asked, query, variables)
+    answer = msgspec.json.decode(body)
+    if answer.get("errors"):
+        raise BadSetting(answer["errors"][0]["message"])
+    return answer["data"]
+
+
+async def _in_folder(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
+    service = open_service(asked.data, asked.settings)
+    try:
+        return await service.executor.execute(Request(query, variables), service.operation())
+    finally:
+        await service.close()
+
+
+async def _over_http(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
+    url = f"{(asked.url or '').rstrip('/').removesuffix('/graphql')}/graphql"
+    try:
+        async with httpx.AsyncClient(timeout=30) as client:
+            answer = await client.post(url, json={"query": query, "variables": variables})
+            answer.raise_for_status()
+            return answer.content
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise BadSetting(f"{url} does not answer: {error or type(error).__name__}.") from None
+
+
+async def search(asked: Asked, query: str, owner: str | None, mode: str, first: int) -> Any:
+    """Finds memories."""
+    filter = None if owner is None else {"owner": {"externalId": owner}}
+    data = await ask(asked, _SEARCH, {"text": query, "filter": filter, "mode": mode, "first": first})
+    return data["searchMemories"]
+
+
+def show_search(found: Any, as_json: bool) -> None:
+    """Prints hits as a table, or as JSON."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        return
+    if not found["hits"]:
+        click.echo("Nothing found.")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("score", "similarity", "words", "importance", "decay"):
+        table.add_column(name, justify="right")
+    table.add_column("memory", overflow="fold")
+    for hit in found["hits"]:
+        parts = hit["parts"]
+        numbers = (hit["score"], parts["similarity"], parts["textRank"], parts["importance"], parts["decay"])
+        table.add_row(*("" if n is None else f"{n:.3f}" for n in numbers), hit["memory"]["text"])
+    Console().print(table)
+    click.echo(f"{len(found['hits'])} hits in {found['tookMs']:.1f} ms")
+
+
+async def stats(data: Path, settings: Settings) -> Any:
+    """Counts and bytes of a folder."""
+    service = open_service(data, settings)
+    try:
+        return await service.engine.stats()
+    finally:
+        await service.close()
+
+
+def show_stats(stats: Any, as_json: bool) -> None:
+    """Prints the counts as a table, or as JSON."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(stats), indent=2))
+        return
+    table = Table(box=None, show_header=False)
+    for name, count in stats["records"].items():
+        table.add_row(name, f"{count:,}")
+    table.add_row("on disk", f"{stats['bytes'] / 1e6:,.1f} MB")
+    Console().print(table)

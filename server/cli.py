@@ -1,0 +1,194 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+from server import __version__
+from server.settings import BadSetting, Settings
+from stores.errors import CannotOpen, Unavailable
+
+T = TypeVar("T")
+
+DATA = "./recollect-data"
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DATA,
+    show_default=True,
+    envvar="RECOLLECT_DATA",
+    help="The folder everything is kept in; made where it is missing.",
+)
+url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="recollect")
+def cli() -> None:
+    """Recollect keeps what AI agents say, remember and do as one graph, and serves it by GraphQL.
+
+    \b
+    Try it:       recollect serve --demo        then open http://127.0.0.1:8000/graphql
+    Bring data:   recollect import conversations.json
+    Look around:  recollect search "black tea"  and  recollect stats
+    Take it away: recollect export backup.jsonl
+
+    Everything stands in one folder (--data); one server at a time holds it.
+    """
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="RECOLLECT_HOST", help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    envvar="RECOLLECT_PORT",
+    help="The port to listen on; 0 takes a free one.",
+)
+@data_option
+@click.option("--demo", is_flag=True, help="Fill an empty folder with demo data and keep a simulated agent running.")
+def serve(host: str, port: int, data: Path, demo: bool) -> None:
+    """Start the server.
+
+    \b
+    /graphql   GraphQL over HTTP, WebSocket and SSE; a page to try it in a browser
+    /healthz   the process answers
+    /readyz    the store answers
+    """
+    from server.serving import serve as run
+
+    run(host, port, data, Settings.read(os.environ), demo)
+
+
+@cli.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@data_option
+@url_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["chatgpt", "openai-messages", "recollect-jsonl"]),
+    help="What the files hold; the content tells where it is not given.",
+)
+@click.option("--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next.")
+@click.option("--owner", default="me", show_default=True, help="The user (by externalId) those memories belong to.")
+def import_(files: Sequence[Path], data: Path, url: str | None, format_: str | None, memories: bool, owner: str) -> None:
+    """Bring in conversations and traces from other tools, or an export.
+
+    \b
+    chatgpt           conversations.json of a ChatGPT data export
+    openai-messages   lists of chat messages: logs of completions, runs of agents
+    recollect-jsonl   what `recollect export` writes
+
+    The same file again adds nothing; a broken file changes nothing.
+    """
+    from server.importing import import_files
+
+    run(import_files(files, data, url, format_, memories, owner, Settings.read(os.environ)))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@data_option
+def export(file: Path, data: Path) -> None:
+    """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
+    from server.importing import export_file
+
+    run(export_file(file, data, Settings.read(os.environ)))
+
+
+@cli.command()
+@click.argument("query")
+@data_option
+@url_option
+@click.option("--owner", help="Only memories of this user or agent (by externalId).")
+@click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
+              show_default=True, help="By words and meaning, by meaning, or by words.")  # fmt: skip
+@click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def search(query: str, data: Path, url: str | None, owner: str | None, mode: str, first: int, as_json: bool) -> None:
+    """Find memories, with the parts of each score: relevance x importance x decay."""
+    from server import asking
+
+    found = run(asking.search(asking.Asked(data, url, Settings.read(os.environ)), query, owner, mode.upper(), first))
+    asking.show_search(found, as_json)
+
+
+@cli.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def stats(data: Path, as_json: bool) -> None:
+    """Show how much is in the folder."""
+    from server import asking
+
+    asking.show_stats(run(asking.stats(data, Settings.read(os.environ))), as_json)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    from schema.build import sdl
+
+    click.echo(sdl(), nl=False)
+
+
+def run(work: Awaitable[T]) -> T:
+    """Runs an asynchronous command to its end."""
+
+    async def wait() -> T:
+        return await work
+
+    return asyncio.run(wait())
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the program with one line on standard error."""
+    click.echo(f"recollect: {message}", err=True)
+    sys.exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Whatever a person can do wrong ends in one line and a status above 0."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    clash = _clash()
+    if clash:
+        fail(clash)
+    try:
+        cli.main(args=arguments, prog_name="recollect", standalone_mode=True)
+    except (CannotOpen, BadSetting) as error:
+        fail(str(error))
+    except Unavailable:
+        fail("the disk does not take the data; make room and try again. What was acknowledged is kept.")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _clash() -> str | None:
+    """What is wrong when another distribution has brought a package under one of our names."""
+    import domain
+    import resolvers
+    import schema as schema_package
+    import stores
+
+    home = Path(__file__).resolve().parent.parent
+    for package in (domain, resolvers, schema_package, stores):
+        where = Path(next(iter(package.__path__))).resolve().parent
+        if where != home:
+            return (
+                f"the package {package.__name__!r} comes from {where}, not from Recollect; install Recollect in an "
+                "environment of its own."
+            )
+    return None
+
+

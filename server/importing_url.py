@@ -1,0 +1,198 @@
+"""Import through a running server, by its GraphQL API."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from domain.link import LinkInput, MemoryLinkKind
+from domain.memory import MemoryInput
+from domain.message import MessageInput
+from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
+from server.formats.conversation import Conversation, FormatError
+from server.formats.loading import Loaded, Source
+from server.importing import Progress, Recollection, recollection, words
+
+C = TypeVar("C", bound=Command)
+
+MAX_BODY = 768 * 1024
+"""How many bytes of input go in one request; a server takes 1 MB, and the rest of the request needs some."""
+
+_TRIES = 3
+_PAGE = 1_000
+_PAGE_OF_MEMORIES = 200
+
+_MESSAGES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
+  id messages(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
+_MEMORIES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
+  id memories(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
+_CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $input) { session { id } %s } }"
+_ADD = "mutation ($input: AddMessagesInput!) { done: addMessages(input: $input) { messages { id } %s } }"
+_REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { memories { id } %s } }"
+_LINK = "mutation ($input: LinkMemoriesInput!) { done: linkMemories(input: $input) { links { id } %s } }"
+_ERRORS = "errors { code message path }"
+
+
+class ServerError(Exception):
+    """What the server answered, or that it did not, as one line."""
+
+
+class UrlSink:
+    """Writes through a server. A session that takes several requests is completed by another import if this one ends."""
+
+    def __init__(self, client: httpx.AsyncClient, path: str = "/graphql") -> None:
+        """client: has the server's address as its base_url, and whatever headers it wants."""
+        self._client, self._path = client, path
+        self._import = uuid.uuid4().hex
+
+    async def check(self, conversations: Sequence[Conversation]) -> None:
+        """Raises FormatError for a message that is longer than a server takes."""
+        for conversation in conversations:
+            for message in conversation.messages:
+                if (excess := _excess(message)) is not None:
+                    raise FormatError(
+                        f"{excess}; import into the folder, with --data", f"message {message.external_id}"
+                    )
+
+    async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
+        """Records keep their ids, which no request can set."""
+        raise FormatError("a file of our own format keeps its ids, and so goes into a folder only, with --data")
+
+    async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
+        """Adds a conversation, or what it has grown by."""
+        ref = Ref(external_id=conversation.key)
+        known = await self._known(_MESSAGES, "messages", ref, _PAGE)
+        if known is None:
+            await self._write(_CREATE, conversation.session)
+        fresh = [message for message in conversation.messages if message.external_id not in (known or ())]
+        for messages in _batches(fresh):
+            await self._write(_ADD, ref, "session", messages=messages)
+        counts = {
+            "sessions": Loaded(known is None, known is not None),
+            "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
+        }
+        if owner is not None:
+            counts["memories"] = await self._remember(ref, recollection(conversation, owner))
+        return counts
+
+    async def _remember(self, session: Ref, found: Recollection) -> Loaded:
+        known = await self._known(_MEMORIES, "memories", session, _PAGE_OF_MEMORIES) or set()
+        fresh: list[MemoryInput] = [memory for key, memory in found.memories.items() if key not in known]
+        for memories in _batches(fresh):
+            await self._write(_REMEMBER, memories=memories)
+        links = [
+            LinkInput(
+                source=Ref(external_id=found.before[key]), target=Ref(external_id=key), kind=MemoryLinkKind.PRECEDES
+            )
+            for key in found.memories
+            if key in found.before
+        ]
+        for batch in _batches(links if fresh else []):
+            await self._write(_LINK, links=batch)
+        return Loaded(len(fresh), len(found.memories) - len(fresh))
+
+    async def _known(self, query: str, name: str, session: Ref, first: int) -> set[str] | None:
+        """The externalIds in a list of a session; None where there is no such session."""
+        found: set[str] = set()
+        after: str | None = None
+        while True:
+            data = await self._ask(query, {"by": _plain(session), "first": first, "after": after})
+            if data["session"] is None:
+                return None
+            page = data["session"][name]
+            found.update(node["externalId"] for node in page["nodes"] if node["externalId"] is not None)
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+
+    async def _write(self, mutation: str, *values: Any, **lists: Sequence[Command]) -> None:
+        """Runs a mutation whose input is a command, or lists under their names, with the session they belong to.
+
+        The idempotency key is of this one call, so that only its own repetitions count as one.
+        """
+        given: dict[str, Any] = {name: [_plain(one) for one in commands] for name, commands in lists.items()}
+        if values and isinstance(values[0], Ref):
+            given[values[1]] = _plain(values[0])
+        elif values:
+            given = _plain(values[0])
+        given["idempotencyKey"] = f"import:{self._import}:{uuid.uuid4().hex}"
+        done = (await self._ask(mutation % _ERRORS, {"input": given}))["done"]
+        if done["errors"]:
+            first = done["errors"][0]
+            raise ServerError(f"the server refused: {first['message']} ({'.'.join(first['path'])})")
+
+    async def _ask(self, query: str, variables: dict[str, Any]) -> Any:
+        """The data of a response. What did not get through is tried again; it does nothing twice."""
+        body = msgspec.json.encode({"query": query, "variables": variables})
+        headers = {"content-type": "application/json"}
+        for attempt in range(1, _TRIES + 1):
+            try:
+                response = await self._client.post(self._path, content=body, headers=headers)
+            except httpx.TransportError as error:
+                if attempt == _TRIES:
+                    raise ServerError(f"no answer from {self._client.base_url}: {error}") from None
+                await asyncio.sleep(0.2 * attempt)
+            else:
+                return _data(response)
+        raise AssertionError("the last attempt has returned or raised")
+
+
+def _data(response: httpx.Response) -> Any:
+    try:
+        answer = msgspec.json.decode(response.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise ServerError(f"the server answered with status {response.status_code}, and not as GraphQL does") from None
+    if errors := answer.get("errors"):
+        raise ServerError(f"the server answered: {errors[0].get('message')}")
+    return answer["data"]
+
+
+def _excess(message: MessageInput) -> str | None:
+    """What of a message is more than the API takes, if anything is."""
+    longest = max((len(part.text) for part in message.content or () if part.text is not None), default=0)
+    if longest > MAX_TEXT or len(words(message)) > MAX_TEXT:
+        return f"its text has {max(longest, len(words(message))):,} characters, and the server takes {MAX_TEXT:,}"
+    if message.metadata is not None and len(bytes(message.metadata)) > MAX_JSON:
+        return f"its metadata has more than the {MAX_JSON:,} bytes the server takes"
+    if _size(message) > MAX_BODY:
+        return f"it has more than the {MAX_BODY:,} bytes that go in one request"
+    return None
+
+
+def _size(command: Command) -> int:
+    return len(msgspec.json.encode(_plain(command)))
+
+
+def _batches(commands: Sequence[C]) -> Iterator[list[C]]:
+    """Up to 1,000 at a time, and no more than fits into a request."""
+    batch: list[C] = []
+    room = MAX_BODY
+    for command in commands:
+        size = _size(command)
+        if batch and (size > room or len(batch) == MAX_BATCH):
+            yield batch
+            batch, room = [], MAX_BODY
+        batch.append(command)
+        room -= size
+    if batch:
+        yield batch
+
+
+def _plain(value: Any) -> Any:
+    """A command as the JSON of a GraphQL variable: what is not given is left out."""
+    if isinstance(value, Command):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        given = {name: getattr(value, field) for field, name in names}
+        return {name: _plain(one) for name, one in given.items() if one is not None}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,105 @@
+"""Running the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import uvicorn
+from starlette.applications import Starlette
+
+from server.app import create_app
+from server.demo import fill, live_agent
+from server.service import Service, open_service
+from server.settings import BadSetting, Settings
+
+MAX_FRAME = 1024 * 1024
+
+
+def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:
+    """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, each with one sentence."""
+    listening = _bind(host, port)
+    service = open_service(data, settings)
+    app = create_app(service)
+    if demo:
+        _with_demo(app, service)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=3,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        _Server(config, f"http://{_shown(host)}:{listening.getsockname()[1]}", data, demo).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says where to go once it is up."""
+
+    def __init__(self, config: uvicorn.Config, url: str, data: Path, demo: bool) -> None:
+        super().__init__(config)
+        self._url, self._data, self._demo = url, data, demo
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, and prints the next steps."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            click.echo(_banner(self._url, self._data, self._demo))
+
+
+def _banner(url: str, data: Path, demo: bool) -> str:
+    bold = click.style(f"{url}/graphql", bold=True)
+    lines = [
+        f"Recollect is up. Open {bold} in a browser: it shows a first query and a live trace.",
+        f"  data     {data.resolve()}" + ("  (demo data; a simulated agent is at work)" if demo else ""),
+        f"  ready    {url}/readyz",
+        f"  try      recollect search tea --url {url}" if demo else f"  bring    recollect import FILE --url {url}",
+        "  stop     Ctrl+C",
+    ]
+    return "\n".join(lines)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise BadSetting(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --host and --port."
+        ) from None
+    return listening
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _with_demo(app: Starlette, service: Service) -> None:
+    """Fills the folder before the server answers, and keeps the simulated agent at work while it does."""
+    inner = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await fill(service.context())
+        agent = asyncio.create_task(live_agent(service.context()))
+        async with inner(app):
+            try:
+                yield
+            finally:
+                agent.cancel()
+                await asyncio.gather(agent, return_exceptions=True)
+
+    app.router.lifespan_context = lifespan
