@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -162,7 +162,7 @@ def _distances(start: K, goal: K, neighbors: Neighbors[K], max_depth: int) -> tu
     return sides[1], None
 
 
-class _Known:
+class _Known(Generic[K]):
     """Neighbours, each looked up once, with a count of the links followed."""
 
     def __init__(self, neighbors: Neighbors[K]) -> None:
@@ -180,7 +180,7 @@ class _Known:
 
 
 def _walk(
-    path: list[K], goal: K, left: int, ahead: dict[K, int], known: _Known, weight: float = 1.0
+    path: list[K], goal: K, left: int, ahead: dict[K, int], known: _Known[K], weight: float = 1.0
 ) -> Iterator[tuple[float, list[K]]]:
     """All loop-free ways of exactly `left` more links; a node that is known to be too far is not entered."""
     beyond = max(ahead.values()) + 1

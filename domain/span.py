@@ -171,7 +171,11 @@ def usage_of(attributes: Any) -> TokenUsage | None:
         return None
     if total is None and (asked is not None or said is not None):
         total = (asked or 0) + (said or 0)
-    return TokenUsage(*(None if count is None else int(count) for count in (asked, said, total)), cost)
+    return TokenUsage(_whole(asked), _whole(said), _whole(total), cost)
+
+
+def _whole(count: float | None) -> int | None:
+    return None if count is None else int(count)
 
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:

@@ -17,7 +17,7 @@ MAX_JSON = 256 * 1024
 MAX_BATCH = 1_000
 
 Json: TypeAlias = Raw
-"""A JSON value as its encoded text (at most 256 KB): kept and sent as it came, decoded only where a rule looks inside."""
+"""A JSON value as its encoded text, of at most 256 KB: kept and sent as it came, decoded where a rule looks inside."""
 
 GivenJson: TypeAlias = Any
 """A JSON value in a command: a Json, or None where it is not given. (A union with None is beyond msgspec's Raw.)"""

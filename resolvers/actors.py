@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -51,7 +51,7 @@ async def upsert_user(context: Context, input: UpsertUserInput) -> User:
 
     async def script(tx: Transaction) -> User:
         before = (await tx.find(User, [(input.external_id,)]))[0]
-        after = before or User(tx.new_id(User), input.external_id, input.external_id, EMPTY_OBJECT, tx.now)
+        after = before or _new_user(tx, input.external_id)
         after = _changed(after, name=input.name, profile=input.profile)
         await tx.put([after])
         return after
@@ -87,20 +87,20 @@ def _new_agent(tx: Transaction, external_id: str) -> Agent:
     return Agent(tx.new_id(Agent), external_id, external_id, None, EMPTY_OBJECT, [], tx.now)
 
 
+def _new_user(tx: Transaction, external_id: str) -> User:
+    return User(tx.new_id(User), external_id, external_id, EMPTY_OBJECT, tx.now)
+
+
 async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | int]) -> A:
     """The user or agent a write names; one named by an externalId that does not exist yet is created.
 
     Raises Rejected (NOT_FOUND) for an unknown id.
     """
     found = await lookup(tx, kind, ref)
-    if found is None:
-        if ref.external_id is None:
-            raise not_found(kind.noun, path)
-        made = (
-            _new_agent(tx, ref.external_id)
-            if kind is Agent
-            else User(tx.new_id(User), ref.external_id, ref.external_id, EMPTY_OBJECT, tx.now)
-        )
-        await tx.put([made])
-        found = cast(A, made)
-    return found
+    if found is not None:
+        return found
+    if ref.external_id is None:
+        raise not_found(kind.noun, path)
+    made: Any = _new_agent(tx, ref.external_id) if kind is Agent else _new_user(tx, ref.external_id)
+    await tx.put([made])
+    return cast(A, made)

@@ -23,8 +23,8 @@ class Embedder(Protocol):
     name: str
     dimension: int
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """A unit vector of `dimension` for each text."""
+    async def embed(self, texts: Sequence[str]) -> Vector:
+        """A unit vector for each text: an array of len(texts) x dimension."""
 
 
 def _now() -> datetime:

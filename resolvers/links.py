@@ -84,7 +84,7 @@ async def put_links(
 
 
 async def _end(tx: Transaction, ref: Ref, path: Path, fresh: Mapping[str, Memory] | None) -> Memory:
-    if fresh and ref.external_id in fresh:
+    if fresh and ref.external_id is not None and ref.external_id in fresh:
         return fresh[ref.external_id]
     return await require(tx, Memory, ref, path)
 

@@ -167,9 +167,9 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
             check(input)
         except Rejected as error:
             raise error.below(path) from None
-        if input.external_id is not None:
-            if input.external_id in external or (await tx.find(Memory, [(input.external_id,)]))[0] is not None:
-                raise reject(ErrorCode.DUPLICATE, "There is a memory with this externalId.", [*path, "externalId"])
+        name = input.external_id
+        if name is not None and (name in external or (await tx.find(Memory, [(name,)]))[0] is not None):
+            raise reject(ErrorCode.DUPLICATE, "There is a memory with this externalId.", [*path, "externalId"])
         made.append(await _made(tx, input, await _owner(tx, input, owned, path), path))
         if input.external_id is not None:
             external[input.external_id] = made[-1]
@@ -222,7 +222,7 @@ async def _made(tx: Transaction, input: MemoryInput, owner: Id | None, path: Pat
         input.valid_until,
         id_of(source),
         input.external_source,
-        source and source.session_id,
+        None if source is None else source.session_id,
     )
 
 

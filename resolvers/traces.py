@@ -299,7 +299,7 @@ async def start_span(context: Context, input: StartSpanInput) -> Span:
 
 
 async def end_span(context: Context, input: EndSpanInput) -> Span:
-    """Closes a span, and writes so in its session's log. Raises Rejected: NOT_FOUND; CONFLICT for one that has ended."""
+    """Closes a span, and writes so in its session's log. Raises Rejected: NOT_FOUND; CONFLICT where it has ended."""
 
     async def script(tx: Transaction) -> Span:
         span = await _named_span(tx, input)

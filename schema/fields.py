@@ -96,7 +96,7 @@ class _Relation(Bound):
     def install(self, field: GraphQLField) -> None:
         relation = Relation(self.resolver, self.arguments.convert)
 
-        def resolve(parent: Any, info: GraphQLResolveInfo, **given: Any) -> Awaitable[Any]:
+        def resolve(parent: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Awaitable[Any]:
             loading: Loading = info.context
             return loading.load(relation, info.field_nodes, parent, given)
 
@@ -137,7 +137,7 @@ class _Root(Bound):
     def install(self, field: GraphQLField) -> None:
         resolver, convert = self.resolver, self.arguments.convert
 
-        async def resolve(_root: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
+        async def resolve(_root: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
             return await resolver(info.context.context, **convert(given))
 
         field.resolve = resolve
@@ -168,7 +168,7 @@ class _Mutation(Bound):
     def install(self, field: GraphQLField) -> None:
         resolver, convert = self.resolver, self.arguments.convert
 
-        async def resolve(_root: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
+        async def resolve(_root: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
             try:
                 return self._filled(await resolver(info.context.context, **convert(given)))
             except Rejected as rejected:
@@ -200,7 +200,7 @@ class _Subscription(Bound):
     def install(self, field: GraphQLField) -> None:
         resolver, convert = self.resolver, self.arguments.convert
 
-        def subscribe(_root: Any, info: GraphQLResolveInfo, **given: Any) -> AsyncIterator[Any]:
+        def subscribe(_root: Any, info: GraphQLResolveInfo[Any], **given: Any) -> AsyncIterator[Any]:
             events: AsyncIterator[Any] = resolver(info.context.context, **convert(given))
             return events
 
@@ -235,7 +235,7 @@ def _bind_field(field: GraphQLField) -> None:
     declared: StrawberryField | None = field.extensions.get("strawberry-definition")
     if declared is None:
         return
-    if (bound := (declared.metadata or {}).get("bound")) is not None:
+    if (bound := declared.metadata.get("bound")) is not None:
         bound.install(field)
     elif declared.is_basic_field:
         name = declared.python_name

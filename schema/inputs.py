@@ -64,7 +64,7 @@ def published_input(command: type[Command]) -> Any:
     for field in msgspec.structs.fields(command):
         published = graphql_type(hints[field.name])
         if published is JSON and not field.required:
-            published = Optional[JSON]
+            published = Optional[JSON]  # noqa: UP045 - a NewType has no |
         body["__annotations__"][field.name] = published
         shown = None if field.encode_name == camel(field.name) else field.encode_name
         body[field.name] = strawberry.field(name=shown, **_default(field))
@@ -199,7 +199,7 @@ def _check(annotation: Any) -> Check | None:
 
 
 def _json_value(value: Raw, must_be_object: bool) -> Iterator[tuple[list[str | int], str]]:
-    text = memoryview(value)  # type: ignore[arg-type]
+    text = memoryview(value)
     if len(text) > MAX_JSON:
         yield [], f"Must be at most {MAX_JSON} bytes of JSON."
     elif must_be_object and bytes(text[:1]) != b"{":

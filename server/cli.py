@@ -47,7 +47,9 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="RECOLLECT_HOST", help="The address to listen on.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, envvar="RECOLLECT_HOST", help="The address to listen on."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -81,9 +83,13 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     type=click.Choice(["chatgpt", "openai-messages", "recollect-jsonl"]),
     help="What the files hold; the content tells where it is not given.",
 )
-@click.option("--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next.")
+@click.option(
+    "--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next."
+)
 @click.option("--owner", default="me", show_default=True, help="The user (by externalId) those memories belong to.")
-def import_(files: Sequence[Path], data: Path, url: str | None, format_: str | None, memories: bool, owner: str) -> None:
+def import_(
+    files: Sequence[Path], data: Path, url: str | None, format_: str | None, memories: bool, owner: str
+) -> None:
     """Bring in conversations and traces from other tools, or an export.
 
     \b
@@ -190,5 +196,3 @@ def _clash() -> str | None:
                 "environment of its own."
             )
     return None
-
-

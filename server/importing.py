@@ -226,7 +226,7 @@ class StoreSink:
         if fresh:
             inputs = [found.memories[key] for key in fresh]
             made = await create_memories_in(tx, inputs, [vectors[key] for key in fresh], self._context.capacity)
-            links = [_precedes(found.before[key], key) for key in fresh if key in found.before]
+            links = [precedes(found.before[key], key) for key in fresh if key in found.before]
             await put_links(tx, links, ["links"], {str(memory.external_id): memory for memory in made.memories})
         return Loaded(len(fresh), len(found.memories) - len(fresh))
 
@@ -244,5 +244,6 @@ async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str
     }
 
 
-def _precedes(earlier: str, later: str) -> LinkInput:
+def precedes(earlier: str, later: str) -> LinkInput:
+    """The link from one memory to the next, by their externalIds."""
     return LinkInput(source=Ref(external_id=earlier), target=Ref(external_id=later), kind=MemoryLinkKind.PRECEDES)

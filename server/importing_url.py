@@ -12,13 +12,11 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from domain.link import LinkInput, MemoryLinkKind
-from domain.memory import MemoryInput
 from domain.message import MessageInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
-from server.formats.conversation import Conversation, FormatError
+from server.formats.conversation import Conversation, FormatError, one_line
 from server.formats.loading import Loaded, Source
-from server.importing import Progress, Recollection, recollection, words
+from server.importing import Progress, Recollection, precedes, recollection, words
 
 C = TypeVar("C", bound=Command)
 
@@ -32,7 +30,9 @@ _PAGE_OF_MEMORIES = 200
 _MESSAGES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
   id messages(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
 _MEMORIES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
-  id memories(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
+  id memories(first: $first, after: $after) {
+    nodes { externalId links(direction: IN, kinds: [PRECEDES], first: 1) { nodes { id } } }
+    pageInfo { hasNextPage endCursor } } } }"""
 _CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $input) { session { id } %s } }"
 _ADD = "mutation ($input: AddMessagesInput!) { done: addMessages(input: $input) { messages { id } %s } }"
 _REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { memories { id } %s } }"
@@ -43,23 +43,24 @@ _ERRORS = "errors { code message path }"
 class ServerError(Exception):
     """What the server answered, or that it did not, as one line."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 class UrlSink:
-    """Writes through a server. A session that takes several requests is completed by another import if this one ends."""
+    """Writes through a server. A session that takes several requests is completed by the next import."""
 
     def __init__(self, client: httpx.AsyncClient, path: str = "/graphql") -> None:
         """client: has the server's address as its base_url, and whatever headers it wants."""
         self._client, self._path = client, path
-        self._import = uuid.uuid4().hex
 
     async def check(self, conversations: Sequence[Conversation]) -> None:
         """Raises FormatError for a message that is longer than a server takes."""
         for conversation in conversations:
             for message in conversation.messages:
                 if (excess := _excess(message)) is not None:
-                    raise FormatError(
-                        f"{excess}; import into the folder, with --data", f"message {message.external_id}"
-                    )
+                    where = f"message {message.external_id}"
+                    raise FormatError(f"{excess}; import into the folder, with --data", where)
 
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Records keep their ids, which no request can set."""
@@ -67,62 +68,51 @@ class UrlSink:
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         """Adds a conversation, or what it has grown by."""
-        ref = Ref(external_id=conversation.key)
-        known = await self._known(_MESSAGES, "messages", ref, _PAGE)
-        if known is None:
-            await self._write(_CREATE, conversation.session)
-        fresh = [message for message in conversation.messages if message.external_id not in (known or ())]
+        session = Ref(external_id=conversation.key)
+        nodes = await self._nodes(_MESSAGES, "messages", session, _PAGE)
+        known = {node["externalId"] for node in nodes or ()}
+        if nodes is None:
+            await self._write(_CREATE, _plain(conversation.session))
+        fresh = [message for message in conversation.messages if message.external_id not in known]
         for messages in _batches(fresh):
-            await self._write(_ADD, ref, "session", messages=messages)
+            await self._write(_ADD, {"session": _plain(session), "messages": _plain(messages)})
         counts = {
-            "sessions": Loaded(known is None, known is not None),
+            "sessions": Loaded(nodes is None, nodes is not None),
             "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
         }
         if owner is not None:
-            counts["memories"] = await self._remember(ref, recollection(conversation, owner))
+            counts["memories"] = await self._remember(session, recollection(conversation, owner))
         return counts
 
     async def _remember(self, session: Ref, found: Recollection) -> Loaded:
-        known = await self._known(_MEMORIES, "memories", session, _PAGE_OF_MEMORIES) or set()
-        fresh: list[MemoryInput] = [memory for key, memory in found.memories.items() if key not in known]
+        nodes = await self._nodes(_MEMORIES, "memories", session, _PAGE_OF_MEMORIES) or []
+        known = {node["externalId"] for node in nodes}
+        linked = {node["externalId"] for node in nodes if node["links"]["nodes"]}
+        fresh = [memory for key, memory in found.memories.items() if key not in known]
         for memories in _batches(fresh):
-            await self._write(_REMEMBER, memories=memories)
-        links = [
-            LinkInput(
-                source=Ref(external_id=found.before[key]), target=Ref(external_id=key), kind=MemoryLinkKind.PRECEDES
-            )
-            for key in found.memories
-            if key in found.before
-        ]
-        for batch in _batches(links if fresh else []):
-            await self._write(_LINK, links=batch)
+            await self._write(_REMEMBER, {"memories": _plain(memories)})
+        links = [precedes(earlier, later) for later, earlier in found.before.items() if later not in linked]
+        for batch in _batches(links):
+            await self._write(_LINK, {"links": _plain(batch)})
         return Loaded(len(fresh), len(found.memories) - len(fresh))
 
-    async def _known(self, query: str, name: str, session: Ref, first: int) -> set[str] | None:
-        """The externalIds in a list of a session; None where there is no such session."""
-        found: set[str] = set()
+    async def _nodes(self, query: str, name: str, session: Ref, first: int) -> list[dict[str, Any]] | None:
+        """All of a list of a session; None where there is no such session."""
+        found: list[dict[str, Any]] = []
         after: str | None = None
         while True:
             data = await self._ask(query, {"by": _plain(session), "first": first, "after": after})
             if data["session"] is None:
                 return None
             page = data["session"][name]
-            found.update(node["externalId"] for node in page["nodes"] if node["externalId"] is not None)
+            found += page["nodes"]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
                 return found
 
-    async def _write(self, mutation: str, *values: Any, **lists: Sequence[Command]) -> None:
-        """Runs a mutation whose input is a command, or lists under their names, with the session they belong to.
-
-        The idempotency key is of this one call, so that only its own repetitions count as one.
-        """
-        given: dict[str, Any] = {name: [_plain(one) for one in commands] for name, commands in lists.items()}
-        if values and isinstance(values[0], Ref):
-            given[values[1]] = _plain(values[0])
-        elif values:
-            given = _plain(values[0])
-        given["idempotencyKey"] = f"import:{self._import}:{uuid.uuid4().hex}"
+    async def _write(self, mutation: str, given: dict[str, Any]) -> None:
+        """Runs a mutation. Its idempotency key is of this one call, so that only its own repetitions count as one."""
+        given["idempotencyKey"] = f"import:{uuid.uuid4().hex}"
         done = (await self._ask(mutation % _ERRORS, {"input": given}))["done"]
         if done["errors"]:
             first = done["errors"][0]

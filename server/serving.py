@@ -21,7 +21,7 @@ MAX_FRAME = 1024 * 1024
 
 
 def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:
-    """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, each with one sentence."""
+    """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, with one sentence."""
     listening = _bind(host, port)
     service = open_service(data, settings)
     app = create_app(service)

@@ -22,14 +22,14 @@ class Settings(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
-        given = {
-            name: value for name in cls.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))
-        }
+        given = {name: value for name in cls.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))}
         try:
             settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             name = str(error).rpartition("$.")[2].rstrip("`").upper()
-            raise BadSetting(f"RECOLLECT_{name} must be a whole number, not {environ[f'RECOLLECT_{name}']!r}.") from None
+            raise BadSetting(
+                f"RECOLLECT_{name} must be a whole number, not {environ[f'RECOLLECT_{name}']!r}."
+            ) from None
         if settings.memory_capacity < 1:
             raise BadSetting("RECOLLECT_MEMORY_CAPACITY must be at least 1.")
         return settings

@@ -166,7 +166,7 @@ class Transaction(Protocol):
         """Adds lines to the workspace's memory log."""
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
-        """Notes memories that a message draws on, in order, after those noted before; one noted already stays as it is."""
+        """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
 
     async def embed(self, vectors: Mapping[Id, Vector]) -> None:
         """Sets the vectors of memories (unit length, the embedder's dimension)."""
@@ -207,7 +207,7 @@ class Store(Protocol):
         """The records of these natural keys, None where there is none, in the order asked."""
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
-        """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones included."""
+        """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones too."""
 
     async def pages(
         self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None

@@ -21,6 +21,7 @@ MAX_KEPT = 64 * 1024
 MAX_ID = 500
 """The longest id of a conversation or node that is taken from a file; externalIds are made of them."""
 
+_SHOWN = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPAIRED = re.compile("[\ud800-\udfff]")
 _KINDS: dict[type, str] = {
@@ -34,12 +35,17 @@ _KINDS: dict[type, str] = {
 }
 
 
+def one_line(text: str) -> str:
+    """A text for one line of a terminal, whatever it quotes."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_SHOWN])
+
+
 class FormatError(Exception):
     """A file that cannot be read: what is wrong with it, and where, as one line."""
 
     def __init__(self, message: str, position: str = "") -> None:
-        self.message, self.position = message, position
-        super().__init__(f"{position}: {message}" if position else message)
+        self.message, self.position = one_line(message), one_line(position)
+        super().__init__(f"{self.position}: {self.message}" if position else self.message)
 
 
 class Conversation(msgspec.Struct, frozen=True):

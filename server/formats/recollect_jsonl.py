@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
+import msgspec
+
 from domain.actor import Agent, User
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryVersion
@@ -117,13 +119,13 @@ async def _around(store: Store, writer: Writer, memories: set[Id]) -> AsyncItera
 
 
 async def _events(store: Store, writer: Writer) -> AsyncIterator[bytes]:
-    """The lines of every session's log by place, then those of no session."""
+    """The lines of every session's log in order, then those of no session; each store gives places of its own."""
     async for session in _scan(store, Session):
         async for event in _list(store, Collection.SESSION_TRACE, session.id):
-            yield writer.record(event)
+            yield writer.record(msgspec.structs.replace(event, place=0))
     async for event in _scan(store, TraceEvent):
         if event.session_id is None:
-            yield writer.record(event)
+            yield writer.record(msgspec.structs.replace(event, place=0))
 
 
 async def _recalls(store: Store, writer: Writer, memories: set[Id]) -> AsyncIterator[bytes]:

@@ -72,8 +72,8 @@ class Where:
         if wanted is not None:
             for name, value in decode_json(wanted).items():
                 self.add(
-                    f"EXISTS (SELECT 1 FROM json_each({column}) WHERE key = ? AND CASE WHEN type IN ('true', 'false', "
-                    "'null') THEN type WHEN type IN ('object', 'array') THEN value ELSE json_quote(value) END = json(?))",
+                    f"EXISTS (SELECT 1 FROM json_each({column}) WHERE key = ? AND CASE "
+                    "WHEN type IN ('true', 'false', 'null') THEN type WHEN type IN ('object', 'array') THEN value ELSE json_quote(value) END = json(?))",
                     name,
                     raw(encode_json(value)),
                 )

@@ -80,7 +80,10 @@ def _edges(db: apsw.Connection, ids: dict[int, Id], exploration: Exploration) ->
 
 _HANGERS_ON: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
     GraphInclude.MESSAGES: (
-        (GraphEdgeKind.FORMED_FROM, "SELECT m.id FROM memory t JOIN message m ON m.key = t.source_message WHERE t.key = ?"),
+        (
+            GraphEdgeKind.FORMED_FROM,
+            "SELECT m.id FROM memory t JOIN message m ON m.key = t.source_message WHERE t.key = ?",
+        ),
         (
             GraphEdgeKind.REFERENCED_BY,
             "SELECT m.id FROM memory_ref r JOIN message m ON m.key = r.message WHERE r.memory = ? LIMIT 100",
@@ -142,8 +145,8 @@ _SHARING = {
         "WITH mine AS (SELECT message AS m FROM memory_ref WHERE memory = ?1 UNION "
         "SELECT source_message FROM memory WHERE key = ?1 AND source_message IS NOT NULL) "
         "SELECT r.memory, m.id FROM mine JOIN memory_ref r ON r.message = mine.m JOIN message m ON m.key = mine.m "
-        "UNION SELECT t.key, m.id FROM mine JOIN memory t ON t.source_message = mine.m JOIN message m ON m.key = mine.m "
-        "LIMIT 5000",
+        "UNION SELECT t.key, m.id FROM mine JOIN memory t ON t.source_message = mine.m "
+        "JOIN message m ON m.key = mine.m LIMIT 5000",
         1.0,
     ),
     "sessions": (
@@ -178,9 +181,13 @@ def shared(db: apsw.Connection, memory_id: Id, first: int) -> list[Shared]:
     ]
     scored.sort(key=lambda row: (-row[0], row[1]))
     return [
-        Shared(id, *(sorted(found[name])[:_SHARED_SHOWN] for name in _SHARING), score)
+        Shared(id, _shown(found["messages"]), _shown(found["sessions"]), _shown(found["neighbors"]), score)
         for score, id, found in scored[:first]
     ]
+
+
+def _shown(ids: list[Id]) -> list[Id]:
+    return sorted(ids)[:_SHARED_SHOWN]
 
 
 def _key(db: apsw.Connection, id: Id) -> int | None:

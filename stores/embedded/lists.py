@@ -155,7 +155,10 @@ class Lists:
         if slice.backward:
             found.reverse()
         width = 2 if chosen.tie else 1
-        outside = lambda mark, side: mark is not None and self._beyond(spec.table, chosen, where, mark, side)  # noqa: E731
+
+        def outside(mark: Mark | None, side: int) -> bool:
+            return mark is not None and self._beyond(spec.table, chosen, where, mark, side)
+
         decode = spec.table.decode
         return Page(
             [decode(row) for row in found],

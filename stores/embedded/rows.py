@@ -13,7 +13,7 @@ from domain.actor import Agent, User
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import Content, Message, Thread
-from domain.node import Node
+from domain.node import Id, Node
 from domain.participant import Participant, SenderType, identity
 from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
@@ -29,6 +29,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _contents = msgspec.json.Decoder(list[Content])
 _strings = msgspec.json.Decoder(list[str])
+_ids = msgspec.json.Decoder(list[Id])
 _parts = msgspec.json.Decoder(ScoreParts)
 _encode = msgspec.json.Encoder().encode
 
@@ -65,7 +66,7 @@ class Table(Generic[N]):
     natural: the condition that finds a row by its natural key. conflict: the columns that make a row the same one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a table is
         self,
         kind: type[N],
         name: str,
@@ -307,7 +308,7 @@ LINK = Table(
 
 
 def _event(r: Row) -> TraceEvent:
-    memories = _strings.decode(r[12]) if r[12] is not None else []
+    memories = _ids.decode(r[12]) if r[12] is not None else []
     return TraceEvent(
         r[0], r[1], r[2], r[3], moment(r[4]), r[5], as_raw(r[6]), r[7], r[8], r[9], r[10], r[11],
         memories, r[13], r[14],

@@ -120,7 +120,7 @@ class Searcher:
             f"ON t.key = memory_text.rowid WHERE memory_text MATCH ? AND {where.sql} "
             "ORDER BY words * t.weight DESC LIMIT ?"
         )
-        found = self._db.execute(sql, [match, *where.params, count]).fetchall()
+        found: list[Any] = self._db.execute(sql, [match, *where.params, count]).fetchall()
         best = max((words for _, words in found), default=0.0)
         return {key: words / best if best > 0 else 0.0 for key, words in found}
 

@@ -232,11 +232,11 @@ class EmbeddedStore:
         read = self._engine.reader.execute
         if log.kind == "changes":
             sql = "SELECT key, kind, memory_id, time, link FROM change WHERE workspace = ? AND key > ?"
-            found = read(f"{sql} ORDER BY key LIMIT ?", (self._key, after, _BATCH)).fetchall()
+            found: list[Any] = read(f"{sql} ORDER BY key LIMIT ?", (self._key, after, _BATCH)).fetchall()
             changes = [
                 change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)
             ]
-            return changes, int(found[-1][0]) if found else after, len(found) == _BATCH
+            return changes, found[-1][0] if found else after, len(found) == _BATCH
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
         session = "t.session = (SELECT key FROM session WHERE id = ?)"
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.

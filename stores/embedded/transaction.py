@@ -11,7 +11,6 @@ import apsw
 import msgspec
 
 from domain.change import ChangeKind, MemoryChange
-from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
@@ -189,7 +188,8 @@ class EmbeddedTransaction:
                 "SELECT key, scope_key, CASE status WHEN 'ACTIVE' THEN weight END FROM memory WHERE id = ?", (id,)
             ).fetchone()
             assert row is not None, "a vector's memory is put before it"
-            found.append(VectorRow(*row, vector))
+            key, scope, weight = row
+            found.append(VectorRow(key, scope, weight, vector))
         self._vectors.put(self._db, found, self._changes)
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
@@ -200,7 +200,7 @@ class EmbeddedTransaction:
         name = table(kind).name
         if kind is Memory:
             keys = [
-                row[0]
+                int(row[0])  # type: ignore[arg-type]
                 for id in ids
                 for row in self._db.execute("SELECT key FROM memory WHERE id = ?", (id,)).fetchall()
             ]
@@ -276,7 +276,7 @@ def _weight(memory: Memory) -> float | None:
 
 
 def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int:
-    """The scope key of an owner's memories: twice a user's key, one more for an agent's, minus the workspace for none."""
+    """The scope key of an owner's memories: twice a user's key, one more for an agent's; for none minus the workspace."""
     if owner is None:
         return -workspace
     name, odd = ("user", 0) if owner.startswith("usr_") else ("agent", 1)

@@ -1,0 +1,31 @@
+# A fresh machine needs only Python 3.11 or newer: the environment is made where it is missing.
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test check bench format schema
+
+run: $(VENV)/ready
+	$(BIN)/recollect serve --demo
+
+test: $(VENV)/ready
+	$(BIN)/pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/pytest tests/schema tests/docs
+	$(BIN)/pytest --cov --cov-report=term:skip-covered tests && $(BIN)/coverage report --include 'domain/*,stores/*' --fail-under 90
+
+bench: $(VENV)/ready
+	$(BIN)/python -m bench
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+schema: $(VENV)/ready
+	$(BIN)/recollect schema > schema/schema.graphql
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $(VENV)/ready
