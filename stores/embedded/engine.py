@@ -37,7 +37,7 @@ PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -16384;
-PRAGMA mmap_size = 268435456;
+PRAGMA mmap_size = 2147483648;
 PRAGMA journal_size_limit = 67108864;
 """
 
