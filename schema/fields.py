@@ -39,6 +39,11 @@ def backed_by(*records: type) -> Callable[[type[T]], type[T]]:
     return bind
 
 
+def shown_by() -> dict[type, str]:
+    """The GraphQL type of each record type."""
+    return dict(_names)
+
+
 def type_name(record: object) -> str:
     """The GraphQL type that shows a record."""
     return _names[type(record)]
@@ -93,12 +98,17 @@ def _parameters(resolver: Callable[..., Any], skip: int) -> dict[str, tuple[Any,
 class _Relation(Bound):
     """A field of many parents at once."""
 
-    def install(self, field: GraphQLField) -> None:
-        relation = Relation(self.resolver, self.arguments.convert)
+    def __init__(self, resolver: Callable[..., Any], arguments: Arguments) -> None:
+        super().__init__(resolver, arguments)
+        self.relation = Relation(resolver, arguments.convert)  # one for all types that inherit the field
 
-        def resolve(parent: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Awaitable[Any]:
+    def install(self, field: GraphQLField) -> None:
+        relation = self.relation
+
+        async def resolve(parent: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
             loading: Loading = info.context
-            return loading.load(relation, info.field_nodes, parent, given)
+            [result] = await loading.load(relation, info.field_nodes, [parent], given)
+            return result
 
         field.resolve = resolve
 
@@ -218,6 +228,17 @@ def _doc(resolver: Callable[..., Any]) -> str | None:
     """The first sentence of a resolver's docstring."""
     text = " ".join((resolver.__doc__ or "").split())
     return text.partition(" Raises Rejected")[0] or None
+
+
+def read_by(field: GraphQLField) -> str | Relation | None:
+    """How a field is read off records: an attribute's name, a relation, or None for a resolver of its own."""
+    declared: StrawberryField | None = field.extensions.get("strawberry-definition")
+    if declared is None:
+        return None
+    bound = declared.metadata.get("bound")
+    if isinstance(bound, _Relation):
+        return bound.relation
+    return declared.python_name if bound is None and declared.is_basic_field else None
 
 
 def bind(schema: GraphQLSchema) -> None:

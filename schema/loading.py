@@ -23,14 +23,17 @@ class Relation:
 
 
 class _Level:
-    """The parents that have asked for one relation with the same arguments, and who waits for the results."""
+    """The parents that have asked for one relation with the same arguments, and who waits for which results."""
 
-    __slots__ = ("futures", "given", "parents", "relation")
+    __slots__ = ("given", "parents", "relation", "waiting")
 
     def __init__(self, relation: Relation, given: Mapping[str, Any]) -> None:
         self.relation, self.given = relation, given
         self.parents: list[Any] = []
-        self.futures: list[asyncio.Future[Any]] = []
+        self.waiting: list[tuple[asyncio.Future[Any], int, int]] = []
+
+
+_Key = tuple[Relation, tuple[int, ...]]
 
 
 class Loading:
@@ -43,24 +46,24 @@ class Loading:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._levels: dict[tuple[Relation, tuple[int, ...]], _Level] = {}
+        self._levels: dict[_Key, _Level] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def load(
-        self, relation: Relation, nodes: Sequence[FieldNode], parent: Any, given: Mapping[str, Any]
-    ) -> asyncio.Future[Any]:
-        """The relation's result for one parent."""
+        self, relation: Relation, nodes: Sequence[FieldNode], parents: Sequence[Any], given: Mapping[str, Any]
+    ) -> asyncio.Future[list[Any]]:
+        """The relation's results for some parents, in their order."""
         loop = asyncio.get_running_loop()
         key = (relation, tuple(map(id, nodes)))
         if (level := self._levels.get(key)) is None:
             level = self._levels[key] = _Level(relation, given)
             loop.call_soon(self._send, key)
-        future: asyncio.Future[Any] = loop.create_future()
-        level.parents.append(parent)
-        level.futures.append(future)
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        level.waiting.append((future, len(level.parents), len(parents)))
+        level.parents.extend(parents)
         return future
 
-    def _send(self, key: tuple[Relation, tuple[int, ...]]) -> None:
+    def _send(self, key: _Key) -> None:
         task = asyncio.ensure_future(self._run(self._levels.pop(key)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -70,11 +73,11 @@ class Loading:
             arguments = level.relation.convert(level.given)
             results = await level.relation.resolver(self.context, level.parents, **arguments)
         except Exception as error:  # each field tells it, or leaves it to the field above
-            for future in level.futures:
+            for future, _, _ in level.waiting:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()  # seen: a field that was given up leaves its future unread
             return
-        for future, result in zip(level.futures, results, strict=True):
+        for future, start, count in level.waiting:
             if not future.done():
-                future.set_result(result)
+                future.set_result(list(results[start : start + count]))

@@ -35,6 +35,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Ex
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from server.compiled import CompilingExecutor, Plans
 from server.errors import (
     BAD_USER_INPUT,
     PARSE_FAILED,
@@ -65,6 +66,7 @@ class Operation:
 
     document: DocumentNode
     node: OperationDefinitionNode
+    plans: Plans
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
 
@@ -90,29 +92,29 @@ class DocumentCache:
 
     def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
         self._entries, self._max_bytes = entries, max_bytes
-        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._documents: OrderedDict[str, tuple[DocumentNode, Plans, int]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._documents)
 
-    def get(self, text: str) -> DocumentNode | None:
-        """The document of this text, now the one used last."""
+    def get(self, text: str) -> tuple[DocumentNode, Plans] | None:
+        """The document of this text with its plans, now the one used last."""
         found = self._documents.get(text)
         if found is None:
             return None
         self._documents.move_to_end(text)
-        return found[0]
+        return found[:2]
 
-    def put(self, text: str, document: DocumentNode) -> None:
+    def put(self, text: str, document: DocumentNode, plans: Plans) -> None:
         """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > self._max_bytes:
             return
-        self._documents[text] = document, size
+        self._documents[text] = document, plans, size
         self._bytes += size
         while self._bytes > self._max_bytes or len(self._documents) > self._entries:
-            self._bytes -= self._documents.popitem(last=False)[1][1]
+            self._bytes -= self._documents.popitem(last=False)[1][2]
 
 
 class Events:
@@ -151,7 +153,7 @@ class Events:
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
-    executor_class: graphql-core's executor; Strawberry's own at least, whose resolve info its fields need.
+    executor_class: graphql-core's executor with Strawberry's resolve info; the compiling one unless it is told else.
     max_tokens: the longest document that is parsed, in tokens; comments are counted on their own.
     """
 
@@ -159,7 +161,7 @@ class Executor:
         self,
         schema: GraphQLSchema,
         *,
-        executor_class: type[ExecutionContext] = ExecutionContext,
+        executor_class: type[ExecutionContext] = CompilingExecutor,
         cache: DocumentCache | None = None,
         max_tokens: int = 20_000,
     ) -> None:
@@ -183,9 +185,9 @@ class Executor:
 
     def prepare(self, request: Request) -> Operation:
         """The operation a request means. Raises OperationRefused."""
-        document = self._document(request.query)
+        document, plans = self._document(request.query)
         operation = _chosen(document, request.operation_name)
-        return Operation(document, operation, request.variables, request.extensions)
+        return Operation(document, operation, plans, request.variables, request.extensions)
 
     async def run(self, operation: Operation, context: object) -> bytes:
         """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
@@ -217,7 +219,8 @@ class Executor:
         document = visit(operation.document, TypeInfoVisitor(types, change))
         name = operation.node.name.value if operation.node.name else None
         variables = {**(operation.variables or {}), **change.variables}
-        return dataclasses.replace(operation, document=document, node=_chosen(document, name), variables=variables)
+        node = _chosen(document, name)
+        return dataclasses.replace(operation, document=document, node=node, plans={}, variables=variables)
 
     async def _follow(self, operation: Operation, context: object) -> Events:
         if operation.kind is not OperationType.SUBSCRIPTION:
@@ -231,10 +234,10 @@ class Executor:
         each = running.build_per_event_executor
         return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value)))
 
-    def _document(self, text: str) -> DocumentNode:
-        document = self._documents.get(text)
-        if document is not None:
-            return document
+    def _document(self, text: str) -> tuple[DocumentNode, Plans]:
+        found = self._documents.get(text)
+        if found is not None:
+            return found
         try:
             document = parse(text, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
         except GraphQLError as error:
@@ -242,8 +245,9 @@ class Executor:
         errors = validate(self._schema, document, RULES)
         if errors:
             raise refusal(errors, VALIDATION_FAILED)
-        self._documents.put(text, document)
-        return document
+        plans: Plans = {}
+        self._documents.put(text, document, plans)
+        return document, plans
 
     def _build(self, operation: Operation, context: object) -> Any:
         """graphql-core's executor for one operation, variables coerced. Raises OperationRefused."""
@@ -261,6 +265,7 @@ class Executor:
             running = [error]
         if isinstance(running, list):
             raise refusal(running, BAD_USER_INPUT)
+        running.plans = operation.plans
         return running
 
     async def _answer(self, running: Any) -> bytes:
