@@ -112,7 +112,7 @@ class _Compiler:
         self._names = 0
         self._env: dict[str, Any] = {"give_up": _give_up, "isfinite": isfinite, "datetime": datetime, "zip": zip}
         self._tables: list[dict[type, Any]] = []
-        self._levels: list[list[tuple[int, str, Any]]] = []
+        self._levels: list[list[tuple[int, str, Relation, GraphQLField, tuple[FieldNode, ...]]]] = []
         self._count = 0
 
     def compile(self, type_: Any, fields: Any) -> Plan:
@@ -122,7 +122,8 @@ class _Compiler:
         for table in self._tables:
             table.update({record: self._env[name] for record, name in table.items()})
         levels = [
-            [(index, _Load(*what, self._env[fill])) for index, fill, what in level] for level in self._levels if level
+            [(index, _Load(relation, field, nodes, self._env[fill])) for index, fill, relation, field, nodes in level]
+            for level in self._levels
         ]
         return Plan(self._env["root"], levels, self._count)
 
@@ -227,7 +228,7 @@ class _Compiler:
         )
         while len(self._levels) <= level:
             self._levels.append([])
-        self._levels[level].append((index, fill, (relation, field, tuple(detail.node for detail in group))))
+        self._levels[level].append((index, fill, relation, field, tuple(detail.node for detail in group)))
         return index
 
     @staticmethod
@@ -252,7 +253,7 @@ MAX_PLANS = 200
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, with compiled completion where a selection allows it. `plans` is set once it is built."""
+    """graphql-core's executor, with compiled completion where a selection allows it; `plans` are set after `build`."""
 
     plans: Plans
 

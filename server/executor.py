@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from graphql import (
@@ -31,7 +31,6 @@ from graphql import (
     visit,
 )
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as ExecutionContext
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -76,6 +75,13 @@ class Operation:
         return self.node.operation
 
 
+class Parsed(NamedTuple):
+    """A valid document, and the plans compiled for its selections, which live and die with it."""
+
+    document: DocumentNode
+    plans: Plans
+
+
 class Event(msgspec.Struct, frozen=True):
     """One encoded execution result, and the cursor to go on after it if its root value has one."""
 
@@ -92,29 +98,29 @@ class DocumentCache:
 
     def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
         self._entries, self._max_bytes = entries, max_bytes
-        self._documents: OrderedDict[str, tuple[DocumentNode, Plans, int]] = OrderedDict()
+        self._documents: OrderedDict[str, tuple[Parsed, int]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._documents)
 
-    def get(self, text: str) -> tuple[DocumentNode, Plans] | None:
+    def get(self, text: str) -> Parsed | None:
         """The document of this text with its plans, now the one used last."""
         found = self._documents.get(text)
         if found is None:
             return None
         self._documents.move_to_end(text)
-        return found[:2]
+        return found[0]
 
-    def put(self, text: str, document: DocumentNode, plans: Plans) -> None:
+    def put(self, text: str, document: Parsed) -> None:
         """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > self._max_bytes:
             return
-        self._documents[text] = document, plans, size
+        self._documents[text] = document, size
         self._bytes += size
         while self._bytes > self._max_bytes or len(self._documents) > self._entries:
-            self._bytes -= self._documents.popitem(last=False)[1][2]
+            self._bytes -= self._documents.popitem(last=False)[1][1]
 
 
 class Events:
@@ -153,7 +159,7 @@ class Events:
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
-    executor_class: graphql-core's executor with Strawberry's resolve info; the compiling one unless it is told else.
+    executor_class: what completes values; graphql-core's executor in the end.
     max_tokens: the longest document that is parsed, in tokens; comments are counted on their own.
     """
 
@@ -161,7 +167,7 @@ class Executor:
         self,
         schema: GraphQLSchema,
         *,
-        executor_class: type[ExecutionContext] = CompilingExecutor,
+        executor_class: type[CompilingExecutor] = CompilingExecutor,
         cache: DocumentCache | None = None,
         max_tokens: int = 20_000,
     ) -> None:
@@ -234,7 +240,7 @@ class Executor:
         each = running.build_per_event_executor
         return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value)))
 
-    def _document(self, text: str) -> tuple[DocumentNode, Plans]:
+    def _document(self, text: str) -> Parsed:
         found = self._documents.get(text)
         if found is not None:
             return found
@@ -245,14 +251,14 @@ class Executor:
         errors = validate(self._schema, document, RULES)
         if errors:
             raise refusal(errors, VALIDATION_FAILED)
-        plans: Plans = {}
-        self._documents.put(text, document, plans)
-        return document, plans
+        parsed = Parsed(document, {})
+        self._documents.put(text, parsed)
+        return parsed
 
     def _build(self, operation: Operation, context: object) -> Any:
         """graphql-core's executor for one operation, variables coerced. Raises OperationRefused."""
         try:
-            running = self._executor_class.build(
+            running: Any = self._executor_class.build(
                 self._schema,
                 operation.document,
                 context_value=context,

@@ -1,51 +1,41 @@
-"""Import of files: what format they have, and what of them goes where."""
+"""Import and export, as the command line has them."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
 
+import click
+import httpx
 import msgspec
+from rich.console import Console
+from rich.progress import Progress as Bar
 
-from domain.link import LinkInput, MemoryLinkKind
-from domain.memory import Memory, MemoryInput
-from domain.message import Message, MessageInput
-from domain.session import Session
-from domain.values import Ref
 from resolvers.context import Context
-from resolvers.links import put_links
-from resolvers.memories import create_in as create_memories_in
-from resolvers.messages import add_in
-from resolvers.sessions import create_in as create_session_in
-from server.formats import chatgpt, openai_messages, recollect_jsonl
-from server.formats.conversation import Conversation, FormatError, parse
-from server.formats.loading import Loaded, Source
-from stores.ports import Transaction, Vector
+from server.formats import recollect_jsonl
+from server.formats.conversation import FormatError
+from server.formats.loading import Loaded
+from server.formats.opening import Opened, open_file
+from server.import_sinks import Progress, Sink, StoreSink
+from server.import_url import ServerError, UrlSink
+from server.service import open_service
+from server.settings import BadSetting, Settings
 
-READERS: dict[str, ModuleType] = {module.NAME: module for module in (chatgpt, openai_messages)}
-"""The formats that conversations are read from, each a module with `recognizes` and `read`."""
-
-FORMATS = (*READERS, recollect_jsonl.NAME)
 DEFAULT_OWNER = "me"
 
-_OURS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
-_HEAD = 4096
+_AT_ONCE = 16
+"""How many conversations are on their way together: those that meet share one fsync."""
+
 _COUNTED = {
     "memory": "memories",
     "memory_refs": "memory references",
     "state": "state entries",
 }
 """What records of our own format are counted as, where that is not their type and an s."""
-
-_AT_ONCE = 16
-"""How many conversations are on their way together: those that meet share one fsync."""
-
-Progress = Callable[[int, int], None]
-"""Told how many conversations or records are done, and how many there are."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -55,63 +45,33 @@ class Summary(msgspec.Struct, frozen=True):
     counts: dict[str, Loaded]
 
 
-class Sink(Protocol):
-    """Where an import goes."""
+async def import_files(
+    files: Sequence[Path],
+    data: Path,
+    url: str | None,
+    format: str | None,
+    memories: bool,
+    owner: str,
+    settings: Settings,
+) -> None:
+    """Imports files into a folder, or through the server at a URL, and prints a line for each.
 
-    async def check(self, conversations: Sequence[Conversation]) -> None:
-        """Raises FormatError where a conversation cannot go there; called for a whole file before the first `add`."""
-
-    async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
-        """Adds what is not there yet of a conversation, by externalIds; counts by what was counted.
-
-        owner: the externalId of the user whose memories its messages become; None for no memories.
-        """
-
-    async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
-        """Adds the records of a file of our own format, under their ids. Raises FormatError."""
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """A file that was read: the conversations of it or, of our own format, a way to its lines."""
-
-    format: str
-    content: list[Conversation] | Source
-
-
-def detect(value: Any) -> str:
-    """The format of a JSON file by its content, decoded. Raises FormatError."""
-    for name, reader in READERS.items():
-        if reader.recognizes(value):
-            return name
-    raise FormatError(f"this is no format that is known ({', '.join(FORMATS)}); name it with --format if it is one")
-
-
-def open_file(path: Path, format: str | None = None) -> Opened:
-    """Reads a file in a format, or in the one its content tells. Raises FormatError, also for one that cannot be read.
-
-    Conversations are checked to the last; lines of our own format are when they are loaded.
+    Conversations are only written once all files are read and checked. Raises BadSetting with a sentence that names
+    the file, CannotOpen, or Unavailable.
     """
-    if format is not None and format not in FORMATS:
-        raise FormatError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
-    try:
-        with path.open("rb") as file:
-            ours = _OURS.match(file.read(_HEAD)) is not None
-        if format == recollect_jsonl.NAME or (format is None and ours):
-            return Opened(recollect_jsonl.NAME, lambda: _lines(path))
-        data = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}") from None
-    try:
-        value = parse(data)
-        name = format or detect(value)
-        return Opened(name, READERS[name].read(value, path.name))
-    except RecursionError:
-        raise FormatError("the JSON is nested too deeply") from None
-
-
-def _lines(path: Path) -> Iterable[bytes]:
-    with path.open("rb") as file:
-        yield from file
+    opened: list[tuple[Path, Opened]] = []
+    for file in files:
+        with _named(file):
+            opened.append((file, open_file(file, format)))
+    async with _sink(data, url, settings) as sink:
+        for file, one in opened:
+            with _named(file):
+                if isinstance(one.content, list):
+                    await sink.check(one.content)
+        for file, one in opened:
+            with _named(file), _shown() as progress:
+                summary = await write(one, sink, owner if memories else None, progress)
+            click.echo(f"{file} ({summary.format}): {_counted(summary)}")
 
 
 async def import_file(
@@ -128,122 +88,112 @@ async def import_file(
     Raises FormatError for a file that cannot be read from the first byte to the last; nothing of it was written then.
     """
     opened = open_file(path, format)
+    if isinstance(opened.content, list):
+        await sink.check(opened.content)
+    return await write(opened, sink, owner if memories else None, progress)
+
+
+async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progress | None = None) -> Summary:
+    """Writes what a file holds, after the sink has checked it. owner: of memories, None for no memories."""
     if not isinstance(opened.content, list):
         loaded = await sink.load(opened.content, progress)
         return Summary(opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()})
     conversations = opened.content
-    await sink.check(conversations)
-    counts = {"sessions": Loaded(), "messages": Loaded(), **({"memories": Loaded()} if memories else {})}
+    counts = {"sessions": Loaded(), "messages": Loaded(), **({} if owner is None else {"memories": Loaded()})}
     for start in range(0, len(conversations), _AT_ONCE):
         batch = conversations[start : start + _AT_ONCE]
-        for added in await asyncio.gather(*(sink.add(one, owner if memories else None) for one in batch)):
+        for added in await asyncio.gather(*(sink.add(one, owner) for one in batch)):
             for name, count in added.items():
-                counts[name] += count
+                counts[name] = counts.get(name, Loaded()) + count
         if progress is not None:
             progress(start + len(batch), len(conversations))
     return Summary(opened.format, counts)
 
 
-def words(message: MessageInput) -> str:
-    """The text of a message to be, as the message will have it."""
-    return "\n".join(part.text for part in message.content or () if part.text is not None)
+async def export_file(file: Path, data: Path, settings: Settings) -> None:
+    """Writes everything in a folder to a file of our own format, - being standard output, and says how much it was.
+
+    Raises BadSetting, CannotOpen, or Unavailable.
+    """
+    if not data.is_dir():  # noqa: ASYNC240 - a command line has nothing else to do meanwhile
+        raise BadSetting(f"There is no data folder {data}.")
+    service = open_service(data, settings)
+    try:
+        records = await (_print if str(file) == "-" else write_export)(file, service.context())
+    except OSError as error:
+        raise BadSetting(f"{file} cannot be written: {error.strerror}.") from None
+    finally:
+        await service.close()
+    click.echo(f"{file}: {records:,} records", err=True)
 
 
-def memory_key(message: MessageInput) -> str:
-    """The externalId of the memory a message becomes."""
-    return f"{message.external_id}:memory"
+async def write_export(file: Path, context: Context) -> int:
+    """Writes everything in a workspace to a file; how many records it has.
+
+    The file is there once it is whole: until then its name ends in ".part". Raises OSError.
+    """
+    part = file.with_name(f"{file.name}.part")
+    lines = 0
+    target = part.open("wb")
+    try:
+        with target:
+            async for line in recollect_jsonl.export(context):
+                target.write(line)
+                lines += 1
+            target.flush()
+            os.fsync(target.fileno())
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return lines - 2
 
 
-class Recollection(msgspec.Struct, frozen=True):
-    """The memories of one conversation: what becomes a memory, and what was remembered right before each, by keys."""
-
-    memories: dict[str, MemoryInput]
-    before: dict[str, str]
-
-
-def recollection(conversation: Conversation, owner: str) -> Recollection:
-    """One memory for each message with words. Before it comes that of the nearest message above that has some."""
-    memories: dict[str, MemoryInput] = {}
-    before: dict[str, str] = {}
-    nearest: dict[str | None, str | None] = {None: None}
-    for message in conversation.messages:
-        key, text = memory_key(message), words(message)
-        above = nearest.get(None if message.parent is None else message.parent.external_id)
-        if not text.strip():
-            nearest[message.external_id] = above
-            continue
-        nearest[message.external_id] = key
-        if above is not None:
-            before[key] = above
-        memories[key] = MemoryInput(
-            owner=Ref(external_id=owner),
-            text=text,
-            source_message=Ref(external_id=message.external_id),
-            created_at=message.created_at,
-            external_id=key,
-        )
-    return Recollection(memories, before)
+async def _print(_: Path, context: Context) -> int:
+    lines = 0
+    async for line in recollect_jsonl.export(context):
+        sys.stdout.buffer.write(line)
+        lines += 1
+    sys.stdout.buffer.flush()
+    return lines - 2
 
 
-class StoreSink:
-    """Writes into an opened store, each conversation in one transaction; the caps of requests do not hold here."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._store = context, context.store
-
-    async def check(self, conversations: Sequence[Conversation]) -> None:
-        """Everything can go into a store."""
-
-    async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
-        """Loads a file of our own format, under the ids it has."""
-        return await recollect_jsonl.load(source, self._context, progress)
-
-    async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
-        """Adds a conversation, or what it has grown by."""
-        found = Recollection({}, {}) if owner is None else recollection(conversation, owner)
-        vectors = await self._vectors(found)
-
-        async def script(tx: Transaction) -> dict[str, Loaded]:
-            counts = await _add_messages(tx, conversation)
-            if owner is not None:
-                counts["memories"] = await self._remember(tx, found, vectors)
-            return counts
-
-        return await self._store.write(script)
-
-    async def _vectors(self, found: Recollection) -> dict[str, Vector]:
-        """The vectors of the memories that are not there yet, made before the write begins."""
-        keys = list(found.memories)
-        stored = await self._store.find(Memory, [(key,) for key in keys])
-        fresh = [key for key, memory in zip(keys, stored, strict=True) if memory is None]
-        made = await self._context.embedder.embed([found.memories[key].text for key in fresh]) if fresh else ()
-        return dict(zip(fresh, made, strict=True))
-
-    async def _remember(self, tx: Transaction, found: Recollection, vectors: dict[str, Vector]) -> Loaded:
-        keys = list(vectors)
-        stored = await tx.find(Memory, [(key,) for key in keys])
-        fresh = [key for key, memory in zip(keys, stored, strict=True) if memory is None]
-        if fresh:
-            inputs = [found.memories[key] for key in fresh]
-            made = await create_memories_in(tx, inputs, [vectors[key] for key in fresh], self._context.capacity)
-            links = [precedes(found.before[key], key) for key in fresh if key in found.before]
-            await put_links(tx, links, ["links"], {str(memory.external_id): memory for memory in made.memories})
-        return Loaded(len(fresh), len(found.memories) - len(fresh))
+@contextlib.asynccontextmanager
+async def _sink(data: Path, url: str | None, settings: Settings) -> AsyncIterator[Sink]:
+    if url is not None:
+        base = url.rstrip("/").removesuffix("/graphql")
+        try:
+            client = httpx.AsyncClient(base_url=base, timeout=60)
+        except httpx.InvalidURL as error:
+            raise BadSetting(f"{url} is no URL: {error}.") from None
+        async with client:
+            yield UrlSink(client)
+        return
+    service = open_service(data, settings)
+    try:
+        yield StoreSink(service.context())
+    finally:
+        await service.close()
 
 
-async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str, Loaded]:
-    before = (await tx.find(Session, [(conversation.key,)]))[0]
-    session = before or await create_session_in(tx, conversation.session)
-    messages = conversation.messages
-    stored = await tx.find(Message, [(str(message.external_id),) for message in messages])
-    fresh = [message for message, known in zip(messages, stored, strict=True) if known is None]
-    await add_in(tx, session, fresh)
-    return {
-        "sessions": Loaded(before is None, before is not None),
-        "messages": Loaded(len(fresh), len(messages) - len(fresh)),
-    }
+@contextlib.contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """What is wrong with a file, as a sentence that names it."""
+    try:
+        yield
+    except (FormatError, ServerError) as error:
+        raise BadSetting(f"{file}: {error}") from None
 
 
-def precedes(earlier: str, later: str) -> LinkInput:
-    """The link from one memory to the next, by their externalIds."""
-    return LinkInput(source=Ref(external_id=earlier), target=Ref(external_id=later), kind=MemoryLinkKind.PRECEDES)
+@contextlib.contextmanager
+def _shown() -> Iterator[Progress]:
+    """A bar on the terminal, if there is one."""
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("import", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _counted(summary: Summary) -> str:
+    counts = [f"{name} {count.new:,} new, {count.there:,} already there" for name, count in summary.counts.items()]
+    return "; ".join(counts) or "nothing in it"

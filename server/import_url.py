@@ -16,7 +16,7 @@ from domain.message import MessageInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
 from server.formats.conversation import Conversation, FormatError, one_line
 from server.formats.loading import Loaded, Source
-from server.importing import Progress, Recollection, precedes, recollection, words
+from server.import_sinks import Progress, Recollection, precedes, recollection, remembered, words
 
 C = TypeVar("C", bound=Command)
 
@@ -35,7 +35,7 @@ _MEMORIES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by
     pageInfo { hasNextPage endCursor } } } }"""
 _CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $input) { session { id } %s } }"
 _ADD = "mutation ($input: AddMessagesInput!) { done: addMessages(input: $input) { messages { id } %s } }"
-_REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { memories { id } %s } }"
+_REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { archived { id } %s } }"
 _LINK = "mutation ($input: LinkMemoriesInput!) { done: linkMemories(input: $input) { links { id } %s } }"
 _ERRORS = "errors { code message path }"
 
@@ -81,20 +81,21 @@ class UrlSink:
             "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
         }
         if owner is not None:
-            counts["memories"] = await self._remember(session, recollection(conversation, owner))
+            counts |= await self._remember(session, recollection(conversation, owner))
         return counts
 
-    async def _remember(self, session: Ref, found: Recollection) -> Loaded:
+    async def _remember(self, session: Ref, found: Recollection) -> dict[str, Loaded]:
         nodes = await self._nodes(_MEMORIES, "memories", session, _PAGE_OF_MEMORIES) or []
         known = {node["externalId"] for node in nodes}
         linked = {node["externalId"] for node in nodes if node["links"]["nodes"]}
         fresh = [memory for key, memory in found.memories.items() if key not in known]
+        archived = 0
         for memories in _batches(fresh):
-            await self._write(_REMEMBER, {"memories": _plain(memories)})
+            archived += len((await self._write(_REMEMBER, {"memories": _plain(memories)}))["archived"])
         links = [precedes(earlier, later) for later, earlier in found.before.items() if later not in linked]
         for batch in _batches(links):
             await self._write(_LINK, {"links": _plain(batch)})
-        return Loaded(len(fresh), len(found.memories) - len(fresh))
+        return remembered(len(fresh), len(found.memories), archived)
 
     async def _nodes(self, query: str, name: str, session: Ref, first: int) -> list[dict[str, Any]] | None:
         """All of a list of a session; None where there is no such session."""
@@ -110,13 +111,17 @@ class UrlSink:
             if not page["pageInfo"]["hasNextPage"]:
                 return found
 
-    async def _write(self, mutation: str, given: dict[str, Any]) -> None:
-        """Runs a mutation. Its idempotency key is of this one call, so that only its own repetitions count as one."""
+    async def _write(self, mutation: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Runs a mutation and returns its payload.
+
+        The idempotency key is of this one call, so that only its own repetitions count as one.
+        """
         given["idempotencyKey"] = f"import:{uuid.uuid4().hex}"
-        done = (await self._ask(mutation % _ERRORS, {"input": given}))["done"]
+        done: dict[str, Any] = (await self._ask(mutation % _ERRORS, {"input": given}))["done"]
         if done["errors"]:
             first = done["errors"][0]
             raise ServerError(f"the server refused: {first['message']} ({'.'.join(first['path'])})")
+        return done
 
     async def _ask(self, query: str, variables: dict[str, Any]) -> Any:
         """The data of a response. What did not get through is tried again; it does nothing twice."""
