@@ -6,9 +6,10 @@ import base64
 import binascii
 import enum
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from domain.errors import CursorExpired, invalid
 
@@ -29,6 +30,10 @@ class OrderDirection(enum.Enum):
 
 Mark = tuple[Any, ...]
 """Where a row stands in its list: the value it is sorted by and its id, or its place in a log."""
+
+_Integer = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+_RowMark = tuple[_Integer | float | str, str]
+_LogMark = tuple[Annotated[int, Meta(ge=0, lt=2**63)]]
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -72,14 +77,17 @@ class Listing(msgspec.Struct, frozen=True):
         CursorExpired for one of another epoch."""
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            name, epoch, *mark = msgspec.msgpack.decode(text, type=list[Any])
-        except (binascii.Error, ValueError, msgspec.DecodeError):
+            name, epoch, *values = msgspec.msgpack.decode(text, type=list[Any])
+        except (binascii.Error, ValueError, RecursionError, msgspec.DecodeError):
             raise invalid("This is no cursor of this server.", [argument]) from None
         if name != self.name:
             raise invalid("This cursor belongs to another list or order.", [argument])
         if epoch != self.epoch:
             raise CursorExpired
-        return tuple(mark)
+        try:
+            return msgspec.convert(values, _RowMark if epoch is None else _LogMark)
+        except msgspec.ValidationError:
+            raise invalid("This is no cursor of this server.", [argument]) from None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

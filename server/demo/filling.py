@@ -10,7 +10,16 @@ import msgspec
 from domain.actor import Agent, User
 from domain.errors import ErrorCode, Rejected
 from domain.link import LinkInput, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryInput, MemoryScope, MemoryType, UpdateMemoryInput, boosted, decayed
+from domain.memory import (
+    Memory,
+    MemoryFilter,
+    MemoryInput,
+    MemoryScope,
+    MemoryType,
+    UpdateMemoryInput,
+    boosted,
+    decayed,
+)
 from domain.message import Message
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
@@ -34,7 +43,7 @@ DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
 
 _MARK = ("demo", "filled")
-_FADING = 0.06
+_FADING = 0.08
 """What a memory's decay factor loses in a day without use."""
 
 
@@ -216,8 +225,9 @@ async def _recall(context: Context) -> None:
     for (_, agent, text), found in zip(RECALLS, asked, strict=True):
         if found is None or (await context.store.memory_refs([found.id]))[0]:
             continue
-        query, of_agent = MemoryQuery(text=text), Ref(external_id=agent)
-        filter = MemoryFilter(or_=[MemoryFilter(owner=of_agent), MemoryFilter(scopes=[MemoryScope.GLOBAL, MemoryScope.USER])])
+        own = MemoryFilter(owner=Ref(external_id=agent))
+        others = MemoryFilter(scopes=[MemoryScope.GLOBAL, MemoryScope.USER])
+        query, filter = MemoryQuery(text=text), MemoryFilter(or_=[own, others])
         await search.recall(context, RecallInput(query=query, filter=filter, first=8, message=Ref(id=found.id)))
 
 

@@ -172,7 +172,7 @@ KEPT = [
     Kept("eight-memories", P, "", 0.7, "memory", "recall-size/eight", 3,
          "Read eight memories before an answer: 93 % right, and half the tokens of twenty."),
     Kept("neumunster-sorter", S, "", 0.8, "parcel delay depot", "parcel-delays/sorter", 5,
-         "One of two sorting lines of the Neumünster depot is down: parcels take two days longer.", since=4.6, until=-10),
+         "One of two sorting lines of the Neumünster depot is down: parcels take two more days.", since=4.6, until=-10),
     Kept("reroute-express", P, "", 0.8, "parcel delay carrier", "parcel-delays/rule", 4,
          "Express orders to the north go by the other carrier; all others get a delay notice at once."),
     Kept("delay-voucher", P, "", 0.75, "parcel delay voucher", "parcel-delays/voucher", 3,

@@ -79,7 +79,7 @@ class EmbeddedEngine:
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(self.path)
         db.set_busy_timeout(5000)
-        db.execute(_PRAGMAS)
+        db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
         self._connections.append(db)
         return db

@@ -87,10 +87,19 @@ class EmbeddedTransaction:
         if isinstance(records[0], Memory):
             self._put_memories([record for record in records if isinstance(record, Memory)])
             return
+        if kind is Message:
+            self._forget_responses([record.id for record in records])
         to = table(kind)
         self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
+
+    def _forget_responses(self, message_ids: Sequence[Id]) -> None:
+        self._db.execute(
+            "DELETE FROM tool_response WHERE (session, place) IN "
+            "(SELECT session, place FROM message WHERE id IN (SELECT value FROM json_each(?)))",
+            (text(message_ids),),
+        )
 
     def _index_messages(self, messages: list[Message]) -> None:
         responses = [
@@ -206,6 +215,8 @@ class EmbeddedTransaction:
             ]
             self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
             self._vectors.remove(self._db, keys, self._changes)
+        if kind is Message:
+            self._forget_responses(ids)
         if name == "session":
             # Messages refer to each other and to participants, so they go first, the newest before the oldest.
             self._db.executemany(

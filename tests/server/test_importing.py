@@ -19,12 +19,14 @@ from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
 from server.executor import Executor
-from server.exporting import export_file
 from server.formats.conversation import FormatError
 from server.formats.loading import Loaded
+from server.formats.opening import FORMATS, detect, open_file
 from server.graphql_http import GraphQLHTTP
-from server.importing import Sink, StoreSink, detect, import_file, open_file
-from server.importing_url import ServerError, UrlSink
+from server.import_sinks import ARCHIVED, Sink, StoreSink
+from server.import_url import ServerError, UrlSink
+from server.importing import export_file, import_file, import_files, write_export
+from server.settings import BadSetting, Settings
 from tests.server.test_chatgpt_format import conversation, node, said
 from tests.server.test_openai_messages_format import ASK, CALL, RESULT
 from tests.server.test_recollect_jsonl import exported, opened
@@ -171,6 +173,28 @@ async def test_memories_know_their_message_and_what_comes_next(sink: Sink, conte
     assert all(vector is not None for vector in await context.store.vectors([ask, rye, wheat]))
 
 
+async def test_memories_that_make_room_for_others_are_counted(sink: Sink, context: Context, tmp_path: Path) -> None:
+    context.capacity = 3
+    await import_file(written(tmp_path, [ASK, CALL, RESULT]), sink, memories=True)
+    summary = await import_file(written(tmp_path, [conversation(TREE)]), sink, memories=True)
+    assert summary.counts["memories"] == Loaded(3, 0)
+    assert summary.counts[ARCHIVED] == Loaded(2, 0)
+
+
+async def test_what_a_server_does_not_take_is_found_before_anything_is_written(
+    context: Context, url: UrlSink, tmp_path: Path
+) -> None:
+    found = said("tool", content={"content_type": "search", "result": "r" * 300_000})
+    calls = {**CALL, "tool_calls": [{**CALL["tool_calls"][0], "function": {"name": "f", "arguments": "a" * 800_000}}]}
+    for value, reason in (
+        ([conversation({**TREE, "found": node("rye", found)})], "its metadata has more than the 262,144 bytes"),
+        ([ASK, calls], "it has more than the 786,432 bytes"),
+    ):
+        with pytest.raises(FormatError, match=reason):
+            await import_file(written(tmp_path, value), url)
+    assert await graph(context) == ([], [], [])
+
+
 async def test_many_long_messages_are_no_matter_for_a_folder(context: Context, url: UrlSink, tmp_path: Path) -> None:
     path = written(tmp_path, [{"role": "user", "content": f"{place}" * (place % 50)} for place in range(2_500)])
     assert (await import_file(path, url)).counts["messages"] == Loaded(2_500, 0)
@@ -219,7 +243,7 @@ async def test_an_export_is_imported_to_the_same_graph(context: Context, url: Ur
     await import_file(source, StoreSink(context), memories=True, progress=lambda *done: told.append(done))
     assert told == [(1, 1)]
     path = tmp_path / "all.jsonl"
-    records = await export_file(path, context)
+    records = await write_export(path, context)
     assert files(tmp_path) == ["all.jsonl", "data", "file.json"]
     async with opened(tmp_path / "copy") as copy:
         summary = await import_file(path, StoreSink(copy))
@@ -233,10 +257,10 @@ async def test_an_export_is_imported_to_the_same_graph(context: Context, url: Ur
 
 async def test_an_export_that_fails_leaves_no_file(context: Context, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        await export_file(tmp_path / "none" / "x.jsonl", context)
+        await write_export(tmp_path / "none" / "x.jsonl", context)
     context.store = None  # type: ignore[assignment]
     with pytest.raises(AttributeError):
-        await export_file(tmp_path / "x.jsonl", context)
+        await write_export(tmp_path / "x.jsonl", context)
     assert files(tmp_path) == ["data"]
 
 
@@ -263,3 +287,58 @@ async def test_what_a_server_answers_is_said_in_one_line(tmp_path: Path) -> None
             answers[:] = given
             with pytest.raises(ServerError, match=message):
                 await import_file(path, UrlSink(client))
+
+
+def test_a_file_of_any_depth_is_read_or_refused(tmp_path: Path) -> None:
+    for depth in range(850, 1000):
+        path = tmp_path / "deep.json"
+        path.write_text('[{"role": "user", "content": "", "x": %s}]' % ("[" * depth + "]" * depth))
+        try:
+            open_file(path)
+        except FormatError as error:
+            assert error.message == "the JSON is nested too deeply"
+
+
+async def test_the_command_line_imports_files_and_exports_folders(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    first, second = written(tmp_path, [conversation(TREE)], "a.json"), written(tmp_path, [ASK], "b.json")
+    data, copy, settings = tmp_path / "data", tmp_path / "copy", Settings()
+    await import_files([first, second], data, None, None, True, "me", settings)
+    await export_file(tmp_path / "x.jsonl", data, settings)
+    await import_files([tmp_path / "x.jsonl"], copy, None, None, False, "me", settings)
+    assert capfdbinary.readouterr().out.decode().splitlines() == [
+        f"{first} (chatgpt): sessions 1 new, 0 already there; messages 4 new, 0 already there; "
+        "memories 3 new, 0 already there",
+        f"{second} (openai-messages): sessions 1 new, 0 already there; messages 1 new, 0 already there; "
+        "memories 1 new, 0 already there",
+        f"{tmp_path / 'x.jsonl'} (recollect-jsonl): users 1 new, 0 already there; sessions 2 new, 0 already there; "
+        "participants 4 new, 0 already there; messages 5 new, 0 already there; memories 4 new, 0 already there; "
+        "links 2 new, 0 already there",
+    ]
+    await export_file(Path("-"), copy, settings)
+    assert capfdbinary.readouterr().out == (tmp_path / "x.jsonl").read_bytes()
+
+
+async def test_a_broken_file_stops_those_before_it_too_and_makes_no_folder(tmp_path: Path) -> None:
+    good, bad, data = written(tmp_path, [ASK], "a.json"), written(tmp_path, [ASK, 5], "b.json"), tmp_path / "data"
+    with pytest.raises(BadSetting) as error:
+        await import_files([good, bad], data, None, None, False, "me", Settings())
+    assert str(error.value) == f"{bad}: message 2: it must be an object, not a number"
+    with pytest.raises(BadSetting, match="There is no data folder"):
+        await export_file(tmp_path / "x.jsonl", data, Settings())
+    assert files(tmp_path) == ["a.json", "b.json"]
+
+
+async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    path, settings = written(tmp_path, [ASK]), Settings()
+    with pytest.raises(BadSetting, match=r"file\.json: no answer from http://127\.0\.0\.1:1"):
+        await import_files([path], tmp_path, "http://127.0.0.1:1/graphql", None, False, "me", settings)
+    with pytest.raises(BadSetting, match="is no URL"):
+        await import_files([path], tmp_path, "http://[::1", None, False, "me", settings)
+    with pytest.raises(BadSetting, match=r"cannot be written: No such file"):
+        await export_file(tmp_path / "none" / "x.jsonl", tmp_path, settings)
+
+
+def test_the_formats_have_their_names() -> None:
+    assert FORMATS == ("chatgpt", "openai-messages", "recollect-jsonl")

@@ -147,6 +147,9 @@ def test_title_and_time_of_a_run() -> None:
     assert run.session.title == "Parcels"
     assert run.session.created_at is not None
     assert run.session.created_at.timestamp() == 60
+    (vague,) = read([{"created_at": "lately", "timestamp": "1970-01-01T00:02:00Z", "messages": [ASK]}])
+    assert vague.session.created_at is not None
+    assert vague.session.created_at.timestamp() == 120
     (long,) = read([[{"role": "user", "content": "w" * 200}]])
     assert long.session.title == "w" * 79 + "…"
     assert read([[]])[0].session.title == ""

@@ -40,13 +40,13 @@ class Letters:
     def __init__(self, name: str = "letters", dimension: int = 8) -> None:
         self.name, self.dimension = name, dimension
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed(self, texts: Sequence[str]) -> Vector:
         """A unit vector for each text."""
         vectors = np.ones((len(texts), self.dimension), np.float32)
         for row, text in zip(vectors, texts, strict=True):
             np.add.at(row, [ord(letter) % self.dimension for letter in text], 1)
-        units: Any = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return list(units)
+        units: Vector = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return units
 
 
 @asynccontextmanager
@@ -132,9 +132,9 @@ async def trace(tx: Transaction, session: Session, message: Message, memory: Mem
 
     def event(type: str, session: Session | None, parent: TraceEvent | None, **more: Any) -> TraceEvent:
         return TraceEvent(
-            tx.new_id(TraceEvent), session and session.id, type, "c", DAY, 1.5, encode_json({"k": 1}), None, None,
-            more.get("message_id"), parent and parent.id, more.get("span_record_id"), more.get("memory_ids", []),
-            more.get("external_id"),
+            tx.new_id(TraceEvent), None if session is None else session.id, type, "c", DAY, 1.5,
+            encode_json({"k": 1}), None, None, more.get("message_id"), None if parent is None else parent.id,
+            more.get("span_record_id"), more.get("memory_ids", []), more.get("external_id"),
         )  # fmt: skip
 
     outside = event("note", None, None)

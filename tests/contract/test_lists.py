@@ -1,0 +1,423 @@
+"""What holds for the pages of every list."""
+
+from __future__ import annotations
+
+import base64
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.errors import CursorExpired, ErrorCode, Rejected
+from domain.memory import Memory, MemoryOrder, MemoryOrderField
+from domain.node import Id, Node
+from domain.page import OrderDirection, Slice
+from domain.session import SessionOrder, SessionOrderField
+from domain.span import SpanOrder, SpanOrderField
+from stores.ports import Collection, Store
+from tests.contract.filling import FILLINGS, LOGS, Filling, fill, time
+from tests.contract.making import World, after, cursors, delete, keep, memory, names, page, session, span, world
+
+every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value[0])
+timed_lists = pytest.mark.parametrize(
+    "of", [of for of in FILLINGS if of not in LOGS and of is not Collection.STATES], ids=lambda of: of.value[0]
+)
+
+
+def test_every_list_is_tested() -> None:
+    assert set(FILLINGS) == set(Collection)
+
+
+class Walk:
+    """The rows of one list, taken page by page."""
+
+    def __init__(self, store: Store, of: Collection, parent: Id) -> None:
+        self._store, self._of, self._parent = store, of, parent
+
+    async def forward(self, step: int, start: str | None = None) -> list[Id]:
+        ids: list[Id] = []
+        while True:
+            found = await page(self._store, self._of, self._parent, limit=step, after=start)
+            assert found.has_previous_page is (start is not None)
+            assert len(found.nodes) <= step
+            ids += [node.id for node in found.nodes]
+            if not found.has_next_page:
+                return ids
+            start = found.page_info.end_cursor
+
+    async def backward(self, step: int) -> list[Id]:
+        ids: list[Id] = []
+        start: str | None = None
+        while True:
+            found = await page(self._store, self._of, self._parent, limit=step, before=start, backward=True)
+            assert found.has_next_page is (start is not None)
+            ids = [node.id for node in found.nodes] + ids
+            if not found.has_previous_page:
+                return ids
+            start = found.page_info.start_cursor
+
+
+async def expected(store: Store, of: Collection, things: World) -> list[Id]:
+    """The whole list, having checked that it is in its order."""
+    filling = FILLINGS[of]
+    nodes = (await page(store, of, filling.parent(things), limit=1_000)).nodes
+    keys = [filling.sorted_by(node) for node in nodes]
+    assert keys == sorted(keys, reverse=filling.descending)
+    return [node.id for node in nodes]
+
+
+@every_list
+async def test_a_walk_in_either_direction_meets_every_row_once_and_in_order(
+    store: Store, things: World, of: Collection
+) -> None:
+    made = await fill(store, of, things, range(9))
+    whole = await expected(store, of, things)
+    assert set(whole) >= {node.id for node in made}
+    assert len(whole) == 9 + FILLINGS[of].there
+    walk = Walk(store, of, FILLINGS[of].parent(things))
+    for step in (1, 2, 7, 200):
+        assert await walk.forward(step) == whole
+        assert await walk.backward(step) == whole
+
+
+@every_list
+async def test_rows_are_the_records_as_they_were_written(store: Store, things: World, of: Collection) -> None:
+    made = await fill(store, of, things, range(3))
+    found = {node.id: node for node in (await page(store, of, FILLINGS[of].parent(things))).nodes}
+    for node in made:
+        assert found[node.id] in (node, (await store.get(type(node), [node.id]))[0])
+
+
+@every_list
+async def test_the_whole_list_is_counted(store: Store, things: World, of: Collection) -> None:
+    await fill(store, of, things, range(5))
+    found = await page(store, of, FILLINGS[of].parent(things), limit=2)
+    assert await store.counts([found.count_key, found.count_key]) == [5 + FILLINGS[of].there] * 2
+
+
+@every_list
+async def test_rows_that_come_and_go_between_pages_leave_no_gap_and_double_nothing(
+    store: Store, things: World, of: Collection
+) -> None:
+    parent = FILLINGS[of].parent(things)
+    await fill(store, of, things, range(8))
+    whole = await expected(store, of, things)
+    first = await page(store, of, parent, limit=4)
+    await fill(store, of, things, range(8, 12))
+    rest = await Walk(store, of, parent).forward(3, cursors(first)[-1])
+    seen = [node.id for node in first.nodes] + rest
+    assert len(seen) == len(set(seen))
+    assert [id for id in seen if id in whole] == whole
+
+
+@every_list
+async def test_a_cursor_outlives_its_row(store: Store, things: World, of: Collection) -> None:
+    if of in LOGS:
+        pytest.skip("lines of a log stay")
+    parent = FILLINGS[of].parent(things)
+    made = await fill(store, of, things, range(6))
+    found = await page(store, of, parent)
+    whole = [node.id for node in found.nodes]
+    gone = next(node for node in found.nodes[2:] if node.id in {one.id for one in made})
+    where = whole.index(gone.id)
+    await delete(store, gone)
+    rest = await page(store, of, parent, after=cursors(found)[where])
+    assert [node.id for node in rest.nodes] == whole[where + 1 :]
+    before = await page(store, of, parent, before=cursors(found)[where])
+    assert [node.id for node in before.nodes] == whole[:where]
+
+
+@every_list
+async def test_after_and_before_together_cut_both_ends(store: Store, things: World, of: Collection) -> None:
+    parent = FILLINGS[of].parent(things)
+    await fill(store, of, things, range(8))
+    whole = await page(store, of, parent)
+    marks, ids = cursors(whole), [node.id for node in whole.nodes]
+    inner = await page(store, of, parent, after=marks[1], before=marks[6])
+    assert [node.id for node in inner.nodes] == ids[2:6]
+    head = await page(store, of, parent, after=marks[1], before=marks[6], limit=2)
+    assert ([node.id for node in head.nodes], head.has_next_page, head.has_previous_page) == (ids[2:4], True, True)
+    tail = await page(store, of, parent, after=marks[1], before=marks[6], limit=2, backward=True)
+    assert ([node.id for node in tail.nodes], tail.has_next_page, tail.has_previous_page) == (ids[4:6], True, True)
+    nothing = await page(store, of, parent, after=marks[3], before=marks[4])
+    assert nothing.nodes == []
+
+
+@every_list
+async def test_marks_stay_the_same_from_page_to_page(store: Store, things: World, of: Collection) -> None:
+    parent = FILLINGS[of].parent(things)
+    await fill(store, of, things, range(5))
+    whole = await page(store, of, parent)
+    second = await page(store, of, parent, limit=2, after=cursors(whole)[1])
+    last = await page(store, of, parent, limit=2, backward=True)
+    assert cursors(second) == cursors(whole)[2:4]
+    assert cursors(last) == cursors(whole)[-2:]
+    assert len(set(cursors(whole))) == len(whole.nodes)
+
+
+@every_list
+async def test_a_page_of_nothing(store: Store, things: World, of: Collection) -> None:
+    await fill(store, of, things, range(1))
+    none = await page(store, of, FILLINGS[of].parent(things), limit=0)
+    assert (none.nodes, none.has_next_page, none.has_previous_page) == ([], True, False)
+    assert none.page_info.start_cursor is None
+
+
+@every_list
+async def test_pages_of_several_parents_come_in_their_order(store: Store, things: World, of: Collection) -> None:
+    filling = FILLINGS[of]
+    parent = filling.parent(things)
+    if parent == "":
+        pytest.skip("a list of the workspace has no parents")
+    await fill(store, of, things, range(3))
+    unknown = Id(f"{parent[:4]}{5:032x}")
+    pages = await store.pages(of, [unknown, parent, unknown, parent], Slice(2))
+    assert [len(found.nodes) for found in pages] == [0, 2, 0, 2]
+    assert not pages[0].has_next_page
+    assert await store.counts([found.count_key for found in pages]) == [0, 3 + filling.there] * 2
+
+
+@every_list
+async def test_a_list_of_an_empty_workspace_is_empty(elsewhere: Store, things: World, of: Collection) -> None:
+    found = await page(elsewhere, of, FILLINGS[of].parent(things))
+    assert (found.nodes, found.has_next_page, found.has_previous_page) == ([], False, False)
+    assert await elsewhere.counts([found.count_key]) == [0]
+
+
+@timed_lists
+async def test_rows_of_one_time_are_in_the_order_of_their_ids(store: Store, things: World, of: Collection) -> None:
+    made = await fill(store, of, things, range(6))
+    whole = await expected(store, of, things)
+    made.sort(key=lambda node: whole.index(node.id))
+    tied = [(a.id, b.id) for a, b in pairwise(made) if FILLINGS[of].sorted_by(a)[:1] == FILLINGS[of].sorted_by(b)[:1]] \
+        if of is not Collection.MEMORY_HISTORY else []  # fmt: skip
+    assert all((a < b) is not FILLINGS[of].descending for a, b in tied)
+    assert len(tied) == (0 if of is Collection.MEMORY_HISTORY else 3)
+
+
+class TestCursors:
+    @every_list
+    async def test_of_another_list_are_refused(self, store: Store, things: World, of: Collection) -> None:
+        parent = FILLINGS[of].parent(things)
+        await fill(store, of, things, range(2))
+        for other, filling in FILLINGS.items():
+            if other is of or filling.there == 0:
+                continue
+            cursor = cursors(await page(store, other, filling.parent(things)))[0]
+            for argument in ("after", "before"):
+                with pytest.raises(Rejected) as refused:
+                    await page(store, of, parent, **{argument: cursor})
+                assert [(error.code, error.path) for error in refused.value.errors] == [
+                    (ErrorCode.INVALID, [argument])
+                ]
+
+    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value[0])
+    async def test_of_another_session_are_refused(self, store: Store, things: World, of: Collection) -> None:
+        await fill(store, of, things, range(2))
+        cursor = cursors(await page(store, of, FILLINGS[of].parent(things)))[0]
+        with pytest.raises(Rejected):
+            await page(store, of, f"{FILLINGS[of].parent(things)[:4]}{5:032x}", after=cursor)
+
+    async def test_of_another_order_are_refused(self, store: Store, things: World) -> None:
+        [cursor, *_] = cursors(await page(store, Collection.MEMORIES))
+        orders = [
+            MemoryOrder(field=MemoryOrderField.IMPORTANCE),
+            MemoryOrder(direction=OrderDirection.ASC),
+            MemoryOrder(field=MemoryOrderField.UPDATED_AT),
+        ]
+        for order in orders:
+            with pytest.raises(Rejected):
+                await page(store, Collection.MEMORIES, order=order, after=cursor)
+
+    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value[0])
+    async def test_of_another_epoch_have_expired(self, store: Store, things: World, of: Collection) -> None:
+        await fill(store, of, things, range(2))
+        found = await page(store, of, FILLINGS[of].parent(things))
+        old = msgspec.structs.replace(found.listing, epoch="another").cursor(found.marks[0])
+        for argument in ("after", "before"):
+            with pytest.raises(CursorExpired):
+                await page(store, of, FILLINGS[of].parent(things), **{argument: old})
+
+    @pytest.mark.parametrize("of", [Collection.MEMORIES, Collection.SESSION_TRACE, Collection.STATES])
+    @pytest.mark.parametrize(
+        "mark",
+        [
+            (),
+            (1, 2, 3),
+            (2**63, "x"),
+            (2**64 - 1,),
+            (-(2**63) - 0,),
+            (None, None),
+            (True, "x"),
+            ([1], "x"),
+            ({}, "x"),
+            (b"1", "x"),
+            (float("nan"), "x"),
+            ("x",),
+            (1, 1),
+            (1.5,),
+        ],
+        ids=repr,
+    )
+    async def test_with_a_mark_of_another_form_are_refused_or_harmless(
+        self, store: Store, things: World, of: Collection, mark: tuple[Any, ...]
+    ) -> None:
+        listing = (await page(store, of, FILLINGS[of].parent(things))).listing
+        for argument in ("after", "before"):
+            try:
+                await page(store, of, FILLINGS[of].parent(things), **{argument: listing.cursor(mark)})
+            except Rejected as refused:
+                assert [error.path for error in refused.errors] == [[argument]]
+
+    @given(st.one_of(st.text(), st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode())))
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    async def test_that_are_garbage_are_refused(self, store: Store, cursor: str) -> None:
+        for of in (Collection.MEMORIES, Collection.SESSION_MESSAGES):
+            with pytest.raises(Rejected):
+                await page(store, of, "", after=cursor)
+
+    async def test_that_are_deeply_nested_are_refused(self, store: Store) -> None:
+        bomb = base64.urlsafe_b64encode(b"\x91" * 100_000).decode()
+        with pytest.raises(Rejected):
+            await page(store, Collection.SESSIONS, after=bomb)
+
+    @given(data=st.data())
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    async def test_that_were_changed_are_refused_or_harmless(self, store: Store, data: st.DataObject) -> None:
+        things = (await page(store, Collection.SESSION_TRACE, "none")).listing
+        cursor = list(things.cursor((3,)))
+        at = data.draw(st.integers(0, len(cursor) - 1))
+        cursor[at] = data.draw(st.sampled_from("ABCxyz019-_=/+ \u00e9"))
+        try:
+            await page(store, Collection.SESSION_TRACE, "none", after="".join(cursor))
+        except (Rejected, CursorExpired):
+            pass
+
+
+class TestOrders:
+    @pytest.mark.parametrize("direction", OrderDirection)
+    @pytest.mark.parametrize("field", SessionOrderField)
+    async def test_of_sessions(self, store: Store, field: SessionOrderField, direction: OrderDirection) -> None:
+        made = await keep(
+            store,
+            *(
+                session(
+                    title="bAca"[n % 4],
+                    message_count=n % 3,
+                    created_at=after(days=n % 5),
+                    last_active_at=after(days=-(n % 2)),
+                )
+                for n in range(12)
+            ),
+        )
+        order = SessionOrder(field=field, direction=direction)
+        await check_order(store, Collection.SESSIONS, made, order, field.value.lower())
+
+    @pytest.mark.parametrize("direction", OrderDirection)
+    @pytest.mark.parametrize("field", MemoryOrderField)
+    async def test_of_memories(self, store: Store, field: MemoryOrderField, direction: OrderDirection) -> None:
+        made = await keep(
+            store,
+            *(
+                memory(
+                    importance=(n % 4) / 7,
+                    access_count=n % 3,
+                    created_at=after(days=n % 5),
+                    updated_at=after(days=-(n % 2)),
+                    last_accessed_at=time(n % 4) if n % 3 else None,
+                )
+                for n in range(12)
+            ),
+        )
+        order = MemoryOrder(field=field, direction=direction)
+        await check_order(store, Collection.MEMORIES, made, order, field.value.lower())
+
+    @pytest.mark.parametrize("direction", OrderDirection)
+    @pytest.mark.parametrize("field", SpanOrderField)
+    async def test_of_spans(self, store: Store, field: SpanOrderField, direction: OrderDirection) -> None:
+        made = await keep(
+            store,
+            *(
+                span(span_id=str(n), started_at=after(days=n % 5), ended_at=after(days=9 + n % 3) if n % 4 else None)
+                for n in range(12)
+            ),
+        )
+        name = {"STARTED_AT": "started_at", "DURATION": "duration_ms"}[field.value]
+        await check_order(store, Collection.SPANS, made, SpanOrder(field=field, direction=direction), name)
+
+
+async def check_order(store: Store, of: Collection, made: list[Any], order: Any, member: str) -> None:
+    """All rows by the member, None the smallest, then by id; in a whole and page by page."""
+
+    def key(record: Any) -> Any:
+        value = getattr(record, member)
+        return (value is not None, value, record.id) if value is not None else (False, record.id)
+
+    backward = order.direction is OrderDirection.DESC
+    whole = [node.id for node in sorted(made, key=key, reverse=backward)]
+    assert await names(store, of, order=order, by="id") == whole
+    for step in (1, 5):
+        ids: list[Id] = []
+        start: str | None = None
+        while True:
+            found = await page(store, of, order=order, limit=step, after=start)
+            ids += [node.id for node in found.nodes]
+            if not found.has_next_page:
+                break
+            start = found.page_info.end_cursor
+        assert ids == whole
+
+
+async def test_lists_of_actors_and_memories_keep_to_their_parent(store: Store, things: World) -> None:
+    await keep(store, memory(things.agent), memory())
+    assert await names(store, Collection.ACTOR_MEMORIES, things.user, by="id") == [
+        things.other_memory.id,
+        things.memory.id,
+    ]
+    assert len(await names(store, Collection.ACTOR_MEMORIES, things.agent, by="id")) == 1
+    assert await names(store, Collection.ACTOR_SESSIONS, things.agent, by="id") == []
+
+
+async def test_a_memory_of_a_session_is_listed_once_however_it_was_used(store: Store, things: World) -> None:
+    from domain.message import MemoryRef
+    from stores.ports import Transaction
+
+    async def script(tx: Transaction) -> None:
+        await tx.reference(things.message.id, [MemoryRef(things.memory.id, 1.0, None)])
+
+    await store.write(script)
+    assert await names(store, Collection.SESSION_MEMORIES, things.session, by="id") == [things.memory.id]
+    assert isinstance(things.memory, Memory)
+
+
+async def test_places_of_logs_are_the_same_in_pages_with_and_without_a_filter(store: Store, things: World) -> None:
+    from domain.message import MessageFilter
+    from domain.trace import TraceFilter
+
+    await fill(store, Collection.SESSION_TRACE, things, range(4))
+    whole = await page(store, Collection.SESSION_TRACE, things.session)
+    some = await page(store, Collection.SESSION_TRACE, things.session, TraceFilter(types=["thought"]), limit=3, after=cursors(whole)[0])  # fmt: skip
+    assert cursors(some) == cursors(whole)[1:4]
+    await fill(store, Collection.SESSION_MESSAGES, things, range(4))
+    said = await page(store, Collection.SESSION_MESSAGES, things.session)
+    found = await page(store, Collection.SESSION_MESSAGES, things.session, MessageFilter(text="HELLO"))
+    assert cursors(found) == cursors(said)
+
+
+async def test_two_worlds_do_not_mix(engine: Any, store: Store, things: World) -> None:
+    other = engine.workspace("second")
+    others = await world(other)
+    for of, filling in FILLINGS.items():
+        ours = await names(store, of, filling.parent(things), by="id")
+        theirs = await names(other, of, filling.parent(others), by="id")
+        assert not set(ours) & set(theirs)
+        if filling.parent(things) not in ("", "app"):
+            assert await names(other, of, filling.parent(things), by="id") == []
+
+
+def test_fillings_name_their_parents() -> None:
+    assert all(isinstance(filling, Filling) for filling in FILLINGS.values())
+    assert issubclass(Memory, Node)
