@@ -31,9 +31,9 @@ class OrderDirection(enum.Enum):
 Mark = tuple[Any, ...]
 """Where a row stands in its list: the value it is sorted by and its id, or its place in a log."""
 
-_Integer = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+_Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _RowMark = tuple[_Integer | float | str, str]
-_LogMark = tuple[Annotated[int, Meta(ge=0, lt=2**63)]]
+_LogMark = tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)]]
 
 
 class Slice(msgspec.Struct, frozen=True):

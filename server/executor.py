@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -42,10 +43,11 @@ from server.errors import (
     FormattedError,
     OperationRefused,
     formatted,
-    log,
     plain,
     refusal,
 )
+from server.events import Event, Events
+from server.live import Groups, Push
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -82,13 +84,6 @@ class Parsed(NamedTuple):
     plans: Plans
 
 
-class Event(msgspec.Struct, frozen=True):
-    """One encoded execution result, and the cursor to go on after it if its root value has one."""
-
-    body: bytes
-    cursor: str | None = None
-
-
 class DocumentCache:
     """The documents used last, by their text.
 
@@ -123,44 +118,12 @@ class DocumentCache:
             self._bytes -= self._documents.popitem(last=False)[1][1]
 
 
-class Events:
-    """A running subscription: an async iterator of Event. Whoever stops early calls aclose().
-
-    Iteration raises OperationRefused when the source fails; the stream has ended then.
-    """
-
-    def __init__(self, source: AsyncIterator[Any], answer: Callable[[Any], Any]) -> None:
-        self._source, self._answer = source, answer
-
-    def __aiter__(self) -> Events:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            value = await anext(self._source)
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            raise OperationRefused(formatted([error])) from error
-        cursor = getattr(value, "cursor", None)
-        return Event(await self._answer(value), cursor if isinstance(cursor, str) else None)
-
-    async def aclose(self) -> None:
-        """End the source now. Its failure to do so is logged, there is nobody left to tell."""
-        close = getattr(self._source, "aclose", None)
-        if close is None:
-            return
-        try:
-            await close()
-        except Exception:
-            log.exception("The source of a subscription failed to close")
-
-
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
     executor_class: what completes values; graphql-core's executor in the end.
     max_tokens: the longest document that is parsed, in tokens; comments are counted on their own.
+    audience: what a context may see; subscribers of equal audiences share the execution of an event. None: they do not.
     """
 
     def __init__(
@@ -170,6 +133,7 @@ class Executor:
         executor_class: type[CompilingExecutor] = CompilingExecutor,
         cache: DocumentCache | None = None,
         max_tokens: int = 20_000,
+        audience: Callable[[object], Hashable | None] = lambda _context: None,
     ) -> None:
         if schema.get_directive("defer") or schema.get_directive("stream"):
             raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
@@ -177,6 +141,7 @@ class Executor:
         self._executor_class = executor_class
         self._documents = DocumentCache() if cache is None else cache
         self._max_tokens = max_tokens
+        self._groups = Groups(self._follow, self.resume, audience)
 
     async def execute(self, request: Request, context: object) -> bytes:
         """Run a query or mutation. The encoded result; `errors` alone if it was refused."""
@@ -201,20 +166,20 @@ class Executor:
             raise OperationRefused([plain("A subscription needs a stream: a WebSocket or SSE.", BAD_USER_INPUT)])
         return await self._answer(self._build(operation, context))
 
-    async def stream(self, operation: Operation, context: object) -> AsyncGenerator[Event, None]:
+    async def stream(
+        self, operation: Operation, context: object, push: Push | None = None
+    ) -> AsyncGenerator[Event, None]:
         """A prepared operation of any kind as a stream: a query or mutation is one event long.
 
-        Raises OperationRefused, before the first event or when a source fails. Close it to stop early.
+        push: may take an event at once, which is not yielded then. Raises OperationRefused, before the first event or
+        when a source fails. Close it to stop early.
         """
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield Event(await self.run(operation, context))
             return
-        events = await self._follow(operation, context)
-        try:
+        async with contextlib.aclosing(self._groups.follow(operation, context, push)) as events:
             async for event in events:
                 yield event
-        finally:
-            await events.aclose()
 
     def resume(self, operation: Operation, cursor: str) -> Operation:
         """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
-from server.executor import Event, Executor, Operation, Request, encode_errors
+from server.events import Event
+from server.executor import Executor, Operation, Request, encode_errors
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"

@@ -12,7 +12,10 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.errors import LIMIT, FormattedError, OperationRefused, formatted, plain
+from server.events import Event
 from server.executor import Executor, Request
+from server.live import Push
+from server.websocket_frames import write_text
 
 MALFORMED = 4400
 UNAUTHORIZED = 4401
@@ -227,7 +230,8 @@ class _Connection:
         with contextlib.suppress(_Gone):
             try:
                 operation = self._executor.prepare(request)
-                async with contextlib.aclosing(self._executor.stream(operation, self._make_context())) as events:
+                running = self._executor.stream(operation, self._make_context(), self._pusher(id))
+                async with contextlib.aclosing(running) as events:
                     async for event in events:
                         await self._send(_message(id, self._words.result, event.body.decode()))
                 last = _message(id, "complete")
@@ -241,6 +245,18 @@ class _Connection:
             if self._operations.get(id) is asyncio.current_task():
                 del self._operations[id]
                 await self._send(last)
+
+    def _pusher(self, id: str) -> Push | None:
+        """Sends an event of an operation at once, where the socket has room and nothing else is on its way."""
+        write = write_text(self._socket.scope)
+        if write is None:
+            return None
+        before = _message(id, self._words.result, "").removesuffix("}").encode()
+
+        def push(event: Event) -> bool:
+            return not self._sending and write(before + event.body + b"}")
+
+        return push
 
     def _error(self, id: str, errors: list[FormattedError]) -> str:
         return _message(id, "error", msgspec.json.encode(self._words.error_payload(errors)).decode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from resolvers.context import DEFAULT_WORKSPACE, Context
 from schema.build import build
@@ -19,7 +20,7 @@ class Service:
 
     def __init__(self, engine: Engine, embedder: Batching, settings: Settings) -> None:
         self.engine, self.embedder, self.settings = engine, embedder, settings
-        self.executor = Executor(build())
+        self.executor = Executor(build(), audience=lambda operation: cast(Loading, operation).context.workspace)
 
     def context(self, workspace: str = DEFAULT_WORKSPACE) -> Context:
         """One caller's view of a workspace."""

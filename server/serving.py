@@ -16,6 +16,7 @@ from server.app import create_app
 from server.demo import fill, live_agent
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
+from server.websocket_frames import FrameProtocol
 
 MAX_FRAME = 1024 * 1024
 
@@ -31,7 +32,7 @@ def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> N
         app,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=FrameProtocol,
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,

@@ -12,15 +12,8 @@ from string import Template
 from typing import Any
 
 from domain.link import MemoryLinkKind, NewLinkInput
-from domain.memory import CreateMemoryInput, DecayMemoriesInput, MemoryFilter, MemoryScope
-from domain.message import (
-    AddMessageInput,
-    ContentInput,
-    MemoryRefInput,
-    Message,
-    ToolCallInput,
-    ToolResponseInput,
-)
+from domain.memory import CreateMemoryInput, DecayMemoriesInput, DeleteMemoriesInput, MemoryFilter, MemoryScope
+from domain.message import AddMessageInput, ContentInput, MemoryRefInput, Message, ToolCallInput, ToolResponseInput
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryHit, MemoryQuery, Recall, RecallInput
 from domain.session import CreateSessionInput, EndSessionInput, Session, SessionFilter, SessionStatus
@@ -29,7 +22,7 @@ from domain.trace import AppendTraceEventsInput, TraceEventInput
 from domain.values import Json, Ref, decode_json, encode_json
 from resolvers import memories, messages, search, sessions, traces
 from resolvers.context import Context
-from resolvers.lists import MEMORY_RECALLS, ROOT, SESSION_MEMORIES, SESSION_TRACE, SESSIONS, SPANS
+from resolvers.lists import MEMORY_RECALLS, ROOT, SESSION_MEMORIES, SESSIONS, SPANS
 from server.demo.filling import DEMO
 from server.demo.questions import CASES, FAILURES, WORDS, Case
 from server.demo.spans import COMPONENTS, usage
@@ -40,14 +33,14 @@ MESSAGES_A_SESSION = 200
 SESSIONS_KEPT = 3
 
 _LIVE = encode_json({"demo": True, "live": True})
-_TAG = "live"
 _AGENT = "iris"
 _MODEL = str(AGENTS[_AGENT][3]["model"])
 _FORMED = 0.35
 """How many of the questions that are worth it leave a memory."""
 _FAILED = 0.12
-_FADE_EVERY, _FADING = 6, 0.03
-"""What is recalled gains a tenth each time, so now and then everything has to fade a little."""
+_FADE_EVERY, _FADING = 6, 0.05
+"""After how many questions the memories formed here fade, and by how much. The story's are left as they are: they
+would all be faint within a quarter of an hour."""
 _LONGEST_WAIT_S = 30.0
 
 _log = logging.getLogger("recollect")
@@ -101,9 +94,9 @@ class _Agent:
             self._session = await sessions.session(self._context, Ref(id=self._session.id))
         before = self._session
         if before is None or before.status is not SessionStatus.ACTIVE or before.message_count >= MESSAGES_A_SESSION:
-            self._session = await self._begin(before)
             if before is not None and before.status is SessionStatus.ACTIVE:
                 await sessions.end(self._context, EndSessionInput(session=Ref(id=before.id)))
+            self._session = await self._begin(before)
             await self._forget()
         assert self._session is not None
         return self._session
@@ -125,9 +118,7 @@ class _Agent:
             context=encode_json({"number": number}),
             capabilities=["support"],
             metadata=_LIVE,
-            participants=[
-                ParticipantInput(type=SenderType.AGENT, actor=Ref(external_id=_AGENT), name=AGENTS[_AGENT][0])
-            ],
+            participants=_participants(),
         )
         return await sessions.create(self._context, input)
 
@@ -137,7 +128,7 @@ class _Agent:
         page = (await SESSIONS.pages(context, [ROOT], first=50, filter=SessionFilter(metadata=_LIVE)))[0]
         for session in page.nodes[SESSIONS_KEPT:]:
             used = (await SESSION_MEMORIES.pages(context, [session.id], first=SESSION_MEMORIES.cap))[0].nodes
-            formed = [memory for memory in used if _TAG in memory.tags and memory.session_id == session.id]
+            formed = [memory for memory in used if memory.session_id == session.id]
             recalls = await MEMORY_RECALLS.pages(context, [memory.id for memory in used], last=MEMORY_RECALLS.cap)
             past = [recall.id for of in recalls for recall in of.nodes if recall.session_id == session.id]
 
@@ -147,7 +138,7 @@ class _Agent:
 
             if formed:
                 gone = [Ref(id=memory.id) for memory in formed]
-                await memories.delete(context, memories.DeleteMemoriesInput(memories=gone))
+                await memories.delete(context, DeleteMemoriesInput(memories=gone))
             await context.store.write(script)
 
     async def _turn(self, session: Session) -> None:
@@ -164,9 +155,9 @@ class _Agent:
             await self._keep(session, case, question, hits)
         self._turns += 1
         if self._turns % _FADE_EVERY == 0:
-            filter = MemoryFilter(metadata=DEMO)
+            filter = MemoryFilter(metadata=_LIVE)
             await memories.decay(self._context, DecayMemoriesInput(filter=filter, rate=_FADING))
-        await self._rest(1.0, 2.5)
+        await self._rest(1.5, 4.0)
 
     def _dealt(self) -> Case:
         """The next question; all come up before one comes again."""
@@ -235,8 +226,8 @@ class _Agent:
                 owner=Ref(external_id=case.customer),
                 text=case.memory,
                 importance=round(self._random.uniform(0.3, 0.6), 2),
-                tags=[_TAG],
-                metadata=DEMO,
+                tags=["live"],
+                metadata=_LIVE,
                 source_message=Ref(id=question.id),
                 links=links,
             ),
@@ -252,13 +243,11 @@ class _Agent:
         await traces.append(self._context, AppendTraceEventsInput(session=Ref(id=session.id), events=[event]))
 
     async def _say(self, session: Session, who: str, **said: Any) -> Message:
-        role, name = "tool", who
-        if who in USERS:
-            role, name = "user", USERS[who][0]
-        elif who in AGENTS:
-            role, name = "assistant", AGENTS[who][0]
-        input = AddMessageInput(session=Ref(id=session.id), role=role, sender_name=name, **said)
-        return await messages.add(self._context, input)
+        if who in USERS or who in AGENTS:
+            said |= {"sender": Ref(external_id=who)}
+        else:
+            said |= {"role": "tool", "sender_name": who}
+        return await messages.add(self._context, AddMessageInput(session=Ref(id=session.id), **said))
 
     async def _note(self, session: Session, type: str, span: Span, message: Message, data: dict[str, Any]) -> None:
         event = TraceEventInput(
@@ -308,3 +297,12 @@ class _Agent:
 
     async def _rest(self, least: float, most: float) -> None:
         await asyncio.sleep(self._pause * self._random.uniform(least, most))
+
+
+def _participants() -> list[ParticipantInput]:
+    """The agent and everyone who may come with a question."""
+    customers = [
+        ParticipantInput(type=SenderType.USER, actor=Ref(external_id=who), name=USERS[who][0])
+        for who in sorted({case.customer for case in CASES})
+    ]
+    return [ParticipantInput(type=SenderType.AGENT, actor=Ref(external_id=_AGENT), name=AGENTS[_AGENT][0]), *customers]

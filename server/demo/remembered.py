@@ -31,9 +31,9 @@ KEPT = [
     # What stands in the shop's handbook and price list, for everyone.
     Kept("shop", S, "", 0.6, "shop", "https://nordlicht.example/about", 2,
          "Nordlicht Tea is a tea shop in Hamburg that sends to all of Germany, six people and three agents."),
-    Kept("assam-malty", S, "", 0.6, "tea black-tea", "https://nordlicht.example/teas/assam", 7,
+    Kept("assam-malty", S, "", 0.6, "tea black-tea", "https://nordlicht.example/teas/assam", 9,
          "Assam is a strong, malty black tea that holds up without milk."),
-    Kept("milk-ceylon", S, "", 0.6, "tea black-tea milk", "https://nordlicht.example/teas/ceylon-uva", 4,
+    Kept("milk-ceylon", S, "", 0.6, "tea black-tea milk", "https://nordlicht.example/teas/ceylon-uva", 8,
          "Ceylon Uva is a brisk black tea that keeps its taste with milk."),
     Kept("darjeeling-light", S, "", 0.55, "tea black-tea", "https://nordlicht.example/teas/darjeeling", 3,
          "Darjeeling first flush is a light, flowery black tea: two minutes at 90 °C."),

@@ -147,9 +147,7 @@ class _Turn:
             )
         )
 
-    def _note(
-        self, type: str, line: Line, span_id: str, data: dict[str, Any], at: datetime | None = None
-    ) -> None:
+    def _note(self, type: str, line: Line, span_id: str, data: dict[str, Any], at: datetime | None = None) -> None:
         self._events.append(
             TraceEventInput(
                 type=type,

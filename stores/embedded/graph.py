@@ -47,9 +47,9 @@ def _neighbors(
     return read
 
 
-def explore(db: apsw.Connection, center: Id, exploration: Exploration) -> Explored:
+def explore(db: apsw.Connection, workspace: int, center: Id, exploration: Exploration) -> Explored:
     """The neighbourhood of a memory; see stores.ports.Store.explore."""
-    start = _key(db, center)
+    start = _key(db, workspace, center)
     if start is None:
         return Explored([], [], False)
     read = _neighbors(db, exploration.kinds, exploration.min_weight)
@@ -111,6 +111,7 @@ def _hangers_on(
 
 def paths(
     db: apsw.Connection,
+    workspace: int,
     start: Id,
     goal: Id,
     kinds: Sequence[MemoryLinkKind] | None,
@@ -118,7 +119,7 @@ def paths(
     first: int,
 ) -> list[list[Id]]:
     """Ways between two memories; see stores.ports.Store.paths."""
-    here, there = _key(db, start), _key(db, goal)
+    here, there = _key(db, workspace, start), _key(db, workspace, goal)
     if here is None or there is None:
         return []
     found = shortest_paths(here, there, _neighbors(db, kinds, 0.0), max_depth, first)
@@ -126,17 +127,17 @@ def paths(
 
 
 def links_between(
-    db: apsw.Connection, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
+    db: apsw.Connection, workspace: int, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
 ) -> list[MemoryLink]:
     """The strongest link of each pair, in either direction."""
     among = "" if kinds is None else f" AND t.kind IN ({', '.join('?' * len(kinds))})"
     key = "(SELECT key FROM memory WHERE id = ?)"
     sql = (
         f"{rows.LINK.select} WHERE ((t.src = {key} AND t.dst = {key}) OR (t.dst = {key} AND t.src = {key})){among} "
-        "ORDER BY t.weight DESC, t.id LIMIT 1"
+        "AND +t.workspace = ? ORDER BY t.weight DESC, t.id LIMIT 1"
     )
     names = [kind.value for kind in kinds or ()]
-    found = [db.execute(sql, [*pair, *pair, *names]).fetchone() for pair in pairs]
+    found = [db.execute(sql, [*pair, *pair, *names, workspace]).fetchone() for pair in pairs]
     return [rows.LINK.decode(row) for row in found if row is not None]
 
 
@@ -164,9 +165,9 @@ _SHARING = {
 """How others are found by what they share, and what each shared thing adds to the score."""
 
 
-def shared(db: apsw.Connection, memory_id: Id, first: int) -> list[Shared]:
+def shared(db: apsw.Connection, workspace: int, memory_id: Id, first: int) -> list[Shared]:
     """What shares messages, sessions or neighbours with a memory and is not linked to it; best first, ties by id."""
-    key = _key(db, memory_id)
+    key = _key(db, workspace, memory_id)
     if key is None:
         return []
     linked = {key} | {other for _, other, _ in _neighbors(db, None, 0.0)([key])}
@@ -190,8 +191,9 @@ def _shown(ids: list[Id]) -> list[Id]:
     return sorted(ids)[:_SHARED_SHOWN]
 
 
-def _key(db: apsw.Connection, id: Id) -> int | None:
-    row = db.execute(f"SELECT t.key FROM memory t WHERE t.id = ?{rows.MEMORY.live}", (id,)).fetchone()
+def _key(db: apsw.Connection, workspace: int, id: Id) -> int | None:
+    sql = f"SELECT t.key FROM memory t WHERE t.id = ? AND t.workspace = ?{rows.MEMORY.live}"
+    row = db.execute(sql, (id, workspace)).fetchone()
     return row[0] if row else None
 
 

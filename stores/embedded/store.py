@@ -44,6 +44,9 @@ T = TypeVar("T")
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
 
+_SESSION = "(SELECT key FROM session WHERE id = ? AND workspace = ?)"
+_MESSAGE = "(SELECT key FROM message WHERE id = ? AND workspace = ?)"
+
 
 class EmbeddedStore:
     """See stores.ports.Store. Bounded reads run where they are called, others in the pool."""
@@ -112,27 +115,28 @@ class EmbeddedStore:
         """The memories each message drew on."""
         sql = (
             "SELECT t.id, r.score, r.note FROM memory_ref r JOIN memory t ON t.key = r.memory "
-            f"WHERE r.message = (SELECT key FROM message WHERE id = ?){rows.MEMORY.live} ORDER BY r.position"
+            f"WHERE r.message = {_MESSAGE}{rows.MEMORY.live} ORDER BY r.position"
         )
         read = self._engine.reader.execute
-        return [[MemoryRef(*row) for row in read(sql, (id,))] for id in message_ids]
+        return [[MemoryRef(*row) for row in read(sql, (id, self._key))] for id in message_ids]
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message."""
         of = rows.MEMORY
-        sql = f"{of.select} WHERE t.source_message = (SELECT key FROM message WHERE id = ?){of.live} ORDER BY t.id"
+        sql = f"{of.select} WHERE t.source_message = {_MESSAGE}{of.live} ORDER BY t.id"
         read = self._engine.reader.execute
-        return [[of.decode(row) for row in read(sql, (id,))] for id in message_ids]
+        return [[of.decode(row) for row in read(sql, (id, self._key))] for id in message_ids]
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         """The first response that follows each call."""
         sql = (
-            "SELECT result, is_error FROM tool_response WHERE session = (SELECT key FROM session WHERE id = ?) "
+            f"SELECT result, is_error FROM tool_response WHERE session = {_SESSION} "
             "AND call_id = ? AND (place, part) > (?, ?) ORDER BY place, part LIMIT 1"
         )
         read = self._engine.reader.execute
         sites = [
-            (call.at.session_id, call.call_id, call.at.place, call.at.index) if call.at else None for call in calls
+            (call.at.session_id, self._key, call.call_id, call.at.place, call.at.index) if call.at else None
+            for call in calls
         ]
         answers: list[Any] = [site and read(sql, site).fetchone() for site in sites]
         return [
@@ -153,23 +157,26 @@ class EmbeddedStore:
 
     async def explore(self, center: Id, exploration: Exploration) -> Explored:
         """The neighbourhood of a memory."""
-        return await self._engine.in_thread(lambda db: graph.explore(db, center, exploration))
+        workspace = self._key
+        return await self._engine.in_thread(lambda db: graph.explore(db, workspace, center, exploration))
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
     ) -> list[list[Id]]:
         """Ways between two memories."""
-        return await self._engine.in_thread(lambda db: graph.paths(db, start, goal, kinds, max_depth, first))
+        workspace = self._key
+        return await self._engine.in_thread(lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first))
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
     ) -> list[MemoryLink]:
         """The strongest link of each pair."""
-        return graph.links_between(self._engine.reader, pairs, kinds)
+        return graph.links_between(self._engine.reader, self._key, pairs, kinds)
 
     async def shared(self, memory_id: Id, first: int) -> list[Shared]:
         """What shares messages, sessions or neighbours with a memory."""
-        return await self._engine.in_thread(lambda db: graph.shared(db, memory_id, first))
+        workspace = self._key
+        return await self._engine.in_thread(lambda db: graph.shared(db, workspace, memory_id, first))
 
     async def search(self, search: Search) -> Found:
         """Candidates of a search."""
@@ -204,11 +211,12 @@ class EmbeddedStore:
 
     def _end(self, log: Log) -> int:
         sql = {
-            "trace": "SELECT max(key) FROM event WHERE session = (SELECT key FROM session WHERE id = ?)",
-            "messages": "SELECT message_count FROM session WHERE id = ?",
+            "trace": f"SELECT max(key) FROM event WHERE session = {_SESSION}",
+            "messages": "SELECT message_count FROM session WHERE id = ? AND workspace = ?",
             "changes": "SELECT max(key) FROM change WHERE workspace = ?",
         }[log.kind]
-        row = self._engine.reader.execute(sql, (log.session_id or self._key,)).fetchone()
+        of = (self._key,) if log.kind == "changes" else (log.session_id, self._key)
+        row = self._engine.reader.execute(sql, of).fetchone()
         return (row and row[0]) or 0
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
@@ -238,11 +246,10 @@ class EmbeddedStore:
             ]
             return changes, found[-1][0] if found else after, len(found) == _BATCH
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
-        session = "t.session = (SELECT key FROM session WHERE id = ?)"
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.
         end = self._end(log)
         where = Where(self._key)
-        where.add(f"{session} AND {place} > ? AND {place} <= ?", log.session_id, after, end)
+        where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
         apply(filter, of.name, where)
         found = read(f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)).fetchall()
         lines = [of.decode(row) for row in found]

@@ -75,8 +75,9 @@ class EmbeddedTransaction:
     async def participants(self, session_id: Id) -> list[Participant]:
         """All participants of a session."""
         of = rows.PARTICIPANT
-        sql = f"{of.select} WHERE t.session = (SELECT key FROM session WHERE id = ?) ORDER BY t.joined_at, t.id"
-        return [of.decode(row) for row in self._db.execute(sql, (session_id,))]
+        session = "t.session = (SELECT key FROM session WHERE id = ? AND workspace = ?)"
+        found = self._db.execute(f"{of.select} WHERE {session} ORDER BY t.joined_at, t.id", (session_id, self._workspace))
+        return [of.decode(row) for row in found]
 
     async def put(self, records: Sequence[Node]) -> None:
         """Stores records of one type."""
@@ -134,7 +135,9 @@ class EmbeddedTransaction:
 
     def _scope(self, owner: Id | None) -> int:
         if (scope := self._scopes.get(owner)) is None:
-            scope = self._scopes[owner] = scope_of(self._db, self._workspace, owner)
+            found = scope_of(self._db, self._workspace, owner)
+            assert found is not None, "an owner is put before its memories"
+            scope = self._scopes[owner] = found
         return scope
 
     async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
@@ -207,12 +210,10 @@ class EmbeddedTransaction:
             return
         self.wrote = True
         name = table(kind).name
+        ours = [(id, self._workspace) for id in ids]
         if kind is Memory:
-            keys = [
-                int(row[0])  # type: ignore[arg-type]
-                for id in ids
-                for row in self._db.execute("SELECT key FROM memory WHERE id = ?", (id,)).fetchall()
-            ]
+            sql = "SELECT key FROM memory WHERE id = ? AND workspace = ?"
+            keys = [int(row[0]) for one in ours for row in self._db.execute(sql, one).fetchall()]  # type: ignore[arg-type]
             self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
             self._vectors.remove(self._db, keys, self._changes)
         if kind is Message:
@@ -220,9 +221,9 @@ class EmbeddedTransaction:
         if name == "session":
             # Messages refer to each other and to participants, so they go first, the newest before the oldest.
             self._db.executemany(
-                "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ?)", [(id,) for id in ids]
+                "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ? AND workspace = ?)", ours
             )
-        self._db.executemany(f"DELETE FROM {name} WHERE id = ?", [(id,) for id in ids])
+        self._db.executemany(f"DELETE FROM {name} WHERE id = ? AND workspace = ?", ours)
 
     async def active(self, owner_id: Id | None) -> int:
         """How many active memories an owner has: a count over the index alone, 0.3 ms at 10,000."""
@@ -286,11 +287,13 @@ def _weight(memory: Memory) -> float | None:
     return memory.importance * memory.decay_factor if memory.status is MemoryStatus.ACTIVE else None
 
 
-def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int:
-    """The scope key of an owner's memories: twice a user's key, one more for an agent's; for none minus the workspace."""
+def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int | None:
+    """The scope key of an owner's memories: twice a user's key, one more for an agent's; for none minus the workspace.
+
+    None where there is no such owner.
+    """
     if owner is None:
         return -workspace
     name, odd = ("user", 0) if owner.startswith("usr_") else ("agent", 1)
-    row = db.execute(f"SELECT key FROM {name} WHERE id = ?", (owner,)).fetchone()
-    assert row is not None, "an owner is put before its memories"
-    return int(row[0]) * 2 + odd
+    row = db.execute(f"SELECT key FROM {name} WHERE id = ? AND workspace = ?", (owner, workspace)).fetchone()
+    return None if row is None else int(row[0]) * 2 + odd

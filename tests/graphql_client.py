@@ -1,0 +1,177 @@
+"""A graph of its own for a test, reached through GraphQL in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+
+from resolvers.context import MEMORY_CAPACITY, Context
+from schema.build import build
+from schema.loading import Loading
+from server.executor import Event, Executor, Request
+from stores.open import open_engine
+from stores.ports import Engine, Vector
+
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+class Clock:
+    """The time: a tick of 1 ms at each look, and as much more as a test asks for."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        """Moves on."""
+        self.now += timedelta(**by)
+
+
+class Words:
+    """An embedder without a model: each word has a direction of its own, a text the sum of its words' directions."""
+
+    name = "words"
+    dimension = 16
+
+    async def embed(self, texts: Sequence[str]) -> Vector:
+        """A unit vector for each text; zeros for one without words."""
+        sums = np.array([sum(map(direction, words), np.zeros(self.dimension)) for words in map(_words, texts)])
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        result: Vector = (sums / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+        return result
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+@cache
+def direction(word: str) -> Any:
+    """The unit vector of a word."""
+    vector = np.random.default_rng(zlib.crc32(word.encode())).normal(size=Words.dimension)
+    return vector / np.linalg.norm(vector)
+
+
+def vector_of(*words: str) -> list[float]:
+    """The vector of some words, as a caller would send it."""
+    return [float(number) for number in sum(map(direction, words), np.zeros(Words.dimension))]
+
+
+@cache
+def executor() -> Executor:
+    """The executor of the schema: one for all tests, as it keeps no state but parsed documents."""
+    return Executor(build())
+
+
+class Graph:
+    """One folder behind the schema."""
+
+    def __init__(self, folder: Path, clock: Clock, capacity: int = MEMORY_CAPACITY) -> None:
+        self.clock = clock
+        self.engine: Engine = open_engine(str(folder), Words.name, Words.dimension, clock)
+        self.context = Context(self.engine, Words(), capacity=capacity, clock=clock)
+        self._file = apsw.Connection(str(folder / "recollect.db"))
+
+    async def close(self) -> None:
+        """Lets go of the folder."""
+        self._file.close()
+        await self.engine.close()
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer."""
+        answer: dict[str, Any] = json.loads(await executor().execute(Request(query, variables), Loading(self.context)))
+        return answer
+
+    async def data(self, query: str, **variables: Any) -> Any:
+        """The data of an answer without errors."""
+        answer = await self.ask(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    async def refusal(self, query: str, **variables: Any) -> tuple[str, list[str] | None]:
+        """Code and path of the one error of a query."""
+        answer = await self.ask(query, **variables)
+        [error] = answer["errors"]
+        return error["extensions"]["code"], error["extensions"].get("path")
+
+    async def answered(self, mutation: str, input: Any, returning: str = "__typename") -> Any:
+        """The payload of a mutation, errors and all."""
+        kind = mutation[0].upper() + mutation[1:]
+        query = f"mutation($input: {_INPUTS.get(mutation, kind)}Input!) {{ {mutation}(input: $input) {{ {returning} errors {{ code path message }} }} }}"
+        return (await self.data(query, input=input))[mutation]
+
+    async def do(self, mutation: str, input: Any, returning: str = "__typename") -> Any:
+        """The payload of a mutation that succeeds."""
+        payload = await self.answered(mutation, input, returning)
+        assert payload["errors"] == [], payload["errors"]
+        return payload
+
+    async def fails(self, mutation: str, input: Any) -> tuple[str, list[str]]:
+        """Code and path of the one error of a mutation, which must have written nothing."""
+        with self.untouched():
+            payload = await self.answered(mutation, input)
+        [error] = payload["errors"]
+        assert error["message"].endswith("."), "the message is a sentence"
+        return error["code"], error["path"]
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Nothing is written meanwhile."""
+        before = self.version()
+        yield
+        assert self.version() == before, "something was written"
+
+    def version(self) -> int:
+        """A number that changes with each commit."""
+        row = self._file.execute("PRAGMA data_version").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    @contextlib.asynccontextmanager
+    async def follow(self, query: str, **variables: Any) -> AsyncIterator[Followed]:
+        """A subscription that runs."""
+        events = await executor().subscribe(Request(query, variables), Loading(self.context))
+        try:
+            yield Followed(events)
+        finally:
+            await events.aclose()
+
+
+class Followed:
+    """The events of a subscription."""
+
+    def __init__(self, events: AsyncIterator[Event]) -> None:
+        self._events = events
+
+    async def next(self, count: int = 1, within: float = 5) -> list[Any]:
+        """The data of the next events."""
+        found = []
+        async with asyncio.timeout(within):
+            while len(found) < count:
+                answer = json.loads((await anext(self._events)).body)
+                assert "errors" not in answer, answer["errors"]
+                found.append(answer["data"])
+        return found
+
+
+_INPUTS: dict[str, str] = {}
+"""Mutations whose input is not called after them."""
+
+
+def ids(nodes: Sequence[dict[str, Any]]) -> list[str]:
+    """Their ids."""
+    return [node["id"] for node in nodes]
