@@ -161,9 +161,9 @@ class MemoryFilter(Command, frozen=True, kw_only=True):
     valid_at: datetime | None = None
     text: str | None = None
     metadata: GivenObject = None
-    and_: list[MemoryFilter] | None = None
-    or_: list[MemoryFilter] | None = None
-    not_: MemoryFilter | None = None
+    and_: list[MemoryFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[MemoryFilter] | None = msgspec.field(name="or", default=None)
+    not_: MemoryFilter | None = msgspec.field(name="not", default=None)
 
 
 class MemoryInput(Command, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ import enum
 from datetime import datetime
 from typing import ClassVar
 
+import msgspec
+
 from domain.node import Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
@@ -102,9 +104,9 @@ class SessionFilter(Command, frozen=True, kw_only=True):
     active_since: datetime | None = None
     capability: str | None = None
     metadata: GivenObject = None
-    and_: list[SessionFilter] | None = None
-    or_: list[SessionFilter] | None = None
-    not_: SessionFilter | None = None
+    and_: list[SessionFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[SessionFilter] | None = msgspec.field(name="or", default=None)
+    not_: SessionFilter | None = msgspec.field(name="not", default=None)
 
 
 class CreateSessionInput(Command, frozen=True, kw_only=True):

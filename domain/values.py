@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -68,6 +69,28 @@ def encode_json(value: object) -> Json:
 def decode_json(value: Json) -> Any:
     """The plain Python value of a JSON text."""
     return msgspec.json.decode(value)
+
+
+@lru_cache(maxsize=64)
+def _members(text: str) -> dict[str, Any]:
+    members: dict[str, Any] = msgspec.json.decode(text)
+    return members
+
+
+def has_members(text: str, wanted: str) -> bool:
+    """Whether the JSON object `text` has all members of the object `wanted`, with equal values."""
+    members = msgspec.json.decode(text)
+    return all(name in members and same(members[name], value) for name, value in _members(wanted).items())
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two plain JSON values are equal: numbers by their value, objects in any order; true is not 1."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    equal: bool = isinstance(a, bool) is isinstance(b, bool) and a == b
+    return equal
 
 
 def merge(base: Json, patch: Json | None, remove: list[str] | None = None) -> Json:

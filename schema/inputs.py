@@ -66,8 +66,7 @@ def published_input(command: type[Command]) -> Any:
         if published is JSON and not field.required:
             published = Optional[JSON]  # noqa: UP045 - a NewType has no |
         body["__annotations__"][field.name] = published
-        shown = None if field.encode_name == camel(field.name) else field.encode_name
-        body[field.name] = strawberry.field(name=shown, **_default(field))
+        body[field.name] = strawberry.field(name=field.encode_name, **_default(field))
     made = strawberry.input(type(name, (), body), description=_sentence(command), one_of=command in ONE_OF or None)
     globals()[name] = made  # where lazy names look
     _published[command] = made

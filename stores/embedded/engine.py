@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import apsw
 
 from domain.node import next_uuid7
+from domain.values import has_members
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.tables import migrate
 from stores.embedded.vectors import VectorIndex
@@ -81,6 +82,7 @@ class EmbeddedEngine:
         db.set_busy_timeout(5000)
         db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
+        db.create_scalar_function("has_members", has_members, 2, deterministic=True)
         self._connections.append(db)
         return db
 

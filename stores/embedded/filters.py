@@ -15,7 +15,7 @@ from domain.session import SessionFilter
 from domain.span import SpanFilter
 from domain.state import StateFilter
 from domain.trace import TraceFilter
-from domain.values import Json, Ref, TimeRange, decode_json, encode_json
+from domain.values import Json, Ref, TimeRange
 from stores.embedded.rows import micros, raw
 from stores.ports import LinkFilter
 
@@ -59,8 +59,8 @@ class Where:
     def contains(self, column: str, text: str | None) -> None:
         """The text contains that one; ASCII letters match in either case."""
         if text is not None:
-            pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            self.add(f"{column} LIKE ? ESCAPE '\\'", f"%{pattern}%")
+            # Not LIKE, whose patterns end at 50,000 bytes and at a NUL.
+            self.add(f"instr(lower({column}), lower(?)) > 0", text)
 
     def has_all(self, column: str, strings: Iterable[str] | None) -> None:
         """The JSON list of strings has all of these."""
@@ -70,13 +70,7 @@ class Where:
     def has_members(self, column: str, wanted: Json | None) -> None:
         """The JSON object has all members of that one, with equal values."""
         if wanted is not None:
-            for name, value in decode_json(wanted).items():
-                self.add(
-                    f"EXISTS (SELECT 1 FROM json_each({column}) WHERE key = ? AND CASE "
-                    "WHEN type IN ('true', 'false', 'null') THEN type WHEN type IN ('object', 'array') THEN value ELSE json_quote(value) END = json(?))",
-                    name,
-                    raw(encode_json(value)),
-                )
+            self.add(f"has_members({column}, ?)", raw(wanted))
 
     def refers(self, column: str, ref: Ref | None, *tables: str) -> None:
         """The column holds the id that the reference names in one of the tables."""
@@ -118,9 +112,10 @@ def _session(f: SessionFilter, w: Where) -> None:
         who = Where(w.workspace)
         who.refers("p.actor", f.participant, "user", "agent")
         w.add(
-            f"t.key IN (SELECT p.session FROM participant p WHERE {who.sql} OR p.id = ?)",
+            f"t.key IN (SELECT p.session FROM participant p WHERE {who.sql} OR p.id = ? OR p.external_id = ?)",
             *who.params,
             f.participant.id,
+            f.participant.external_id,
         )
     w.contains("t.title", f.text)
     w.within("t.created_at", f.created_at)
