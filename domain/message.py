@@ -88,7 +88,10 @@ class Message(Node, frozen=True, gc=False):
     @property
     def text(self) -> str:
         """The text parts, joined by a newline."""
-        return "\n".join([part.text for part in self.content if type(part) is TextContent])
+        content = self.content
+        if len(content) == 1 and type(content[0]) is TextContent:  # nearly all
+            return content[0].text
+        return "\n".join([part.text for part in content if type(part) is TextContent])
 
     @property
     def tool_calls(self) -> list[ToolCall]:
@@ -98,7 +101,7 @@ class Message(Node, frozen=True, gc=False):
     @property
     def placed_content(self) -> list[Content]:
         """The parts; tool calls know where they stand."""
-        if all(type(part) is TextContent for part in self.content):
+        if ToolCall not in map(type, self.content):
             return self.content
         return [
             msgspec.structs.replace(part, at=CallSite(self.session_id, self.place, index))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -67,27 +68,41 @@ class Listing(msgspec.Struct, frozen=True):
     name: str
     epoch: str | None = None
 
+    @property
+    def prefix(self) -> str:
+        """What all its cursors begin with: eight characters for the name, four for the epoch."""
+        return _prefix(self.name, self.epoch)
+
     def cursor(self, mark: Sequence[Any]) -> str:
-        """The cursor of a row, as opaque text."""
-        text = msgspec.msgpack.encode((self.name, self.epoch, *mark))
-        return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+        """The cursor of a row, as opaque text. 0.3 us, and short: a page has up to 1,000 of them."""
+        return self.prefix + _encode(mark).hex()
 
     def mark(self, cursor: str, argument: str = "after") -> Mark:
         """The mark in a cursor. Raises Rejected (INVALID, path: the argument) for one of another list, and
         CursorExpired for one of another epoch."""
+        prefix = self.prefix
         try:
-            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            name, epoch, *values = msgspec.msgpack.decode(text, type=list[Any])
-        except (binascii.Error, ValueError, RecursionError, msgspec.DecodeError):
-            raise invalid("This is no cursor of this server.", [argument]) from None
-        if name != self.name:
+            mark = (_row_mark if self.epoch is None else _log_mark).decode(bytes.fromhex(cursor[len(prefix) :]))
+        except (ValueError, msgspec.DecodeError):
+            raise invalid("This is no cursor of this server, or one of another kind of list.", [argument]) from None
+        if cursor[:_NAME] != prefix[:_NAME]:
             raise invalid("This cursor belongs to another list or order.", [argument])
-        if epoch != self.epoch:
+        if not cursor.startswith(prefix):
             raise CursorExpired
-        try:
-            return msgspec.convert(values, _RowMark if epoch is None else _LogMark)
-        except msgspec.ValidationError:
-            raise invalid("This is no cursor of this server.", [argument]) from None
+        return mark
+
+
+_NAME = 8
+_encode = msgspec.msgpack.Encoder().encode
+_row_mark: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(_RowMark)
+_log_mark: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(_LogMark)
+
+
+@lru_cache(maxsize=10_000)
+def _prefix(name: str, epoch: str | None) -> str:
+    name_part = blake2b(name.encode(), digest_size=6).digest()
+    epoch_part = blake2b((epoch or "").encode(), digest_size=3).digest()
+    return base64.urlsafe_b64encode(name_part + epoch_part).decode()
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -103,8 +118,8 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     @property
     def edges(self) -> list[Edge[T]]:
         """The rows with their cursors."""
-        cursor = self.listing.cursor
-        return [Edge(cursor(mark), node) for mark, node in zip(self.marks, self.nodes, strict=True)]
+        prefix = self.listing.prefix
+        return [Edge(prefix + _encode(mark).hex(), node) for mark, node in zip(self.marks, self.nodes, strict=True)]
 
     @property
     def page_info(self) -> PageInfo:

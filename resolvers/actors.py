@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
-from domain.errors import not_found
+from domain.errors import invalid, not_found
 from domain.memory import MemoryUsage
 from domain.node import Id
-from domain.values import EMPTY_OBJECT, Ref
+from domain.values import EMPTY_OBJECT, MAX_NAME, Ref
 from resolvers.context import Context, lookup
 from resolvers.writes import write
 from stores.ports import Transaction
@@ -94,13 +94,15 @@ def _new_user(tx: Transaction, external_id: str) -> User:
 async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | int]) -> A:
     """The user or agent a write names; one named by an externalId that does not exist yet is created.
 
-    Raises Rejected (NOT_FOUND) for an unknown id.
+    Raises Rejected: NOT_FOUND for an unknown id, INVALID for an externalId that cannot be.
     """
     found = await lookup(tx, kind, ref)
     if found is not None:
         return found
     if ref.external_id is None:
         raise not_found(kind.noun, path)
+    if not 0 < len(ref.external_id) <= MAX_NAME:
+        raise invalid(f"Must have 1 to {MAX_NAME} characters.", [*path, "externalId"])
     made: Any = _new_agent(tx, ref.external_id) if kind is Agent else _new_user(tx, ref.external_id)
     await tx.put([made])
     return cast(A, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -145,7 +146,7 @@ class _Adding:
             sender.id,
             sender.type,
             content,
-            None if input.thread is None else await self._thread(input.thread),
+            None if input.thread is None else await self._thread(input.thread, input.created_at or tx.now),
             None if input.parent is None else await self._parent(input, path),
             input.metadata or EMPTY_OBJECT,
             input.created_at or tx.now,
@@ -182,30 +183,30 @@ class _Adding:
             type = sender_type(input.role)
         except Rejected as error:
             raise error.below(path) from None
-        return await self._voice(type, input.role, input.sender_name, path)
+        return await self._voice(type, input, path)
 
-    async def _voice(self, type: SenderType, role: str, name: str | None, path: Path) -> Participant:
+    async def _voice(self, type: SenderType, input: MessageInput, path: Path) -> Participant:
         """The session's participant of that type and name; without a name the only one of that type, else one that is
         called by the role."""
         if self._participants is None:
             self._participants = await self._tx.participants(self._session.id)
         same = [one for one in self._participants if one.type is type]
-        if name is None and len(same) == 1:
+        if not input.sender_name and len(same) == 1:
             return same[0]
-        wanted = name if name is not None else role
+        wanted = input.sender_name or input.role
         for one in same:
             if one.name == wanted:
                 return one
-        made = ParticipantInput(type=type, role=role, name=wanted)
-        one = await join(self._tx, self._session, made, path, self._tx.now)
+        made = ParticipantInput(type=type, role=input.role, name=wanted)
+        one = await join(self._tx, self._session, made, path, input.created_at or self._tx.now)
         self._participants.append(one)
         return one
 
-    async def _thread(self, name: str) -> Id:
+    async def _thread(self, name: str, at: datetime) -> Id:
         if (known := self._threads.get(name)) is None:
             found = (await self._tx.find(Thread, [(self._session.id, name)]))[0]
             if found is None:
-                found = Thread(self._tx.new_id(Thread), self._session.id, name, self._tx.now)
+                found = Thread(self._tx.new_id(Thread), self._session.id, name, at)
                 await self._tx.put([found])
             known = self._threads[name] = found.id
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -221,9 +221,7 @@ class _Appending:
     ) -> Span:
         tx = self._tx
         session = id_of(self._session)
-        started = input.time or tx.now
-        if input.type == SPAN_END and input.duration_ms is not None:
-            started -= timedelta(milliseconds=input.duration_ms)
+        started = _started(input, tx.now, path)
         if (await tx.find(Trace, [(trace_id,)]))[0] is None:
             new = Trace(tx.new_id(Trace), trace_id, session, started, None, SpanStatusCode.UNSET, TokenUsage())
             await tx.put([new])
@@ -243,6 +241,17 @@ class _Appending:
             await self._id(Message, input.message, [*path, "message"]) or (before.message_id if before else None),
             await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
         )
+
+
+def _started(input: TraceEventInput, now: datetime, path: Path) -> datetime:
+    """When a span began that its first event tells of: for an end, by its duration."""
+    time = input.time or now
+    if input.type != SPAN_END or input.duration_ms is None:
+        return time
+    try:
+        return time - timedelta(milliseconds=input.duration_ms)
+    except OverflowError:
+        raise invalid("That span would have begun before the year 1.", [*path, "durationMs"]) from None
 
 
 def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from math import isfinite
 from typing import Annotated, Any, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -112,7 +113,7 @@ class Arguments:
             arguments = msgspec.convert(given, self._struct)
         except msgspec.ValidationError as error:
             raise self._refusal(str(error)) from None
-        for path, problem in _json_problems(arguments):
+        for path, problem in _problems(arguments):
             raise invalid(problem, self._path(path))
         return {name: getattr(arguments, name) for name in self.parameters}
 
@@ -175,7 +176,7 @@ Check = Callable[[Any], Iterator[tuple[list[str | int], str]]]
 
 @cache
 def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
-    """The fields of a command that hold JSON somewhere, each with its check."""
+    """The fields of a command that types and bounds do not check to the end, each with its check."""
     hints = get_type_hints(struct, include_extras=True)
     return tuple(
         (field.name, field.encode_name, check)
@@ -186,15 +187,23 @@ def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
 
 def _check(annotation: Any) -> Check | None:
     annotation, bounds = _unwrapped(annotation)
+    if annotation is float and all(meta.le is None for meta in bounds):
+        return _finite
     if annotation is Any:
         must_be_object = any((meta.extra or {}).get("json") == "object" for meta in bounds)
         return lambda value: _json_value(value, must_be_object)
     if get_origin(annotation) is list:
-        inner = _check(get_args(annotation)[0])
+        [item] = get_args(annotation)
+        inner = None if item is float else _check(item)  # the numbers of a vector are looked at where it is used
         return inner and (lambda values: _each(values, inner))
     if isinstance(annotation, type) and issubclass(annotation, Command):
-        return _json_problems
+        return _problems
     return None
+
+
+def _finite(value: float) -> Iterator[tuple[list[str | int], str]]:
+    if not isfinite(value):
+        yield [], "Must be a finite number."
 
 
 def _json_value(value: Raw, must_be_object: bool) -> Iterator[tuple[list[str | int], str]]:
@@ -211,8 +220,8 @@ def _each(values: Sequence[Any], check: Check) -> Iterator[tuple[list[str | int]
             yield [index, *path], problem
 
 
-def _json_problems(command: msgspec.Struct) -> Iterator[tuple[list[str | int], str]]:
-    """Where a command holds JSON that is too long, or no object where one must be."""
+def _problems(command: msgspec.Struct) -> Iterator[tuple[list[str | int], str]]:
+    """Where a command holds JSON that is too long, or no object where one must be, or a number that is none."""
     for name, shown, check in _checks(type(command)):
         if (value := getattr(command, name)) is not None:
             for path, problem in check(value):

@@ -72,12 +72,13 @@ class Loading:
         try:
             arguments = level.relation.convert(level.given)
             results = await level.relation.resolver(self.context, level.parents, **arguments)
+            shares = [list(results[start : start + count]) for _, start, count in level.waiting]
         except Exception as error:  # each field tells it, or leaves it to the field above
             for future, _, _ in level.waiting:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()  # seen: a field that was given up leaves its future unread
             return
-        for future, start, count in level.waiting:
+        for (future, _, _), share in zip(level.waiting, shares, strict=True):
             if not future.done():
-                future.set_result(list(results[start : start + count]))
+                future.set_result(share)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, NewType
 
 import msgspec
 import strawberry
+from graphql import Undefined, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
 JSON = NewType("JSON", object)
@@ -33,6 +35,21 @@ def _json(value: object) -> msgspec.Raw:
         raise ValueError("Expected a JSON value.") from None
 
 
+def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> msgspec.Raw:
+    return _json(_known(value_from_ast_untyped(node, variables)))
+
+
+def _known(value: Any) -> Any:
+    """A literal's value without the variables in it that are not given, as while a document is validated."""
+    if isinstance(value, dict):
+        return {name: _known(member) for name, member in value.items() if member is not Undefined}
+    if isinstance(value, list):
+        return [None if item is Undefined else _known(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("Expected JSON numbers below 1.8e308.")
+    return value
+
+
 def _as_is(value: Any) -> Any:
     return value
 
@@ -51,5 +68,6 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=_as_is,
         parse_value=_json,
+        parse_literal=_json_literal,
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -23,6 +24,9 @@ class Asked(msgspec.Struct, frozen=True):
     url: str | None
     settings: Settings
 
+
+_SHOWN = 200
+"""How many characters of a memory's text a table shows."""
 
 _SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $first: Int!) {
   searchMemories(query: {text: $text}, filter: $filter, mode: $mode, first: $first) {
@@ -82,7 +86,7 @@ def show_search(found: Any, as_json: bool) -> None:
     for hit in found["hits"]:
         parts = hit["parts"]
         numbers = (hit["score"], parts["similarity"], parts["textRank"], parts["importance"], parts["decay"])
-        table.add_row(*("" if n is None else f"{n:.3f}" for n in numbers), hit["memory"]["text"])
+        table.add_row(*("" if n is None else f"{n:.3f}" for n in numbers), shorten(hit["memory"]["text"], _SHOWN))
     Console().print(table)
     click.echo(f"{len(found['hits'])} hits in {found['tookMs']:.1f} ms")
 

@@ -73,7 +73,7 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     run(host, port, data, Settings.read(os.environ), demo)
 
 
-@cli.command("import")
+@cli.command("import", short_help="Bring in conversations from other tools, or an export.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @data_option
 @url_option
@@ -104,7 +104,7 @@ def import_(
     run(import_files(files, data, url, format_, memories, owner, Settings.read(os.environ)))
 
 
-@cli.command()
+@cli.command(short_help="Write everything to a file of JSON lines.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @data_option
 def export(file: Path, data: Path) -> None:
@@ -114,7 +114,7 @@ def export(file: Path, data: Path) -> None:
     run(export_file(file, data, Settings.read(os.environ)))
 
 
-@cli.command()
+@cli.command(short_help="Find memories, with the parts of each score.")
 @click.argument("query")
 @data_option
 @url_option

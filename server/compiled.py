@@ -6,14 +6,15 @@ called where they stand: the output struct is left with a hole, and when the who
 is asked once for all its parents and the holes are filled, which opens the next level.
 
 Anything unexpected (null where there must be none, a value of another type, an error of a resolver) gives the value up:
-graphql-core completes it again from the start, with its exact errors, paths and nulls, and the level loader keeps that
-from becoming a call for each item.
+graphql-core completes it again from the start and alone, with its exact errors, paths and nulls. The level loader keeps
+that from becoming a call for each item, so a relation is called twice at the most.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
 from math import isfinite
 from typing import Any, NamedTuple
@@ -43,8 +44,13 @@ _EXACT = {
     "Int": "type({0}) is int and -2147483648 <= {0} <= 2147483647",
     "Float": "type({0}) is float and isfinite({0})",
     "DateTime": "type({0}) is datetime",
+    "JSON": "type({0}) is Raw",
 }
 """By scalar, the test that a Python value must pass to be sent as it is."""
+
+
+MAX_FUNCTIONS = 500
+"""How many functions one plan may have. Interfaces nested in interfaces can ask for any number of them."""
 
 
 class Plain(Exception):
@@ -110,7 +116,8 @@ class _Compiler:
         self._executor = executor
         self._source: list[str] = []
         self._names = 0
-        self._env: dict[str, Any] = {"give_up": _give_up, "isfinite": isfinite, "datetime": datetime, "zip": zip}
+        self._env: dict[str, Any] = {"give_up": _give_up, "isfinite": isfinite, "datetime": datetime, "Raw": msgspec.Raw}
+        self._functions: dict[tuple[Any, ...], str] = {}
         self._tables: list[dict[type, Any]] = []
         self._levels: list[list[tuple[int, str, Relation, GraphQLField, tuple[FieldNode, ...]]]] = []
         self._count = 0
@@ -167,7 +174,16 @@ class _Compiler:
         return table
 
     def _object(self, type_: GraphQLObjectType, fields: Any, level: int) -> str:
-        """The name of a function that completes a record as that type, and leaves holes for its relations."""
+        """The name of a function that completes a record as that type, and leaves holes for its relations.
+
+        The same selection on the same level is one function, whichever types it was reached through.
+        """
+        key = (type_.name, level, *[id(detail.node) for detail in fields])
+        if (known := self._functions.get(key)) is not None:
+            return known
+        if len(self._functions) == MAX_FUNCTIONS:
+            raise Plain
+        name = self._functions[key] = self._bind(type_.name)
         x = self._executor
         collected = collect_subfields(x.schema, x.fragments, x.variable_values, x.operation, type_, fields)
         if collected[1]:
@@ -182,11 +198,17 @@ class _Compiler:
         slots = [f"f{slot}" for slot in range(len(keys))]
         names = dict(zip(slots, keys, strict=True))
         made = self._bind("out", msgspec.defstruct(type_.name, slots, rename=names, gc=False))
-        name = self._bind(type_.name)
         filled = [f"    L[{index}][0].append(o); L[{index}][1].append(out)" for index, _ in holes]
         self._source.append(
             "\n".join(
-                [f"def {name}(o, L):", *lines, f"    out = {made}({', '.join(values)})", *filled, "    return out"]
+                [
+                    f"def {name}(o, L):",
+                    "    if isinstance(o, Exception): give_up()",  # a field's error, whatever attributes it has
+                    *lines,
+                    f"    out = {made}({', '.join(values)})",
+                    *filled,
+                    "    return out",
+                ]
             )
         )
         return name
@@ -253,47 +275,56 @@ MAX_PLANS = 200
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, with compiled completion where a selection allows it; `plans` are set after `build`."""
+    """graphql-core's executor, with compiled completion where a selection allows it.
 
-    plans: Plans
+    plans: those of the document, set after `build`. Without them it completes as graphql-core does.
+    """
+
+    plans: Plans | None = None
 
     def complete_value(  # type: ignore[no-untyped-def]
         self, return_type, field_details_list, info, path, result, position_context
     ):
         """Completes a value by its plan, or as graphql-core does."""
-        plan = None
-        if result is not None and not isinstance(result, Exception) and not is_leaf_type(return_type):
-            plan = self._plan(return_type, field_details_list)
-        slowly = super().complete_value
+        if self.plans is None or result is None or isinstance(result, Exception) or is_leaf_type(return_type):
+            return super().complete_value(return_type, field_details_list, info, path, result, position_context)
+
+        def slowly() -> Any:
+            alone = copy(self)
+            alone.plans = None
+            return alone.complete_value(return_type, field_details_list, info, path, result, position_context)
+
+        plan = self._plan(self.plans, return_type, field_details_list)
         if plan is None:
-            return slowly(return_type, field_details_list, info, path, result, position_context)
+            return slowly()
         if plan.is_flat:
             try:
                 return plan.complete(result)
             except Exception:  # whatever it was, graphql-core will tell it better
-                return slowly(return_type, field_details_list, info, path, result, position_context)
+                return slowly()
 
         async def load() -> Any:
             try:
                 return await plan.load(result, self)
             except Exception:
-                completed = slowly(return_type, field_details_list, info, path, result, position_context)
+                completed = slowly()
                 return await completed if self.is_awaitable(completed) else completed
 
         return load()
 
-    def _plan(self, return_type: Any, fields: Any) -> Plan | None:
-        flags = tuple([value for value in self.variable_values.coerced.values() if type(value) is bool])
+    def _plan(self, plans: Plans, return_type: Any, fields: Any) -> Plan | None:
+        # Operations that share fragments may declare the same variables in another order.
+        flags = frozenset([item for item in self.variable_values.coerced.items() if type(item[1]) is bool])
         # The document keeps its nodes alive, so their ids name them.
         key = (*[id(detail.node) for detail in fields], id(return_type), flags)
         try:
-            return self.plans[key]
+            return plans[key]
         except KeyError:
             plan = None
-        if len(self.plans) < MAX_PLANS:
+        if len(plans) < MAX_PLANS:
             try:
                 plan = _Compiler(self).compile(return_type, fields)
-            except Plain:
+            except Exception:  # Plain, or an error in the selection, which stands in one place of the response
                 plan = None
-            self.plans[key] = plan
+            plans[key] = plan
         return plan

@@ -214,11 +214,12 @@ class _Agent:
         return await self._say(session, _AGENT, text=case.answer, memory_refs=refs)
 
     async def _keep(self, session: Session, case: Case, question: Message, hits: list[MemoryHit]) -> None:
-        """Forms a memory of the question, linked to the best of those that were found for it."""
+        """Forms a memory of the question, linked to the best of those that were found for it and are here to stay."""
+        lasting = [hit for hit in hits if "live" not in hit.memory.tags]
         kinds = (MemoryLinkKind.RELATED, MemoryLinkKind.DERIVED_FROM, MemoryLinkKind.SUPPORTS)
         links = [
             NewLinkInput(target=Ref(id=hit.memory.id), kind=kind, weight=round(min(1.0, hit.score), 3))
-            for hit, kind in zip(hits, self._random.sample(kinds, 2), strict=False)
+            for hit, kind in zip(lasting, self._random.sample(kinds, 2), strict=False)
         ]
         stored = await memories.create(
             self._context,

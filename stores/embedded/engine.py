@@ -19,6 +19,7 @@ import apsw
 
 from domain.node import next_uuid7
 from domain.values import has_members
+from stores.embedded.rows import TABLES
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.tables import migrate
 from stores.embedded.vectors import VectorIndex
@@ -44,10 +45,10 @@ PRAGMA journal_size_limit = 67108864;
 
 
 class Ids:
-    """Makes UUIDv7s that only grow; for the writer's thread."""
+    """Makes UUIDv7s that only grow, from the last one on; for the writer's thread."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock, self._last = clock, 0
+    def __init__(self, clock: Callable[[], datetime], last: int) -> None:
+        self._clock, self._last = clock, last
 
     def next(self) -> int:
         """The next one."""
@@ -72,10 +73,11 @@ class EmbeddedEngine:
         self.vectors = VectorIndex(
             dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
         )
-        self.ids = Ids(clock)
+        self.ids = Ids(clock, _last_id(writer_db))
         self.writer = Writer(writer_db, self._wake)
         self.pool = ThreadPoolExecutor(_READERS, thread_name_prefix="recollect-reader")
         self._stores: dict[str, EmbeddedStore] = {}
+        self._closed = False
 
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(self.path)
@@ -105,8 +107,13 @@ class EmbeddedEngine:
         return db
 
     async def in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
-        """Runs a read that may take long in the pool, on a connection of its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: read(self.reader))
+        """Runs a read that may take long in the pool, on a connection of its thread, with one state of the file."""
+
+        def run() -> T:
+            with self.reader as db:
+                return read(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self.pool, run)
 
     def workspace(self, name: str) -> EmbeddedStore:
         """The graph of a workspace."""
@@ -157,12 +164,21 @@ class EmbeddedEngine:
         return {"records": counts, "bytes": size, "vectors": self.vectors.stats()}
 
     async def close(self) -> None:
-        """Finishes the queued writes and closes the file."""
+        """Finishes the queued writes and closes the file; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
         self.pool.shutdown()
         for db in reversed(self._connections):
             db.close()
         os.close(self._lock)
+
+
+def _last_id(db: apsw.Connection) -> int:
+    """The greatest UUID in the file, so that ids keep growing where the clock has been set back in between."""
+    found = [db.execute(f"SELECT max(id) FROM {name}").fetchone() for name in {table.name for table in TABLES.values()}]
+    return max((int(row[0][4:], 16) for row in found if row and row[0] is not None), default=0)
 
 
 def open_embedded(

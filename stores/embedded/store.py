@@ -19,7 +19,7 @@ from domain.span import Span, Trace, summarize
 from stores.embedded import graph, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import CountKey, Lists
-from stores.embedded.rows import as_raw, moment, table
+from stores.embedded.rows import as_raw, moment, table, text
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, scope_of
 from stores.ports import (
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
+
+_MANY = 12
+"""From how many ids on one statement for all is quicker than one for each."""
 
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
@@ -64,12 +67,18 @@ class EmbeddedStore:
         return self._workspace
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
-        """The records of these ids, each looked up once: 6 us."""
-        sql = table(kind).by_id
-        found = {id: self._one(kind, sql, (id,)) for id in set(ids)}
+        """The records of these ids: 8 us for each that is looked up alone, 4 us in one statement for many."""
+        of = table(kind)
+        unique = set(ids)
+        found: dict[Id, N | None]
+        if len(unique) < _MANY:
+            found = {id: self._one(kind, of.by_id, (id,)) for id in unique}
+        else:
+            rows_found = self._engine.reader.execute(of.by_ids, (text(list(unique)), self._key))
+            found = {(record := of.decode(row)).id: record for row in rows_found}
         if kind is Trace:
             found = {id: trace and self._summed(trace) for id, trace in found.items()}
-        return [found[id] for id in ids]
+        return [found.get(id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         """The records of these natural keys."""

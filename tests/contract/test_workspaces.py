@@ -23,7 +23,6 @@ from tests.contract.making import (
     event,
     follow,
     keep,
-    link,
     logged,
     memory,
     message,
@@ -193,7 +192,6 @@ async def test_writes_of_several_workspaces_at_once_do_not_mix(store: Store, els
         *(say(store, where, message(who, text="ours")) for _ in range(20)),
         *(say(elsewhere, there, message(whom, text="theirs")) for _ in range(20)),
         *(keep(store, event(where)) for _ in range(20)),
-        *(keep(elsewhere, link(*await remember(elsewhere, memory(), memory()))) for _ in range(3)),
         *(keep(elsewhere, session()) for _ in range(5)),
     )
     assert await names(store, Collection.SESSION_MESSAGES, where, by="text") == ["ours"] * 20

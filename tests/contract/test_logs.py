@@ -1,0 +1,312 @@
+"""Logs: where they stand, and following them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from domain.change import ChangeKind, MemoryChange
+from domain.memory import Memory, MemoryFilter, MemoryStatus
+from domain.node import Id
+from domain.session import Session
+from domain.trace import TraceFilter
+from domain.values import Ref
+from stores.ports import Collection, Log, Store, Transaction
+from tests.contract.making import (
+    Follower,
+    World,
+    cursors,
+    delete,
+    event,
+    follow,
+    keep,
+    link,
+    logged,
+    memory,
+    message,
+    page,
+    remember,
+    replace,
+    say,
+    session,
+    talk,
+    user,
+)
+
+SOON = 0.05
+
+
+async def nothing_comes(follower: Follower) -> None:
+    """The follower waits; it is closed then."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(follower.take(1), SOON)
+
+
+class TestWhereLogsStand:
+    async def test_an_empty_log_stands_at_its_beginning(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        logs = [Log("trace", where.id), Log("messages", where.id), Log("changes"), Log("trace", Id("none"))]
+        assert [end for _, end in await store.cursors(logs)] == [0, 0, 0, 0]
+
+    async def test_a_log_stands_at_its_last_line(self, store: Store, things: World) -> None:
+        await logged(store, ChangeKind.UPDATED, things.memory, things.other_memory)
+        logs = [Log("messages", things.session.id), Log("changes"), Log("trace", things.session.id)]
+        ends = [end for _, end in await store.cursors(logs)]
+        assert ends[0] == things.message.place == 1
+        assert ends[1] >= 2
+        assert ends[2] == things.event.place
+
+    async def test_its_cursors_are_those_of_pages(self, store: Store, things: World) -> None:
+        for log, of in (
+            (Log("trace", things.session.id), Collection.SESSION_TRACE),
+            (Log("messages", things.session.id), Collection.SESSION_MESSAGES),
+        ):
+            [(listing, end)] = await store.cursors([log])
+            found = await page(store, of, things.session)
+            assert listing == found.listing
+            assert listing.cursor((end,)) == cursors(found)[-1]
+            assert listing.mark(cursors(found)[-1]) == (end,)
+
+    async def test_the_cursor_of_an_empty_log_is_a_valid_start(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        [(listing, end)] = await store.cursors([Log("trace", where.id)])
+        cursor = listing.cursor((end,))
+        [line] = await keep(store, event(where))
+        assert (await page(store, Collection.SESSION_TRACE, where, after=cursor)).nodes == [line]
+
+
+class TestTraces:
+    async def test_what_is_there_comes_first_then_what_is_added(self, store: Store) -> None:
+        [where, other] = await keep(store, session(), session())
+        lines = await keep(store, *(event(where, type=str(n)) for n in range(5)))
+        follower = follow(store, Log("trace", where.id))
+        assert await follower.take(5) == lines
+        await keep(store, event(other))
+        more = await keep(store, event(where, type="more"), event(where, type="last"))
+        assert await follower.take(2) == more
+        await nothing_comes(follower)
+
+    async def test_from_a_place_on(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        lines = await keep(store, *(event(where) for _ in range(5)))
+        follower = follow(store, Log("trace", where.id), lines[2].place)
+        assert await follower.take(2) == lines[3:]
+        await nothing_comes(follower)
+
+    async def test_a_filter_holds_for_both(self, store: Store, things: World) -> None:
+        filter = TraceFilter(types=["yes"], agent=Ref(external_id="helper"))
+        where, helper = things.session, things.agent.id
+        [_, old, _] = await keep(
+            store, event(where, type="yes"), event(where, type="yes", agent_id=helper), event(where, agent_id=helper)
+        )
+        follower = follow(store, Log("trace", where.id), 0, filter)
+        assert await follower.take(1) == [old]
+        await keep(store, event(where), event(where))
+        [_, new] = await keep(store, event(where, type="no"), event(where, type="yes", agent_id=helper))
+        assert await follower.take(1) == [new]
+        await nothing_comes(follower)
+
+    async def test_two_followers_see_the_same(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        one, two = follow(store, Log("trace", where.id)), follow(store, Log("trace", where.id))
+        taking = asyncio.gather(one.take(6), two.take(6))
+        lines = [line for _ in range(3) for line in await keep(store, event(where), event(where))]
+        assert await taking == [lines, lines]
+        await one.close()
+        [last] = await keep(store, event(where))
+        assert await two.take(1) == [last]
+        await two.close()
+
+    async def test_a_log_of_two_thousand_lines(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        lines = await keep(store, *(event(where, type="even" if n % 2 == 0 else "odd") for n in range(2_000)))
+        follower = follow(store, Log("trace", where.id))
+        assert await follower.take(2_000) == lines
+        await nothing_comes(follower)
+        odd = follow(store, Log("trace", where.id), 0, TraceFilter(types=["odd"]))
+        assert await odd.take(1_000) == lines[1::2]
+        await nothing_comes(odd)
+
+    async def test_starting_from_a_page_while_others_write_leaves_no_gap_and_doubles_nothing(
+        self, store: Store
+    ) -> None:
+        [where] = await keep(store, session())
+        await keep(store, *(event(where) for _ in range(10)))
+
+        async def write() -> None:
+            for _ in range(15):
+                await keep(store, event(where), event(where))
+
+        writing = [asyncio.ensure_future(write()) for _ in range(4)]
+        await asyncio.sleep(0.005)
+        first = await page(store, Collection.SESSION_TRACE, where, limit=1_000)
+        follower = follow(store, Log("trace", where.id), first.listing.mark(cursors(first)[-1])[0])
+        rest = await follower.take(10 + 4 * 30 - len(first.nodes))
+        await asyncio.gather(*writing)
+        whole = await page(store, Collection.SESSION_TRACE, where, limit=1_000)
+        assert first.nodes + rest == whole.nodes
+        await nothing_comes(follower)
+
+    async def test_closing_early_frees_the_follower(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        waiting = store.follow(Log("trace", where.id), 0)
+        next_batch = asyncio.ensure_future(anext(waiting))
+        await asyncio.sleep(0)
+        next_batch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await next_batch
+        await waiting.aclose()
+        unused = store.follow(Log("trace", where.id), 0)
+        await unused.aclose()
+        [line] = await keep(store, event(where))
+        again = follow(store, Log("trace", where.id))
+        assert await again.take(1) == [line]
+        await again.close()
+
+    async def test_the_log_of_a_session_that_is_gone_falls_silent(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        await keep(store, event(where))
+        follower = follow(store, Log("trace", where.id))
+        await follower.take(1)
+        await delete(store, where)
+        await nothing_comes(follower)
+
+
+class TestMessages:
+    async def test_what_is_there_comes_first_then_what_is_added(self, store: Store) -> None:
+        where, who, said = await talk(store, "a", "b")
+        follower = follow(store, Log("messages", where.id))
+        assert await follower.take(2) == said
+        more = await say(store, where, message(who, text="c"), message(who, text="d"))
+        assert await follower.take(2) == more
+        await nothing_comes(follower)
+
+    async def test_each_comes_once_and_in_order_while_many_write(self, store: Store) -> None:
+        where, who, _ = await talk(store, "first")
+        follower = follow(store, Log("messages", where.id), 1)
+        taking = asyncio.ensure_future(follower.take(120))
+        await asyncio.gather(*(say(store, where, *(message(who) for _ in range(3))) for _ in range(40)))
+        assert [line.place for line in await taking] == list(range(2, 122))
+        await nothing_comes(follower)
+
+    async def test_a_message_that_is_changed_does_not_come_again(self, store: Store) -> None:
+        where, who, [said] = await talk(store, "a")
+        follower = follow(store, Log("messages", where.id))
+        await follower.take(1)
+        await replace(store, said, metadata=said.metadata)
+        [more] = await say(store, where, message(who))
+        assert await follower.take(1) == [more]
+        await nothing_comes(follower)
+
+
+class TestChanges:
+    async def test_lines_tell_what_happened_with_the_memory_as_it_is_now(self, store: Store) -> None:
+        [a, b] = await remember(store, memory(text="a"), memory(text="b"), log=ChangeKind.CREATED)
+        newer = await replace(store, a, text="a2", version=2)
+        await logged(store, ChangeKind.UPDATED, newer)
+        follower = follow(store, Log("changes"))
+        lines: list[MemoryChange] = await follower.take(3)
+        assert [(line.kind, line.memory_id) for line in lines] == [
+            (ChangeKind.CREATED, a.id),
+            (ChangeKind.CREATED, b.id),
+            (ChangeKind.UPDATED, a.id),
+        ]
+        assert [line.memory for line in lines] == [newer, b, newer]
+        assert [line.place for line in lines] == sorted({line.place for line in lines})
+        assert not any(line.gone for line in lines)
+        await nothing_comes(follower)
+
+    async def test_a_line_tells_the_link_it_is_about(self, store: Store) -> None:
+        [a, b] = await remember(store, memory(), memory())
+        [tie] = await keep(store, link(a, b))
+
+        async def script(tx: Transaction) -> None:
+            await tx.log([MemoryChange(ChangeKind.LINKED, a.id, tx.now, a, tie)])
+
+        await store.write(script)
+        follower = follow(store, Log("changes"))
+        [line] = await follower.take(1)
+        assert (line.kind, line.link) == (ChangeKind.LINKED, tie)
+        await follower.close()
+
+    async def test_a_deleted_memory_is_told_of_as_it_was_in_all_its_lines(self, store: Store) -> None:
+        [fact] = await remember(store, memory(text="going"), log=ChangeKind.CREATED)
+        await logged(store, ChangeKind.DELETED, fact, forget=True)
+        follower = follow(store, Log("changes"))
+        [created, deleted] = await follower.take(2)
+        assert (created.kind, deleted.kind) == (ChangeKind.CREATED, ChangeKind.DELETED)
+        for line in (created, deleted):
+            assert (line.gone, line.memory, line.subject) == (True, None, fact)
+        await nothing_comes(follower)
+
+    async def test_a_filter_is_of_the_memory_as_it_is_or_was(self, store: Store) -> None:
+        [ada, bob] = await keep(store, user(external_id="ada"), user())
+        made = await remember(
+            store,
+            memory(ada, text="a", tags=["t"], metadata={"k": True}),
+            memory(ada, text="b"),
+            memory(bob, text="c", tags=["t"]),
+            log=ChangeKind.CREATED,
+        )
+        await logged(store, ChangeKind.DELETED, made[0], forget=True)
+        filters = {
+            "a": MemoryFilter(owner=Ref(external_id="ada"), tags=["t"]),
+            "b": MemoryFilter(owner=Ref(id=ada.id), not_=MemoryFilter(tags=["t"])),
+            "c": MemoryFilter(text="C"),
+        }
+        for text, filter in filters.items():
+            follower = follow(store, Log("changes"), 0, filter)
+            lines = await follower.take(2 if text == "a" else 1)
+            assert {line.subject.text for line in lines} == {text}
+            await nothing_comes(follower)
+        deleted = follow(store, Log("changes"), 0, MemoryFilter(metadata=made[0].metadata))
+        assert [line.kind for line in await deleted.take(2)] == [ChangeKind.CREATED, ChangeKind.DELETED]
+        await deleted.close()
+
+    async def test_every_member_of_a_filter_works_on_a_memory_that_is_gone(
+        self, store: Store, things: World
+    ) -> None:
+        from domain.memory import MemoryScope, MemoryType
+        from domain.values import FloatRange, TimeRange
+
+        fact = things.memory
+        await logged(store, ChangeKind.DELETED, fact, forget=True)
+        holds: list[Any] = [
+            MemoryFilter(types=[MemoryType.SEMANTIC], scopes=[MemoryScope.USER], statuses=[MemoryStatus.ACTIVE]),
+            MemoryFilter(session=Ref(id=things.session.id), importance=FloatRange(min=0.5, max=0.5)),
+            MemoryFilter(created_at=TimeRange(from_=fact.created_at), valid_at=fact.created_at, text="BLUE"),
+            MemoryFilter(or_=[MemoryFilter(text="x"), MemoryFilter(text="sky")]),
+        ]
+        for filter in holds:
+            follower = follow(store, Log("changes"), 0, filter)
+            assert len(await follower.take(1)) == 1
+            await follower.close()
+        for filter in (MemoryFilter(statuses=[MemoryStatus.ARCHIVED]), MemoryFilter(importance=FloatRange(min=0.6))):
+            await nothing_comes(follow(store, Log("changes"), 0, filter))
+
+    async def test_what_comes_is_filtered_too(self, store: Store) -> None:
+        follower = follow(store, Log("changes"), 0, MemoryFilter(tags=["yes"]))
+        taking = asyncio.ensure_future(follower.take(2))
+        await remember(store, memory(), log=ChangeKind.CREATED)
+        [one] = await remember(store, memory(tags=["yes"]), log=ChangeKind.CREATED)
+        await remember(store, memory(), log=ChangeKind.CREATED)
+        [two] = await remember(store, memory(tags=["yes"]), log=ChangeKind.CREATED)
+        assert [line.memory_id for line in await taking] == [one.id, two.id]
+        await nothing_comes(follower)
+
+    async def test_a_filter_that_lets_nothing_through_for_long_misses_nothing_after(self, store: Store) -> None:
+        await remember(store, *(memory(text="no") for _ in range(1_200)), log=ChangeKind.CREATED)
+        [wanted] = await remember(store, memory(text="yes"), log=ChangeKind.CREATED)
+        follower = follow(store, Log("changes"), 0, MemoryFilter(text="yes"))
+        [line] = await follower.take(1)
+        assert line.memory_id == wanted.id
+        await follower.close()
+
+    async def test_its_cursors_belong_to_the_workspace(self, store: Store, things: World) -> None:
+        [(changes, _), (trace, _)] = await store.cursors([Log("changes"), Log("trace", things.session.id)])
+        assert changes != trace
+        assert changes.epoch == trace.epoch
+        assert isinstance(things.memory, Memory)
+        assert isinstance(things.session, Session)
