@@ -10,7 +10,7 @@ from stores.ports import StoreHealth
 _WORST = ("healthy", "degraded", "unhealthy")
 
 
-class Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True, rename="camel"):
     """The health of the store's parts, and the worst of it."""
 
     status: str

@@ -271,7 +271,7 @@ class Store(Protocol):
         """
 
 
-class StoreHealth(msgspec.Struct, frozen=True):
+class StoreHealth(msgspec.Struct, frozen=True, rename="camel"):
     """The health of one part of a store. status: "healthy", "degraded" with a reason, or "unhealthy" with one.
 
     latency_ms: what a trivial call took just now. circuit: of parts behind a circuit breaker. backlog: what waits.

@@ -84,7 +84,7 @@ class EmbeddedEngine:
         db.set_busy_timeout(5000)
         db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
-        db.create_scalar_function("has_members", has_members, 2, deterministic=True)
+        db.create_scalar_function("has_members", _has_members, 2, deterministic=True)
         self._connections.append(db)
         return db
 
@@ -110,8 +110,9 @@ class EmbeddedEngine:
         """Runs a read that may take long in the pool, on a connection of its thread, with one state of the file."""
 
         def run() -> T:
-            with self.reader as db:
-                return read(db)
+            with (db := self.reader):
+                found = read(db)
+            return found
 
         return await asyncio.get_running_loop().run_in_executor(self.pool, run)
 
@@ -173,6 +174,11 @@ class EmbeddedEngine:
         for db in reversed(self._connections):
             db.close()
         os.close(self._lock)
+
+
+def _has_members(*values: object) -> bool:
+    text, wanted = values
+    return has_members(str(text), str(wanted))
 
 
 def _last_id(db: apsw.Connection) -> int:
