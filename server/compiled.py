@@ -52,6 +52,9 @@ _EXACT = {
 MAX_FUNCTIONS = 500
 """How many functions one plan may have. Interfaces nested in interfaces can ask for any number of them."""
 
+MAX_ALIVE = 20_000
+"""How many all plans may have together, at some 6 KB each; what comes then waits for documents to go."""
+
 
 class Plain(Exception):
     """This selection is left to graphql-core."""
@@ -75,11 +78,19 @@ _Holes = list[tuple[list[Any], list[Any]]]
 
 
 class Plan:
-    """A compiled selection. levels: the relations, those of one level side by side."""
+    """A compiled selection. levels: the relations, those of one level side by side. size: how many functions it has."""
 
-    def __init__(self, root: Callable[[Any, _Holes], Any], levels: list[list[tuple[int, _Load]]], count: int) -> None:
-        self._root, self._levels, self._count = root, levels, count
+    alive = 0
+    """The functions of all plans there are."""
+
+    def __init__(self, root: Callable[[Any, _Holes], Any], levels: list[list[tuple[int, _Load]]], size: int) -> None:
+        self._root, self._levels, self._count = root, levels, sum(map(len, levels))
         self.is_flat = not levels
+        self.size = size
+        Plan.alive += size
+
+    def __del__(self) -> None:
+        Plan.alive -= self.size
 
     def complete(self, value: Any) -> Any:
         """The output of a value without relations."""
@@ -116,7 +127,12 @@ class _Compiler:
         self._executor = executor
         self._source: list[str] = []
         self._names = 0
-        self._env: dict[str, Any] = {"give_up": _give_up, "isfinite": isfinite, "datetime": datetime, "Raw": msgspec.Raw}
+        self._env: dict[str, Any] = {
+            "give_up": _give_up,
+            "isfinite": isfinite,
+            "datetime": datetime,
+            "Raw": msgspec.Raw,
+        }
         self._functions: dict[tuple[Any, ...], str] = {}
         self._tables: list[dict[type, Any]] = []
         self._levels: list[list[tuple[int, str, Relation, GraphQLField, tuple[FieldNode, ...]]]] = []
@@ -132,7 +148,7 @@ class _Compiler:
             [(index, _Load(relation, field, nodes, self._env[fill])) for index, fill, relation, field, nodes in level]
             for level in self._levels
         ]
-        return Plan(self._env["root"], levels, self._count)
+        return Plan(self._env["root"], levels, len(self._functions) + 1)
 
     def _bind(self, stem: str, value: Any = None) -> str:
         self._names += 1
@@ -270,8 +286,8 @@ def _members(type_: GraphQLEnumType) -> list[Any]:
 Plans = dict[Any, "Plan | None"]
 """The plans of one document, None where it is left to graphql-core. They live and die with the document."""
 
-MAX_PLANS = 200
-"""How many plans one document may have; a few for each of its values, for each combination of @skip and @include."""
+MAX_PLANS = 50
+"""How many plans one document may have: one for each of its root fields, for each combination of @skip and @include."""
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -290,7 +306,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
         def slowly() -> Any:
-            alone = copy(self)
+            alone: Any = copy(self)
             alone.plans = None
             return alone.complete_value(return_type, field_details_list, info, path, result, position_context)
 
@@ -321,7 +337,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return plans[key]
         except KeyError:
             plan = None
-        if len(plans) < MAX_PLANS:
+        if len(plans) < MAX_PLANS and Plan.alive < MAX_ALIVE:
             try:
                 plan = _Compiler(self).compile(return_type, fields)
             except Exception:  # Plain, or an error in the selection, which stands in one place of the response

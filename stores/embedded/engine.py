@@ -23,6 +23,7 @@ from stores.embedded.rows import TABLES
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.tables import migrate
 from stores.embedded.vectors import VectorIndex
+from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen
 from stores.ports import StoreHealth
@@ -70,6 +71,7 @@ class EmbeddedEngine:
         migrate(writer_db, self.path)
         self._bind(writer_db, f"{embedder} {dimension}")
         self.epoch = self._epoch(writer_db)
+        self.words = Words()
         self.vectors = VectorIndex(
             dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
         )

@@ -134,7 +134,7 @@ def links_between(
     key = "(SELECT key FROM memory WHERE id = ?)"
     sql = (
         f"{rows.LINK.select} WHERE ((t.src = {key} AND t.dst = {key}) OR (t.dst = {key} AND t.src = {key})){among} "
-        "AND +t.workspace = ? ORDER BY t.weight DESC, t.id LIMIT 1"
+        f"AND +t.workspace = ?{rows.LINK.live} ORDER BY t.weight DESC, t.id LIMIT 1"
     )
     names = [kind.value for kind in kinds or ()]
     found = [db.execute(sql, [*pair, *pair, *names, workspace]).fetchone() for pair in pairs]
@@ -157,8 +157,9 @@ _SHARING = {
     ),
     "neighbors": (
         "WITH near AS (SELECT dst AS n FROM link WHERE src = ?1 UNION SELECT src FROM link WHERE dst = ?1) "
-        "SELECT l.dst, t.id FROM near JOIN link l ON l.src = near.n JOIN memory t ON t.key = near.n "
-        "UNION SELECT l.src, t.id FROM near JOIN link l ON l.dst = near.n JOIN memory t ON t.key = near.n LIMIT 5000",
+        f"SELECT l.dst, t.id FROM near JOIN link l ON l.src = near.n JOIN memory t ON t.key = near.n{rows.MEMORY.live} "
+        "UNION SELECT l.src, t.id FROM near JOIN link l ON l.dst = near.n "
+        f"JOIN memory t ON t.key = near.n{rows.MEMORY.live} LIMIT 5000",
         0.5,
     ),
 }
@@ -176,9 +177,11 @@ def shared(db: apsw.Connection, workspace: int, memory_id: Id, first: int) -> li
         for other, id in db.execute(sql, (key,)):
             if other not in linked:
                 common[other][name].append(id)
+    live = f"SELECT t.id FROM memory t WHERE t.key = ?{rows.MEMORY.live}"
     scored = [
-        (sum(len(found[name]) * worth for name, (_, worth) in _SHARING.items()), _id(db, other), found)
+        (sum(len(found[name]) * worth for name, (_, worth) in _SHARING.items()), Id(id), found)
         for other, found in common.items()
+        for (id,) in db.execute(live, (other,))
     ]
     scored.sort(key=lambda row: (-row[0], row[1]))
     return [

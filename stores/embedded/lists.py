@@ -29,6 +29,9 @@ _CREATED = _Order("createdAt", "t.created_at", True)
 _PLACE = _Order("place", "t.place", False, "")
 _LOG = _Order("place", "t.key", False, "")
 
+# The plus keeps SQLite from reading all spans of the workspace in order to sort a few.
+_TRACED = _Order("startedAt", "+t.started_at", False)
+
 
 class _List(NamedTuple):
     """A list: its table, the condition that ties a row to the parent (each ? takes the parent's id), its order."""
@@ -84,13 +87,13 @@ _LISTS: dict[Collection, _List] = {
     Collection.SPAN_CHILDREN: _List(
         rows.SPAN,
         "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
-        _Order("startedAt", "t.started_at", False),
+        _TRACED,
     ),
     Collection.SPAN_EVENTS: _List(rows.EVENT, "t.span = (SELECT key FROM span WHERE id = ?)", _LOG),
     Collection.TRACE_SPANS: _List(
         rows.SPAN,
         "(t.workspace, t.trace_id) = (SELECT workspace, trace_id FROM trace WHERE id = ?)",
-        _Order("startedAt", "t.started_at", False),
+        _TRACED,
     ),
 }
 

@@ -316,6 +316,7 @@ LINK = Table(
     lambda x: (x.id, x.kind.value, x.weight, x.source_id, x.target_id, micros(x.created_at), raw(x.metadata)),
     "t.src = (SELECT key FROM memory WHERE id = ?) AND t.kind = ? AND t.dst = (SELECT key FROM memory WHERE id = ?)",
     conflict="src, kind, dst",
+    live=" AND NOT EXISTS (SELECT 1 FROM memory e WHERE e.key IN (t.src, t.dst) AND e.expires_at <= now_us())",
 )
 
 

@@ -192,7 +192,7 @@ class EmbeddedStore:
         workspace = self._key
 
         def run(db: apsw.Connection) -> Found:
-            return Searcher(db, workspace, self._engine.vectors, self._engine.clock()).find(search)
+            return Searcher(db, workspace, self._engine.vectors, self._engine.words, self._engine.clock()).find(search)
 
         return await self._engine.in_thread(run)
 

@@ -1,0 +1,54 @@
+"""Which words of a question to look for: the rare ones, as far as they keep a search short.
+
+BM25 costs a microsecond and a half for each memory that has one of the words, and a word that most memories have says
+next to nothing. So words are taken from the rarest on until together they are in a tenth of the memories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+SHARE = 0.1
+LEAST = 500
+"""How many memories a search may score by their words: a tenth of those there are, and always this many."""
+
+_REMEMBERED = 100_000
+
+
+class Words:
+    """Counts of memories by word and scope, remembered until the store has grown by a quarter; for any thread.
+
+    Counting a word that most of 10,000 memories have takes 0.5 ms, a rare one 0.03.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def rarest(self, db: apsw.Connection, scope: str, words: Sequence[str]) -> list[str]:
+        """The words to look for among the memories of a scope (an expression of the text index), the rarest first."""
+        newest = db.execute("SELECT max(key) FROM memory").fetchone()
+        size = int(newest[0] or 0) if newest else 0
+        counted = sorted((self._count(db, scope, f'content : "{word}"', size), word) for word in words)
+        room = max(LEAST, int(SHARE * self._count(db, scope, "", size)))
+        chosen: list[str] = []
+        for count, word in counted:
+            if chosen and count > room:
+                break
+            if count:
+                chosen.append(word)
+                room -= count
+        return chosen
+
+    def _count(self, db: apsw.Connection, scope: str, asked: str, size: int) -> int:
+        known = self._counts.get((scope, asked))
+        if known is not None and size <= known[1] * 1.25 + 100:
+            return known[0]
+        match = f"scope : {scope} AND {asked}" if asked else f"scope : {scope}"
+        row = db.execute("SELECT count(*) FROM memory_text WHERE memory_text MATCH ?", (match,)).fetchone()
+        assert row is not None
+        if len(self._counts) >= _REMEMBERED:
+            self._counts.clear()
+        self._counts[scope, asked] = int(row[0]), size
+        return int(row[0])
