@@ -216,7 +216,7 @@ class TestWords:
     async def test_more_and_rarer_words_rank_higher(self, store: Store) -> None:
         filler = [memory(text=f"common text number {n}") for n in range(30)]
         _, rare, both = await remember(
-            store, memory(text="common word"), memory(text="rare word"), memory(text="rare common word")
+            store, memory(text="common word"), memory(text="rare old word"), memory(text="rare common word")
         )
         await remember(store, *filler)
         ranked = await best(store, words("rare common", 40))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-from graphql import GraphQLInputObjectType, GraphQLSchema, coerce_input_value
+from graphql import GraphQLInputObjectType, GraphQLSchema, coerce_input_value, validate_input_value
 
 from domain.errors import Rejected
 from domain.link import LinkInput
@@ -46,7 +46,7 @@ def example(annotation: Any, depth: int = 3) -> Any:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         extra = (arguments[1].extra or {}) if isinstance(arguments[1], msgspec.Meta) else {}
-        return {"a": [1, 2.5, None]} if extra.get("json") else example(arguments[0], depth)
+        return {"a": [1, 2.5, ""]} if extra.get("json") else example(arguments[0], depth)
     if origin in (Union, UnionType):
         return example(next(a for a in arguments if a is not type(None)), depth)
     if origin is list:
@@ -65,7 +65,7 @@ def members(command: type[Command], depth: int = 3) -> dict[str, Any]:
     hints = get_type_hints(command, include_extras=True)
     fields = [f for f in msgspec.structs.fields(command) if f.required or depth > 0]
     if command in ONE_OF:
-        fields = list(msgspec.structs.fields(command))[: 1 if depth >= 0 else 0] or fields[:1]
+        fields = list(msgspec.structs.fields(command))[:1]
     return {field.encode_name: example(hints[field.name], depth) for field in fields}
 
 
@@ -78,7 +78,14 @@ def read(command: type[Command], sent: dict[str, Any]) -> Any:
 
 
 def shown(command: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(command))
+    """As a client would have sent it, without the nulls."""
+    return without_nulls(msgspec.json.decode(msgspec.json.encode(command)))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(member) for name, member in value.items() if member is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def test_every_input_is_published_from_a_command() -> None:
@@ -124,7 +131,7 @@ class TestProblems:
             (CreateMemoryInput, {"metadata": [1]}, ["metadata"], "a JSON object"),
             (CreateMemoryInput, {"metadata": {"a": "x" * MAX_JSON}}, ["metadata"], f"at most {MAX_JSON} bytes"),
             (CreateMemoryInput, {"links": [{"target": {"id": "x"}, "weight": 1.5}]}, ["links", "0", "weight"], "0 and 1"),
-            (LinkInput, {"weight": float("1e308") * -1}, ["weight"], "between 0 and 1"),
+            (LinkInput, {"weight": -1e308}, ["weight"], "between 0 and 1"),
             (SetStateInput, {"value": "x" * MAX_JSON}, ["value"], f"at most {MAX_JSON} bytes"),
             (TraceEventInput, {"durationMs": -1}, ["durationMs"], "at least 0"),
             (
@@ -189,17 +196,12 @@ class TestTimes:
 
     @pytest.mark.parametrize(
         "sent",
-        ["2026-01-31", "2026-01-31T12:00:00", "yesterday", "", 1_700_000_000, None and "", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-02-30T12:00:00Z"],
+        ["2026-01-31", "2026-01-31T12:00:00", "yesterday", "", 1_700_000_000, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-02-30T12:00:00Z"],
     )  # fmt: skip
     def test_no_time(self, sent: Any) -> None:
         problems: list[str] = []
         type_ = schema().type_map["MemoryFilter"]
         assert isinstance(type_, GraphQLInputObjectType)
-        from graphql import validate_input_value
-
         validate_input_value({"validAt": sent}, type_, lambda error, _path: problems.append(error.message))
-        if sent is None:
-            assert problems == []
-        else:
-            [problem] = problems
-            assert "RFC 3339" in problem or "as text" in problem
+        [problem] = problems
+        assert "RFC 3339" in problem or "as text" in problem

