@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 .PHONY: run test check bench format schema
 
 run: $(VENV)/ready
-	$(BIN)/recollect serve --demo
+	@$(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
 	$(BIN)/pytest
@@ -25,7 +25,8 @@ schema: $(VENV)/ready
 	$(BIN)/recollect schema > schema/schema.graphql
 
 $(VENV)/ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev]'
-	touch $(VENV)/ready
+	@echo "Installing into $(VENV), about a minute."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Recollect needs Python 3.11 or newer; name one with PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/ready
