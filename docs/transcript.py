@@ -32,7 +32,7 @@ from server.settings import Settings  # noqa: E402
 
 SERVE = "import sys; sys.path.insert(0, {home!r}); from server.cli import main; main({arguments!r})"
 
-_CURSOR = re.compile(r"\b([\w-]{6})[\w-]{30,}([\w-]{4})\b")
+_CURSOR = re.compile(r'((?:cursor|endCursor|after)\\?": ?\\?"[\w-]{6})[\w-]+(?=[\w-]{4}\\?")')
 _WIDTH = 110
 
 HEAD = """# Transcript
@@ -80,7 +80,7 @@ NEIGHBOURHOOD = """
 {
   memory(by: {externalId: "jonas-late-second"}) {
     text
-    neighborhood(depth: 2, limit: 5, kinds: [CAUSES], include: [ACTORS]) {
+    neighborhood(depth: 2, limit: 8, kinds: [CAUSES], include: [ACTORS]) {
       nodes { __typename ... on Memory { externalId } ... on User { name } ... on Agent { name } }
       edges { kind weight link { source { externalId } target { externalId } } }
       truncated
@@ -174,7 +174,7 @@ class Notes:
 
     def text(self) -> str:
         """All of it."""
-        return _CURSOR.sub(r"\1...\2", "\n\n".join(self._parts)) + "\n"
+        return _CURSOR.sub(r"\1...", "\n\n".join(self._parts)) + "\n"
 
     def _block(self, language: str, text: str) -> None:
         self._parts.append(f"```{language}\n{text}\n```")

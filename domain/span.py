@@ -151,6 +151,7 @@ class EndSpanInput(Command, frozen=True, kw_only=True):
     status_message: Name | None = None
     ended_at: datetime | None = None
     attributes: GivenObject = None
+    component: Name | None = None
 
 
 _INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "inputTokens")

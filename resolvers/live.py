@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from domain.change import ChangeKind, MemoryChange
+from domain.errors import CursorExpired
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import Message
@@ -64,6 +65,8 @@ async def _follow(
 ) -> AsyncIterator[tuple[Listing, Any]]:
     [(listing, end)] = await context.store.cursors([log])
     start = end if after is None else listing.mark(after)[0]
+    if start > end:  # the store has gone back to an older copy of itself
+        raise CursorExpired
     async with aclosing(context.store.follow(log, start, filter)) as lines:
         async for batch in lines:
             for line in batch:

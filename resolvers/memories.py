@@ -304,16 +304,16 @@ async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
     return list({memory.id: memory for memory in found}.values())
 
 
-async def archive(context: Context, input: ArchiveMemoriesInput) -> list[Memory]:
+async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
     """Archives memories: they stay, but are not searched."""
 
-    async def script(tx: Transaction) -> list[Memory]:
+    async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         if input.dry_run:
-            return found
+            return Stored(found, [])
         fresh = [memory for memory in found if memory.status is not MemoryStatus.ARCHIVED]
         after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
-        return _updated(found, after)
+        return Stored(_updated(found, after), [])
 
     return await context.store.write(script)
 
@@ -330,26 +330,26 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
     return await context.store.write(script)
 
 
-async def delete(context: Context, input: DeleteMemoriesInput) -> list[Memory]:
+async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
     """Deletes memories with their links and history, and returns them as they were."""
 
-    async def script(tx: Transaction) -> list[Memory]:
+    async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         if not input.dry_run:
             await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory) for memory in found])
             await tx.delete(Memory, [memory.id for memory in found])
-        return found
+        return Stored(found, [])
 
     return await context.store.write(script)
 
 
-async def touch(context: Context, input: TouchMemoriesInput) -> list[Memory]:
+async def touch(context: Context, input: TouchMemoriesInput) -> Stored:
     """Counts an access of each memory: boosts its decay factor and stamps the time."""
 
-    async def script(tx: Transaction) -> list[Memory]:
+    async def script(tx: Transaction) -> Stored:
         after = [touched(memory, tx.now) for memory in await _all(tx, input.memories)]
         await tx.put(after)
-        return after
+        return Stored(after, [])
 
     return await context.store.write(script)
 

@@ -318,7 +318,7 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
         how = {"statusCode": input.status_code.value, "statusMessage": input.status_message}
         event = TraceEventInput(
             type=SPAN_END,
-            component=None,
+            component=input.component,
             time=input.ended_at,
             data=merge(input.attributes or EMPTY_OBJECT, encode_json(how)),
             trace_id=span.trace_id,

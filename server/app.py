@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from resolvers.health import health
@@ -27,6 +27,10 @@ _log = logging.getLogger("recollect")
 
 def create_app(service: Service) -> Starlette:
     """The application over an opened service, which it closes when the server stops."""
+
+    async def home(_: Request) -> Response:
+        """The page is at /graphql."""
+        return RedirectResponse("/graphql")
 
     async def healthz(_: Request) -> Response:
         """The process answers."""
@@ -52,6 +56,7 @@ def create_app(service: Service) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/", home),
             Route("/graphql", GraphQLHTTP(service.executor, service.operation)),
             WebSocketRoute("/graphql", GraphQLWebSocket(service.executor, service.operation)),
             Route("/healthz", healthz),

@@ -46,7 +46,7 @@ async def ask(asked: Asked, query: str, variables: dict[str, Any]) -> Any:
 
 
 async def _in_folder(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
-    service = open_service(asked.data, asked.settings)
+    service = open_service(asked.data, asked.settings, must_exist=True)
     try:
         return await service.executor.execute(Request(query, variables), service.operation())
     finally:
@@ -61,7 +61,8 @@ async def _over_http(asked: Asked, query: str, variables: dict[str, Any]) -> byt
             answer.raise_for_status()
             return answer.content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BadSetting(f"{url} does not answer: {error or type(error).__name__}.") from None
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise BadSetting(f"{url} does not answer: {reason}.") from None
 
 
 async def search(asked: Asked, query: str, owner: str | None, mode: str, first: int) -> Any:
@@ -93,7 +94,7 @@ def show_search(found: Any, as_json: bool) -> None:
 
 async def stats(data: Path, settings: Settings) -> Any:
     """Counts and bytes of a folder."""
-    service = open_service(data, settings)
+    service = open_service(data, settings, must_exist=True)
     try:
         return await service.engine.stats()
     finally:

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line. What a command needs is imported when it runs, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import os
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
 from server import __version__
-from server.settings import BadSetting, Settings
-from stores.errors import CannotOpen, Unavailable
+from server.clash import clash
+
+if TYPE_CHECKING:
+    from server.settings import Settings
 
 T = TypeVar("T")
 
@@ -26,6 +28,7 @@ data_option = click.option(
     default=DATA,
     show_default=True,
     envvar="RECOLLECT_DATA",
+    show_envvar=True,
     help="The folder everything is kept in; made where it is missing.",
 )
 url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
@@ -48,7 +51,12 @@ def cli() -> None:
 
 @cli.command()
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, envvar="RECOLLECT_HOST", help="The address to listen on."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="RECOLLECT_HOST",
+    show_envvar=True,
+    help="The address to listen on.",
 )
 @click.option(
     "--port",
@@ -56,6 +64,7 @@ def cli() -> None:
     default=8000,
     show_default=True,
     envvar="RECOLLECT_PORT",
+    show_envvar=True,
     help="The port to listen on; 0 takes a free one.",
 )
 @data_option
@@ -70,7 +79,7 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     """
     from server.serving import serve as run
 
-    run(host, port, data, Settings.read(os.environ), demo)
+    run(host, port, data, _settings(), demo)
 
 
 @cli.command("import", short_help="Bring in conversations from other tools, or an export.")
@@ -101,7 +110,7 @@ def import_(
     """
     from server.importing import import_files
 
-    run(import_files(files, data, url, format_, memories, owner, Settings.read(os.environ)))
+    run(import_files(files, data, url, format_, memories, owner, _settings()))
 
 
 @cli.command(short_help="Write everything to a file of JSON lines.")
@@ -111,7 +120,7 @@ def export(file: Path, data: Path) -> None:
     """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
     from server.importing import export_file
 
-    run(export_file(file, data, Settings.read(os.environ)))
+    run(export_file(file, data, _settings()))
 
 
 @cli.command(short_help="Find memories, with the parts of each score.")
@@ -127,7 +136,7 @@ def search(query: str, data: Path, url: str | None, owner: str | None, mode: str
     """Find memories, with the parts of each score: relevance x importance x decay."""
     from server import asking
 
-    found = run(asking.search(asking.Asked(data, url, Settings.read(os.environ)), query, owner, mode.upper(), first))
+    found = run(asking.search(asking.Asked(data, url, _settings()), query, owner, mode.upper(), first))
     asking.show_search(found, as_json)
 
 
@@ -138,7 +147,7 @@ def stats(data: Path, as_json: bool) -> None:
     """Show how much is in the folder."""
     from server import asking
 
-    asking.show_stats(run(asking.stats(data, Settings.read(os.environ))), as_json)
+    asking.show_stats(run(asking.stats(data, _settings())), as_json)
 
 
 @cli.command()
@@ -147,6 +156,12 @@ def schema() -> None:
     from schema.build import sdl
 
     click.echo(sdl(), nl=False)
+
+
+def _settings() -> Settings:
+    from server.settings import Settings
+
+    return Settings.read(os.environ)
 
 
 def run(work: Awaitable[T]) -> T:
@@ -167,9 +182,11 @@ def fail(message: str) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Whatever a person can do wrong ends in one line and a status above 0."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    clash = _clash()
-    if clash:
-        fail(clash)
+    if wrong := clash():
+        fail(wrong)
+    from server.settings import BadSetting
+    from stores.errors import CannotOpen, Unavailable
+
     try:
         cli.main(args=arguments, prog_name="recollect", standalone_mode=True)
     except (CannotOpen, BadSetting) as error:
@@ -178,21 +195,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail("the disk does not take the data; make room and try again. What was acknowledged is kept.")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _clash() -> str | None:
-    """What is wrong when another distribution has brought a package under one of our names."""
-    import domain
-    import resolvers
-    import schema as schema_package
-    import stores
-
-    home = Path(__file__).resolve().parent.parent
-    for package in (domain, resolvers, schema_package, stores):
-        where = Path(next(iter(package.__path__))).resolve().parent
-        if where != home:
-            return (
-                f"the package {package.__name__!r} comes from {where}, not from Recollect; install Recollect in an "
-                "environment of its own."
-            )
-    return None

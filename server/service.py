@@ -11,6 +11,7 @@ from schema.loading import Loading
 from server.executor import Executor
 from server.settings import BadSetting, Settings
 from stores.embedder import Batching, open_embedder
+from stores.errors import CannotOpen
 from stores.open import open_engine
 from stores.ports import Engine
 
@@ -36,8 +37,13 @@ class Service:
         await self.engine.close()
 
 
-def open_service(data: Path, settings: Settings) -> Service:
-    """Opens a data folder. Raises stores.errors.CannotOpen or BadSetting, each with one sentence."""
+def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
+    """Opens a data folder, which is made where it is missing unless it must exist.
+
+    Raises stores.errors.CannotOpen or BadSetting, each with one sentence.
+    """
+    if must_exist and not data.exists():
+        raise CannotOpen(f"There is no folder {data}; name one with --data.")
     try:
         embedder = open_embedder(settings.embedder)
     except ValueError as error:

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.app import create_app
-from server.demo import fill, live_agent
+from server.demo import fill, is_demo, live_agent
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from server.websocket_frames import FrameProtocol
@@ -62,7 +62,7 @@ def _banner(url: str, data: Path, demo: bool) -> str:
     bold = click.style(f"{url}/graphql", bold=True)
     lines = [
         f"Recollect is up. Open {bold} in a browser: it shows a first query and a live trace.",
-        f"  data     {data.resolve()}" + ("  (demo data; a simulated agent is at work)" if demo else ""),
+        f"  data     {data.resolve()}",
         f"  ready    {url}/readyz",
         f"  try      recollect search tea --url {url}" if demo else f"  bring    recollect import FILE --url {url}",
         "  stop     Ctrl+C",
@@ -94,13 +94,19 @@ def _with_demo(app: Starlette, service: Service) -> None:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await fill(service.context())
-        agent = asyncio.create_task(live_agent(service.context()))
+        context = service.context()
+        await fill(context)
+        agents = []
+        if await is_demo(context):
+            agents.append(asyncio.create_task(live_agent(context)))
+        else:
+            click.echo("This folder has data of its own, so --demo leaves it alone.")
         async with inner(app):
             try:
                 yield
             finally:
-                agent.cancel()
-                await asyncio.gather(agent, return_exceptions=True)
+                for agent in agents:
+                    agent.cancel()
+                await asyncio.gather(*agents, return_exceptions=True)
 
     app.router.lifespan_context = lifespan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.demo.filling import fill
+from server.demo.filling import fill, is_demo
 from server.demo.live import live_agent
 
-__all__ = ["fill", "live_agent"]
+__all__ = ["fill", "is_demo", "live_agent"]

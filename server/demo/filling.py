@@ -52,7 +52,7 @@ async def fill(context: Context) -> bool:
 
     The story is one transaction. What follows it is done again where the program was stopped before the end.
     """
-    if await states.state(context, *_MARK) is not None:
+    if await is_demo(context):
         return False
     if await sessions.session(context, _session(SCENES[0])) is None:
         if not await _is_empty(context):
@@ -64,6 +64,11 @@ async def fill(context: Context) -> bool:
     await _recall(context)
     await _mark(context)
     return True
+
+
+async def is_demo(context: Context) -> bool:
+    """Whether the workspace is one that `fill` has filled."""
+    return await states.state(context, *_MARK) is not None
 
 
 async def _is_empty(context: Context) -> bool:

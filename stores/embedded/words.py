@@ -33,12 +33,14 @@ class Words:
         counted = sorted((self._count(db, scope, f'content : "{word}"', size), word) for word in words)
         room = max(LEAST, int(SHARE * self._count(db, scope, "", size)))
         chosen: list[str] = []
+        some = False
         for count, word in counted:
-            if chosen and count > room:
+            if some and count > room:
                 break
-            if count:
-                chosen.append(word)
-                room -= count
+            # Also one that no memory had when it was counted: since then one may have come.
+            chosen.append(word)
+            some = some or count > 0
+            room -= count
         return chosen
 
     def _count(self, db: apsw.Connection, scope: str, asked: str, size: int) -> int:

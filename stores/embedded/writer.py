@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -52,10 +53,11 @@ class _Job:
             running.send(None)
         except StopIteration as stop:
             self.result = stop.value
-        except Exception as error:
+        except BaseException as error:  # also a cancellation: the thread must outlive whatever a script raises
             self.error = error
         else:
-            running.close()
+            with contextlib.suppress(RuntimeError):  # one that awaits again while it is being closed
+                running.close()
             self.error = StoreError("A write script awaited something that is not its transaction.")
 
     def settle(self) -> None:
@@ -75,26 +77,29 @@ class Writer:
         """wake: called in the caller's event loop after a commit, with the names of the logs that grew."""
         self.db, self._wake = db, wake
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()  # so that nothing is queued behind the end
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="recollect-writer", daemon=True)
         self._thread.start()
-        self._closed = False
 
     async def write(self, script: Script[T], begin: Callable[[], Any]) -> T:
         """Runs a script in a transaction made by `begin`; returns after the commit is on the disk.
 
         Raises what the script raised (then nothing of it is kept), or Unavailable where the disk would not take it.
         """
-        if self._closed:
-            raise Unavailable("the store is closing")
         job = _Job(script, begin)
-        self._jobs.put(job)
+        with self._gate:
+            if self._closed:
+                raise Unavailable("the store is closing")
+            self._jobs.put(job)
         result: T = await asyncio.shield(job.future)
         return result
 
     def close(self) -> None:
         """Finishes what is queued and ends the thread."""
-        self._closed = True
-        self._jobs.put(None)
+        with self._gate:
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:

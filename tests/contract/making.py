@@ -279,6 +279,27 @@ def state(key: str, **values: Any) -> Draft[StateEntry]:
     return _draft(StateEntry, defaults, values)
 
 
+class _Plain:
+    """Gives ids and a time where there is no store."""
+
+    now = NOON
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def new_id(self, kind: type[Node]) -> Id:
+        self._last += 1
+        return kind.make_id(self._last)
+
+
+_plain: Any = _Plain()
+
+
+def plain(draft: Draft[N]) -> N:
+    """A record without a store."""
+    return draft(_plain)
+
+
 async def keep(store: Store, *drafts: Draft[Any]) -> list[Any]:
     """Writes records in the order given, in one transaction; trace events get their places."""
 

@@ -418,6 +418,3 @@ async def test_two_worlds_do_not_mix(engine: Any, store: Store, things: World) -
             assert await names(other, of, filling.parent(things), by="id") == []
 
 
-def test_fillings_name_their_parents() -> None:
-    assert all(isinstance(filling, Filling) for filling in FILLINGS.values())
-    assert issubclass(Memory, Node)

@@ -223,6 +223,13 @@ class TestWords:
         assert ranked[0] == both.id
         assert ranked[1] == rare.id
 
+    async def test_a_word_that_nothing_had_is_found_as_soon_as_something_has_it(self, store: Store) -> None:
+        await remember(store, *(memory(text="common") for _ in range(10)))
+        assert await found(store, words("zebra")) == set()
+        [one] = await remember(store, memory(text="a zebra"))
+        assert await found(store, words("zebra")) == {one.id}
+        assert one.id in await found(store, words("common zebra"))
+
     async def test_case_accents_and_endings_do_not_matter(self, store: Store) -> None:
         [one] = await remember(store, memory(text="The Caf\u00e9s were RUNNING late"))
         for text in ("cafe", "CAFES", "run", "runs", "late!"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def blocks(page: Path) -> list[Block]:
 def examples(page: Path) -> Iterator[Example]:
     """The GraphQL examples of a page, each with the JSON block that follows it, if one does."""
     found = blocks(page)
-    for block, after in zip(found, [*found[1:], Block("", "", 0)], strict=True):
+    for block, after in zip_longest(found, found[1:], fillvalue=Block("", "", 0)):
         if block.language == "graphql":
             answer = msgspec.json.decode(after.text) if after.language == "json" else None
             yield Example(block.text, answer, block.line)

@@ -1,0 +1,319 @@
+"""Walking the graph of memories."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pytest
+
+from domain.graph import Exploration, GraphEdgeKind, GraphInclude
+from domain.link import MemoryLink, MemoryLinkKind
+from domain.memory import Memory
+from domain.message import MemoryRef
+from domain.node import Id
+from stores.ports import Store, Transaction
+from tests.contract.making import delete, keep, link, memory, remember, talk, user
+
+
+class Web(NamedTuple):
+    """Memories and their links."""
+
+    memories: list[Memory]
+    links: list[MemoryLink]
+
+    def weights(self, kinds: frozenset[MemoryLinkKind] | None = None, least: float = 0.0) -> dict[Id, dict[Id, float]]:
+        """By each memory, the strongest link to each other one."""
+        found: dict[Id, dict[Id, float]] = {one.id: {} for one in self.memories}
+        for one in self.links:
+            if (kinds is None or one.kind in kinds) and one.weight >= least:
+                for a, b in ((one.source_id, one.target_id), (one.target_id, one.source_id)):
+                    found[a][b] = max(found[a].get(b, 0.0), one.weight)
+        return found
+
+
+async def web(store: Store, count: int, links: int, seed: int) -> Web:
+    """A random graph, in which all weights differ."""
+    random_ = random.Random(seed)
+    memories = await remember(store, *(memory(text=f"fact {n}") for n in range(count)))
+    ends = [(a, b, kind) for a in memories for b in memories if a is not b for kind in MemoryLinkKind]
+    weights = random_.sample(range(1, 1_000), links)
+    picked = random_.sample(ends, links)
+    made = await keep(
+        store, *(link(a, b, kind=kind, weight=w / 1_000) for (a, b, kind), w in zip(picked, weights, strict=True))
+    )
+    return Web(memories, made)
+
+
+def layers(weights: dict[Id, dict[Id, float]], center: Id, depth: int) -> list[dict[Id, float]]:
+    """By distance, the memories that far away and the strength of the strongest of the shortest ways there."""
+    found = [{center: 1.0}]
+    seen = {center}
+    for _ in range(depth):
+        reached: dict[Id, float] = {}
+        for node, strength in found[-1].items():
+            for other, weight in weights[node].items():
+                if other not in seen:
+                    reached[other] = max(reached.get(other, 0.0), strength * weight)
+        if not reached:
+            break
+        seen |= reached.keys()
+        found.append(reached)
+    return found
+
+
+class TestExplore:
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("depth", [0, 1, 2, 6])
+    async def test_nearest_first_then_strongest(self, store: Store, seed: int, depth: int) -> None:
+        graph = await web(store, 25, 40, seed)
+        center = graph.memories[0].id
+        expected = layers(graph.weights(), center, depth)
+        explored = await store.explore(center, Exploration(depth, 1_000))
+        order = [id for layer in expected for id in sorted(layer, key=lambda id, of=layer: -of[id])]  # type: ignore[misc]
+        assert explored.ids == order
+        assert not explored.truncated
+
+    async def test_a_limit_keeps_the_first_and_says_so(self, store: Store) -> None:
+        graph = await web(store, 20, 40, 7)
+        center = graph.memories[0].id
+        whole = await store.explore(center, Exploration(3, 1_000))
+        for limit in (1, 2, 5, len(whole.ids) - 1):
+            part = await store.explore(center, Exploration(3, limit))
+            assert (part.ids, part.truncated) == (whole.ids[:limit], True)
+        exact = await store.explore(center, Exploration(3, len(whole.ids)))
+        assert (exact.ids, exact.truncated) == (whole.ids, False)
+
+    async def test_the_edges_are_all_links_among_what_was_found(self, store: Store) -> None:
+        graph = await web(store, 20, 40, 9)
+        for limit in (6, 1_000):
+            explored = await store.explore(graph.memories[0].id, Exploration(2, limit))
+            ids = set(explored.ids)
+            among = {one.id: one for one in graph.links if {one.source_id, one.target_id} <= ids}
+            assert {edge.link.id for edge in explored.edges if edge.link} == among.keys()
+            assert len(explored.edges) == len(among)
+            for edge in explored.edges:
+                assert edge.link is not None
+                assert edge.link == among[edge.link.id]
+                assert (edge.source, edge.target) == (edge.link.source_id, edge.link.target_id)
+                assert (edge.kind.value, edge.weight) == (edge.link.kind.value, edge.link.weight)
+
+    async def test_only_over_links_of_the_kinds_and_weights_asked_for(self, store: Store) -> None:
+        graph = await web(store, 25, 80, 11)
+        center = graph.memories[0].id
+        kinds = frozenset([MemoryLinkKind.CAUSES, MemoryLinkKind.RELATED, MemoryLinkKind.SUPPORTS])
+        for exploration in (
+            Exploration(6, 1_000, kinds),
+            Exploration(6, 1_000, None, 0.5),
+            Exploration(6, 1_000, kinds, 0.4),
+            Exploration(6, 1_000, frozenset()),
+        ):
+            explored = await store.explore(center, exploration)
+            expected = layers(graph.weights(exploration.kinds, exploration.min_weight), center, 6)
+            assert explored.ids == [
+                id for layer in expected for id in sorted(layer, key=lambda id, of=layer: -of[id])  # type: ignore[misc]
+            ]
+            for edge in explored.edges:
+                assert edge.weight >= exploration.min_weight
+                assert exploration.kinds is None or MemoryLinkKind[edge.kind.value] in exploration.kinds
+
+    async def test_the_least_weight_is_in_the_range(self, store: Store) -> None:
+        a, b = await remember(store, memory(), memory())
+        await keep(store, link(a, b, weight=0.5))
+        assert len((await store.explore(a.id, Exploration(min_weight=0.5))).ids) == 2
+        assert len((await store.explore(a.id, Exploration(min_weight=0.51))).ids) == 1
+
+    async def test_a_memory_that_is_not_there_has_no_neighborhood(self, store: Store) -> None:
+        explored = await store.explore(Id("none"), Exploration())
+        assert (explored.ids, explored.edges, explored.truncated) == ([], [], False)
+
+    async def test_a_deleted_memory_is_not_stepped_on(self, store: Store) -> None:
+        a, b, c = await remember(store, memory(), memory(), memory())
+        await keep(store, link(a, b), link(b, c))
+        await delete(store, b)
+        assert (await store.explore(a.id, Exploration())).ids == [a.id]
+
+    async def test_links_both_ways_and_to_itself(self, store: Store) -> None:
+        a, b = await remember(store, memory(), memory())
+        made = await keep(store, link(a, b), link(b, a), link(a, a), link(a, b, kind=MemoryLinkKind.CAUSES))
+        explored = await store.explore(a.id, Exploration())
+        assert explored.ids == [a.id, b.id]
+        assert {edge.link.id for edge in explored.edges if edge.link} == {one.id for one in made}
+
+    async def test_messages_sessions_and_owners_are_shown_when_asked_for(self, store: Store) -> None:
+        [ada] = await keep(store, user())
+        where, _, [said, heard] = await talk(store, "a", "b")
+        fact, other = await remember(
+            store, memory(ada, source_message_id=said.id, session_id=where.id), memory(ada)
+        )
+        await keep(store, link(fact, other))
+
+        async def script(tx: Transaction) -> None:
+            await tx.reference(heard.id, [MemoryRef(other.id, 1.0, None)])
+
+        await store.write(script)
+        plain = await store.explore(fact.id, Exploration())
+        assert plain.ids == [fact.id, other.id]
+
+        async def shown(*include: GraphInclude, limit: int = 100) -> Any:
+            explored = await store.explore(fact.id, Exploration(2, limit, include=frozenset(include)))
+            edges = {(e.source, e.target, e.kind) for e in explored.edges if e.link is None}
+            return explored, set(explored.ids[2:]), edges
+
+        _, ids, edges = await shown(GraphInclude.MESSAGES)
+        assert ids == {said.id, heard.id}
+        assert edges == {
+            (fact.id, said.id, GraphEdgeKind.FORMED_FROM),
+            (other.id, heard.id, GraphEdgeKind.REFERENCED_BY),
+        }
+        _, ids, edges = await shown(GraphInclude.SESSIONS)
+        assert (ids, edges) == ({where.id}, {(fact.id, where.id, GraphEdgeKind.IN_SESSION)})
+        _, ids, edges = await shown(GraphInclude.ACTORS)
+        assert ids == {ada.id}
+        assert edges == {(one.id, ada.id, GraphEdgeKind.OWNED_BY) for one in (fact, other)}
+        explored, ids, edges = await shown(*GraphInclude)
+        assert ids == {said.id, heard.id, where.id, ada.id}
+        assert len(explored.ids) == len(set(explored.ids))
+        assert not explored.truncated
+        explored, ids, edges = await shown(*GraphInclude, limit=4)
+        assert len(explored.ids) == 4
+        assert explored.truncated
+        assert all(target in explored.ids for _, target, _ in edges)
+
+    async def test_exploring_while_memories_are_deleted(self, store: Store) -> None:
+        graph = await web(store, 60, 300, 13)
+        center = graph.memories[0]
+
+        async def explore() -> None:
+            for _ in range(20):
+                explored = await store.explore(center.id, Exploration(3, 1_000))
+                ids = set(explored.ids)
+                assert center.id in ids
+                assert all({edge.source, edge.target} <= ids for edge in explored.edges)
+                await store.paths(center.id, graph.memories[1].id, None, 4, 3)
+                await store.shared(center.id, 10)
+
+        async def shrink() -> None:
+            for one in graph.memories[2:]:
+                await delete(store, one)
+
+        await asyncio.gather(explore(), shrink(), explore())
+        left = await store.explore(center.id, Exploration(3, 1_000))
+        assert set(left.ids) <= {center.id, graph.memories[1].id}
+
+
+def ways(weights: dict[Id, dict[Id, float]], start: Id, goal: Id, most: int) -> list[tuple[int, float, list[Id]]]:
+    """All ways without a loop, the shortest first, then the strongest."""
+    found: list[tuple[int, float, list[Id]]] = []
+
+    def walk(path: list[Id], weight: float) -> None:
+        if path[-1] == goal:
+            found.append((len(path) - 1, -weight, path))
+        elif len(path) <= most:
+            for other, strength in weights[path[-1]].items():
+                if other not in path:
+                    walk([*path, other], weight * strength)
+
+    walk([start], 1.0)
+    return sorted(found, key=lambda way: way[:2])
+
+
+class TestPaths:
+    @pytest.mark.parametrize("seed", range(6))
+    async def test_are_the_shortest_and_strongest_there_are(self, store: Store, seed: int) -> None:
+        graph = await web(store, 12, 18 + 4 * seed, seed)
+        weights = graph.weights()
+        start, goal = graph.memories[0].id, graph.memories[1].id
+        for most, first in ((6, 3), (6, 1), (3, 20), (1, 3), (0, 3), (6, 20)):
+            expected = ways(weights, start, goal, most)[:first]
+            found = await store.paths(start, goal, None, most, first)
+            assert [len(path) - 1 for path in found] == [length for length, _, _ in expected]
+            strengths = [-weight for _, weight, _ in expected]
+            assert [strength(weights, path) for path in found] == pytest.approx(strengths)
+            assert all(len(set(path)) == len(path) for path in found)
+            assert len({tuple(path) for path in found}) == len(found)
+
+    async def test_only_over_links_of_the_kinds_asked_for(self, store: Store) -> None:
+        graph = await web(store, 12, 60, 17)
+        kinds = [MemoryLinkKind.CAUSES, MemoryLinkKind.PRECEDES]
+        weights = graph.weights(frozenset(kinds))
+        for goal in graph.memories[1:]:
+            expected = ways(weights, graph.memories[0].id, goal.id, 5)[:4]
+            found = await store.paths(graph.memories[0].id, goal.id, kinds, 5, 4)
+            assert [len(path) - 1 for path in found] == [length for length, _, _ in expected]
+        assert await store.paths(graph.memories[0].id, graph.memories[1].id, [], 5, 4) == []
+
+    async def test_from_a_memory_to_itself_there_is_nothing_to_walk(self, store: Store) -> None:
+        [a, b] = await remember(store, memory(), memory())
+        await keep(store, link(a, b))
+        assert await store.paths(a.id, a.id, None, 6, 3) == [[a.id]]
+
+    async def test_none_where_an_end_is_not_there(self, store: Store) -> None:
+        [a, b] = await remember(store, memory(), memory())
+        assert await store.paths(a.id, b.id, None, 6, 3) == []
+        assert await store.paths(a.id, Id("none"), None, 6, 3) == []
+        assert await store.paths(Id("none"), a.id, None, 6, 3) == []
+
+
+def strength(weights: dict[Id, dict[Id, float]], path: list[Id]) -> float:
+    product = 1.0
+    for a, b in pairwise(path):
+        product *= weights[a][b]
+    return product
+
+
+class TestShared:
+    async def test_messages_count_one_neighbors_a_half_and_sessions_a_quarter(self, store: Store) -> None:
+        where, _, [said, heard] = await talk(store, "a", "b")
+        here = {"session_id": where.id}
+        a, by_session, by_message, by_neighbor, by_all, linked, hub = await remember(
+            store,
+            memory(source_message_id=said.id, **here),
+            memory(**here),
+            memory(source_message_id=said.id),
+            memory(),
+            memory(source_message_id=said.id, **here),
+            memory(source_message_id=said.id, **here),
+            memory(),
+        )
+        await keep(store, link(a, hub), link(hub, by_neighbor), link(by_all, hub), link(linked, a))
+
+        async def script(tx: Transaction) -> None:
+            await tx.reference(heard.id, [MemoryRef(one.id, None, None) for one in (a, by_all, by_message)])
+
+        await store.write(script)
+        found = {one.memory_id: one for one in await store.shared(a.id, 10)}
+        assert found.keys() == {by_session.id, by_message.id, by_neighbor.id, by_all.id}
+        assert {id: one.score for id, one in found.items()} == {
+            by_session.id: 0.25,
+            by_message.id: 2.0,
+            by_neighbor.id: 0.5,
+            by_all.id: 2.75,
+        }
+        everything = found[by_all.id]
+        assert everything.message_ids == sorted([said.id, heard.id])
+        assert (everything.session_ids, everything.neighbor_ids) == ([where.id], [hub.id])
+        ordered = await store.shared(a.id, 10)
+        assert [one.memory_id for one in ordered] == [by_all.id, by_message.id, by_neighbor.id, by_session.id]
+        assert await store.shared(a.id, 2) == ordered[:2]
+        assert await store.shared(a.id, 0) == []
+
+    async def test_at_most_ten_of_each_are_named_and_all_count(self, store: Store) -> None:
+        _, _, said = await talk(store, *("x" for _ in range(12)))
+        a, b = await remember(store, memory(), memory())
+
+        async def script(tx: Transaction) -> None:
+            for one in said:
+                await tx.reference(one.id, [MemoryRef(a.id, None, None), MemoryRef(b.id, None, None)])
+
+        await store.write(script)
+        [shared] = await store.shared(a.id, 10)
+        assert shared.message_ids == [one.id for one in said[:10]]
+        assert shared.score == 12.0
+
+    async def test_nothing_is_shared_by_one_that_is_alone_or_not_there(self, store: Store) -> None:
+        [a, _] = await remember(store, memory(), memory())
+        assert await store.shared(a.id, 10) == []
+        assert await store.shared(Id("none"), 10) == []

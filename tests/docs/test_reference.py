@@ -1,0 +1,142 @@
+"""What can be set, asked for and refused has its place in the reference."""
+
+from __future__ import annotations
+
+import re
+from inspect import signature
+
+import click
+import pytest
+
+from domain import graph, page, values
+from domain.errors import ErrorCode
+from resolvers import graph as exploring
+from resolvers.context import MEMORY_CAPACITY
+from server import errors, graphql_ws
+from server.cli import cli
+from server.executor import Executor
+from server.formats.opening import FORMATS
+from server.graphql_http import GraphQLHTTP
+from server.graphql_ws import GraphQLWebSocket
+from server.serving import MAX_FRAME
+from server.settings import Settings
+from stores import embedder
+from tests.docs.examples import HOME, blocks, pages
+
+REFERENCE = (HOME / "docs" / "reference.md").read_text(encoding="utf-8")
+LIVE = (HOME / "docs" / "live.md").read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, up to the next of its rank or above."""
+    rank = heading.partition(" ")[0]
+    found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(rank)}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no heading {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[str]:
+    """What stands in code marks at the start of the rows of its tables."""
+    return re.findall(r"^\| `([^`]+)` ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", cli.commands.values(), ids=cli.commands)
+def test_every_command_and_option_is_told_and_no_other(command: click.Command) -> None:
+    options = {name for one in command.params if isinstance(one, click.Option) for name in one.opts}
+    told = section(REFERENCE, f"### recollect {command.name}")
+    assert {row.split()[0] for row in rows(told)} == options
+
+
+def test_no_other_command_is_told() -> None:
+    assert set(re.findall(r"^### recollect (\w+)$", REFERENCE, re.MULTILINE)) == set(cli.commands)
+
+
+def test_every_setting_is_told_and_no_other() -> None:
+    own = {f"RECOLLECT_{name.upper()}" for name in Settings.__struct_fields__}
+    options = [one for command in cli.commands.values() for one in command.params if isinstance(one, click.Option)]
+    assert set(rows(section(REFERENCE, "## Settings"))) == own | {str(one.envvar) for one in options if one.envvar}
+
+
+def test_defaults_are_told() -> None:
+    told = section(REFERENCE, "## Settings")
+    assert f"| `{MEMORY_CAPACITY}` |" in told
+    assert f"| `{Settings().embedder}` |" in told
+    for command in cli.commands.values():
+        for one in command.params:
+            if isinstance(one, click.Option) and one.envvar:
+                assert f"| `{one.default}` |" in told
+
+
+def test_every_error_code_is_told_and_no_other() -> None:
+    constants = {
+        value
+        for name, value in vars(errors).items()
+        if name.isupper() and not name.startswith("_") and isinstance(value, str)
+    }
+    assert rows(section(REFERENCE, "### In payloads")) == [code.value for code in ErrorCode]
+    assert set(rows(section(REFERENCE, "### In `errors` of the response"))) == constants
+
+
+def test_every_close_code_is_told() -> None:
+    codes = {value for name, value in vars(graphql_ws).items() if name.isupper() and isinstance(value, int)}
+    told = {int(code) for code in re.findall(r"^\| (\d{4}) ", LIVE, re.MULTILINE)}
+    assert codes - {graphql_ws.MAX_REASON} <= told
+
+
+def test_limits_are_told() -> None:
+    told = section(REFERENCE, "## Limits")
+    operations = signature(GraphQLWebSocket.__init__).parameters["max_operations"].default
+    tokens = signature(Executor.__init__).parameters["max_tokens"].default
+    body = signature(GraphQLHTTP.__init__).parameters["max_body_bytes"].default
+    assert body == MAX_FRAME
+    for limit in (
+        *(page.DEFAULT_FIRST, page.MAX_FIRST, page.MAX_FIRST_LONG, values.MAX_TEXT, values.MAX_NAME),
+        *(values.MAX_JSON, values.MAX_BATCH, graph.MAX_DEPTH, graph.MAX_NODES, exploring.MAX_PATHS),
+        *(embedder.CHARACTERS, operations, tokens, body),
+    ):
+        assert re.search(rf"(?<![\d,]){limit:,}(?![\d,])", told), f"{limit:,}"
+
+
+def test_times_are_told() -> None:
+    defaults = {name: one.default for name, one in signature(GraphQLWebSocket.__init__).parameters.items()}
+    assert f"within {defaults['init_timeout']:.0f} seconds" in LIVE
+    assert f"every {defaults['keep_alive']:.0f} seconds" in LIVE
+    assert f"for {defaults['send_timeout']:.0f} seconds" in LIVE
+    assert signature(GraphQLHTTP.__init__).parameters["keep_alive"].default == defaults["keep_alive"]
+
+
+def test_every_format_has_its_section() -> None:
+    text = (HOME / "docs" / "import.md").read_text(encoding="utf-8")
+    for name in FORMATS:
+        section(text, f"## {name}")
+
+
+def commands() -> list[str]:
+    """Every recollect command line of the documentation, in blocks and in running text."""
+    found = []
+    for one in pages():
+        for block in blocks(one):
+            if block.language == "sh":
+                found += re.findall(r"^recollect .*$", block.text, re.MULTILINE)
+        found += re.findall(r"`(recollect [^`\n]+)`", one.read_text(encoding="utf-8"))
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_that_are_shown_exist(line: str) -> None:
+    _, name, *words = line.partition("#")[0].split()
+    if name.startswith("--"):
+        assert name in {option for one in cli.params for option in one.opts}
+        return
+    command = cli.commands[name]
+    given = {word for word in words if word.startswith("--")}
+    known = {option for one in command.params for option in one.opts} | {"--help"}
+    assert given <= known
+
+
+def test_make_targets_that_are_shown_exist() -> None:
+    makefile = (HOME / "Makefile").read_text(encoding="utf-8")
+    for one in pages():
+        text = one.read_text(encoding="utf-8")
+        for target in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{one.name}: make {target}"
