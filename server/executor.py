@@ -31,6 +31,7 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.execution import get_variable_values
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -49,6 +50,9 @@ from server.errors import (
 from server.events import Event, Events
 from server.live import Groups, Push
 
+MAX_ERRORS = 50
+"""Of the variables of one request, that are told."""
+
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -61,13 +65,21 @@ class Request(msgspec.Struct):
     extensions: dict[str, Any] | None = None
 
 
+class Parsed(NamedTuple):
+    """A valid document, and what lives and dies with it: the plans compiled for its selections, and the executors built
+    for its operations."""
+
+    document: DocumentNode
+    plans: Plans
+    built: dict[int, Any]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of a valid document, with the variables as they came."""
 
-    document: DocumentNode
+    parsed: Parsed
     node: OperationDefinitionNode
-    plans: Plans
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
 
@@ -75,13 +87,6 @@ class Operation:
     def kind(self) -> OperationType:
         """Query, mutation or subscription."""
         return self.node.operation
-
-
-class Parsed(NamedTuple):
-    """A valid document, and the plans compiled for its selections, which live and die with it."""
-
-    document: DocumentNode
-    plans: Plans
 
 
 class DocumentCache:
@@ -156,9 +161,9 @@ class Executor:
 
     def prepare(self, request: Request) -> Operation:
         """The operation a request means. Raises OperationRefused."""
-        document, plans = self._document(request.query)
-        operation = _chosen(document, request.operation_name)
-        return Operation(document, operation, plans, request.variables, request.extensions)
+        parsed = self._document(request.query)
+        operation = _chosen(parsed.document, request.operation_name)
+        return Operation(parsed, operation, request.variables, request.extensions)
 
     async def run(self, operation: Operation, context: object) -> bytes:
         """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
@@ -187,11 +192,11 @@ class Executor:
         if operation.kind is not OperationType.SUBSCRIPTION or root is None:
             return operation
         change = _Resume(cursor, lambda: types.get_parent_type() is root and _takes_after(types))
-        document = visit(operation.document, TypeInfoVisitor(types, change))
+        document = visit(operation.parsed.document, TypeInfoVisitor(types, change))
         name = operation.node.name.value if operation.node.name else None
         variables = {**(operation.variables or {}), **change.variables}
         node = _chosen(document, name)
-        return dataclasses.replace(operation, document=document, node=node, plans={}, variables=variables)
+        return dataclasses.replace(operation, parsed=Parsed(document, {}, {}), node=node, variables=variables)
 
     async def _follow(self, operation: Operation, context: object) -> Events:
         if operation.kind is not OperationType.SUBSCRIPTION:
@@ -216,28 +221,48 @@ class Executor:
         errors = validate(self._schema, document, RULES)
         if errors:
             raise refusal(errors, VALIDATION_FAILED)
-        parsed = Parsed(document, {})
+        parsed = Parsed(document, {}, {})
         self._documents.put(text, parsed)
         return parsed
 
     def _build(self, operation: Operation, context: object) -> Any:
-        """graphql-core's executor for one operation, variables coerced. Raises OperationRefused."""
+        """graphql-core's executor for one operation, variables coerced. Raises OperationRefused.
+
+        One is built for each operation of a document; a request runs on a copy of it, as an event does: 0.1 ms less.
+        """
+        built = operation.parsed.built
+        key = id(operation.node)  # alive as long as its document
         try:
-            running: Any = self._executor_class.build(
-                self._schema,
-                operation.document,
-                context_value=context,
-                raw_variable_values=operation.variables,
-                operation_name=operation.node.name.value if operation.node.name else None,
-                is_awaitable=cast("Any", optimized_is_awaitable),
-                operation_extensions=operation.extensions,
-            )
+            if key not in built:
+                built[key] = self._first(operation)
+            defined = operation.node.variable_definitions or ()
+            values = get_variable_values(self._schema, defined, operation.variables or {}, max_errors=MAX_ERRORS)
         except GraphQLError as error:  # Strawberry's one-of check raises where graphql-core collects
-            running = [error]
-        if isinstance(running, list):
-            raise refusal(running, BAD_USER_INPUT)
-        running.plans = operation.plans
+            values = [error]
+        if isinstance(values, list):
+            raise refusal(values, BAD_USER_INPUT)
+        running = built[key].build_per_event_executor(None)
+        running.variable_values, running.context_value = values, context
+        running.operation_extensions = operation.extensions
+        running.background_futures, running._relevant_sub_fields = set(), {}  # what a copy must not share
+        running.plans = operation.parsed.plans
         return running
+
+    def _first(self, operation: Operation) -> Any:
+        """The executor that others are copies of; its variables are those of nobody."""
+        without = dataclasses.replace(operation.node, variable_definitions=())
+        others = [
+            node for node in operation.parsed.document.definitions if not isinstance(node, OperationDefinitionNode)
+        ]
+        built: Any = self._executor_class.build(
+            self._schema,
+            dataclasses.replace(operation.parsed.document, definitions=(without, *others)),
+            is_awaitable=cast("Any", optimized_is_awaitable),
+        )
+        if isinstance(built, list):
+            raise built[0]
+        built.operation = operation.node
+        return built
 
     async def _answer(self, running: Any) -> bytes:
         """Run what is built, for a request or for one event, and encode it."""
