@@ -195,8 +195,9 @@ class Executor:
         document = visit(operation.parsed.document, TypeInfoVisitor(types, change))
         name = operation.node.name.value if operation.node.name else None
         variables = {**(operation.variables or {}), **change.variables}
-        node = _chosen(document, name)
-        return dataclasses.replace(operation, parsed=Parsed(document, {}, {}), node=node, variables=variables)
+        same = document is operation.parsed.document
+        parsed = operation.parsed if same else Parsed(document, {}, {})
+        return dataclasses.replace(operation, parsed=parsed, node=_chosen(document, name), variables=variables)
 
     async def _follow(self, operation: Operation, context: object) -> Events:
         if operation.kind is not OperationType.SUBSCRIPTION:

@@ -299,4 +299,4 @@ class TestResume:
         executor = Executor(SCHEMA)
         for query in ("{ hello }", "subscription { breaks }"):
             operation = executor.prepare(Request(query))
-            assert executor.resume(operation, "5").parsed.document is operation.document
+            assert executor.resume(operation, "5").parsed is operation.parsed
