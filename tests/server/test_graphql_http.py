@@ -255,3 +255,19 @@ class TestPage:
     async def test_a_query_is_answered_to_a_browser_too(self, http: httpx.AsyncClient) -> None:
         response = await http.get("/graphql", params={"query": "{ hello }"}, headers={"Accept": BROWSER})
         assert response.json() == {"data": {"hello": "hello world"}}
+
+
+class TestCompression:
+    async def test_a_long_answer_is_compressed_for_those_who_take_it(self, http: httpx.AsyncClient) -> None:
+        names = " ".join(f"a{i}: hello" for i in range(400))
+        body = {"query": f"{{ {names} }}"}
+        plain = await post(http, body, **{"accept-encoding": "identity"})
+        packed = await post(http, body, **{"accept-encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.json() == plain.json()
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 5
+
+    async def test_a_short_one_is_not(self, http: httpx.AsyncClient) -> None:
+        answer = await post(http, {"query": "{ hello }"}, **{"accept-encoding": "gzip"})
+        assert "content-encoding" not in answer.headers
