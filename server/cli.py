@@ -158,6 +158,20 @@ def schema() -> None:
     click.echo(sdl(), nl=False)
 
 
+@cli.command(
+    "bench",
+    short_help="Measure the speed on this machine.",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench_(arguments: Sequence[str]) -> None:
+    """Measure the speed on this machine, each figure beside what it should be compared with."""
+    from bench.__main__ import main as measure
+
+    measure.main(args=list(arguments), prog_name="recollect bench")
+
+
 def _settings() -> Settings:
     from server.settings import Settings
 
