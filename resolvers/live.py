@@ -56,8 +56,15 @@ async def memory_changes(
     """What happens to the workspace's memories. Raises Rejected: INVALID; CursorExpired."""
     change: MemoryChange
     async for listing, change in _follow(context, Log("changes"), after, filter):
-        cursor = listing.cursor((change.place,))
-        yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, change.link)
+        cursor, link = listing.cursor((change.place,)), await _standing(context, change.link)
+        yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, link)
+
+
+async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | None:
+    """The link, unless one of its ends is gone."""
+    if link is None or None in await context.store.get(Memory, [link.source_id, link.target_id]):
+        return None
+    return link
 
 
 async def _follow(

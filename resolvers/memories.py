@@ -145,11 +145,12 @@ def unit_vector(numbers: Sequence[float], dimension: int, path: Path) -> Vector:
     direction."""
     if len(numbers) != dimension:
         raise invalid(f"A vector has {dimension} numbers here, not {len(numbers)}.", path)
-    vector = np.asarray(numbers, dtype=np.float32)
-    length = float(np.linalg.norm(vector.astype(np.float64)))
-    if not isfinite(length) or length == 0:
+    vector = np.asarray(numbers, dtype=np.float64)
+    largest = float(np.max(np.abs(vector)))
+    if not isfinite(largest) or largest == 0:
         raise invalid("A vector needs a direction: finite numbers that are not all 0.", path)
-    result: Vector = (vector / length).astype(np.float32)
+    vector /= largest  # its length is within reach then, whatever the numbers
+    result: Vector = (vector / np.linalg.norm(vector)).astype(np.float32)
     return result
 
 

@@ -108,10 +108,13 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 async def append_in(
     tx: Transaction, session: Session | None, events: Sequence[TraceEventInput], path: Path = ("events",)
 ) -> list[TraceEvent]:
-    """Appends events. Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field."""
+    """Appends events. An empty path means one event, whose fields stand at the top.
+
+    Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
+    """
     appending = _Appending(tx, session)
     for index, event in enumerate(events):
-        await appending.add(event, [*path, index])
+        await appending.add(event, [*path, index] if path else [])
     return await tx.append(appending.events)
 
 

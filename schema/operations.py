@@ -135,7 +135,9 @@ class MemoryChange:
     kind: ChangeKind
     memory_id: strawberry.ID
     memory: Memory | None = strawberry.field(description="The memory as it is now; null once it is deleted.")
-    link: MemoryLink | None = strawberry.field(description="The link, of LINKED and UNLINKED.")
+    link: MemoryLink | None = strawberry.field(
+        description="The link, of LINKED and UNLINKED; null once a memory at one of its ends is deleted."
+    )
 
 
 @strawberry.type(

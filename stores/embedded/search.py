@@ -113,7 +113,7 @@ class Searcher:
     def _by_words(
         self, search: Search, scopes: Sequence[int], count: int, also: Sequence[int]
     ) -> dict[int, tuple[_Row, float]]:
-        """The best by words, and those of `also` that have any, with their text rank: BM25 as a share of the best one's.
+        """The best by words, and those of `also` that have any, with their text rank: BM25 as a share of the best's.
 
         The weight takes part in choosing. One owner of 10,000 memories: 1 to 2 ms.
         """

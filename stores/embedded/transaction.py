@@ -76,8 +76,8 @@ class EmbeddedTransaction:
         """All participants of a session."""
         of = rows.PARTICIPANT
         session = "t.session = (SELECT key FROM session WHERE id = ? AND workspace = ?)"
-        found = self._db.execute(f"{of.select} WHERE {session} ORDER BY t.joined_at, t.id", (session_id, self._workspace))
-        return [of.decode(row) for row in found]
+        sql = f"{of.select} WHERE {session} ORDER BY t.joined_at, t.id"
+        return [of.decode(row) for row in self._db.execute(sql, (session_id, self._workspace))]
 
     async def put(self, records: Sequence[Node]) -> None:
         """Stores records of one type."""

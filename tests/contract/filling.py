@@ -32,7 +32,7 @@ from tests.contract.making import (
     version,
 )
 
-Row = Callable[[Transaction, World, int], Awaitable[Node]]
+Row = Callable[[Transaction, World, int], Awaitable[Any]]
 
 
 class Filling(NamedTuple):
@@ -66,11 +66,11 @@ async def _say(tx: Transaction, things: World, number: int, **values: Any) -> Me
     return said
 
 
-async def _log(tx: Transaction, things: World, number: int, **values: Any) -> Node:
+async def _log(tx: Transaction, things: World, number: int, **values: Any) -> Any:
     return (await tx.append([event(things.session, time=time(number), **values)(tx)]))[0]
 
 
-async def _of_session(tx: Transaction, things: World, number: int) -> Node:
+async def _of_session(tx: Transaction, things: World, number: int) -> Any:
     """One that was formed in the session, one that a message drew on, one that was recalled, and so on."""
     values = {"session_id": things.session.id} if number % 3 == 0 else {}
     made = await _put(tx, memory(things.user, created_at=time(number), **values)(tx))
@@ -81,30 +81,30 @@ async def _of_session(tx: Transaction, things: World, number: int) -> Node:
     return made
 
 
-async def _of_actor(tx: Transaction, things: World, number: int) -> Node:
+async def _of_actor(tx: Transaction, things: World, number: int) -> Any:
     made = await _put(tx, session(created_at=time(number))(tx))
     await _put(tx, participant(made, actor_id=things.user.id)(tx))
     return made
 
 
-async def _that_refers(tx: Transaction, things: World, number: int) -> Node:
+async def _that_refers(tx: Transaction, things: World, number: int) -> Any:
     said = await _say(tx, things, number)
     await tx.reference(said.id, [MemoryRef(things.memory.id, None, None)])
     return said
 
 
-async def _linked(tx: Transaction, things: World, number: int) -> Node:
+async def _linked(tx: Transaction, things: World, number: int) -> Any:
     other = await _put(tx, memory(things.user)(tx))
     ends = (things.memory, other) if number % 2 else (other, things.memory)
     kind = list(MemoryLinkKind)[number % 7]
     return await _put(tx, link(*ends, kind=kind, created_at=time(number))(tx))
 
 
-async def _formed(tx: Transaction, things: World, number: int) -> Node:
+async def _formed(tx: Transaction, things: World, number: int) -> Any:
     return await _put(tx, memory(things.user, created_at=time(number))(tx))
 
 
-async def _span(tx: Transaction, things: World, number: int, **values: Any) -> Node:
+async def _span(tx: Transaction, things: World, number: int, **values: Any) -> Any:
     made = {"trace_id": "t1", "span_id": f"n{number}", "started_at": time(number), **values}
     return await _put(tx, span(**made)(tx))
 

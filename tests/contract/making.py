@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -402,7 +403,8 @@ def directions(count: int, seed: int = 1) -> list[Vector]:
 
 def axis(index: int) -> Vector:
     """The unit vector along one axis."""
-    return np.eye(DIMENSION, dtype=np.float32)[index]
+    row: Vector = np.eye(DIMENSION, dtype=np.float32)[index]
+    return row
 
 
 async def page(
@@ -435,8 +437,9 @@ class Follower:
 
     async def take(self, count: int) -> list[Any]:
         """The next lines, as soon as there are so many."""
-        while len(self._ready) < count:
-            self._ready += await anext(self._batches)
+        async with asyncio.timeout(20):
+            while len(self._ready) < count:
+                self._ready += await anext(self._batches)
         taken, self._ready = self._ready[:count], self._ready[count:]
         return taken
 

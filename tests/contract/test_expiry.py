@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.graph import Exploration
@@ -216,8 +217,6 @@ async def test_one_of_another_workspace_is_not_taken_away(store: Store, elsewher
 
 
 async def test_a_memory_whose_time_is_put_off_stays(store: Store, clock: Clock) -> None:
-    import msgspec
-
     [fact] = await remember(store, memory(expires_at=HOUR), vectors=[axis(1)])
 
     async def put_off(tx: Transaction) -> None:

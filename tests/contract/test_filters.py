@@ -41,6 +41,13 @@ from tests.contract.making import (
     user,
 )
 
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4)
+)
 NOWHERE = [Ref(id=Id("none")), Ref(external_id="none")]
 ONE_TO_THREE = TimeRange(from_=after(hours=1), until=after(hours=3))
 
@@ -124,7 +131,10 @@ class TestSessions:
 
     async def test_and_or_not(self, store: Store) -> None:
         await keep(store, *(session(title=title, message_count=len(title)) for title in ("ab", "bc", "cd", "d")))
-        has = lambda text: SessionFilter(text=text)  # noqa: E731
+
+        def has(text: str) -> SessionFilter:
+            return SessionFilter(text=text)
+
         assert await titles(store, and_=[has("b"), has("c")]) == ["bc"]
         assert await titles(store, or_=[has("a"), has("d")]) == ["ab", "cd", "d"]
         assert await titles(store, not_=has("b")) == ["cd", "d"]
@@ -202,12 +212,12 @@ class TestMemories:
         assert await texts(store, not_=MemoryFilter(valid_at=hour(1))) == []
 
     async def test_text_is_taken_literally(self, store: Store) -> None:
-        odd = ["100% sure", "100 sure", "a_b", "acb", "back\\slash", "it's \"quoted\"", "caf\u00e9", "semi;colon"]
+        odd = ["100% sure", "100 sure", "a_b", "acb", "back\\slash", 'it\'s "quoted"', "caf\u00e9", "semi;colon"]
         await keep(store, *(memory(text=text) for text in odd))
         assert await texts(store, text="0% ") == ["100% sure"]
         assert await texts(store, text="a_b") == ["a_b"]
         assert await texts(store, text="\\") == ["back\\slash"]
-        assert await texts(store, text="'s \"Q") == ["it's \"quoted\""]
+        assert await texts(store, text="'s \"Q") == ['it\'s "quoted"']
         assert await texts(store, text="\u00e9") == ["caf\u00e9"]
         assert await texts(store, text="") == sorted(odd)
 
@@ -220,7 +230,10 @@ class TestMemories:
 
     async def test_and_or_not(self, store: Store) -> None:
         await keep(store, *(memory(text=text, tags=list(text)) for text in ("ab", "bc", "cd")))
-        has = lambda tag: MemoryFilter(tags=[tag])  # noqa: E731
+
+        def has(tag: str) -> MemoryFilter:
+            return MemoryFilter(tags=[tag])
+
         assert await texts(store, and_=[has("b"), has("c")]) == ["bc"]
         assert await texts(store, or_=[has("a"), has("d")]) == ["ab", "cd"]
         assert await texts(store, tags=["c"], not_=MemoryFilter(or_=[has("b"), has("a")])) == ["cd"]
@@ -259,7 +272,23 @@ class TestMetadata:
         ids=repr,
     )
     async def test_a_member_equals_itself_and_nothing_else(self, store: Store, value: Any) -> None:
-        others: list[Any] = [True, False, None, 0, 1, "", "true", "false", "null", "0", "1", [], {}, [None], {"a": None}]
+        others: list[Any] = [
+            True,
+            False,
+            None,
+            0,
+            1,
+            "",
+            "true",
+            "false",
+            "null",
+            "0",
+            "1",
+            [],
+            {},
+            [None],
+            {"a": None},
+        ]
         others = [other for other in others if not (other == value and type(other) is type(value))]
         await keep(
             store,
@@ -312,7 +341,7 @@ class TestMetadata:
         st.dictionaries(
             st.text(max_size=3),
             st.recursive(
-                st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+                SCALARS,
                 lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
                 max_leaves=6,
             ),
@@ -375,7 +404,10 @@ class TestMessages:
 class TestActors:
     async def test_text_looks_in_names_and_external_ids(self, store: Store) -> None:
         await keep(store, user(name="Ann"), user(name="Bob", external_id="ann_1"), user(name="Cy", external_id="annx1"))
-        find = lambda text: names(store, Collection.USERS, filter=ActorFilter(text=text))  # noqa: E731
+
+        async def find(text: str) -> list[str]:
+            return await names(store, Collection.USERS, filter=ActorFilter(text=text))
+
         assert sorted(await find("ANN")) == ["Ann", "Bob", "Cy"]
         assert await find("ann_") == ["Bob"]
         assert await find("nobody") == []

@@ -72,7 +72,7 @@ class TestExplore:
         center = graph.memories[0].id
         expected = layers(graph.weights(), center, depth)
         explored = await store.explore(center, Exploration(depth, 1_000))
-        order = [id for layer in expected for id in sorted(layer, key=lambda id, of=layer: -of[id])]  # type: ignore[misc]
+        order = [id for layer in expected for id in sorted(layer, key=lambda node, of=layer: -of[node])]  # type: ignore[misc]
         assert explored.ids == order
         assert not explored.truncated
 
@@ -113,7 +113,9 @@ class TestExplore:
             explored = await store.explore(center, exploration)
             expected = layers(graph.weights(exploration.kinds, exploration.min_weight), center, 6)
             assert explored.ids == [
-                id for layer in expected for id in sorted(layer, key=lambda id, of=layer: -of[id])  # type: ignore[misc]
+                id
+                for layer in expected
+                for id in sorted(layer, key=lambda node, of=layer: -of[node])  # type: ignore[misc]
             ]
             for edge in explored.edges:
                 assert edge.weight >= exploration.min_weight
@@ -145,9 +147,7 @@ class TestExplore:
     async def test_messages_sessions_and_owners_are_shown_when_asked_for(self, store: Store) -> None:
         [ada] = await keep(store, user())
         where, _, [said, heard] = await talk(store, "a", "b")
-        fact, other = await remember(
-            store, memory(ada, source_message_id=said.id, session_id=where.id), memory(ada)
-        )
+        fact, other = await remember(store, memory(ada, source_message_id=said.id, session_id=where.id), memory(ada))
         await keep(store, link(fact, other))
 
         async def script(tx: Transaction) -> None:
@@ -267,7 +267,7 @@ def strength(weights: dict[Id, dict[Id, float]], path: list[Id]) -> float:
 class TestShared:
     async def test_messages_count_one_neighbors_a_half_and_sessions_a_quarter(self, store: Store) -> None:
         where, _, [said, heard] = await talk(store, "a", "b")
-        here = {"session_id": where.id}
+        here: dict[str, Any] = {"session_id": where.id}
         a, by_session, by_message, by_neighbor, by_all, linked, hub = await remember(
             store,
             memory(source_message_id=said.id, **here),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -95,9 +97,7 @@ class Oracle:
             if matches(one) and one.id != search.exclude:
                 known = search.vector is not None and vector is not None and search.mode is not SearchMode.TEXT
                 alike = similarity(float(vector @ search.vector)) if known else None  # type: ignore[operator]
-                candidates.append(
-                    Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
-                )
+                candidates.append(Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id)))
         ranked = rank(candidates, search.mode, search.threshold, search.limit)
         return [(candidate.id, score) for candidate, score, _ in ranked]
 
@@ -264,7 +264,11 @@ class TestWords:
         assert await found(store, words("new words")) == set()
 
     async def test_text_in_other_scripts(self, store: Store) -> None:
-        a, b = await remember(store, memory(text="\u043f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440"), memory(text="\u4f60\u597d \u4e16\u754c"))  # fmt: skip
+        a, b = await remember(
+            store,
+            memory(text="\u043f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440"),
+            memory(text="\u4f60\u597d \u4e16\u754c"),
+        )
         assert await found(store, words("\u041c\u0418\u0420")) == {a.id}
         assert await found(store, words("\u4e16\u754c")) == {b.id}
 
@@ -397,9 +401,7 @@ class TestFilters:
 
     async def test_a_filter_that_holds_for_few_of_many_still_finds_them(self, store: Store, mode: SearchMode) -> None:
         [ada] = await keep(store, user())
-        await remember(
-            store, *(memory(ada, importance=1.0) for _ in range(300)), vectors=directions(300)
-        )
+        await remember(store, *(memory(ada, importance=1.0) for _ in range(300)), vectors=directions(300))
         few = await remember(
             store, *(memory(ada, importance=0.01, tags=["rare"]) for _ in range(3)), vectors=[axis(0)] * 3
         )
@@ -419,8 +421,6 @@ class TestFilters:
 
 
 async def test_searching_while_others_write_and_delete_finds_only_what_is_there(store: Store) -> None:
-    import asyncio
-
     [ada] = await keep(store, user())
 
     async def churn(seed: int) -> None:
@@ -446,8 +446,6 @@ async def test_what_a_failed_write_weighed_is_forgotten(store: Store) -> None:
     assert await best(store, meaning(axis(0))) == [b.id, a.id]
 
     async def script(tx: Transaction) -> None:
-        import msgspec
-
         await tx.put([msgspec.structs.replace(b, importance=0.1)])
         await tx.embed({a.id: axis(3)})
         raise ValueError

@@ -14,6 +14,7 @@ from domain.errors import ErrorCode, Rejected, reject
 from domain.memory import Memory
 from domain.message import MemoryRef, Message
 from domain.node import Id
+from domain.page import Slice
 from domain.participant import Participant
 from domain.search import SearchMode
 from domain.session import Session
@@ -216,7 +217,9 @@ async def test_of_fifty_writes_at_once_those_that_fail_leave_nothing_and_the_oth
     async def script(tx: Transaction, number: int) -> int:
         [entry] = await tx.get(StateEntry, [counter.id])
         assert entry is not None
-        await tx.put([msgspec.structs.replace(entry, value=encode_json(decode_json(entry.value) + 1), version=entry.version + 1)])
+        await tx.put(
+            [msgspec.structs.replace(entry, value=encode_json(decode_json(entry.value) + 1), version=entry.version + 1)]
+        )
         await tx.put([user(external_id=str(number))(tx)])
         if number % 3 == 0:
             raise Failure
@@ -346,8 +349,6 @@ async def test_what_was_acknowledged_is_there_after_opening_again(
 
 
 def _slice() -> Any:
-    from domain.page import Slice
-
     return Slice()
 
 

@@ -14,6 +14,7 @@ from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id
 from domain.search import SearchMode
 from domain.session import Session
+from domain.state import StateEntry
 from domain.values import encode_json
 from stores.ports import Collection, Engine, Log, Search, Store, Transaction
 from tests.contract.making import (
@@ -42,10 +43,7 @@ async def test_records_are_not_found_by_id(elsewhere: Store, things: World) -> N
     for record in things.records:
         assert await elsewhere.get(type(record), [record.id]) == [None]
 
-        async def script(tx: Transaction, kind: type = type(record), id: Id = record.id) -> list[object]:
-            return await tx.get(kind, [id])
-
-        assert await elsewhere.write(script) == [None]
+        assert await elsewhere.write(lambda tx, one=record: tx.get(type(one), [one.id])) == [None]  # type: ignore[misc]
 
 
 async def test_records_are_not_found_by_natural_key(elsewhere: Store, things: World) -> None:
@@ -147,8 +145,6 @@ async def test_a_follower_is_not_woken_by_another_workspace(store: Store, elsewh
 
 
 async def test_state_is_kept_apart(store: Store, elsewhere: Store) -> None:
-    from domain.state import StateEntry
-
     [ours] = await keep(store, state("k"))
     [theirs] = await keep(elsewhere, state("k", version=9))
     assert await store.find(StateEntry, [("app", "k")]) == [ours]

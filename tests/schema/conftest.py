@@ -20,5 +20,6 @@ def clock() -> Clock:
 async def graph(tmp_path: Path, clock: Clock) -> AsyncIterator[Graph]:
     """An empty graph."""
     graph = Graph(tmp_path, clock)
+    await graph.begin()
     yield graph
     await graph.close()

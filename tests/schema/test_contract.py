@@ -157,12 +157,15 @@ class TestPattern:
         assert isinstance(edge, GraphQLObjectType)
         node = str(edge.fields["node"].type)
         fields = {field: str(found.type) for field, found in connection.fields.items()}
-        assert fields.items() >= {
-            "edges": f"[{edge.name}!]!",
-            "nodes": f"[{node}]!",
-            "pageInfo": "PageInfo!",
-            "totalCount": "Int",
-        }.items()
+        assert (
+            fields.items()
+            >= {
+                "edges": f"[{edge.name}!]!",
+                "nodes": f"[{node}]!",
+                "pageInfo": "PageInfo!",
+                "totalCount": "Int",
+            }.items()
+        )
         assert str(edge.fields["cursor"].type) == "String!"
         within = OURS[node.rstrip("!")]
         assert "Node" in {interface.name for interface in within.interfaces}  # type: ignore[union-attr]

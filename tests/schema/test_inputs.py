@@ -130,7 +130,12 @@ class TestProblems:
             (CreateMemoryInput, {"ttlSeconds": 0}, ["ttlSeconds"], "at least 1"),
             (CreateMemoryInput, {"metadata": [1]}, ["metadata"], "a JSON object"),
             (CreateMemoryInput, {"metadata": {"a": "x" * MAX_JSON}}, ["metadata"], f"at most {MAX_JSON} bytes"),
-            (CreateMemoryInput, {"links": [{"target": {"id": "x"}, "weight": 1.5}]}, ["links", "0", "weight"], "0 and 1"),
+            (
+                CreateMemoryInput,
+                {"links": [{"target": {"id": "x"}, "weight": 1.5}]},
+                ["links", "0", "weight"],
+                "0 and 1",
+            ),
             (LinkInput, {"weight": -1e308}, ["weight"], "between 0 and 1"),
             (SetStateInput, {"value": "x" * MAX_JSON}, ["value"], f"at most {MAX_JSON} bytes"),
             (TraceEventInput, {"durationMs": -1}, ["durationMs"], "at least 0"),

@@ -65,7 +65,10 @@ async def fill(graph: Graph, sessions: int, messages: int) -> None:
                 "messages": [
                     {
                         "sender": {"externalId": f"user {i % 5}"},
-                        "content": [{"text": f"text {i}"}, {"toolCall": {"callId": f"c{i}", "tool": "t", "arguments": i}}],
+                        "content": [
+                            {"text": f"text {i}"},
+                            {"toolCall": {"callId": f"c{i}", "tool": "t", "arguments": i}},
+                        ],
                         "thread": f"thread {i % 3}",
                         "externalId": f"s{s}-{i}",
                         "parent": {"externalId": f"s{s}-{i - 1}"} if i else None,
@@ -135,7 +138,9 @@ class TestOneCallForALevel:
 
     async def test_lists_below_interfaces_and_unions(self, graph: Graph, watched: Watched) -> None:
         await fill(graph, 2, 20)
-        data = await graph.data("{ memories(first: 20) { nodes { id } } sessions { nodes { id messages { nodes { id } } } } }")
+        data = await graph.data(
+            "{ memories(first: 20) { nodes { id } } sessions { nodes { id messages { nodes { id } } } } }"
+        )
         ids = [node["id"] for node in data["memories"]["nodes"] + data["sessions"]["nodes"]]
         ids += [message["id"] for session in data["sessions"]["nodes"] for message in session["messages"]["nodes"]]
         watched.calls.clear()
@@ -149,7 +154,10 @@ class TestOneCallForALevel:
     async def test_the_same_place_with_other_arguments_is_another_call(self, graph: Graph, watched: Watched) -> None:
         await fill(graph, 2, 4)
         watched.calls.clear()
-        query = "{ sessions { nodes { a: messages(first: 1) { nodes { text } } b: messages(last: 1) { nodes { text } } } } }"
+        query = (
+            "{ sessions { nodes { a: messages(first: 1) { nodes { text } } b: messages(last: 1) { nodes { text } "
+            "} } } }"
+        )
         data = await graph.data(query)
         for session in data["sessions"]["nodes"]:
             assert session["a"]["nodes"] == [{"text": "text 0"}]
@@ -167,7 +175,9 @@ class TestFailure:
         await fill(graph, 1, 200)
         watched.broken["get", Thread] = failure
         watched.calls.clear()
-        answer = await graph.ask('{ session(by: {externalId: "s0"}) { messages(first: 200) { nodes { text thread { name } } } } }')
+        answer = await graph.ask(
+            '{ session(by: {externalId: "s0"}) { messages(first: 200) { nodes { text thread { name } } } } }'
+        )
         nodes = answer["data"]["session"]["messages"]["nodes"]
         assert nodes == [{"text": f"text {i}", "thread": None} for i in range(200)]
         assert [error["path"] for error in answer["errors"]] == [
@@ -181,12 +191,16 @@ class TestFailure:
         await fill(graph, 1, 50)
         watched.broken["get", Participant] = Unavailable("full")
         watched.calls.clear()
-        answer = await graph.ask('{ session(by: {externalId: "s0"}) { title messages(first: 50) { nodes { sender { name } } } } }')
+        answer = await graph.ask(
+            '{ session(by: {externalId: "s0"}) { title messages(first: 50) { nodes { sender { name } } } } }'
+        )
         assert answer["data"] == {"session": None}
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"UNAVAILABLE"}
         assert watched.calls["get", Participant] <= 2
 
-    async def test_wrong_arguments_of_a_relation_reach_the_store_not_at_all(self, graph: Graph, watched: Watched) -> None:
+    async def test_wrong_arguments_of_a_relation_reach_the_store_not_at_all(
+        self, graph: Graph, watched: Watched
+    ) -> None:
         await fill(graph, 3, 1)
         watched.calls.clear()
         answer = await graph.ask("{ sessions { nodes { messages(first: 1001) { nodes { id } } } } }")

@@ -16,7 +16,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
-    Undefined,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
@@ -118,8 +117,8 @@ class Maker:
         parts: list[str] = []
         if is_abstract_type(type_):
             possible = list(self._schema.get_possible_types(type_))
-            for one in self._random.sample(possible, min(len(possible), self._random.choice((1, 2, 2, 3)))):
-                parts.append(self._spread(one, depth, uses))
+            chosen_types = self._random.sample(possible, min(len(possible), self._random.choice((1, 1, 2))))
+            parts += [self._spread(one, depth, uses) for one in chosen_types]
             if type_.name == "Node" and self._chance(0.5):
                 parts.append(self._spread(self._schema.type_map["Session"], depth, uses))
         elif self._chance(0.15):
@@ -132,11 +131,10 @@ class Maker:
             leaves = [n for n, f in type_.fields.items() if is_leaf_type(get_named_type(f.type))]
             below = [n for n in type_.fields if n not in leaves] if depth > 0 else []
             chosen = self._random.sample(leaves, min(len(leaves), self._random.choice((1, 1, 2, 3, 6))))
-            chosen += self._random.sample(below, min(len(below), self._random.choice((1, 1, 1, 2, 2, 3))))
+            chosen += self._random.sample(below, min(len(below), self._random.choice((1, 1, 1, 1, 2, 3))))
             if chosen and self._chance(0.2):
                 chosen.append(self._random.choice(chosen))
-            for name in chosen:
-                parts.append(self._field(type_, name, type_.fields[name], depth, uses))
+            parts += [self._field(type_, name, type_.fields[name], depth, uses) for name in chosen]
         self._random.shuffle(parts)
         return "{ " + " ".join(parts or ["__typename"]) + " }"
 
@@ -144,10 +142,7 @@ class Maker:
         """An inline fragment or a named one."""
         directive = self._directive(uses)
         if self._chance(0.6):
-            condition = "" if self._chance(0.1) and not is_abstract_type(on) else f" on {on.name}"
-            if not condition:  # without a condition it is of the type around it, which may be another
-                condition = f" on {on.name}"
-            return f"...{condition}{directive} {self._selection(on, depth, uses)}"
+            return f"... on {on.name}{directive} {self._selection(on, depth, uses)}"
         known = [f for f in self._fragments if f.on == on.name and f.depth <= depth]
         if known and self._chance(0.5):
             fragment = self._random.choice(known)
@@ -251,7 +246,9 @@ class Maker:
         if type_ == "JSON":
             return random.choice(({"demo": True}, {}, {"a": [1, {"b": None}]}))
         if type_ == "ID":
-            kind = "memory" if name in ("from", "to", "like") else random.choice(("session", "memory", "message", "user"))
+            kind = (
+                "memory" if name in ("from", "to", "like") else random.choice(("session", "memory", "message", "user"))
+            )
             return random.choice(self._ids(kind))
         if name in ("after", "before"):
             return random.choice([*self._facts["session cursor"][:3], *self._facts["message cursor"][:3], "x"])
@@ -277,7 +274,11 @@ class Maker:
                 return {"externalId": random.choice([*self._facts[f"{kind} name"], "none such"])}
             return {"id": random.choice(self._ids(kind))}
         if type_.name == "MemoryQuery":
-            return {"text": random.choice(_WORDS[:6])} if self._chance(0.7) else {"like": random.choice(self._ids("memory"))}
+            return (
+                {"text": random.choice(_WORDS[:6])}
+                if self._chance(0.7)
+                else {"like": random.choice(self._ids("memory"))}
+            )
         fields = list(type_.fields)
         required = [n for n, f in type_.fields.items() if isinstance(f.type, GraphQLNonNull) and f.default is None]
         chosen = dict.fromkeys([*required, *random.sample(fields, min(len(fields), random.choice((0, 1, 1, 2))))])
@@ -312,4 +313,16 @@ def _json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-__all__ = ["Maker", "Operation", "Undefined"]
+def whole(schema: GraphQLSchema, type_: Any, depth: int) -> str:
+    """Everything there is of a type, and of what hangs on it so far down."""
+    parts = ["__typename"]
+    for possible in schema.get_possible_types(type_) if is_abstract_type(type_) else [type_]:
+        inner = []
+        for name, field in possible.fields.items():
+            below = get_named_type(field.type)
+            if is_leaf_type(below):
+                inner.append(f"{name}_{possible.name}: {name}")
+            elif depth > 0:
+                inner.append(f"{name}_{possible.name}: {name} {whole(schema, below, depth - 1)}")
+        parts.append(f"... on {possible.name} {{ {' '.join(inner)} }}" if inner else "")
+    return f"{{ {' '.join(parts)} }}"

@@ -1,0 +1,1 @@
+"""What proves the speed: `recollect bench`, or `python -m bench`."""

@@ -1,0 +1,162 @@
+"""Measures Recollect on this machine, row by row, each beside what it should be compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.chart import chart
+from bench.document import write as write_document
+from bench.lab import Lab
+from bench.process import BenchError, Others
+from bench.row import SLOWER, Machine, Report, Row
+from bench.rows import ROWS
+from bench.show import changes, print_table
+
+_DISTURBED = 0.03
+
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--item-count", type=click.IntRange(20), default=10_000, show_default=True,
+              help="How many memories; the rest of the data scales with it.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="NAME", help="Only this row, or these: 'search-*'. May be repeated.")
+@click.option("--seed", type=int, default=1, show_default=True, help="What the data is made from.")
+@click.option("--million", is_flag=True, help="Also 1,000,000 vectors in one scope: two minutes and 2 GB more.")
+@click.option("--json", "json_file", type=_file, help="Write the result to a file.")
+@click.option("--svg", "svg_file", type=_file, help="Write the chart to a file.")
+@click.option("--doc", "document", type=_file, help="Put the table and the chart into this document.")
+@click.option("--compare", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="An earlier result: marks what has become more than 10 % slower.")  # fmt: skip
+@click.option("--list", "list_", is_flag=True, help="Show the names of the rows and measure nothing.")
+def main(  # noqa: PLR0913 - one for each option
+    item_count: int,
+    only: Sequence[str],
+    seed: int,
+    million: bool,
+    json_file: Path | None,
+    svg_file: Path | None,
+    document: Path | None,
+    compare: Path | None,
+    list_: bool,
+) -> None:
+    """Measure the speed on this machine.
+
+    Everything is measured on a temporary folder and over the loopback interface, each row beside its baseline in the
+    same run. It takes some minutes, and means little while the machine does something else.
+    """
+    if list_:
+        click.echo("\n".join(f"{row.name:20} {row.title}" for row in ROWS))
+        return
+    if not sys.platform.startswith("linux"):
+        raise click.ClickException("The bench reads processor times from Linux; it does not run elsewhere.")
+    rows = _chosen(only, million)
+    before = None if compare is None else _read(compare)
+    try:
+        report = uvloop.run(_run(rows, item_count, seed))
+        if json_file is not None:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        if svg_file is not None:
+            svg_file.write_text(chart(report), encoding="utf-8")
+        if document is not None:
+            write_document(report, document)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)
+    print_table(report, before, _console())
+    if report.others > _DISTURBED:
+        click.echo(f"Other programs took {report.others:.0%} of the processors meanwhile: run it again.", err=True)
+    if before is not None and any(change < -SLOWER for *_, change in changes(report, before)):
+        click.echo("Something became slower by more than 10 %.", err=True)
+
+
+def _chosen(only: Sequence[str], million: bool) -> list[Row]:
+    for name in only:
+        if not any(fnmatchcase(row.name, name) for row in ROWS):
+            raise click.UsageError(f"There is no row {name!r}; --list shows their names.")
+    if only:
+        return [row for row in ROWS if any(fnmatchcase(row.name, name) for name in only)]
+    return [row for row in ROWS if million or not row.opt_in]
+
+
+def _read(file: Path) -> Report:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise click.UsageError(f"{file} is no result of the bench.") from None
+
+
+async def _run(rows: list[Row], item_count: int, seed: int) -> Report:
+    """Measures the rows one after the other. What was started is stopped, however this ends."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    _allow_sockets()
+    begun, others, outcomes = time.perf_counter(), Others(), []
+    with tempfile.TemporaryDirectory(prefix="recollect-bench-") as folder, _progress() as progress:
+        lab = Lab(Path(folder), item_count, seed)
+        task = progress.add_task("", total=len(rows))
+        try:
+            for row in rows:
+                progress.update(task, description=row.title, refresh=True)
+                outcomes.append(await row.run(lab))
+                progress.advance(task)
+        finally:
+            await lab.close()
+    return Report(
+        date=date.today().isoformat(),
+        machine=_machine(),
+        item_count=item_count,
+        seed=seed,
+        seconds=time.perf_counter() - begun,
+        others=others.share(),
+        rows=outcomes,
+    )
+
+
+def _allow_sockets() -> None:
+    """A socket is a file: as many as the system lets us have, here and in the servers."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _progress() -> Progress:
+    """A bar on the terminal, drawn between the rows only: while they run, it would be in their way."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
+def _machine() -> Machine:
+    cpus = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")]  # fmt: skip
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    name = cpus[0] if cpus else platform.machine()
+    return Machine(name, os.cpu_count() or 1, memory, f"Linux {platform.release()}", platform.python_version())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What Recollect stands beside: ordinary programs for the same work."""

@@ -1,0 +1,59 @@
+"""Recollect's own command line, and in its event loop a task that notes how late it is woken.
+
+python -m bench.probe FILE serve ...
+
+The times and delays go to FILE when the server stops, as a JSON list of [monotonic seconds, milliseconds].
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+from starlette.applications import Starlette
+
+from server import cli, serving
+from server.app import create_app
+from server.service import Service
+
+EVERY_S = 0.005
+
+
+async def _watch(samples: list[tuple[float, float]]) -> None:
+    while True:
+        due = time.monotonic() + EVERY_S
+        await asyncio.sleep(EVERY_S)
+        now = time.monotonic()
+        samples.append((now, (now - due) * 1000))
+
+
+def _probed(file: Path, service: Service) -> Starlette:
+    made = create_app(service)
+    inner = made.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
+        samples: list[tuple[float, float]] = []
+        async with inner(starlette):
+            watching = asyncio.create_task(_watch(samples))
+            yield
+            watching.cancel()
+            file.write_bytes(msgspec.json.encode(samples))  # noqa: ASYNC240 - the server has ended
+
+    made.router.lifespan_context = lifespan
+    return made
+
+
+def main(file: str, *arguments: str) -> None:
+    """Runs the command line with these arguments."""
+    vars(serving)["create_app"] = lambda service: _probed(Path(file), service)
+    cli.main(arguments)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

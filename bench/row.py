@@ -1,0 +1,152 @@
+"""A row of the table: what is measured, what it stands beside, and what is wanted of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from bench.lab import Lab
+
+SLOWER = 0.10
+"""What share of its speed a row must have lost to be marked when it is compared with an earlier run."""
+
+Measure = Callable[["Lab"], Awaitable[float]]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A bound of the value, or of its ratio to the baseline."""
+
+    of: Literal["value", "ratio"]
+    least: float | None = None
+    most: float | None = None
+
+    def bar(self) -> tuple[float, bool]:
+        """The bound, and whether more is better."""
+        return (self.least, True) if self.least is not None else (self.most or 0.0, False)
+
+    def reached(self, outcome: Outcome) -> float | None:
+        """How far the bound was reached: 1 is just met, 2 is twice as good."""
+        figure = outcome.value if self.of == "value" else outcome.ratio
+        limit, more = self.bar()
+        return None if not figure else figure / limit if more else limit / figure
+
+    def shown(self) -> str:
+        """As the table shows it."""
+        limit, more = self.bar()
+        return f"{'≥' if more else '≤'} {limit:,.10g}{'x' if self.of == 'ratio' else ''}"
+
+
+def at_least(value: float) -> Wanted:
+    """The value is so high."""
+    return Wanted("value", least=value)
+
+
+def at_most(value: float) -> Wanted:
+    """The value is so low."""
+    return Wanted("value", most=value)
+
+
+def times(ratio: float) -> Wanted:
+    """The value is at least so many times the baseline."""
+    return Wanted("ratio", least=ratio)
+
+
+def within_times(ratio: float) -> Wanted:
+    """The value is at most so many times the baseline."""
+    return Wanted("ratio", most=ratio)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to measure. With a baseline both are measured in turns, `rounds` times; their medians count.
+
+    against: what the baseline is. lower: whether less is better.
+    """
+
+    name: str
+    title: str
+    unit: str
+    measure: Measure
+    baseline: Measure | None = None
+    against: str = ""
+    wanted: Wanted | None = None
+    lower: bool = False
+    rounds: int = 3
+    opt_in: bool = False
+
+    async def run(self, lab: Lab) -> Outcome:
+        """Measures it."""
+        values: list[float] = []
+        baselines: list[float] = []
+        for _ in range(self.rounds):
+            values.append(await self.measure(lab))
+            if self.baseline is not None:
+                baselines.append(await self.baseline(lab))
+        return Outcome(
+            name=self.name,
+            title=self.title,
+            unit=self.unit,
+            value=statistics.median(values),
+            lower=self.lower,
+            against=self.against,
+            baseline=statistics.median(baselines) if baselines else None,
+            wanted=self.wanted,
+        )
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row has come to."""
+
+    name: str
+    title: str
+    unit: str
+    value: float
+    lower: bool
+    against: str = ""
+    baseline: float | None = None
+    wanted: Wanted | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The value as a multiple of the baseline."""
+        return self.value / self.baseline if self.baseline else None
+
+    @property
+    def reached(self) -> float | None:
+        """How far what is wanted was reached, None where nothing is wanted."""
+        return self.wanted.reached(self) if self.wanted else None
+
+    def change(self, before: Outcome) -> float | None:
+        """What share of its speed it has gained (above 0) or lost since an earlier run; -0.5 takes twice as long."""
+        if not before.value or not self.value or before.unit != self.unit:
+            return None
+        return (before.value / self.value if self.lower else self.value / before.value) - 1
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it ran."""
+
+    cpu: str
+    cores: int
+    memory_gb: float
+    system: str
+    python: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run. others: what part of the machine was taken by what is not ours."""
+
+    date: str
+    machine: Machine
+    item_count: int
+    seed: int
+    seconds: float
+    others: float
+    rows: list[Outcome]
+
+    def row(self, name: str) -> Outcome | None:
+        """The outcome of a row, if it was run."""
+        return next((row for row in self.rows if row.name == name), None)

@@ -1,0 +1,124 @@
+"""The bench itself: a small run gives a table, a result, a chart and a document, and leaves nothing running."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.__main__ import main
+from bench.document import BEGIN, END
+from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, within_times
+from bench.rows import ROWS
+from bench.show import number
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path) -> Result:
+    (folder / "doc.md").write_text(f"Before.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n", encoding="utf-8")
+    before = report(outcome("typename", 1e9, "requests/CPU-s"))
+    (folder / "before.json").write_bytes(msgspec.json.encode(before))
+    files = {"--json": "now.json", "--svg": "now.svg", "--doc": "doc.md", "--compare": "before.json"}
+    options = [text for name, file in files.items() for text in (name, str(folder / file))]
+    return CliRunner().invoke(main, ["--item-count", "40", "--only", "typename", "--only", "search-p95", *options])
+
+
+def outcome(name: str, value: float, unit: str = "ms", lower: bool = False) -> Outcome:
+    return Outcome(name=name, title=name, unit=unit, value=value, lower=lower)
+
+
+def report(*rows: Outcome) -> Report:
+    machine = Machine("a processor", 2, 8.0, "Linux", "3.11")
+    return Report(date="2026-11-21", machine=machine, item_count=1, seed=1, seconds=1, others=0, rows=list(rows))
+
+
+def test_the_table_names_the_rows_and_what_became_slower(ran: Result) -> None:
+    assert ran.exit_code == 0, ran.output
+    assert "{ __typename }" in ran.output
+    assert "Strawberry's ASGI view" in ran.output
+    assert "searchMemories HYBRID over HTTP, p95" in ran.output
+    assert "-100% slower" in ran.output
+
+
+def test_the_result_is_complete(ran: Result, folder: Path) -> None:
+    found = msgspec.json.decode((folder / "now.json").read_bytes(), type=Report)
+    assert [row.name for row in found.rows] == ["typename", "search-p95"]
+    first, second = found.rows
+    assert first.ratio is not None and first.ratio > 1
+    assert first.wanted == times(8)
+    assert second.value > 0 and second.baseline is None
+    assert found.item_count == 40 and found.machine.cores >= 1
+
+
+def test_the_chart_has_a_bar_for_each_row(ran: Result, folder: Path) -> None:
+    drawing = ElementTree.fromstring((folder / "now.svg").read_text(encoding="utf-8"))
+    bars = [part for part in drawing.iter() if part.get("class") in ("met", "missed")]
+    assert len(bars) == 2
+
+
+def test_the_document_keeps_what_is_around_the_table(ran: Result, folder: Path) -> None:
+    text = (folder / "doc.md").read_text(encoding="utf-8")
+    assert text.startswith("Before.\n\n") and text.endswith("\n\nAfter.\n")
+    assert "old" not in text and "| { __typename } |" in text
+    assert (folder / "doc.svg").exists()
+
+
+def test_a_name_that_no_row_has_is_refused() -> None:
+    refused = CliRunner().invoke(main, ["--only", "nothing"])
+    assert refused.exit_code == 2 and "'nothing'" in refused.output
+
+
+def test_names_are_given_once() -> None:
+    names = [row.name for row in ROWS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "baseline", "reached"),
+    [
+        (at_least(100), 150.0, None, 1.5),
+        (at_most(10), 20.0, None, 0.5),
+        (times(20), 300.0, 10.0, 1.5),
+        (within_times(3), 6.0, 1.0, 0.5),
+    ],
+)
+def test_what_is_wanted_is_compared_with_the_value_or_its_ratio(
+    wanted: object, value: float, baseline: float | None, reached: float
+) -> None:
+    found = msgspec.structs.replace(outcome("row", value), wanted=wanted, baseline=baseline)
+    assert found.reached == reached
+
+
+def test_a_change_is_of_the_speed_whichever_way_is_better() -> None:
+    assert outcome("row", 150).change(outcome("row", 100)) == 0.5
+    assert outcome("row", 200, lower=True).change(outcome("row", 100, lower=True)) == -0.5
+    assert outcome("row", 1).change(outcome("row", 1, "s")) is None
+
+
+async def test_a_row_takes_the_median_of_rounds_in_turns() -> None:
+    asked: list[str] = []
+    values = iter([3.0, 1.0, 2.0])
+
+    async def measure(_: object) -> float:
+        asked.append("row")
+        return next(values)
+
+    async def baseline(_: object) -> float:
+        asked.append("baseline")
+        return 4.0
+
+    found = await Row(name="r", title="r", unit="s", measure=measure, baseline=baseline).run(None)  # type: ignore[arg-type]
+    assert asked == ["row", "baseline"] * 3
+    assert (found.value, found.baseline, found.ratio) == (2.0, 4.0, 0.5)
+
+
+def test_numbers_have_three_figures() -> None:
+    assert [number(n) for n in (None, 0.123, 12.34, 1234.5)] == ["", "0.12", "12.3", "1,234"]

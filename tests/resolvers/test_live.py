@@ -1,0 +1,231 @@
+"""Subscriptions: a list continued."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from server.errors import OperationRefused
+from tests.graphql_client import Graph
+
+S = {"session": {"externalId": "s"}}
+TRACE = (
+    'subscription ($a: String, $f: TraceFilter) { sessionTrace(session: {externalId: "s"}, after: $a, '
+    "filter: $f) { cursor node { id type data session { externalId } } } }"
+)
+MESSAGES = (
+    'subscription ($a: String) { sessionMessages(session: {externalId: "s"}, after: $a) { cursor node { '
+    "text sender { name } } } }"
+)
+CHANGES = (
+    "subscription ($a: String, $f: MemoryFilter) { memoryChanges(after: $a, filter: $f) { cursor time "
+    "kind memoryId memory { text status } link { id kind source { text } } } }"
+)
+
+
+@pytest.fixture(autouse=True)
+async def session(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+
+
+async def append(graph: Graph, *types: str) -> None:
+    await graph.do("appendTraceEvents", {**S, "events": [{"type": type} for type in types]})
+
+
+class TestTrace:
+    async def test_a_page_then_what_follows_it(self, graph: Graph) -> None:
+        await append(graph, *"abc")
+        page = (
+            await graph.data(
+                '{ session(by: {externalId: "s"}) { traceCursor trace(first: 2) { edges { cursor } pageInfo { '
+                "endCursor } } } }"
+            )
+        )["session"]
+        async with graph.follow(TRACE, a=page["trace"]["pageInfo"]["endCursor"]) as events:
+            [first] = await events.next()
+            assert first["sessionTrace"]["node"]["type"] == "c"
+            assert first["sessionTrace"]["cursor"] == page["traceCursor"]
+            await append(graph, *"de")
+            more = await events.next(2)
+            assert [event["sessionTrace"]["node"]["type"] for event in more] == ["d", "e"]
+            page = (
+                await graph.data(
+                    '{ session(by: {externalId: "s"}) { trace(last: 2) { edges { '
+                    "cursor node { id type data session { "
+                    "externalId } } } } } }"
+                )
+            )["session"]
+            assert [event["sessionTrace"] for event in more] == page["trace"]["edges"], "as the connection shows it"
+
+    async def test_without_a_cursor_it_starts_now(self, graph: Graph) -> None:
+        await append(graph, "before")
+        async with graph.follow(TRACE) as events:
+            waiting = asyncio.ensure_future(events.next())
+            await asyncio.sleep(0.05)
+            await append(graph, "after")
+            [event] = await waiting
+            assert event["sessionTrace"]["node"]["type"] == "after"
+
+    async def test_from_an_empty_log(self, graph: Graph) -> None:
+        start = (await graph.data('{ session(by: {externalId: "s"}) { traceCursor } }'))["session"]["traceCursor"]
+        await append(graph, *"ab")
+        async with graph.follow(TRACE, a=start) as events:
+            assert [event["sessionTrace"]["node"]["type"] for event in await events.next(2)] == ["a", "b"]
+
+    async def test_a_filter_keeps_the_cursors(self, graph: Graph) -> None:
+        start = (await graph.data('{ session(by: {externalId: "s"}) { traceCursor } }'))["session"]["traceCursor"]
+        await append(graph, *"abab")
+        async with graph.follow(TRACE, a=start, f={"types": ["b"]}) as events:
+            found = [event["sessionTrace"] for event in await events.next(2)]
+        assert [event["node"]["type"] for event in found] == ["b", "b"]
+        async with graph.follow(TRACE, a=found[0]["cursor"]) as events:
+            assert [event["sessionTrace"]["node"]["type"] for event in await events.next(2)] == ["a", "b"]
+
+    async def test_recalls_and_spans_are_seen(self, graph: Graph) -> None:
+        async with graph.follow(
+            TRACE, a=(await graph.data('{ session(by: {externalId: "s"}) { traceCursor } }'))["session"]["traceCursor"]
+        ) as events:
+            span = (await graph.do("startSpan", {**S, "name": "x"}, "span { id }"))["span"]
+            await graph.do("recall", {"query": {"text": "x"}, **S})
+            await graph.do("endSpan", {"span": span["id"]})
+            types = [event["sessionTrace"]["node"]["type"] for event in await events.next(3)]
+        assert types == ["span_start", "recall", "span_end"]
+
+    async def test_other_sessions_are_not(self, graph: Graph) -> None:
+        await graph.do("createSession", {"externalId": "other"})
+        start = (await graph.data('{ session(by: {externalId: "s"}) { traceCursor } }'))["session"]["traceCursor"]
+        await graph.do("appendTraceEvents", {"session": {"externalId": "other"}, "events": [{"type": "theirs"}]})
+        await append(graph, "ours")
+        async with graph.follow(TRACE, a=start) as events:
+            assert (await events.next())[0]["sessionTrace"]["node"]["type"] == "ours"
+
+
+class TestMessages:
+    async def test_in_order(self, graph: Graph) -> None:
+        start = (await graph.data('{ session(by: {externalId: "s"}) { messageCursor } }'))["session"]["messageCursor"]
+        batch = [{"role": "user", "text": str(i), "createdAt": f"20{99 - i}-01-01T00:00:00Z"} for i in range(5)]
+        await graph.do("addMessages", {**S, "messages": batch})
+        page = (
+            await graph.data(
+                '{ session(by: {externalId: "s"}) { messageCursor messages { edges { cursor node { text sender { '
+                "name } } } } } }"
+            )
+        )["session"]
+        async with graph.follow(MESSAGES, a=start) as events:
+            assert [event["sessionMessages"] for event in await events.next(5)] == page["messages"]["edges"]
+        assert page["messageCursor"] == page["messages"]["edges"][-1]["cursor"]
+        async with graph.follow(MESSAGES, a=page["messages"]["edges"][3]["cursor"]) as events:
+            assert (await events.next())[0]["sessionMessages"]["node"]["text"] == "4"
+
+
+class TestChanges:
+    async def kinds(self, graph: Graph, count: int, after: str, filter: Any = None) -> list[Any]:
+        async with graph.follow(CHANGES, a=after, f=filter) as events:
+            return [event["memoryChanges"] for event in await events.next(count)]
+
+    async def cursor(self, graph: Graph) -> str:
+        return str((await graph.data("{ memoryCursor }"))["memoryCursor"])
+
+    async def test_each_kind(self, graph: Graph) -> None:
+        start = await self.cursor(graph)
+        both = {"memories": [{"text": name, "scope": "GLOBAL", "externalId": name} for name in "ab"]}
+        made = (await graph.do("createMemories", both, "memories { id }"))["memories"]
+        a = {"externalId": "a"}
+        await graph.do("updateMemory", {"memory": a, "text": "a2"})
+        link = (
+            await graph.do("linkMemories", {"links": [{"source": a, "target": {"externalId": "b"}}]}, "links { id }")
+        )["links"][0]
+        await graph.do("unlinkMemories", {"links": [link["id"]]})
+        await graph.do("archiveMemories", {"memories": [a]})
+        await graph.do("restoreMemories", {"memories": [a]})
+        found = await self.kinds(graph, 7, start)
+        assert [change["kind"] for change in found] == [
+            "CREATED",
+            "CREATED",
+            "UPDATED",
+            "LINKED",
+            "UNLINKED",
+            "ARCHIVED",
+            "RESTORED",
+        ]
+        assert [change["memoryId"] for change in found] == [made[0]["id"], made[1]["id"], *[made[0]["id"]] * 5]
+        assert {change["memory"]["text"] for change in found} == {"a2", "b"}, "the memory as it is now"
+        assert [change["link"] and change["link"]["id"] for change in found] == [
+            None,
+            None,
+            None,
+            link["id"],
+            link["id"],
+            None,
+            None,
+        ]
+        assert found[-1]["cursor"] == await self.cursor(graph)
+        await graph.do("deleteMemories", {"memories": [a]})
+        [gone] = await self.kinds(graph, 1, found[-1]["cursor"])
+        assert (gone["kind"], gone["memoryId"], gone["memory"]) == ("DELETED", made[0]["id"], None)
+        again = await self.kinds(graph, 8, start)
+        assert [change["memory"] and change["memory"]["text"] for change in again] == [None, "b", *[None] * 6]
+
+    async def test_a_filter(self, graph: Graph) -> None:
+        start = await self.cursor(graph)
+        for owner in ("ann", "bob"):
+            await graph.do("createMemory", {"text": owner, "owner": {"externalId": owner}, "externalId": owner})
+        await graph.do("deleteMemories", {"memories": [{"externalId": "ann"}, {"externalId": "bob"}]})
+        found = await self.kinds(graph, 2, start, {"owner": {"externalId": "bob"}})
+        assert [change["kind"] for change in found] == ["CREATED", "DELETED"]
+        assert found[0]["memoryId"] == found[1]["memoryId"]
+
+    async def test_what_supersedes_changes_the_other(self, graph: Graph) -> None:
+        await graph.do(
+            "createMemories", {"memories": [{"text": name, "scope": "GLOBAL", "externalId": name} for name in "ab"]}
+        )
+        start = await self.cursor(graph)
+        await graph.do(
+            "linkMemories",
+            {"links": [{"source": {"externalId": "a"}, "target": {"externalId": "b"}, "kind": "SUPERSEDES"}]},
+        )
+        found = await self.kinds(graph, 2, start)
+        assert [(change["kind"], change["memory"]["text"], change["memory"]["status"]) for change in found] == [
+            ("LINKED", "a", "ACTIVE"),
+            ("UPDATED", "b", "SUPERSEDED"),
+        ]
+
+
+class TestRefusals:
+    async def code(self, graph: Graph, query: str, **variables: Any) -> tuple[str, Any]:
+        with pytest.raises(OperationRefused) as caught:
+            async with graph.follow(query, **variables) as events:
+                await events.next()
+        [error] = caught.value.errors
+        return error["extensions"]["code"], error["extensions"].get("path")
+
+    @pytest.mark.parametrize("query", [TRACE, MESSAGES])
+    async def test_an_unknown_session(self, graph: Graph, query: str) -> None:
+        await graph.do("deleteSession", S)
+        assert await self.code(graph, query) == ("NOT_FOUND", ["session"])
+
+    @pytest.mark.parametrize("query", [TRACE, MESSAGES, CHANGES])
+    async def test_a_cursor_that_is_none(self, graph: Graph, query: str) -> None:
+        for cursor in ("", "garbage", "\u0000", "é" * 20):
+            assert await self.code(graph, query, a=cursor) == ("INVALID", ["after"])
+
+    async def test_a_cursor_from_elsewhere(self, graph: Graph) -> None:
+        await graph.do("createSession", {"externalId": "other"})
+        data = await graph.data(
+            '{ memoryCursor session(by: {externalId: "s"}) { traceCursor messageCursor } other: session(by: '
+            '{externalId: "other"}) { traceCursor messageCursor } sessions(first: 1) { edges { cursor } } }'
+        )
+        trace, messages = data["session"]["traceCursor"], data["session"]["messageCursor"]
+        row = data["sessions"]["edges"][0]["cursor"]
+        for query, wrong in (
+            (TRACE, (messages, data["memoryCursor"], data["other"]["traceCursor"], row)),
+            (MESSAGES, (trace, data["memoryCursor"], data["other"]["messageCursor"], row)),
+            (CHANGES, (trace, messages, row)),
+        ):
+            for cursor in wrong:
+                assert await self.code(graph, query, a=cursor) == ("INVALID", ["after"])
+
+    async def test_a_filter_that_cannot_be(self, graph: Graph) -> None:
+        assert await self.code(graph, CHANGES, f={"metadata": 5}) == ("INVALID", ["filter", "metadata"])

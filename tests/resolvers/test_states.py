@@ -1,0 +1,162 @@
+"""State: values by namespace and key."""
+
+# ruff: noqa: UP031 - the braces in these strings are GraphQL's
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resolvers.sweeping import sweep
+from tests.graphql_client import Graph
+
+ALL = "id namespace key value tags version updatedAt expiresAt"
+
+
+async def put(graph: Graph, key: str = "k", value: Any = 1, **more: Any) -> Any:
+    given = {"namespace": "n", "key": key, "value": value, **more}
+    return (await graph.do("setState", given, f"state {{ {ALL} }}"))["state"]
+
+
+async def get(graph: Graph, key: str = "k", namespace: str = "n") -> Any:
+    query = "query ($n: String!, $k: String!) { state(namespace: $n, key: $k) { %s } }" % ALL
+    return (await graph.data(query, n=namespace, k=key))["state"]
+
+
+async def keys(graph: Graph, namespace: str = "n", **arguments: Any) -> list[str]:
+    query = "query ($n: String!, $f: StateFilter) { states(namespace: $n, filter: $f) { totalCount nodes { key } } }"
+    found = (await graph.data(query, n=namespace, **arguments))["states"]
+    assert found["totalCount"] == len(found["nodes"])
+    return [node["key"] for node in found["nodes"]]
+
+
+class TestSetting:
+    @pytest.mark.parametrize(
+        "value", [0, -1.5, "text", "", True, [], {}, {"a": [None, {"b": 2.50}]}, [1, 1.0], "\u0000\U0001f343", 2**100]
+    )
+    async def test_any_value_is_kept(self, graph: Graph, value: Any) -> None:
+        made = await put(graph, value=value)
+        assert made["value"] == value
+        assert type(made["value"]) is type(value)
+        assert await get(graph) == made
+
+    async def test_versions_count_the_writes(self, graph: Graph) -> None:
+        first, second = await put(graph), await put(graph, tags=["a"])
+        assert (first["version"], second["version"], first["id"]) == (1, 2, second["id"])
+        assert (first["tags"], second["tags"]) == ([], ["a"])
+        assert second["updatedAt"] > first["updatedAt"]
+
+    async def test_if_version(self, graph: Graph) -> None:
+        wrong = {"namespace": "n", "key": "k", "value": 2}
+        assert await graph.fails("setState", {**wrong, "ifVersion": 1}) == ("CONFLICT", ["ifVersion"])
+        await put(graph, ifVersion=0)
+        assert await graph.fails("setState", {**wrong, "ifVersion": 0}) == ("CONFLICT", ["ifVersion"])
+        await put(graph, ifVersion=1)
+        assert await graph.fails("deleteState", {"namespace": "n", "key": "k", "ifVersion": 1}) == (
+            "CONFLICT",
+            ["ifVersion"],
+        )
+
+    async def test_many_or_none(self, graph: Graph) -> None:
+        entries = [{"namespace": f"n{i % 2}", "key": f"k{i}", "value": i} for i in range(1000)]
+        done = await graph.do("setStates", {"entries": entries}, "states { key value }")
+        assert done["states"] == [{"key": f"k{i}", "value": i} for i in range(1000)]
+        wrong = [{**entries[0], "value": "changed"}, {**entries[1], "ifVersion": 7}]
+        assert await graph.fails("setStates", {"entries": wrong}) == ("CONFLICT", ["entries", "1", "ifVersion"])
+        assert await graph.fails("setStates", {"entries": [*entries, entries[0]]}) == ("INVALID", ["entries"])
+
+    async def test_the_same_key_twice_in_one_list(self, graph: Graph) -> None:
+        entries = [{"namespace": "n", "key": "k", "value": value} for value in (1, 2)]
+        done = await graph.do("setStates", {"entries": entries}, "states { version value }")
+        assert done["states"][1] == {"version": 2, "value": 2}
+
+    @pytest.mark.parametrize(
+        ("change", "path"),
+        [
+            ({"namespace": ""}, ["namespace"]),
+            ({"key": ""}, ["key"]),
+            ({"key": "x" * 1001}, ["key"]),
+            ({"namespace": "x" * 1001}, ["namespace"]),
+            ({"value": "x" * 262_143}, ["value"]),
+            ({"tags": ["x" * 1001]}, ["tags", "0"]),
+            ({"tags": [""]}, ["tags", "0"]),
+            ({"ttlSeconds": 0}, ["ttlSeconds"]),
+        ],
+    )
+    async def test_wrong_values(self, graph: Graph, change: Any, path: list[str]) -> None:
+        entry = {"namespace": "n", "key": "k", "value": 1, **change}
+        assert await graph.fails("setState", entry) == ("INVALID", path)
+        assert await graph.fails("setStates", {"entries": [entry]}) == ("INVALID", ["entries", "0", *path])
+
+    async def test_the_largest_value(self, graph: Graph) -> None:
+        assert len((await put(graph, value="x" * 262_142))["value"]) == 262_142
+
+
+class TestTimeToLive:
+    async def test_what_has_expired_is_gone(self, graph: Graph) -> None:
+        first = await put(graph, ttlSeconds=60)
+        assert first["expiresAt"] > first["updatedAt"]
+        await put(graph, "stays")
+        graph.clock.forward(seconds=61)
+        for _ in range(2):
+            assert await get(graph) is None
+            assert await keys(graph) == ["stays"]
+            await sweep(graph.context)
+        assert await graph.fails("deleteState", {"namespace": "n", "key": "k"}) == ("NOT_FOUND", ["key"])
+
+    async def test_one_that_has_expired_begins_anew(self, graph: Graph) -> None:
+        await put(graph, ttlSeconds=1)
+        await put(graph, ttlSeconds=1)
+        graph.clock.forward(seconds=2)
+        assert (await put(graph, ifVersion=0))["version"] == 1
+
+    async def test_a_write_without_one_lasts(self, graph: Graph) -> None:
+        await put(graph, ttlSeconds=60)
+        assert (await put(graph))["expiresAt"] is None
+        graph.clock.forward(days=1)
+        assert await get(graph) is not None
+
+
+class TestReading:
+    async def test_namespaces_are_apart(self, graph: Graph) -> None:
+        await put(graph, value="n")
+        await put(graph, namespace="m", value="m")
+        assert (await get(graph))["value"] == "n"
+        assert await keys(graph, "nowhere") == []
+        assert await get(graph, "nowhere") is None
+
+    async def test_by_key(self, graph: Graph) -> None:
+        names = ["b", "a/2", "a/1", "A", "a_1", "é", "%"]
+        for name in names:
+            await put(graph, name)
+        assert await keys(graph) == sorted(names)
+
+    @pytest.mark.parametrize(
+        ("filter", "found"),
+        [
+            ({}, ["a/1", "a/2", "a_", "b"]),
+            ({"prefix": "a/"}, ["a/1", "a/2"]),
+            ({"prefix": "a_"}, ["a_"]),
+            ({"prefix": ""}, ["a/1", "a/2", "a_", "b"]),
+            ({"prefix": "A"}, []),
+            ({"tags": ["x"]}, ["a/1", "b"]),
+            ({"tags": ["x", "y"]}, ["b"]),
+            ({"updatedAt": {"until": "2000-01-01T00:00:00Z"}}, []),
+            ({"prefix": "a", "tags": ["x"]}, ["a/1"]),
+        ],
+    )
+    async def test_filters(self, graph: Graph, filter: Any, found: list[str]) -> None:
+        for name, tags in (("a/1", ["x"]), ("a/2", []), ("b", ["y", "x"]), ("a_", ["z"])):
+            await put(graph, name, tags=tags)
+        assert await keys(graph, f=filter) == found
+
+    async def test_delete_returns_it_as_it_was(self, graph: Graph) -> None:
+        made = await put(graph, value={"a": 1})
+        gone = (await graph.do("deleteState", {"namespace": "n", "key": "k", "ifVersion": 1}, f"state {{ {ALL} }}"))[
+            "state"
+        ]
+        assert gone == made
+        assert await get(graph) is None
+        assert await graph.fails("deleteState", {"namespace": "n", "key": "k"}) == ("NOT_FOUND", ["key"])
+        assert (await put(graph))["version"] == 1
