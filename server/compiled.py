@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from math import isfinite
@@ -314,17 +315,15 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if plan is None:
             return slowly()
         if plan.is_flat:
-            try:
+            with suppress(Exception):  # whatever it was, graphql-core will tell it better
                 return plan.complete(result)
-            except Exception:  # whatever it was, graphql-core will tell it better
-                return slowly()
+            return slowly()
 
         async def load() -> Any:
-            try:
+            with suppress(Exception):
                 return await plan.load(result, self)
-            except Exception:
-                completed = slowly()
-                return await completed if self.is_awaitable(completed) else completed
+            completed = slowly()
+            return await completed if self.is_awaitable(completed) else completed
 
         return load()
 

@@ -216,7 +216,9 @@ def _hold(folder: Path) -> int:
     except BlockingIOError:
         holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
         os.close(lock)
-        raise CannotOpen(f"{folder} is in use by {holder}; stop it, ask it by --url, or use another --data folder.") from None
+        raise CannotOpen(
+            f"{folder} is in use by {holder}; stop it, ask it by --url, or use another --data folder."
+        ) from None
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()}\n".encode(), 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import apsw
 
@@ -54,28 +55,30 @@ def explore(db: apsw.Connection, workspace: int, center: Id, exploration: Explor
         return Explored([], [], False)
     read = _neighbors(db, exploration.kinds, exploration.min_weight)
     keys, truncated = nearest(start, read, exploration.depth, exploration.limit)
-    ids = {key: _id(db, key) for key in keys}
+    ids = _ids(db, keys)
     edges = list(_edges(db, ids, exploration))
-    found = list(ids.values())
+    found = dict.fromkeys(ids.values())
     for id, edge in _hangers_on(db, ids, exploration.include):
         if id not in found:
             if len(found) >= exploration.limit:
                 truncated = True
                 continue
-            found.append(id)
+            found[id] = None
         edges.append(edge)
-    return Explored(found, edges, truncated)
+    return Explored(list(found), edges, truncated)
 
 
 def _edges(db: apsw.Connection, ids: dict[int, Id], exploration: Exploration) -> Iterator[GraphEdge]:
-    """All links among the nodes that the exploration may follow."""
-    sql = f"{rows.LINK.columns}, t.dst FROM {rows.LINK.source} WHERE t.src = ? AND t.weight >= ?"
-    for key in ids:
-        for row in db.execute(f"SELECT {sql}", (key, exploration.min_weight)):
-            if row[-1] in ids:
-                link = rows.LINK.decode(row)
-                if exploration.kinds is None or link.kind in exploration.kinds:
-                    yield GraphEdge(link.source_id, link.target_id, GraphEdgeKind[link.kind.value], link.weight, link)
+    """All links among the nodes that the exploration may follow, in one statement: only they are joined and read."""
+    kinds = None if exploration.kinds is None else [kind.value for kind in exploration.kinds]
+    among = "" if kinds is None else f" AND t.kind IN ({', '.join('?' * len(kinds))})"
+    sql = (
+        f"SELECT {rows.LINK.columns} FROM {rows.LINK.source} WHERE t.src IN (SELECT value FROM json_each(?1)) "
+        f"AND t.dst IN (SELECT value FROM json_each(?1)) AND t.weight >= ?{among} ORDER BY t.id"
+    )
+    for row in db.execute(sql, [rows.text(list(ids)), exploration.min_weight, *(kinds or ())]):
+        link = rows.LINK.decode(row)
+        yield GraphEdge(link.source_id, link.target_id, GraphEdgeKind[link.kind.value], link.weight, link)
 
 
 _HANGERS_ON: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
@@ -198,6 +201,13 @@ def _key(db: apsw.Connection, workspace: int, id: Id) -> int | None:
     sql = f"SELECT t.key FROM memory t WHERE t.id = ? AND t.workspace = ?{rows.MEMORY.live}"
     row = db.execute(sql, (id, workspace)).fetchone()
     return row[0] if row else None
+
+
+def _ids(db: apsw.Connection, keys: Sequence[int]) -> dict[int, Id]:
+    """The id of each key, in their order."""
+    sql = "SELECT key, id FROM memory WHERE key IN (SELECT value FROM json_each(?))"
+    found: dict[Any, Any] = dict(db.execute(sql, (rows.text(list(keys)),)).fetchall())
+    return {key: Id(str(found[key])) for key in keys}
 
 
 def _id(db: apsw.Connection, key: int) -> Id:

@@ -244,7 +244,8 @@ MESSAGE = Table(
 
 def _memory(r: Row) -> Memory:
     return Memory(
-        r[0], r[1], _MemoryType[r[2]], _MemoryScope[r[3]], r[4], _MemoryStatus[r[5]], r[6], _strings.decode(r[7]) if r[7] != "[]" else [],
+        r[0], r[1], _MemoryType[r[2]], _MemoryScope[r[3]], r[4], _MemoryStatus[r[5]], r[6],
+        _strings.decode(r[7]) if r[7] != "[]" else [],
         as_raw(r[8]), r[9], r[10], r[11], moment(r[12]), moment(r[13]), moment(r[14]), moment(r[15]), r[16],
         moment(r[17]), moment(r[18]), r[19], r[20], r[21],
     )  # fmt: skip

@@ -319,6 +319,24 @@ class TestMeaning:
 
 
 class TestBoth:
+    async def test_text_ranks_are_the_same_however_many_are_asked_for(self, store: Store) -> None:
+        """Also of one that is found by its meaning, where very many have more of the words."""
+        await remember(
+            store, *(memory(text="river bank", importance=1.0) for _ in range(150)), vectors=[-axis(0)] * 150
+        )
+        near, _ = await remember(
+            store,
+            memory(text="river " + " ".join(WORDS[:17]), importance=0.2),
+            memory(text="river", importance=0.001),
+            vectors=[axis(0), -axis(0)],
+        )
+        everything = (await store.search(Search(SearchMode.TEXT, 0.0, 1_000, "river"))).candidates
+        ranks = {candidate.id: candidate.text_rank for candidate in everything}
+        assert len(ranks) == 152
+        few = (await store.search(Search(SearchMode.HYBRID, 0.5, 5, "river", axis(0)))).candidates
+        assert near.id in {candidate.id for candidate in few}
+        assert {candidate.id: candidate.text_rank for candidate in few}.items() <= ranks.items()
+
     async def test_what_was_found_by_its_words_is_not_lost_to_the_threshold(self, store: Store) -> None:
         one, two, _ = await remember(
             store, memory(text="apple"), memory(text="pear"), memory(text="plum"), vectors=[-axis(0), axis(0), axis(1)]

@@ -166,7 +166,9 @@ class TestCreating:
     async def test_a_vector_of_the_callers_own(self, graph: Graph) -> None:
         await create(graph, text="alpha", vector=[7 * number for number in vector_of("zebra")])
         found = await graph.data(
-            ('{ searchMemories(query: {text: "zebra"}, mode: SEMANTIC) { ' 'hits { memory { text } parts { ' 'similarity } } } }')
+            '{ searchMemories(query: {text: "zebra"}, mode: SEMANTIC) { '
+            "hits { memory { text } parts { "
+            "similarity } } } }"
         )
         [hit] = found["searchMemories"]["hits"]
         assert hit["memory"] == {"text": "alpha"}
@@ -222,7 +224,11 @@ class TestUpdating:
         await create(graph, externalId="m", text="zebra")
         await graph.do("updateMemory", {"memory": {"externalId": "m"}, "text": "walrus"})
         for word, mode, found in (("zebra", "TEXT", 0), ("walrus", "TEXT", 1), ("walrus", "SEMANTIC", 1)):
-            query = ("query ($w: String!, $m: SearchMode!) { searchMemories(query: " "{text: $w}, mode: $m, threshold: 0.95) " "{ hits { score } } }")
+            query = (
+                "query ($w: String!, $m: SearchMode!) { searchMemories(query: "
+                "{text: $w}, mode: $m, threshold: 0.95) "
+                "{ hits { score } } }"
+            )
             assert len((await graph.data(query, w=word, m=mode))["searchMemories"]["hits"]) == found
         await graph.do("updateMemory", {"memory": {"externalId": "m"}, "vector": vector_of("zebra")})
         hits = await graph.data(
@@ -311,7 +317,8 @@ class TestOutOfTheWay:
         assert gone["memories"] == [{"externalId": "a", "text": "a2", "status": "ACTIVE"}], "returned as they were"
         found = await graph.data(
             'query ($ids: [ID!]!) { nodes(ids: $ids) { id } memory(by: {externalId: "b"}) { links { nodes { id } } } '
-            ('session(by: {externalId: "s"}) { messages { nodes { memoryRefs ' '{ memory { text } } } } trace { ' 'nodes { memories { text } } } } }'),
+            'session(by: {externalId: "s"}) { messages { nodes { memoryRefs { memory { text } } } } '
+            "trace { nodes { memories { text } } } } }",
             ids=[made[0]["id"], version["id"], link["id"]],
         )
         assert found["nodes"] == [None] * 3
@@ -334,7 +341,13 @@ class TestTime:
         await create(graph, externalId="m", text="zebra", ttlSeconds=60)
         await create(graph, externalId="keep", text="zebra too")
         await graph.do("linkMemories", {"links": [{"source": {"externalId": "keep"}, "target": {"externalId": "m"}}]})
-        everywhere = ('{ memory(by: {externalId: "m"}) { id } memories { totalCount ' '} searchMemories(query: {text: ') ('"zebra"}) { hits { memory { externalId } } } keep: ' 'memory(by: {externalId: "keep"}) { ' 'similar(threshold: 0) { memory { externalId } } neighborhood { nodes { id } } } }')
+        everywhere = (
+            '{ memory(by: {externalId: "m"}) { id } memories { totalCount '
+            "} searchMemories(query: {text: "
+            '"zebra"}) { hits { memory { externalId } } } keep: '
+            'memory(by: {externalId: "keep"}) { '
+            "similar(threshold: 0) { memory { externalId } } neighborhood { nodes { id } } } }"
+        )
         before = await graph.data(everywhere)
         assert before["memories"]["totalCount"] == 2
         graph.clock.forward(seconds=61)
@@ -532,7 +545,11 @@ class TestFilters:
         await create(graph, text="recalled zebra", tags=["t"])
         await graph.do("recall", {"query": {"text": "zebra"}, "session": {"externalId": "s"}, "threshold": 0.99})
         assert await texts(graph, f={"session": {"externalId": "s"}}) == ["formed in s"]
-        query = ('query ($f: MemoryFilter) { session(by: {externalId: "s"}) { ' 'memories(filter: $f) { totalCount nodes ' '{ text } } } }')
+        query = (
+            'query ($f: MemoryFilter) { session(by: {externalId: "s"}) { '
+            "memories(filter: $f) { totalCount nodes "
+            "{ text } } } }"
+        )
         for filter, found in ((None, ["recalled zebra", "formed in s"]), ({"tags": ["t"]}, ["recalled zebra"])):
             data = (await graph.data(query, f=filter))["session"]["memories"]
             assert [node["text"] for node in data["nodes"]] == found
@@ -541,7 +558,10 @@ class TestFilters:
     async def test_of_an_owner(self, graph: Graph) -> None:
         for memory in self.FILL:
             await graph.do("createMemory", memory)
-        data = await graph.data('{ user(by: {externalId: "ann"}) { memories(first: 1, orderBy: ' '{field: IMPORTANCE}) { totalCount ' 'nodes { text } } } '
+        data = await graph.data(
+            '{ user(by: {externalId: "ann"}) { memories(first: 1, orderBy: '
+            "{field: IMPORTANCE}) { totalCount "
+            "nodes { text } } } "
             'agent(by: {externalId: "ann"}) { memories { nodes { text } } } }'
         )
         assert data["user"]["memories"] == {"totalCount": 2, "nodes": [{"text": "Green tea"}]}

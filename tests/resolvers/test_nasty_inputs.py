@@ -189,13 +189,10 @@ def filled(template: Path, tmp_path: Path, runner: asyncio.Runner) -> Iterator[t
         clock.forward(hours=1)
         graph = Graph(tmp_path / "filled", clock)
         data = await graph.data(
-            (
-                '{ session(by: {externalId: "s"}) { id participants { nodes { id } } messages { nodes { id } } trace '
-                "{ nodes { id } } spans { nodes { id } } } "
-            )(
-                'memory(by: {externalId: "a"}) { id links { nodes { id } } } user(by: {externalId: "ann"}) { id } '
-                'agent(by: {externalId: "bot"}) { id } }'
-            )
+            '{ session(by: {externalId: "s"}) { id participants { nodes { id } } messages { nodes { id } } '
+            "trace { nodes { id } } spans { nodes { id } } } "
+            'memory(by: {externalId: "a"}) { id links { nodes { id } } } '
+            'user(by: {externalId: "ann"}) { id } agent(by: {externalId: "bot"}) { id } }'
         )
         return graph, Values(list(ids_in(data)))
 
