@@ -16,11 +16,15 @@ from domain.search import SearchMode
 from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
 
+ENUMS: list[type[enum.Enum]] = []
+"""The enums that are published."""
+
 
 def publish(kind: type[enum.Enum]) -> None:
     """Makes an enum known to Strawberry, under its own name and with its docstring; done once."""
     if "__strawberry_definition__" not in kind.__dict__:
         strawberry.enum(kind, description=kind.__doc__)
+        ENUMS.append(kind)
 
 
 for _kind in (

@@ -20,7 +20,7 @@ from domain.message import ContentInput
 from domain.node import Id
 from domain.search import MemoryQuery
 from domain.values import MAX_JSON, Command, Ref
-from schema.enums import publish
+from schema.enums import ENUMS, publish
 from schema.scalars import JSON
 
 T = TypeVar("T")
@@ -63,15 +63,20 @@ def published_input(command: type[Command]) -> Any:
     hints = get_type_hints(command, include_extras=True)
     body: dict[str, Any] = {"__annotations__": {}, "__module__": __name__, "__doc__": command.__doc__}
     for field in msgspec.structs.fields(command):
-        published = graphql_type(hints[field.name])
-        if published is JSON and not field.required:
-            published = Optional[JSON]  # noqa: UP045 - a NewType has no |
-        body["__annotations__"][field.name] = published
+        annotation = graphql_type(hints[field.name])
+        if annotation is JSON and not field.required:
+            annotation = Optional[JSON]  # noqa: UP045 - a NewType has no |
+        body["__annotations__"][field.name] = annotation
         body[field.name] = strawberry.field(name=field.encode_name, **_default(field))
     made = strawberry.input(type(name, (), body), description=_sentence(command), one_of=command in ONE_OF or None)
     globals()[name] = made  # where lazy names look
     _published[command] = made
     return made
+
+
+def published(name: str) -> type | None:
+    """The command or enum behind an input or enum of the contract."""
+    return next((kind for kind in (*_published, *ENUMS) if kind.__name__ == name), None)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def _allowed(annotation: Any, path: Sequence[str]) -> str | None:
     """What the value at a path may be, as a sentence; None where no bound says it."""
     bounds: list[Meta] = []
     for step in [*path, ""]:
-        annotation, bounds = _unwrapped(annotation)
+        annotation, bounds = unwrapped(annotation)
         if not step:
             break
         if get_origin(annotation) is list:
@@ -146,7 +151,8 @@ def _allowed(annotation: Any, path: Sequence[str]) -> str | None:
     return None
 
 
-def _unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:
+def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:
+    """An annotation without null and bounds, and the bounds."""
     bounds: list[Meta] = []
     while get_origin(annotation) in (Annotated, Union, types.UnionType):
         if get_origin(annotation) is Annotated:
@@ -186,7 +192,7 @@ def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
 
 
 def _check(annotation: Any) -> Check | None:
-    annotation, bounds = _unwrapped(annotation)
+    annotation, bounds = unwrapped(annotation)
     if annotation is float and all(meta.le is None for meta in bounds):
         return _finite
     if annotation is Any:

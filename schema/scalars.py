@@ -16,7 +16,8 @@ JSON = NewType("JSON", object)
 _encode = msgspec.json.Encoder().encode
 
 
-def _time(value: object) -> datetime:
+def read_time(value: object) -> datetime:
+    """The UTC time in a client's text. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("Expected a time as text, like 2026-01-31T12:00:00Z.")
     try:
@@ -28,7 +29,8 @@ def _time(value: object) -> datetime:
         raise ValueError("Expected an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z.") from None
 
 
-def _json(value: object) -> msgspec.Raw:
+def read_json(value: object) -> msgspec.Raw:
+    """A client's JSON value as its text. Raises ValueError."""
     try:
         return msgspec.Raw(_encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -36,7 +38,7 @@ def _json(value: object) -> msgspec.Raw:
 
 
 def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> msgspec.Raw:
-    return _json(_known(value_from_ast_untyped(node, variables)))
+    return read_json(_known(value_from_ast_untyped(node, variables)))
 
 
 def _known(value: Any) -> Any:
@@ -60,14 +62,14 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A time, as RFC 3339 has it; sent in UTC, with microseconds where there are any.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_as_is,
-        parse_value=_time,
+        parse_value=read_time,
     ),
     JSON: strawberry.scalar(
         name="JSON",
         description="Any JSON value, of at most 256 KB.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=_as_is,
-        parse_value=_json,
+        parse_value=read_json,
         parse_literal=_json_literal,
     ),
 }

@@ -36,6 +36,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from schema.variables import Unfit, Variables
 from server.compiled import CompilingExecutor, Plans
 from server.errors import (
     BAD_USER_INPUT,
@@ -235,19 +236,29 @@ class Executor:
         key = id(operation.node)  # alive as long as its document
         try:
             if key not in built:
-                built[key] = self._first(operation)
-            defined = operation.node.variable_definitions or ()
-            values = get_variable_values(self._schema, defined, operation.variables or {}, max_errors=MAX_ERRORS)
+                built[key] = self._first(operation), _readable(self._schema, operation)
+            first, variables = built[key]
+            values = self._coerced(operation, variables)
         except GraphQLError as error:  # Strawberry's one-of check raises where graphql-core collects
             values = [error]
         if isinstance(values, list):
             raise refusal(values, BAD_USER_INPUT)
-        running = built[key].build_per_event_executor(None)
+        running = first.build_per_event_executor(None)
         running.variable_values, running.context_value = values, context
         running.operation_extensions = operation.extensions
         running.background_futures, running._relevant_sub_fields = set(), {}  # what a copy must not share
         running.plans = operation.parsed.plans
         return running
+
+    def _coerced(self, operation: Operation, variables: Variables | None) -> Any:
+        """The values of the variables, or what is wrong with them: read straight away, or else by graphql-core."""
+        given = operation.variables or {}
+        if variables is not None:
+            with contextlib.suppress(Exception):
+                return variables.read(given)
+        return get_variable_values(
+            self._schema, operation.node.variable_definitions or (), given, max_errors=MAX_ERRORS
+        )
 
     def _first(self, operation: Operation) -> Any:
         """The executor that others are copies of; its variables are those of nobody."""
@@ -274,6 +285,13 @@ class Executor:
             return encode_result(result.data, formatted(result.errors) if result.errors else None)
         except Exception as error:
             return encode_result(None, formatted([error]))
+
+
+def _readable(schema: GraphQLSchema, operation: Operation) -> Variables | None:
+    try:
+        return Variables(schema, operation.node.variable_definitions or ())
+    except Unfit:
+        return None
 
 
 def encode_result(data: Any, errors: list[FormattedError] | None) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
+import tempfile
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -183,6 +185,14 @@ class Followed:
 
 _INPUTS: dict[str, str] = {}
 """Mutations whose input is not called after them."""
+
+
+@contextlib.contextmanager
+def in_memory() -> Iterator[Path]:
+    """A folder that is gone afterwards, on a file system without a disk where there is one."""
+    shm = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="recollect-", dir=shm if os.access(shm, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 def ids(nodes: Sequence[dict[str, Any]]) -> list[str]:

@@ -217,7 +217,7 @@ def _span(f: SpanFilter, w: Where) -> None:
     w.refers("t.agent", f.agent, "agent")
     w.within("t.started_at", f.started_at)
     if f.min_duration_ms is not None:
-        w.add("t.ended_at - t.started_at >= ?", int(f.min_duration_ms * 1000))
+        w.add("t.ended_at - t.started_at >= ?", f.min_duration_ms * 1000)
     if f.running is not None:
         w.add(f"t.ended_at IS {'NULL' if f.running else 'NOT NULL'}")
 

@@ -206,7 +206,8 @@ def _key(db: apsw.Connection, workspace: int, id: Id) -> int | None:
 def _ids(db: apsw.Connection, keys: Sequence[int]) -> dict[int, Id]:
     """The id of each key, in their order."""
     sql = "SELECT key, id FROM memory WHERE key IN (SELECT value FROM json_each(?))"
-    found: dict[Any, Any] = dict(db.execute(sql, (rows.text(list(keys)),)).fetchall())
+    read: Any = db.execute(sql, (rows.text(list(keys)),))
+    found = dict(read.fetchall())
     return {key: Id(str(found[key])) for key in keys}
 
 

@@ -95,7 +95,8 @@ class Table(Generic[N]):
         self.select = f"SELECT {self.columns} FROM {self.source}"
         self.by_id = f"{self.select} WHERE t.id = ? AND t.workspace = ?{live}"
         self.by_natural = f"{self.select} WHERE {natural} AND t.workspace = ?{live}" if natural else ""
-        self.by_ids = f"{self.select} WHERE t.id IN (SELECT value FROM json_each(?)) AND t.workspace = ?{live}"
+        # The + keeps SQLite from the index of the workspace, which it would scan whole.
+        self.by_ids = f"{self.select} WHERE t.id IN (SELECT value FROM json_each(?)) AND +t.workspace = ?{live}"
         self.scan = f"{self.select} WHERE t.workspace = ? AND t.id > ?{live} ORDER BY t.id LIMIT ?"
         self.written = columns
         names = ["workspace", *columns]

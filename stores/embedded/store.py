@@ -123,11 +123,15 @@ class EmbeddedStore:
     async def memory_refs(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
         """The memories each message drew on."""
         sql = (
-            "SELECT t.id, r.score, r.note FROM memory_ref r JOIN memory t ON t.key = r.memory "
-            f"WHERE r.message = {_MESSAGE}{rows.MEMORY.live} ORDER BY r.position"
+            "SELECT m.id, t.id, r.score, r.note FROM json_each(?) e JOIN message m ON m.id = e.value "
+            "JOIN memory_ref r ON r.message = m.key JOIN memory t ON t.key = r.memory "
+            f"WHERE +m.workspace = ?{rows.MEMORY.live} ORDER BY r.message, r.position"
         )
-        read = self._engine.reader.execute
-        return [[MemoryRef(*row) for row in read(sql, (id, self._key))] for id in message_ids]
+        found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
+        read: Any = self._engine.reader.execute(sql, (text(list(found)), self._key))
+        for message_id, *ref in read:
+            found[message_id].append(MemoryRef(*ref))
+        return [found[id] for id in message_ids]
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message."""

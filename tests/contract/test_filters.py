@@ -443,6 +443,7 @@ class TestSpans:
         assert await self.names(store, started_at=ONE_TO_THREE) == ["b", "c"]
         assert await self.names(store, min_duration_ms=1.5) == ["a", "c"]
         assert await self.names(store, min_duration_ms=1.6) == ["a"]
+        assert await self.names(store, min_duration_ms=1e300) == []
         assert await self.names(store, min_duration_ms=0) == ["a", "c", "d"]
         assert await self.names(store, running=True) == ["b"]
         assert await self.names(store, running=False) == ["a", "c", "d"]

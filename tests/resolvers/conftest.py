@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.graphql_client import Clock, Graph
+from tests.graphql_client import Clock, Graph, in_memory
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder on no disk where there is such a thing: a test does not wait for it."""
+    with in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -17,9 +24,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def graph(tmp_path: Path, clock: Clock) -> AsyncIterator[Graph]:
+async def graph(folder: Path, clock: Clock) -> AsyncIterator[Graph]:
     """An empty graph."""
-    graph = Graph(tmp_path, clock)
+    graph = Graph(folder, clock)
     await graph.begin()
     yield graph
     await graph.close()

@@ -570,9 +570,9 @@ class TestFilters:
 
 class TestCapacity:
     @pytest.fixture
-    async def small(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Graph]:
+    async def small(self, folder: Path, clock: Clock) -> AsyncIterator[Graph]:
         """An owner may have 20 active memories here."""
-        graph = Graph(tmp_path / "small", clock, capacity=20)
+        graph = Graph(folder, clock, capacity=20)
         await graph.begin()
         yield graph
         await graph.close()

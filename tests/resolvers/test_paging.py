@@ -74,16 +74,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def full(template: Path, tmp_path: Path) -> AsyncIterator[Graph]:
+async def full(template: Path, folder: Path) -> AsyncIterator[Graph]:
     """A graph of its own where each of the lists has N things, or nearly: see grow()."""
     if not (template / "recollect.db").exists():
         filled = Graph(template, Clock())
         await fill(filled)
         await filled.close()
-    shutil.copytree(template, tmp_path / "full")
+    shutil.copytree(template, folder / "full")
     clock = Clock()
     clock.forward(hours=1)
-    graph = Graph(tmp_path / "full", clock)
+    graph = Graph(folder / "full", clock)
     yield graph
     await graph.close()
 
@@ -153,10 +153,13 @@ async def grow(graph: Graph, name: str) -> None:
         await graph.do("appendTraceEvents", {**S, "events": [{"type": "x"}]})
 
 
-def with_arguments(query: str, page: str = "", select: str = PAGE) -> str:
-    if "(namespace" in query:
-        return query % (f"{page}) {select}")
-    return query % (f"({page}) {select}" if page else f" {select}")
+ARGUMENTS = "first: $first, after: $after, last: $last, before: $before"
+VARIABLES = "query ($first: Int, $after: String, $last: Int, $before: String) "
+
+
+def document(query: str, select: str = PAGE) -> str:
+    """The query of a list, whose page is chosen by variables."""
+    return VARIABLES + query % (f"{ARGUMENTS}) {select}" if "(namespace" in query else f"({ARGUMENTS}) {select}")
 
 
 def inner(data: Any) -> Any:
@@ -166,8 +169,8 @@ def inner(data: Any) -> Any:
     return data
 
 
-async def page(graph: Graph, name: str, arguments: str) -> Any:
-    found = inner(await graph.data(with_arguments(LISTS[name].query, arguments)))
+async def page(graph: Graph, name: str, **arguments: Any) -> Any:
+    found = inner(await graph.data(document(LISTS[name].query), **arguments))
     assert [edge["node"] for edge in found["edges"]] == found["nodes"]
     info = found["pageInfo"]
     assert info["startCursor"] == (found["edges"][0]["cursor"] if found["edges"] else None)
@@ -177,7 +180,7 @@ async def page(graph: Graph, name: str, arguments: str) -> Any:
 
 async def everything(graph: Graph, name: str) -> Any:
     await grow(graph, name)
-    found = await page(graph, name, "first: 100")
+    found = await page(graph, name, first=100)
     if name in ("session.messages",):
         assert len(found["nodes"]) > N
     elif name not in ("spans",):
@@ -194,33 +197,33 @@ async def test_pages_meet_without_gap_or_overlap(full: Graph, name: str) -> None
     all_ids, cursors = ids(whole["nodes"]), [edge["cursor"] for edge in whole["edges"]]
     assert len(set(all_ids)) == len(set(cursors)) == len(all_ids)
     seen: list[str] = []
-    after = ""
+    after = None
     while True:
-        found = await page(full, name, f"first: 3{after}")
+        found = await page(full, name, first=3, after=after)
         assert found["pageInfo"]["hasPreviousPage"] == bool(seen)
         seen += ids(found["nodes"])
         assert found["pageInfo"]["hasNextPage"] == (len(seen) < len(all_ids))
         if not found["pageInfo"]["hasNextPage"]:
             break
-        after = f', after: "{found["pageInfo"]["endCursor"]}"'
+        after = found["pageInfo"]["endCursor"]
     assert seen == all_ids
-    seen, before = [], ""
+    seen, before = [], None
     while True:
-        found = await page(full, name, f"last: 3{before}")
+        found = await page(full, name, last=3, before=before)
         assert found["pageInfo"]["hasNextPage"] == bool(seen)
         seen = ids(found["nodes"]) + seen
         assert found["pageInfo"]["hasPreviousPage"] == (len(seen) < len(all_ids))
         if not found["pageInfo"]["hasPreviousPage"]:
             break
-        before = f', before: "{found["pageInfo"]["startCursor"]}"'
+        before = found["pageInfo"]["startCursor"]
     assert seen == all_ids
-    between = await page(full, name, f'first: 100, after: "{cursors[1]}", before: "{cursors[4]}"')
+    between = await page(full, name, first=100, after=cursors[1], before=cursors[4])
     assert ids(between["nodes"]) == all_ids[2:4]
-    last = await page(full, name, f'last: 1, after: "{cursors[1]}", before: "{cursors[4]}"')
+    last = await page(full, name, last=1, after=cursors[1], before=cursors[4])
     assert ids(last["nodes"]) == all_ids[3:4]
-    nothing = await page(full, name, f'first: 5, after: "{cursors[-1]}"')
+    nothing = await page(full, name, first=5, after=cursors[-1])
     assert nothing["nodes"] == []
-    none = await page(full, name, "first: 0")
+    none = await page(full, name, first=0)
     assert none["nodes"] == []
 
 
@@ -229,20 +232,20 @@ async def test_what_cannot_be_asked(full: Graph, name: str) -> None:
     listed = LISTS[name]
     await grow(full, name)
     cap = listed.cap
+    query = document(listed.query)
     for arguments, path in (
-        ("first: -1", "first"),
-        (f"first: {cap + 1}", "first"),
-        ("last: -1", "last"),
-        (f"last: {cap + 1}", "last"),
-        ("first: 1, last: 1", "last"),
-        ('after: "garbage"', "after"),
-        ('before: ""', "before"),
-        ('after: "\u00e9\u0000"', "after"),
+        ({"first": -1}, "first"),
+        ({"first": cap + 1}, "first"),
+        ({"last": -1}, "last"),
+        ({"last": cap + 1}, "last"),
+        ({"first": 1, "last": 1}, "last"),
+        ({"after": "garbage"}, "after"),
+        ({"before": ""}, "before"),
+        ({"after": "\u00e9\u0000"}, "after"),
     ):
-        query = with_arguments(listed.query, arguments.replace("\u0000", "\\u0000"), "{ nodes { id } }")
-        assert await full.refusal(query) == ("INVALID", [path]), arguments
-    await page(full, name, f"first: {cap}")
-    await page(full, name, f"last: {cap}")
+        assert await full.refusal(query, **arguments) == ("INVALID", [path]), arguments
+    await page(full, name, first=cap)
+    await page(full, name, last=cap)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -251,24 +254,23 @@ async def test_a_cursor_from_elsewhere(full: Graph, name: str) -> None:
     elsewhere = "session.messages" if name != "session.messages" else "session.trace"
     if elsewhere == "session.trace":
         await grow(full, elsewhere)
-    cursor = (await page(full, elsewhere, "first: 1"))["pageInfo"]["endCursor"]
+    cursor = (await page(full, elsewhere, first=1))["pageInfo"]["endCursor"]
     for argument in ("after", "before"):
-        query = with_arguments(LISTS[name].query, f'{argument}: "{cursor}"', "{ nodes { id } }")
-        assert await full.refusal(query) == ("INVALID", [argument])
+        assert await full.refusal(document(LISTS[name].query), **{argument: cursor}) == ("INVALID", [argument])
 
 
 @pytest.mark.parametrize("name", [name for name, listed in LISTS.items() if listed.several])
 async def test_a_cursor_with_several_parents(full: Graph, name: str) -> None:
     await grow(full, name)
-    cursor = (await page(full, name, "first: 1"))["pageInfo"]["endCursor"]
+    cursor = (await page(full, name, first=1))["pageInfo"]["endCursor"]
     several = LISTS[name].several
     assert several is not None
     for argument in ("after", "before"):
-        answer = await full.ask(with_arguments(several, f'{argument}: "{cursor}"', "{ nodes { id } }"))
+        answer = await full.ask(document(several), **{argument: cursor})
         assert {(e["extensions"]["code"], *e["extensions"]["path"]) for e in answer["errors"]} == {
             ("INVALID", argument)
         }
-    await full.data(with_arguments(several, "first: 2", "{ nodes { id } }"))
+    await full.data(document(several), first=2)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -284,9 +286,9 @@ async def test_the_total_is_counted_only_when_it_is_asked_for(full: Graph, name:
 
     store.counts = watched  # type: ignore[method-assign]
     try:
-        await page(full, name, "first: 2")
+        await page(full, name, first=2)
         assert counted == []
-        found = inner(await full.data(with_arguments(LISTS[name].query, "first: 2", "{ totalCount nodes { id } }")))
+        found = inner(await full.data(document(LISTS[name].query, "{ totalCount nodes { id } }"), first=2))
         assert found["totalCount"] == len(whole["nodes"])
         assert len(found["nodes"]) == 2
         assert len(counted) == 1
