@@ -175,8 +175,13 @@ def usage_of(attributes: Any) -> TokenUsage | None:
     return TokenUsage(_whole(asked), _whole(said), _whole(total), cost)
 
 
+MAX_COUNT = 2**31 - 1
+"""The largest count that is told: GraphQL's Int."""
+
+
 def _whole(count: float | None) -> int | None:
-    return None if count is None else int(count)
+    """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
+    return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
 
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
@@ -201,7 +206,7 @@ def summarize(spans: list[Span]) -> tuple[datetime, datetime | None, SpanStatusC
 
     def total(name: str) -> Any:
         counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
-        return sum(counts) if counts else None
+        return min(sum(counts), MAX_COUNT) if counts else None
 
     return (
         min(span.started_at for span in spans),

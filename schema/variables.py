@@ -66,6 +66,8 @@ class Variables:
                 sources[name] = VariableValueSource(signature)
                 continue
             value = given[name]
+            if value is None and required:
+                raise Unfit
             sources[name] = VariableValueSource(signature, value)
             if prepare is not None and value is not None:
                 value = prepare(value)
@@ -124,11 +126,15 @@ def _preparing_command(command: type[Command]) -> Prepare:
     """The same for a command, which may hold itself."""
     if command not in _prepares:
         members: dict[str, Prepare | None] = {}
+        solid: list[str] = []  # JSON that may not be null, which msgspec would not notice
         one_of = command in ONE_OF
 
         def prepare(value: Any) -> Any:
             if type(value) is not dict or (one_of and (len(value) != 1 or None in value.values())):
                 raise Unfit
+            for name in solid:
+                if value.get(name) is None:
+                    raise Unfit
             return {
                 name: inner(item) if (inner := members[name]) is not None and item is not None else item
                 for name, item in value.items()
@@ -136,7 +142,9 @@ def _preparing_command(command: type[Command]) -> Prepare:
 
         _prepares[command] = prepare
         hints = get_type_hints(command, include_extras=True)
-        members.update({field.encode_name: _preparing(hints[field.name]) for field in msgspec.structs.fields(command)})
+        fields = msgspec.structs.fields(command)
+        solid += [field.encode_name for field in fields if field.required and unwrapped(hints[field.name])[0] is Any]
+        members.update({field.encode_name: _preparing(hints[field.name]) for field in fields})
     return _prepares[command]
 
 

@@ -94,6 +94,12 @@ messages(first: 1) { nodes { id } } } }
 
 { session(by: {externalId: "odd"}) { ... { id ... { title } } } }
 
+{ sessions(first: 3) { nodes { ...F messages(first: 2) { nodes { session { ...F } sender { session { ...F } } } } } } }
+fragment F on Session { participants(first: 2) { totalCount nodes { actor { ... on Node { id } } } } }
+
+{ memories(first: 9) { nodes { ...M links(first: 2) { nodes { target { ...M } source { ...M } } } } } }
+fragment M on Memory { text owner { ... on User { memories(first: 1) { nodes { source { ... on Message { id } } } } } } }
+
 { session(by: {externalId: "odd"}) { messages(first: 0) { nodes { id sender { name } } totalCount pageInfo {
 hasNextPage startCursor } } } }
 

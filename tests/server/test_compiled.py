@@ -25,6 +25,7 @@ from graphql import DirectiveLocation, GraphQLDirective, GraphQLSchema, parse
 
 import server.compiled
 from domain.errors import invalid
+from domain.memory import Memory
 from domain.message import Message
 from server.compiled import CompilingExecutor, Plan
 from server.executor import DocumentCache, Executor, Request
@@ -131,6 +132,8 @@ def settled(body: bytes) -> tuple[Any, Any]:
     errors = sorted(map(repr, members.get("errors", [])))
     return repr(members["data"]), errors if members["data"] is not None else bool(errors)
 
+
+ODD = 'session(by: {externalId: "odd"})'
 
 NESTED = """{ session(by: {externalId: "odd"}) { title messages(first: 4) { totalCount nodes {
     id sender { name session { title } } parent { text sender { name } } } } } }"""
@@ -258,6 +261,40 @@ class TestBrokenData:
 
             with world.spoiled(spoil):
                 await world.same(query)
+
+    @pytest.mark.parametrize("wrong", WRONG, ids=repr)
+    async def test_each_wrong_value_in_each_scalar(self, world: World, wrong: Any) -> None:
+        """A memory has all kinds; null among them only leaves a hole where null may be."""
+        query = """{ nodes(ids: ["%s", "%s"]) { ... on Memory { id externalId type scope status text tags metadata
+            importance decayFactor accessCount lastAccessedAt createdAt expiresAt version } } }"""
+        query %= tuple(world.facts["memory"][:2])
+        for field in Memory.__struct_fields__:
+
+            def spoil(name: str, parents: Any, arguments: Any, results: Any, field: str = field) -> Any:
+                return [results[0], record(results[1], **{field: wrong})]
+
+            with world.spoiled(spoil):
+                await world.same(query)
+
+    @pytest.mark.parametrize(
+        ("where", "place"),
+        [
+            ("Memory.owner", "memories(first: 3) { nodes { id owner { __typename ... on Node { id } } } }"),
+            ("Memory.source", "memories(first: 3) { nodes { id source { __typename ... on Message { id } } } }"),
+            ("Participant.actor", "%s { participants { nodes { actor { __typename ... on User { id } } } } }"),
+            ("Message.session", "%s { messages(first: 3) { nodes { session { __typename id } } } }"),
+            ("Message.sender", "%s { messages(first: 3) { nodes { sender { __typename id } } } }"),
+        ],
+    )
+    async def test_a_record_of_another_type(self, world: World, where: str, place: str) -> None:
+        """Each parent in place of what hangs on it: an interface or union refuses it, an object type reads it."""
+
+        def spoil(name: str, parents: Any, arguments: Any, results: Any) -> Any:
+            return parents if name == where else results
+
+        with world.spoiled(spoil):
+            answer = await world.same(f"{{ {place.replace('%s', ODD)} }}")
+        assert ("errors" in answer) is (where != "Message.sender")
 
     @pytest.mark.parametrize(
         "where", ["Message.sender", "Message.parent", "Participant.session", "ChatSession.messages"]
