@@ -45,14 +45,8 @@ def environment(**settings: str) -> dict[str, str]:
 def recollect(*arguments: str, **settings: str) -> tuple[int, str, str]:
     """Runs the command line to its end: exit status, standard output, standard error."""
     done = subprocess.run(
-        command(*arguments),
-        cwd=ROOT,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+        command(*arguments), cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 
