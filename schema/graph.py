@@ -33,7 +33,7 @@ class MemoryGraph:
 
     center: Memory
     nodes: list[Node] = strawberry.field(description="The centre, then nearest first, then strongest.")
-    edges: list[GraphEdge]
+    edges: list[GraphEdge] = strawberry.field(description="All links among the nodes, the heaviest first.")
     truncated: bool = strawberry.field(description="There was more within reach than the limit.")
 
 

@@ -114,7 +114,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Explored(msgspec.Struct, frozen=True):
-    """The ids of a neighbourhood, the centre first and the best next, and the edges among them."""
+    """The ids of a neighbourhood, the centre first and the best next, and the edges among them, the heaviest first."""
 
     ids: list[Id]
     edges: list[GraphEdge]

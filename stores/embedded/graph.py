@@ -69,12 +69,12 @@ def explore(db: apsw.Connection, workspace: int, center: Id, exploration: Explor
 
 
 def _edges(db: apsw.Connection, ids: dict[int, Id], exploration: Exploration) -> Iterator[GraphEdge]:
-    """All links among the nodes that the exploration may follow, in one statement: only they are joined and read."""
+    """All links among the nodes that the exploration may follow, the heaviest first; only they are joined and read."""
     kinds = None if exploration.kinds is None else [kind.value for kind in exploration.kinds]
     among = "" if kinds is None else f" AND t.kind IN ({', '.join('?' * len(kinds))})"
     sql = (
         f"SELECT {rows.LINK.columns} FROM {rows.LINK.source} WHERE t.src IN (SELECT value FROM json_each(?1)) "
-        f"AND t.dst IN (SELECT value FROM json_each(?1)) AND t.weight >= ?{among} ORDER BY t.id"
+        f"AND t.dst IN (SELECT value FROM json_each(?1)) AND t.weight >= ?{among} ORDER BY t.weight DESC, t.id"
     )
     for row in db.execute(sql, [rows.text(list(ids)), exploration.min_weight, *(kinds or ())]):
         link = rows.LINK.decode(row)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graphql_client import Graph
+from resolvers.context import Context
+from tests.graphql_client import Graph, Words
 
 KINDS = """{
   session(by: {externalId: "s"}) { id participants { nodes { id } } messages { nodes { id thread { id } } } trace { nodes { id } } spans { nodes { id } } traces { nodes { id } } }
@@ -132,9 +133,6 @@ async def test_an_id_of_another_kind_is_not_there(graph: Graph, everything: dict
 
 
 async def test_workspaces_do_not_see_each_other(graph: Graph, everything: dict[str, str]) -> None:
-    from resolvers.context import Context
-    from tests.graphql_client import Words
-
     graph.context = Context(graph.engine, Words(), "elsewhere")
     await graph.begin()
     data = await graph.data("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=list(everything.values()))

@@ -293,6 +293,15 @@ class TestListing:
         data = (await graph.data(query, o=order))["sessions"]
         assert [node["externalId"] for node in data["nodes"]] == [f"s{i}" for i in found]
 
+    async def test_by_each_name_of_a_participant(self, graph: Graph) -> None:
+        await self.fill(graph)
+        who = {"session": {"externalId": "s2"}, "actor": {"externalId": "cas"}, "externalId": "p"}
+        made = (await graph.do("addParticipant", who, "participant { id actor { ... on User { id } } }"))["participant"]
+        query = "query ($f: SessionFilter) { sessions(filter: $f) { nodes { externalId } } }"
+        for ref in ({"id": made["id"]}, {"id": made["actor"]["id"]}, {"externalId": "cas"}, {"externalId": "p"}):
+            data = await graph.data(query, f={"participant": ref})
+            assert data["sessions"]["nodes"] == [{"externalId": "s2"}], ref
+
     async def test_sessions_of_an_actor(self, graph: Graph) -> None:
         await self.fill(graph)
         data = await graph.data(

@@ -170,7 +170,12 @@ class TestFailure:
         ("failure", "code"), [(RuntimeError("secret"), "INTERNAL"), (Unavailable("secret"), "UNAVAILABLE")]
     )
     async def test_a_batch_that_fails_is_an_error_of_each_parent(
-        self, graph: Graph, watched: Watched, failure: Exception, code: str
+        self,
+        graph: Graph,
+        watched: Watched,
+        caplog: pytest.LogCaptureFixture,
+        failure: Exception,
+        code: str,
     ) -> None:
         await fill(graph, 1, 200)
         watched.broken["get", Thread] = failure
@@ -184,7 +189,11 @@ class TestFailure:
             ["session", "messages", "nodes", i, "thread"] for i in range(200)
         ]
         assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
-        assert "secret" not in str(answer)
+        assert "secret" not in str(answer), "no detail outside"
+        if code == "INTERNAL":
+            [id] = {error["extensions"]["requestId"] for error in answer["errors"]}
+            assert id in caplog.text
+            assert "secret" in caplog.text, "the log has it, under the id that was told"
         assert watched.calls["get", Thread] <= 2, "it is not tried again for each parent"
 
     async def test_one_that_must_not_be_null_takes_its_parents_with_it(self, graph: Graph, watched: Watched) -> None:
