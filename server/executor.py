@@ -312,7 +312,11 @@ def encode_errors(errors: list[FormattedError]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(bytes(value)) if isinstance(value, msgspec.Raw) else msgspec.to_builtins(value)
+    if isinstance(value, msgspec.Raw):
+        return json.loads(bytes(value))
+    if isinstance(value, msgspec.Struct):  # an object of a compiled selection
+        return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+    return msgspec.to_builtins(value)
 
 
 def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -300,3 +300,9 @@ class TestResume:
         for query in ("{ hello }", "subscription { breaks }"):
             operation = executor.prepare(Request(query))
             assert executor.resume(operation, "5").parsed is operation.parsed
+
+
+def test_what_only_the_slower_encoder_takes_may_stand_in_a_compiled_object() -> None:
+    made = msgspec.defstruct("Made", ["f0", "f1"], rename={"f0": "text", "f1": "more"})
+    data = {"made": made("\ud800", msgspec.Raw(b'{"a":1}'))}
+    assert json.loads(encode_result(data, None)) == {"data": {"made": {"text": "\ud800", "more": {"a": 1}}}}
