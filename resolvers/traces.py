@@ -317,6 +317,8 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
         span = await _named_span(tx, input)
         if span.ended_at is not None:
             raise reject(ErrorCode.CONFLICT, "This span has ended.", ["span"])
+        if input.ended_at is not None and input.ended_at < span.started_at:
+            raise invalid("A span does not end before its start.", ["endedAt"])
         session = None if span.session_id is None else (await tx.get(Session, [span.session_id]))[0]
         how = {"statusCode": input.status_code.value, "statusMessage": input.status_message}
         event = TraceEventInput(

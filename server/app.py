@@ -26,7 +26,10 @@ _log = logging.getLogger("recollect")
 
 
 def create_app(service: Service) -> Starlette:
-    """The application over an opened service, which it closes when the server stops."""
+    """The application over an opened service, which it closes when the server stops.
+
+    A server calls `app.state.stop_streams()` when it begins to stop, for streams do not end by themselves.
+    """
 
     async def home(_: Request) -> Response:
         """The page is at /graphql."""
@@ -54,16 +57,19 @@ def create_app(service: Service) -> Starlette:
             await asyncio.gather(sweeping, return_exceptions=True)
             await service.close()
 
-    return Starlette(
+    http = GraphQLHTTP(service.executor, service.operation)
+    app = Starlette(
         routes=[
             Route("/", home),
-            Route("/graphql", GraphQLHTTP(service.executor, service.operation)),
+            Route("/graphql", http),
             WebSocketRoute("/graphql", GraphQLWebSocket(service.executor, service.operation)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
         lifespan=lifespan,
     )
+    app.state.stop_streams = http.stop
+    return app
 
 
 async def _sweep_for_ever(service: Service) -> None:

@@ -65,7 +65,12 @@ class GraphQLHTTP:
         self._executor, self._make_context = executor, make_context
         self._max_body_bytes = max_body_bytes
         self._keep_alive, self._send_timeout = keep_alive, send_timeout
+        self._stopping = asyncio.Event()
         self._page = resources.files("server").joinpath("page.html").read_bytes()
+
+    def stop(self) -> None:
+        """End all event streams, so that the server can stop; their clients come back with their cursor."""
+        self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -165,6 +170,7 @@ class GraphQLHTTP:
                 stream.write(events),
                 stream.beat(self._keep_alive, self._send_timeout),
                 _disconnected(receive),
+                self._stopping.wait(),
             )
         ]
         try:
@@ -176,6 +182,8 @@ class GraphQLHTTP:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
             await events.aclose()
+        if self._stopping.is_set():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Accepted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +24,11 @@ MAX_FRAME = 1024 * 1024
 
 def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:
     """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, with one sentence."""
-    listening = _bind(host, port)
+    with contextlib.closing(_bind(host, port)) as listening:
+        _serve(listening, host, data, settings, demo)
+
+
+def _serve(listening: socket.socket, host: str, data: Path, settings: Settings, demo: bool) -> None:
     service = open_service(data, settings)
     app = create_app(service)
     if demo:
@@ -40,16 +45,24 @@ def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> N
         access_log=False,
         server_header=False,
     )
+    # uvicorn raises the signal that stopped it again; that is no failure.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        _Server(config, f"http://{_shown(host)}:{listening.getsockname()[1]}", data, demo).run(sockets=[listening])
+        _Server(config, app, f"http://{_shown(host)}:{listening.getsockname()[1]}", data, demo).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """Says where to go once it is up."""
 
-    def __init__(self, config: uvicorn.Config, url: str, data: Path, demo: bool) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, url: str, data: Path, demo: bool) -> None:
         super().__init__(config)
+        self._app = app
         self._url, self._data, self._demo = url, data, demo
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the event streams, then the rest."""
+        self._app.state.stop_streams()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, and prints the next steps."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from domain.actor import ActorFilter
+from domain.errors import invalid
 from domain.link import LinkDirection
 from domain.memory import MemoryFilter
 from domain.message import MessageFilter
@@ -19,19 +20,30 @@ from domain.values import Json, Ref, TimeRange
 from stores.embedded.rows import micros, raw
 from stores.ports import LinkFilter
 
+MAX_CONDITIONS = 200
+MAX_VALUES = 1_000
+"""What one filter may hold; SQLite takes expressions of a depth of 1,000."""
+
 
 class Where:
     """Conditions that must all hold, with their parameters."""
 
-    def __init__(self, workspace: int) -> None:
+    def __init__(self, workspace: int, budget: list[int] | None = None) -> None:
         self.workspace = workspace
+        self._budget = [MAX_CONDITIONS] if budget is None else budget  # shared with the parts of a filter
         self.conditions: list[str] = []
         self.params: list[Any] = []
 
     def add(self, condition: str, *params: Any) -> None:
-        """One more condition."""
+        """One more condition. Raises Rejected (INVALID) where there are too many, or too many values."""
+        self._spend(len(params))
         self.conditions.append(condition)
         self.params.extend(params)
+
+    def _spend(self, values: int) -> None:
+        self._budget[0] -= 1
+        if self._budget[0] < 0 or values > MAX_VALUES:
+            raise invalid(f"A filter has at most {MAX_CONDITIONS} conditions, each of {MAX_VALUES} values.", ["filter"])
 
     @property
     def sql(self) -> str:
@@ -100,7 +112,8 @@ class Where:
             self.add(f"NOT coalesce(({inner.sql}), 0)", *inner.params)
 
     def _inner(self, filter: Any, compile: Callable[[Any, Where], None]) -> Where:
-        inner = Where(self.workspace)
+        self._spend(0)
+        inner = Where(self.workspace, self._budget)
         compile(filter, inner)
         return inner
 

@@ -97,6 +97,12 @@ _LISTS: dict[Collection, _List] = {
     ),
 }
 
+_SESSION_OF = {
+    Collection.MESSAGE_TRACE: "SELECT s.id FROM message m JOIN session s ON s.key = m.session WHERE m.id = ?",
+    Collection.SPAN_EVENTS: "SELECT s.id FROM span p JOIN session s ON s.key = p.session WHERE p.id = ?",
+}
+"""The session whose trace the events of other lists are lines of."""
+
 _DIRECTIONS = {
     LinkDirection.OUT: "t.src = (SELECT key FROM memory WHERE id = ?)",
     LinkDirection.IN: "t.dst = (SELECT key FROM memory WHERE id = ?)",
@@ -179,9 +185,16 @@ class Lists:
 
     def _listing(self, of: Collection, parent: str, order: _Order) -> Listing:
         if not order.tie:
-            return Listing(log_name(of, parent), self._epoch)
+            return Listing(self._log_name(of, parent), self._epoch)
         way = "desc" if order.descending else "asc"
         return Listing(f"{log_name(of, parent)}/{order.name}/{way}")
+
+    def _log_name(self, of: Collection, parent: str) -> str:
+        """An event has one cursor, that of its session's trace, in whatever list it stands."""
+        if (sql := _SESSION_OF.get(of)) is not None:
+            row = self._db.execute(sql, (parent,)).fetchone()
+            return log_name(Collection.SESSION_TRACE, str(row[0] if row else ""))
+        return log_name(of, parent)
 
     def _where(self, of: Collection, parent: str, filter: Any) -> Where:
         spec = _LISTS[of]

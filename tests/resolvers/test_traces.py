@@ -637,3 +637,29 @@ class TestAcrossSessions:
             ({"field": "DURATION", "direction": "ASC"}, "2130"),
         ):
             assert "".join(node["name"] for node in (await graph.data(query, o=order))["spans"]["nodes"]) == found
+
+
+async def test_an_event_has_one_cursor_in_every_list(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "one"})
+    await graph.do("addMessage", {"session": {"externalId": "one"}, "role": "user", "text": "x", "externalId": "m"})
+    span = (
+        await graph.do("startSpan", {"session": {"externalId": "one"}, "name": "x", "message": {"externalId": "m"}}, "span { id }")
+    )["span"]
+    found = await graph.data(
+        """query ($span: ID!) {
+          session(by: {externalId: "one"}) { trace { edges { cursor } } messages { nodes { trace { edges { cursor } } } } }
+          node(id: $span) { ... on Span { events { edges { cursor } } } }
+        }""",
+        span=span["id"],
+    )
+    session = found["session"]
+    cursors = [edge["cursor"] for edge in session["trace"]["edges"]]
+    assert len(cursors) == 1
+    assert [edge["cursor"] for edge in session["messages"]["nodes"][0]["trace"]["edges"]] == cursors
+    assert [edge["cursor"] for edge in found["node"]["events"]["edges"]] == cursors
+
+
+async def test_a_span_does_not_end_before_its_start(graph: Graph) -> None:
+    span = (await graph.do("startSpan", {"name": "x", "startedAt": "2026-01-02T00:00:00Z"}, "span { id }"))["span"]
+    ending = {"span": span["id"], "endedAt": "2026-01-01T00:00:00Z"}
+    assert await graph.fails("endSpan", ending) == ("INVALID", ["endedAt"])

@@ -66,16 +66,14 @@ def test_it_says_where_it_is_and_that_it_is_well(shared: Running) -> None:
 
 
 SOCKETS = ["graphql-transport-ws", "graphql-ws"]
-CUT_OFF = pytest.mark.xfail(reason="a stream of events is cut off after three seconds, with a traceback")
-BY_SIGNAL = pytest.mark.xfail(reason="the signal is raised again once all is done")
 
 
 @pytest.mark.parametrize(
     ("how", "followers"),
     [
         (signal.SIGINT, SOCKETS),
-        pytest.param(signal.SIGTERM, SOCKETS, marks=BY_SIGNAL),
-        pytest.param(signal.SIGINT, ["SSE"], marks=CUT_OFF),
+        (signal.SIGTERM, SOCKETS),
+        (signal.SIGINT, ["SSE"]),
     ],
 )
 async def test_it_stops_when_it_is_told_to(server: Running, how: signal.Signals, followers: list[str]) -> None:
