@@ -211,10 +211,10 @@ class EmbeddedStore:
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction."""
         engine = self._engine
-        db = engine.writer.db
+        db, key = engine.writer.db, self._key
 
         def begin() -> EmbeddedTransaction:
-            return EmbeddedTransaction(db, self._name, engine.clock(), engine.ids, engine.vectors)
+            return EmbeddedTransaction(db, self._name, key, engine.clock(), engine.ids, engine.vectors)
 
         return await engine.writer.write(script, begin)
 

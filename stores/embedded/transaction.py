@@ -33,16 +33,21 @@ _KEEP_US = 7 * 24 * 3600 * 1_000_000
 class EmbeddedTransaction:
     """See stores.ports.Transaction. None of the methods suspends."""
 
-    def __init__(self, db: apsw.Connection, workspace: str, now: datetime, ids: Any, vectors: VectorIndex) -> None:
+    def __init__(
+        self, db: apsw.Connection, workspace: str, key: int, now: datetime, ids: Any, vectors: VectorIndex
+    ) -> None:
+        """key: the workspace's, 0 where it is not known or there is none yet."""
         self._db, self._name, self.now, self._ids, self._vectors = db, workspace, now, ids, vectors
         self._changes = Changes()
         self._grown: set[str] = set()
         self._scopes: dict[Id | None, int] = {}
         self.wrote = False
-        row = db.execute("SELECT key FROM workspace WHERE name = ?", (workspace,)).fetchone()
-        self._workspace: int = row[0] if row else self._make_workspace()
+        self._workspace = key or self._workspace_key()
 
-    def _make_workspace(self) -> int:
+    def _workspace_key(self) -> int:
+        row = self._db.execute("SELECT key FROM workspace WHERE name = ?", (self._name,)).fetchone()
+        if row is not None:
+            return int(row[0])
         self.wrote = True
         self._db.execute("INSERT INTO workspace (name) VALUES (?)", (self._name,))
         return int(self._db.last_insert_rowid())

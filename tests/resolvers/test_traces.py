@@ -643,7 +643,9 @@ async def test_an_event_has_one_cursor_in_every_list(graph: Graph) -> None:
     await graph.do("createSession", {"externalId": "one"})
     await graph.do("addMessage", {"session": {"externalId": "one"}, "role": "user", "text": "x", "externalId": "m"})
     span = (
-        await graph.do("startSpan", {"session": {"externalId": "one"}, "name": "x", "message": {"externalId": "m"}}, "span { id }")
+        await graph.do(
+            "startSpan", {"session": {"externalId": "one"}, "name": "x", "message": {"externalId": "m"}}, "span { id }"
+        )
     )["span"]
     found = await graph.data(
         """query ($span: ID!) {
