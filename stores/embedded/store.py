@@ -211,7 +211,7 @@ class EmbeddedStore:
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction."""
         engine = self._engine
-        db, key = engine.writer.db, self._key
+        db, key = engine.writer.db, self._workspace
 
         def begin() -> EmbeddedTransaction:
             return EmbeddedTransaction(db, self._name, key, engine.clock(), engine.ids, engine.vectors)
