@@ -72,3 +72,10 @@ async def require(reader: Reader, kind: type[N], ref: Ref, path: Sequence[str | 
 async def present(reader: Reader, kind: type[N], ids: Sequence[Id]) -> list[N]:
     """The records of ids that are there, in order."""
     return [record for record in await reader.get(kind, ids) if record is not None]
+
+
+async def named_by(context: Context, kind: type[N], ids: Sequence[Id | None]) -> list[N | None]:
+    """The record of each id, None for none; each is read once."""
+    wanted = list({id for id in ids if id is not None})
+    found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
+    return [None if id is None else found[id] for id in ids]

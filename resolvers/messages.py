@@ -26,7 +26,7 @@ from domain.node import Id
 from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
 from domain.values import EMPTY_OBJECT
-from resolvers.context import Context, lookup, require
+from resolvers.context import Context, lookup, named_by, require
 from resolvers.sessions import join, participant
 from resolvers.writes import write
 from stores.ports import Transaction
@@ -36,28 +36,22 @@ Path = Sequence[str | int]
 
 async def messages_of(context: Context, records: Sequence[Any]) -> list[Message | None]:
     """The message of each record that has a message_id."""
-    return await _each(context, Message, [record.message_id for record in records])
+    return await named_by(context, Message, [record.message_id for record in records])
 
 
 async def parents(context: Context, messages: Sequence[Message]) -> list[Message | None]:
     """The message each one replies to."""
-    return await _each(context, Message, [message.parent_id for message in messages])
+    return await named_by(context, Message, [message.parent_id for message in messages])
 
 
 async def threads(context: Context, messages: Sequence[Message]) -> list[Thread | None]:
     """The thread of each message."""
-    return await _each(context, Thread, [message.thread_id for message in messages])
+    return await named_by(context, Thread, [message.thread_id for message in messages])
 
 
 async def senders(context: Context, messages: Sequence[Message]) -> list[Participant | None]:
     """Who said each message."""
     return await context.store.get(Participant, [message.sender_id for message in messages])
-
-
-async def _each(context: Context, kind: type[Any], ids: Sequence[Id | None]) -> list[Any]:
-    wanted = [id for id in ids if id is not None]
-    found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
-    return [None if id is None else found[id] for id in ids]
 
 
 async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:

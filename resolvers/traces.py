@@ -18,7 +18,7 @@ from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanI
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, merge
 from resolvers.actors import named
-from resolvers.context import Context, lookup, require
+from resolvers.context import Context, lookup, named_by, require
 from resolvers.lists import TRACE_SPANS
 from resolvers.writes import write
 from stores.ports import Log, Transaction
@@ -59,22 +59,22 @@ async def span_parents(context: Context, spans: Sequence[Span]) -> list[Span | N
 
 async def event_parents(context: Context, events: Sequence[TraceEvent]) -> list[TraceEvent | None]:
     """The event each one follows from."""
-    return await _each(context, TraceEvent, [event.parent_id for event in events])
+    return await named_by(context, TraceEvent, [event.parent_id for event in events])
 
 
 async def event_spans(context: Context, events: Sequence[TraceEvent]) -> list[Span | None]:
     """The span each event belongs to."""
-    return await _each(context, Span, [event.span_record_id for event in events])
+    return await named_by(context, Span, [event.span_record_id for event in events])
 
 
 async def event_users(context: Context, events: Sequence[TraceEvent]) -> list[User | None]:
     """The user of each event."""
-    return await _each(context, User, [event.user_id for event in events])
+    return await named_by(context, User, [event.user_id for event in events])
 
 
 async def event_agents(context: Context, events: Sequence[TraceEvent | Span]) -> list[Agent | None]:
     """The agent of each event or span."""
-    return await _each(context, Agent, [event.agent_id for event in events])
+    return await named_by(context, Agent, [event.agent_id for event in events])
 
 
 async def event_memories(context: Context, events: Sequence[TraceEvent]) -> list[list[Memory]]:
@@ -82,12 +82,6 @@ async def event_memories(context: Context, events: Sequence[TraceEvent]) -> list
     ids = list({id for event in events for id in event.memory_ids})
     found = dict(zip(ids, await context.store.get(Memory, ids), strict=True))
     return [[memory for id in event.memory_ids if (memory := found[id]) is not None] for event in events]
-
-
-async def _each(context: Context, kind: type[Any], ids: Sequence[Id | None]) -> list[Any]:
-    wanted = list({id for id in ids if id is not None})
-    found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
-    return [None if id is None else found[id] for id in ids]
 
 
 async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
