@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -77,10 +80,20 @@ def _banner(url: str, data: Path, demo: bool) -> str:
         f"Recollect is up. Open {bold} in a browser: it shows a first query and a live trace.",
         f"  data     {data.resolve()}",
         f"  ready    {url}/readyz",
-        f"  try      recollect search tea --url {url}" if demo else f"  bring    recollect import FILE --url {url}",
+        f"  try      {_program()} search tea --url {url}"
+        if demo
+        else f"  bring    {_program()} import FILE --url {url}",
         "  stop     Ctrl+C",
     ]
     return "\n".join(lines)
+
+
+def _program() -> str:
+    """How a person calls this program here: it is often not on the path but in an environment of its own."""
+    called = Path(sys.argv[0])
+    if shutil.which("recollect") or called.name != "recollect":
+        return "recollect"
+    return os.path.relpath(called)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -229,3 +229,20 @@ class TestRefusals:
 
     async def test_a_filter_that_cannot_be(self, graph: Graph) -> None:
         assert await self.code(graph, CHANGES, f={"metadata": 5}) == ("INVALID", ["filter", "metadata"])
+
+
+@pytest.mark.parametrize("query", [TRACE, MESSAGES, CHANGES])
+async def test_a_cursor_beyond_the_end_is_of_a_store_that_has_gone_back(graph: Graph, query: str) -> None:
+    """As after an older copy of the folder was put in its place: nothing is waited for that may never come."""
+    here = await graph.data('{ memoryCursor session(by: {externalId: "s"}) { traceCursor messageCursor } }')
+    now = {
+        TRACE: here["session"]["traceCursor"],
+        MESSAGES: here["session"]["messageCursor"],
+        CHANGES: here["memoryCursor"],
+    }
+    beyond = now[query][:-2] + "63"  # the place is the last byte
+    with pytest.raises(OperationRefused) as refused:
+        async with graph.follow(query, a=beyond) as events:
+            await events.next()
+    [error] = refused.value.errors
+    assert error["extensions"]["code"] == "CURSOR_EXPIRED"

@@ -1,4 +1,4 @@
-"""A fresh graph for each test."""
+"""A fresh graph for each test that asks for one."""
 
 from __future__ import annotations
 
