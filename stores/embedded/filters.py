@@ -17,8 +17,8 @@ from domain.span import SpanFilter
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import Json, Ref, TimeRange
-from stores.embedded.rows import micros, raw
 from stores.ports import LinkFilter
+from stores.rows import micros, raw
 
 MAX_CONDITIONS = 200
 MAX_VALUES = 1_000

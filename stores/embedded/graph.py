@@ -16,6 +16,7 @@ from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.embedded import rows
 from stores.ports import Explored, Shared
+from stores.rows import text
 
 _FAN_OUT = 1_000
 """How many links of one memory are followed in each direction, the heaviest first."""
@@ -76,7 +77,7 @@ def _edges(db: apsw.Connection, ids: dict[int, Id], exploration: Exploration) ->
         f"SELECT {rows.LINK.columns} FROM {rows.LINK.source} WHERE t.src IN (SELECT value FROM json_each(?1)) "
         f"AND t.dst IN (SELECT value FROM json_each(?1)) AND t.weight >= ?{among} ORDER BY t.weight DESC, t.id"
     )
-    for row in db.execute(sql, [rows.text(list(ids)), exploration.min_weight, *(kinds or ())]):
+    for row in db.execute(sql, [text(list(ids)), exploration.min_weight, *(kinds or ())]):
         link = rows.LINK.decode(row)
         yield GraphEdge(link.source_id, link.target_id, GraphEdgeKind[link.kind.value], link.weight, link)
 
@@ -206,7 +207,7 @@ def _key(db: apsw.Connection, workspace: int, id: Id) -> int | None:
 def _ids(db: apsw.Connection, keys: Sequence[int]) -> dict[int, Id]:
     """The id of each key, in their order."""
     sql = "SELECT key, id FROM memory WHERE key IN (SELECT value FROM json_each(?))"
-    read: Any = db.execute(sql, (rows.text(list(keys)),))
+    read: Any = db.execute(sql, (text(list(keys)),))
     found = dict(read.fetchall())
     return {key: Id(str(found[key])) for key in keys}
 

@@ -16,6 +16,7 @@ from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import Table
 from stores.ports import Collection, LinkFilter, Log
+from stores.rows import Row
 
 
 class _Order(NamedTuple):
@@ -214,7 +215,7 @@ class Lists:
 
     def _rows(
         self, table: Table[Any], order: _Order, where: Where, slice: Slice, after: Mark | None, before: Mark | None
-    ) -> list[rows.Row]:
+    ) -> list[Row]:
         conditions, params = [where.sql], list(where.params)
         for mark, side in ((after, 1), (before, -1)):
             if mark is not None:

@@ -19,6 +19,7 @@ from stores.embedded.filters import Where, apply, valid_at
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.ports import Found, Search
+from stores.rows import micros
 
 _OVERSAMPLE = 10
 _LEAST = 100
@@ -44,7 +45,7 @@ class Searcher:
 
     def __init__(self, db: apsw.Connection, workspace: int, vectors: VectorIndex, words: Words, now: datetime) -> None:
         self._db, self._workspace, self._vectors, self._words = db, workspace, vectors, words
-        self._now = rows.micros(now)
+        self._now = micros(now)
 
     def find(self, search: Search) -> Found:
         """See stores.ports.Store.search."""

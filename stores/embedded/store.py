@@ -19,7 +19,7 @@ from domain.span import Span, Trace, summarize
 from stores.embedded import graph, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import CountKey, Lists
-from stores.embedded.rows import as_raw, moment, table, text
+from stores.embedded.rows import table
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, scope_of
 from stores.ports import (
@@ -34,6 +34,7 @@ from stores.ports import (
     Usage,
     Vector,
 )
+from stores.rows import Row, as_raw, moment, text
 
 if TYPE_CHECKING:
     from stores.embedded.engine import EmbeddedEngine
@@ -276,13 +277,10 @@ class EmbeddedStore:
         where = Where(self._key)
         apply(filter, "memory", where)
         of = rows.MEMORY
-        sql = (
-            f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.written.values())}) "
-            f"SELECT 1 FROM t WHERE {where.sql}"
-        )
-        return self._engine.reader.execute(sql, (*of.encode(memory), *where.params)).fetchone() is not None
+        sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
+        return self._engine.reader.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None
 
-    def _change(self, row: rows.Row) -> MemoryChange | None:
+    def _change(self, row: Row) -> MemoryChange | None:
         place, kind, memory_id, time, link = row
         read = self._engine.reader.execute
         gone = False

@@ -19,10 +19,11 @@ from domain.trace import TraceEvent
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import log_name
-from stores.embedded.rows import micros, raw, table, text
+from stores.embedded.rows import table
 from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
 from stores.ports import Collection, NaturalKey, Vector
+from stores.rows import micros, raw, text
 
 N = TypeVar("N", bound=Node)
 
@@ -126,11 +127,9 @@ class EmbeddedTransaction:
         for memory in memories:
             before = db.execute("SELECT key, text FROM memory WHERE id = ?", (memory.id,)).fetchone()
             scope = self._scope(memory.owner_id)
-            values = list(to.encode(memory))
-            values[5] = scope
             if memory.external_id is not None:
                 self._free(memory.external_id)
-            db.execute(to.insert, (self._workspace, *values))
+            db.execute(to.insert, (self._workspace, *to.encode(memory), scope))
             key = before[0] if before else db.last_insert_rowid()
             if before is None or before[1] != memory.text:
                 if before is not None:
