@@ -9,7 +9,7 @@ run: $(VENV)/ready
 	@$(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
-	$(BIN)/pytest
+	$(BIN)/python -m tests.servers where-possible -- $(BIN)/pytest
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -15,13 +15,13 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 def post(query: str, variables: dict[str, Any] | None = None, path: str = "/graphql") -> bytes:
     """The bytes of a GraphQL request."""
     body = msgspec.json.encode({"query": query, "variables": variables or {}})
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return head.encode() + b"\r\n\r\n" + body
 
 
 def get(path: str) -> bytes:
     """The bytes of a plain GET."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
 class Connection(asyncio.Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import count
+from math import inf
 
 import msgspec
 
@@ -40,16 +42,19 @@ class Load(msgspec.Struct):
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
-async def load(server: Process, next_: Next, seconds: float, callers: int = 1, sign: bytes = b"") -> Load:
+async def load(
+    server: Process, next_: Next, seconds: float, callers: int = 1, sign: bytes = b"", rate: float = inf
+) -> Load:
     """Keeps callers busy for a while, after a quarter of that to warm up; each asks at least three times.
 
-    sign: what a good answer has in it. Raises BenchError for a bad one.
+    sign: what a good answer has in it. rate: how often a second they ask at the most, all together. Raises BenchError
+    for a bad answer.
     """
     connections = [await server.connect() for _ in range(callers)]
     try:
-        await _ask_all(connections, next_, seconds / 4, sign, 1)
+        await _ask_all(connections, next_, seconds / 4, sign, 1, rate)
         cpu, begun = server.cpu, time.perf_counter()
-        waits = await _ask_all(connections, next_, seconds, sign, 3)
+        waits = await _ask_all(connections, next_, seconds, sign, 3, rate)
         return Load(time.perf_counter() - begun, server.cpu - cpu, waits)
     finally:
         for connection in connections:
@@ -57,14 +62,17 @@ async def load(server: Process, next_: Next, seconds: float, callers: int = 1, s
 
 
 async def _ask_all(
-    connections: list[Connection], next_: Next, seconds: float, sign: bytes, at_least: int
+    connections: list[Connection], next_: Next, seconds: float, sign: bytes, at_least: int, rate: float
 ) -> list[float]:
     waits: list[float] = []
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    end, places = start + seconds, count()
 
     async def caller(connection: Connection) -> None:
         asked = 0
         while asked < at_least or time.perf_counter() < end:
+            if (early := start + next(places) / rate - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
             request = next_()
             begun = time.perf_counter()
             answer = await connection.ask(request)

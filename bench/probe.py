@@ -2,7 +2,8 @@
 
 python -m bench.probe FILE serve ...
 
-The times and delays go to FILE when the server stops, as a JSON list of [monotonic seconds, milliseconds].
+What it noted goes to FILE when the server stops, as a JSON list of [monotonic seconds, milliseconds late, milliseconds
+meanwhile in which the loop's thread could have run but no processor was free].
 """
 
 from __future__ import annotations
@@ -23,13 +24,22 @@ from server.service import Service
 
 EVERY_S = 0.005
 
+_SCHEDULED = Path("/proc/thread-self/schedstat")
 
-async def _watch(samples: list[tuple[float, float]]) -> None:
+
+async def _watch(samples: list[tuple[float, float, float]]) -> None:
+    queued = _queued()
     while True:
         due = time.monotonic() + EVERY_S
         await asyncio.sleep(EVERY_S)
-        now = time.monotonic()
-        samples.append((now, (now - due) * 1000))
+        now, before = time.monotonic(), queued
+        queued = _queued()
+        samples.append((now, (now - due) * 1000, queued - before))
+
+
+def _queued() -> float:
+    """The milliseconds this thread has waited for a processor so far."""
+    return int(_SCHEDULED.read_text(encoding="ascii").split()[1]) / 1e6
 
 
 def _probed(file: Path, service: Service) -> Starlette:
@@ -38,7 +48,7 @@ def _probed(file: Path, service: Service) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
-        samples: list[tuple[float, float]] = []
+        samples: list[tuple[float, float, float]] = []
         async with inner(starlette):
             watching = asyncio.create_task(_watch(samples))
             yield

@@ -165,6 +165,7 @@ class Notes:
         if variables is not None:
             self._block("json", json.dumps(variables, ensure_ascii=False))
         answer = server.ask(query, variables)
+        answer.pop("extensions", None)  # the cost, which is in each
         self._block("json", pretty(rounded(answer)))
         return answer["data"]
 

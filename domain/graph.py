@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nsmallest
+from itertools import islice
+from math import prod
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,8 +19,16 @@ from domain.session import Session
 
 MAX_DEPTH = 6
 MAX_NODES = 1_000
-STEP_BUDGET = 50_000
-"""How many links a search for paths follows at the most before it answers with what it has."""
+STEPS = 20_000
+WAYS = 5_000
+WAYS_OF_ONE = 100
+"""How many links, ways and ways to one node a search for paths follows from one end."""
+
+FAN_OUT = 1_000
+"""How many links of one memory are followed in each direction, the heaviest first; and how many of its messages, or of
+its session's other memories, are looked at for what they share, the newest first."""
+SHARED_FOLLOWED = 100_000
+"""How many links, messages or memories are looked at in all for what memories share."""
 
 
 class GraphInclude(enum.Enum):
@@ -52,6 +63,27 @@ class GraphEdge(msgspec.Struct, frozen=True, gc=False):
     kind: GraphEdgeKind
     weight: float
     link: MemoryLink | None = None
+
+
+def edge_of(link: MemoryLink) -> GraphEdge:
+    """The edge that a link is."""
+    return GraphEdge(link.source_id, link.target_id, GraphEdgeKind[link.kind.value], link.weight, link)
+
+
+def hang(
+    ids: Iterable[Id], edges: Iterable[GraphEdge], hanging: Iterable[GraphEdge], limit: int
+) -> tuple[list[Id], list[GraphEdge], bool]:
+    """Adds to a graph the edges to what hangs on its nodes, and their targets as far as the limit allows; the flag
+    says whether it did not."""
+    shown, drawn, truncated = dict.fromkeys(ids), list(edges), False
+    for edge in hanging:
+        if edge.target not in shown:
+            if len(shown) >= limit:
+                truncated = True
+                continue
+            shown[edge.target] = None
+        drawn.append(edge)
+    return list(shown), drawn, truncated
 
 
 class MemoryGraph(msgspec.Struct, frozen=True):
@@ -92,7 +124,7 @@ class Exploration(msgspec.Struct, frozen=True):
     include: frozenset[GraphInclude] = frozenset()
 
 
-K = TypeVar("K", bound=int | str)
+K = TypeVar("K", bound=int | str | tuple[str, int])
 Neighbors = Callable[[Sequence[K]], Iterator[tuple[K, K, float]]]
 """The links at some nodes: (node, other end, weight), in both directions."""
 
@@ -120,77 +152,87 @@ def nearest(center: K, neighbors: Neighbors[K], depth: int, limit: int) -> tuple
     return list(found), False
 
 
+class _Way(NamedTuple, Generic[K]):
+    """A part of a path, from one of its ends on: its nodes in the order of the path, and the weights between them."""
+
+    strength: float
+    nodes: tuple[K, ...]
+    weights: tuple[float, ...]
+
+
 def shortest_paths(start: K, goal: K, neighbors: Neighbors[K], max_depth: int, first: int) -> list[list[K]]:
     """Up to `first` ways without a loop of at most `max_depth` links, the shortest first, then the strongest.
 
-    Stops with what it has after STEP_BUDGET links.
+    They grow from both ends, always from the one that fewer lead from, until they meet. That is exact until more than
+    STEPS links lead on from the ways of one end, more than WAYS_OF_ONE of them to one node, or they lead to more than
+    WAYS nodes; from then on the strongest to each node are followed.
     """
     if start == goal:
-        return [[start]]
-    ahead, meeting = _distances(start, goal, neighbors, max_depth)
-    if meeting is None:
-        return []
-    paths: list[tuple[float, list[K]]] = []
-    known = _Known(neighbors)
-    for length in range(meeting, max_depth + 1):
-        found = list(_walk([start], goal, length, ahead, known))
-        paths += sorted(found, key=lambda path: (-path[0], path[1]))
-        if len(paths) >= first or known.steps > STEP_BUDGET:
+        return [[start]][:first]
+    known: dict[K, dict[K, float]] = {}
+    ahead, behind = [_Way(1.0, (start,), ())], [_Way(1.0, (goal,), ())]
+    found: list[list[K]] = []
+    forward = True
+    for _ in range(max_depth):
+        if len(found) >= first or not ahead or not behind:
             break
-    return [path for _, path in paths[:first]]
+        if forward:
+            ahead = _further(ahead, True, known, neighbors)
+        else:
+            behind = _further(behind, False, known, neighbors)
+        found += _meetings(ahead, behind, first)
+        forward = len(ahead) < len(behind)
+    return found[:first]
 
 
-def _distances(start: K, goal: K, neighbors: Neighbors[K], max_depth: int) -> tuple[dict[K, int], int | None]:
-    """Distances to the goal of the nodes around it, and the length of the shortest way; searched from both ends,
-    the smaller frontier first."""
-    sides = ({start: 0}, {goal: 0})
-    frontiers = [[start], [goal]]
-    depths = [0, 0]
-    steps = 0
-    while sum(depths) < max_depth and all(frontiers) and steps <= STEP_BUDGET:
-        side = 0 if len(frontiers[0]) <= len(frontiers[1]) else 1
-        depths[side] += 1
-        reached = []
-        for _, other, _weight in neighbors(frontiers[side]):
-            steps += 1
-            if other not in sides[side]:
-                sides[side][other] = depths[side]
-                reached.append(other)
-        frontiers[side] = reached
-        if any(node in sides[1 - side] for node in reached):
-            return {**dict.fromkeys(sides[1], depths[1]), **sides[1]}, sum(depths)
-    return sides[1], None
+def _further(
+    ways: list[_Way[K]], ahead: bool, known: dict[K, dict[K, float]], neighbors: Neighbors[K]
+) -> list[_Way[K]]:
+    """All ways with one more link, the best to each node first."""
+    reached: dict[K, list[_Way[K]]] = {}
+    for way, other, weight in islice(_steps(ways, -1 if ahead else 0, known, neighbors), STEPS):
+        nodes, weights = (other,), (weight,)
+        reached.setdefault(other, []).append(
+            _Way(way.strength * weight, way.nodes + nodes, way.weights + weights)
+            if ahead
+            else _Way(way.strength * weight, nodes + way.nodes, weights + way.weights)
+        )
+    ranked = [
+        (rank, -way.strength, other, way)
+        for other, all_to_it in reached.items()
+        for rank, way in enumerate(sorted(all_to_it, key=_best)[:WAYS_OF_ONE])
+    ]
+    return [way for *_, way in sorted(ranked)[:WAYS]]
 
 
-class _Known(Generic[K]):
-    """Neighbours, each looked up once, with a count of the links followed."""
+def _best(way: _Way[K]) -> tuple[float, tuple[K, ...]]:
+    return -way.strength, way.nodes
 
-    def __init__(self, neighbors: Neighbors[K]) -> None:
-        self._neighbors = neighbors
-        self._links: dict[K, dict[K, float]] = {}
-        self.steps = 0
 
-    def __call__(self, node: K) -> dict[K, float]:
-        if (links := self._links.get(node)) is None:
-            links = self._links[node] = {}
-            for _, other, weight in self._neighbors([node]):
+def _steps(
+    ways: list[_Way[K]], end: int, known: dict[K, dict[K, float]], neighbors: Neighbors[K]
+) -> Iterator[tuple[_Way[K], K, float]]:
+    """Each way with each node that it leads on to, and the heaviest link there."""
+    for way in ways:
+        node = way.nodes[end]
+        if (links := known.get(node)) is None:
+            links = known[node] = {}
+            for _, other, weight in neighbors([node]):
                 links[other] = max(links.get(other, 0.0), weight)
-        self.steps += len(links)
-        return links
+        for other, weight in links.items():
+            if other not in way.nodes:
+                yield way, other, weight
 
 
-def _walk(
-    path: list[K], goal: K, left: int, ahead: dict[K, int], known: _Known[K], weight: float = 1.0
-) -> Iterator[tuple[float, list[K]]]:
-    """All loop-free ways of exactly `left` more links; a node that is known to be too far is not entered."""
-    beyond = max(ahead.values()) + 1
-    for other, link in known(path[-1]).items():
-        if known.steps > STEP_BUDGET:
-            return
-        if other in path:
-            continue
-        if other == goal:
-            if left == 1:
-                yield weight * link, [*path, other]
-        elif left > 1 and ahead.get(other, beyond) <= left - 1:
-            yield from _walk([*path, other], goal, left - 1, ahead, known, weight * link)
+def _meetings(ahead: list[_Way[K]], behind: list[_Way[K]], first: int) -> list[list[K]]:
+    """The best paths of ways that lead to the same node, and have nothing else in common."""
+    tails: dict[K, list[_Way[K]]] = {}
+    for way in behind:
+        tails.setdefault(way.nodes[0], []).append(way)
+    met = (
+        (-prod(tail.weights, start=head.strength), head.nodes, tail.nodes[1:])
+        for head in ahead
+        for tail in tails.get(head.nodes[-1], ())
+        if set(head.nodes).isdisjoint(tail.nodes[1:])
+    )
+    return [[*head, *tail] for _, head, tail in nsmallest(first, met)]

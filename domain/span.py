@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
 
+from domain import model_call
+from domain.message import ToolCall
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, decode_json
@@ -72,6 +75,26 @@ class Span(Node, frozen=True, gc=False):
     def usage(self) -> TokenUsage | None:
         """The token counts among the attributes; None where there is none."""
         return usage_of(decode_json(self.attributes))
+
+    @property
+    def model(self) -> str | None:
+        """The model that was called."""
+        return model_call.model_of(_members(self.attributes))
+
+    @property
+    def input_messages(self) -> list[model_call.ModelMessage]:
+        """What was said to the model."""
+        return model_call.input_messages(_members(self.attributes))
+
+    @property
+    def output_messages(self) -> list[model_call.ModelMessage]:
+        """What the model or the tool said."""
+        return model_call.output_messages(_members(self.attributes))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tools the model asked for, or the one that ran."""
+        return model_call.tool_calls(_members(self.attributes))
 
 
 class Trace(Node, frozen=True, gc=False):
@@ -179,6 +202,11 @@ MAX_COUNT = 2**31 - 1
 """The largest count that is told: GraphQL's Int."""
 
 
+def _members(attributes: Json) -> dict[str, Any]:
+    found = decode_json(attributes)
+    return found if isinstance(found, dict) else {}
+
+
 def _whole(count: float | None) -> int | None:
     """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
     return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
@@ -197,11 +225,15 @@ def milliseconds(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds() * 1000
 
 
+def worst(codes: Iterable[SpanStatusCode]) -> SpanStatusCode:
+    """The status of what consists of spans."""
+    found = set(codes)
+    return next((code for code in (SpanStatusCode.ERROR, SpanStatusCode.OK) if code in found), SpanStatusCode.UNSET)
+
+
 def summarize(spans: list[Span]) -> tuple[datetime, datetime | None, SpanStatusCode, TokenUsage]:
     """Of the spans of one trace: first start, last end (None while one runs), worst status, summed usage."""
     ends = [span.ended_at for span in spans]
-    codes = {span.status_code for span in spans}
-    status = next((code for code in (SpanStatusCode.ERROR, SpanStatusCode.OK) if code in codes), SpanStatusCode.UNSET)
     usages = [usage for span in spans if (usage := span.usage) is not None]
 
     def total(name: str) -> Any:
@@ -211,6 +243,6 @@ def summarize(spans: list[Span]) -> tuple[datetime, datetime | None, SpanStatusC
     return (
         min(span.started_at for span in spans),
         None if None in ends else max(end for end in ends if end is not None),
-        status,
+        worst(span.status_code for span in spans),
         TokenUsage(total("input_tokens"), total("output_tokens"), total("total_tokens"), total("cost_usd")),
     )

@@ -13,6 +13,7 @@ from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, T
 
 SPAN_START = "span_start"
 SPAN_END = "span_end"
+SPAN_UPDATE = "span_update"
 RECALL = "recall"
 
 

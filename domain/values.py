@@ -93,6 +93,11 @@ def same(a: Any, b: Any) -> bool:
     return equal
 
 
+def fold(text: str) -> str:
+    """A text without the difference of case, for looking for one in another."""
+    return text.lower().replace("ς", "σ")  # at the end of a word lower() makes the former of what it makes the latter
+
+
 def merge(base: Json, patch: Json | None, remove: list[str] | None = None) -> Json:
     """`base`, an object, with the members of `patch` set and those named in `remove` gone; one level deep."""
     members = decode_json(base)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -106,3 +106,19 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
     made: Any = _new_agent(tx, ref.external_id) if kind is Agent else _new_user(tx, ref.external_id)
     await tx.put([made])
     return cast(A, made)
+
+
+async def all_named(tx: Transaction, kind: type[A], names: Mapping[str, str | None]) -> dict[str, A]:
+    """The users or agents of externalIds, each with what it is called; those that do not exist yet are created.
+
+    One that is still called by its externalId gets the name.
+    """
+    wanted = list(names)
+    stored = dict(zip(wanted, await tx.find(kind, [(name,) for name in wanted]), strict=True)) if wanted else {}
+    found: dict[str, A] = {}
+    for external_id, before in stored.items():
+        made: Any = before or (_new_agent if kind is Agent else _new_user)(tx, external_id)
+        called = names[external_id]
+        found[external_id] = _changed(made, name=called if made.name == external_id else None)
+    await tx.put([after for external_id, after in found.items() if after != stored[external_id]])
+    return found

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from domain.errors import not_found
+from domain.audit import DONE
+from domain.caller import LOCAL, Caller
+from domain.errors import Rejected, not_found
+from domain.memory import Memory
 from domain.node import Id, Node
 from domain.values import Ref
-from stores.ports import Engine, Store, Transaction, Vector
+from resolvers.audit import entry, note, targets
+from stores.ports import Engine, Script, Store, Transaction, Vector
 
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
 
-DEFAULT_WORKSPACE = "default"
 MEMORY_CAPACITY = 10_000
 
 
@@ -32,24 +36,52 @@ def _now() -> datetime:
 
 
 class Context:
-    """One caller's view. capacity: how many active memories an owner may have before the least are archived."""
+    """One caller's view. capacity: how many active memories an owner may have before the least are archived.
+
+    action: what its writes are called in the audit log; None for those that are not noted there. along: memories that
+    the last read of references to memories brought along.
+    """
 
     def __init__(
         self,
         engine: Engine,
         embedder: Embedder,
-        workspace: str = DEFAULT_WORKSPACE,
+        caller: Caller = LOCAL,
         capacity: int = MEMORY_CAPACITY,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self.engine, self.embedder, self.workspace, self.capacity, self.clock = (
-            engine,
-            embedder,
-            workspace,
-            capacity,
-            clock,
-        )
-        self.store: Store = engine.workspace(workspace)
+        self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
+        self.store: Store = engine.workspace(caller.workspace)
+        self.action: str | None = None
+        self.along: Mapping[Id, Memory] = {}
+
+    def acting(self, action: str) -> Context:
+        """The same view, for an action that goes into the audit log."""
+        acting = Context.__new__(Context)
+        acting.__dict__.update(self.__dict__, action=action)  # copy.copy takes five times as long
+        return acting
+
+    async def write(self, script: Script[T]) -> T:
+        """Runs a script as one durable transaction of the workspace (stores.ports.Store.write)."""
+        return await self.store.write(self.audited(script))
+
+    async def refused(self, rejected: Rejected) -> None:
+        """Notes in the audit log that the action was refused."""
+        if self.action is not None:
+            await note(self.store, self.caller, self.action, rejected.errors[0].code.name)
+
+    def audited(self, script: Script[T]) -> Script[T]:
+        """The same script, which also notes in the audit log that it has done what it does."""
+        action = self.action
+        if action is None:
+            return script
+
+        async def noted(tx: Transaction) -> T:
+            result = await script(tx)
+            await tx.put([entry(tx, self.caller, action, DONE, targets(result))])
+            return result
+
+        return noted
 
 
 Reader = Store | Transaction
@@ -60,6 +92,15 @@ async def lookup(reader: Reader, kind: type[N], ref: Ref) -> N | None:
     if ref.id is not None:
         return (await reader.get(kind, [ref.id]))[0] if ref.id.startswith(f"{kind.prefix}_") else None
     return (await reader.find(kind, [(ref.external_id or "",)]))[0]
+
+
+async def lookup_all(reader: Reader, kind: type[N], refs: Sequence[Ref]) -> dict[Ref, N]:
+    """The records that references name, without those that are not there; read together, whatever their number."""
+    ids = {ref: ref.id for ref in refs if ref.id is not None and ref.id.startswith(f"{kind.prefix}_")}
+    keys = {ref: (ref.external_id or "",) for ref in refs if ref.id is None}
+    found = [*zip(ids, await reader.get(kind, list(ids.values())) if ids else [], strict=True)]
+    found += zip(keys, await reader.find(kind, list(keys.values())) if keys else [], strict=True)
+    return {ref: record for ref, record in found if record is not None}
 
 
 async def require(reader: Reader, kind: type[N], ref: Ref, path: Sequence[str | int]) -> N:

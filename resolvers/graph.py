@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
+from domain.audit import AuditEntry
+from domain.caller import Role
 from domain.errors import invalid
 from domain.graph import (
     MAX_DEPTH,
@@ -17,6 +19,7 @@ from domain.graph import (
     MemoryPath,
     SharedReference,
 )
+from domain.key import ApiKey
 from domain.link import MemoryLinkKind
 from domain.memory import Memory
 from domain.message import Message
@@ -25,8 +28,12 @@ from domain.page import MAX_FIRST
 from domain.session import Session
 from domain.values import Ref
 from resolvers.context import Context, present, require
+from resolvers.keys import keys_of
 
 MAX_PATHS = 20
+
+_FOR_ADMINS = (ApiKey, AuditEntry)
+"""What takes the right ADMIN to see, also by its id."""
 
 
 async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
@@ -39,8 +46,14 @@ async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
             by_kind[kind].append(id)
     found: dict[Id, Node | None] = {}
     for kind, same in by_kind.items():
-        found.update(zip(same, await context.store.get(kind, same), strict=True))
+        if kind in _FOR_ADMINS and not context.caller.role.allows(Role.ADMIN):
+            continue
+        found.update(zip(same, await _read(context, kind, same), strict=True))
     return [found.get(id) for id in ids]
+
+
+async def _read(context: Context, kind: type[Node], ids: list[Id]) -> Sequence[Node | None]:
+    return await (keys_of(context, ids) if kind is ApiKey else context.store.get(kind, ids))
 
 
 async def node(context: Context, id: Id) -> Node | None:

@@ -33,4 +33,5 @@ async def health(context: Context) -> Health:
 
 async def viewer(context: Context) -> Viewer:
     """Who asks; without keys that is the one local user, who may do everything."""
-    return Viewer("local", context.workspace, ["READ", "WRITE", "ADMIN"])
+    caller = context.caller
+    return Viewer(caller.name, caller.workspace, caller.role.rights)

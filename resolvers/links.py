@@ -10,9 +10,10 @@ from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid, not_found
 from domain.link import LinkDirection, LinkInput, LinkMemoriesInput, MemoryLink, MemoryLinkKind, UnlinkMemoriesInput
 from domain.memory import Memory, MemoryStatus
+from domain.node import Id
 from domain.page import Page
 from domain.values import EMPTY_OBJECT, Ref
-from resolvers.context import Context, require
+from resolvers.context import Context, lookup_all
 from resolvers.lists import MEMORY_LINKS
 from resolvers.writes import write
 from stores.ports import LinkFilter, Transaction
@@ -57,13 +58,14 @@ async def put_links(
 
     Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself.
     """
+    ends = await _ends(tx, inputs, path, fresh or {})
+    keys = [(source.id, input.kind.value, target.id) for input, (source, target) in zip(inputs, ends, strict=True)]
+    there = dict(zip(keys, await tx.find(MemoryLink, keys), strict=True)) if keys else {}
+    changed: dict[Id, Memory] = {}
     stored = []
-    for index, input in enumerate(inputs):
-        source = await _end(tx, input.source, [*path, index, "source"], fresh)
-        target = await _end(tx, input.target, [*path, index, "target"], fresh)
-        if source.id == target.id:
-            raise invalid("A memory is not linked to itself.", [*path, index, "target"])
-        before = (await tx.find(MemoryLink, [(source.id, input.kind.value, target.id)]))[0]
+    for input, key, (source, target) in zip(inputs, keys, ends, strict=True):
+        source, target = changed.get(source.id, source), changed.get(target.id, target)
+        before = there[key]
         record = MemoryLink(
             before.id if before else tx.new_id(MemoryLink),
             input.kind,
@@ -73,20 +75,40 @@ async def put_links(
             before.created_at if before else tx.now,
             input.metadata or (before.metadata if before else EMPTY_OBJECT),
         )
+        there[key] = record
         await tx.put([record])
         await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
         if input.kind is MemoryLinkKind.SUPERSEDES and target.status is MemoryStatus.ACTIVE:
-            after = msgspec.structs.replace(target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now)
+            after = changed[target.id] = msgspec.structs.replace(
+                target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now
+            )
             await tx.put([after])
             await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
         stored.append(record)
     return stored
 
 
-async def _end(tx: Transaction, ref: Ref, path: Path, fresh: Mapping[str, Memory] | None) -> Memory:
-    if fresh and ref.external_id is not None and ref.external_id in fresh:
-        return fresh[ref.external_id]
-    return await require(tx, Memory, ref, path)
+async def _ends(
+    tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory]
+) -> list[tuple[Memory, Memory]]:
+    """Where each link starts and ends."""
+    refs = [ref for input in inputs for ref in (input.source, input.target) if ref.external_id not in fresh]
+    found = await lookup_all(tx, Memory, refs)
+
+    def end(ref: Ref, path: Path) -> Memory:
+        memory = fresh.get(ref.external_id or "") or found.get(ref)
+        if memory is None:
+            raise not_found(Memory.noun, path)
+        return memory
+
+    ends = []
+    for index, input in enumerate(inputs):
+        source = end(input.source, [*path, index, "source"])
+        target = end(input.target, [*path, index, "target"])
+        if source.id == target.id:
+            raise invalid("A memory is not linked to itself.", [*path, index, "target"])
+        ends.append((source, target))
+    return ends
 
 
 async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLink]:
@@ -104,4 +126,4 @@ async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLin
         await tx.delete(MemoryLink, [found.id for found in gone])
         return gone
 
-    return await context.store.write(script)
+    return await context.write(script)

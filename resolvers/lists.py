@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domain.actor import ActorFilter
+from domain.audit import AuditFilter
 from domain.errors import invalid
 from domain.memory import MemoryFilter, MemoryOrder
 from domain.message import MessageFilter
@@ -56,6 +57,7 @@ AGENTS = Listed(Collection.AGENTS, ActorFilter)
 MEMORIES = Listed(Collection.MEMORIES, MemoryFilter, MemoryOrder)
 SPANS = Listed(Collection.SPANS, SpanFilter, SpanOrder, MAX_FIRST_LONG)
 STATES = Listed(Collection.STATES, StateFilter)
+AUDIT = Listed(Collection.AUDIT, AuditFilter)
 SESSION_PARTICIPANTS = Listed(Collection.SESSION_PARTICIPANTS)
 SESSION_MESSAGES = Listed(Collection.SESSION_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
 SESSION_THREADS = Listed(Collection.SESSION_THREADS)

@@ -70,7 +70,7 @@ async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | N
 async def _follow(
     context: Context, log: Log, after: str | None, filter: TraceFilter | MemoryFilter | None = None
 ) -> AsyncIterator[tuple[Listing, Any]]:
-    [(listing, end)] = await context.store.cursors([log])
+    listing, [end] = context.store.listing(log), await context.store.ends([log])
     start = end if after is None else listing.mark(after)[0]
     if start > end:  # the store has gone back to an older copy of itself
         raise CursorExpired

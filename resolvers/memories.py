@@ -11,7 +11,7 @@ import numpy as np
 
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange
-from domain.errors import ErrorCode, Rejected, invalid, reject
+from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.link import LinkInput
 from domain.memory import (
     ArchiveMemoriesInput,
@@ -38,7 +38,7 @@ from domain.message import Message
 from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.actors import actors, named
-from resolvers.context import Context, lookup, require
+from resolvers.context import Context, lookup, lookup_all, require
 from resolvers.links import put_links
 from resolvers.writes import write
 from stores.ports import Transaction, Vector
@@ -161,6 +161,9 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
     """
     made: list[Memory] = []
     external: dict[str, Memory] = {}
+    names = [Ref(external_id=one.external_id) for one in inputs if one.external_id is not None]
+    taken = await lookup_all(tx, Memory, names)
+    sources = await lookup_all(tx, Message, [one.source_message for one in inputs if one.source_message is not None])
     owned: dict[tuple[MemoryScope, Ref], Id] = {}
     for index, input in enumerate(inputs):
         path: Path = ["memories", index]
@@ -169,9 +172,13 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
         except Rejected as error:
             raise error.below(path) from None
         name = input.external_id
-        if name is not None and (name in external or (await tx.find(Memory, [(name,)]))[0] is not None):
+        if name is not None and (name in external or Ref(external_id=name) in taken):
             raise reject(ErrorCode.DUPLICATE, "There is a memory with this externalId.", [*path, "externalId"])
-        made.append(await _made(tx, input, await _owner(tx, input, owned, path), path))
+        owner = await _owner(tx, input, owned, path)
+        source = None
+        if input.source_message is not None and (source := sources.get(input.source_message)) is None:
+            raise not_found(Message.noun, [*path, "sourceMessage"])
+        made.append(_made(tx, input, owner, source))
         if input.external_id is not None:
             external[input.external_id] = made[-1]
     await tx.put(made)
@@ -197,10 +204,7 @@ async def _owner(
     return id
 
 
-async def _made(tx: Transaction, input: MemoryInput, owner: Id | None, path: Path) -> Memory:
-    source = None
-    if input.source_message is not None:
-        source = await require(tx, Message, input.source_message, [*path, "sourceMessage"])
+def _made(tx: Transaction, input: MemoryInput, owner: Id | None, source: Message | None) -> Memory:
     return Memory(
         tx.new_id(Memory),
         input.external_id,
@@ -270,7 +274,7 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
         return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 def _changed(before: Memory, input: UpdateMemoryInput, tx: Transaction) -> Memory:
@@ -301,8 +305,11 @@ def _as_version(tx: Transaction, memory: Memory) -> MemoryVersion:
 
 
 async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
-    found = [await require(tx, Memory, ref, ["memories", index]) for index, ref in enumerate(refs)]
-    return list({memory.id: memory for memory in found}.values())
+    found = await lookup_all(tx, Memory, refs)
+    for index, ref in enumerate(refs):
+        if ref not in found:
+            raise not_found(Memory.noun, ["memories", index])
+    return list({found[ref].id: found[ref] for ref in refs}.values())
 
 
 async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
@@ -316,7 +323,7 @@ async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
         after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
         return Stored(_updated(found, after), [])
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
@@ -328,7 +335,7 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
         after = await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED)
         return Stored(_updated(found, after), await make_room(tx, after, context.capacity))
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
@@ -341,7 +348,7 @@ async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
             await tx.delete(Memory, [memory.id for memory in found])
         return Stored(found, [])
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def touch(context: Context, input: TouchMemoriesInput) -> Stored:
@@ -352,7 +359,7 @@ async def touch(context: Context, input: TouchMemoriesInput) -> Stored:
         await tx.put(after)
         return Stored(after, [])
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
@@ -372,7 +379,7 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
             shown += changed[: _SHOWN - len(shown)]
         return Affected(count, shown)
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 def _updated(found: Sequence[Memory], after: Sequence[Memory]) -> list[Memory]:

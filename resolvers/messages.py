@@ -25,8 +25,8 @@ from domain.message import (
 from domain.node import Id
 from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
-from domain.values import EMPTY_OBJECT
-from resolvers.context import Context, lookup, named_by, require
+from domain.values import EMPTY_OBJECT, Ref
+from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.sessions import join, participant
 from resolvers.writes import write
 from stores.ports import Transaction
@@ -56,12 +56,18 @@ async def senders(context: Context, messages: Sequence[Message]) -> list[Partici
 
 async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:
     """The memories each message drew on."""
-    return await context.store.memory_refs([message.id for message in messages])
+    along: dict[Id, Memory] = {}
+    refs = await context.store.memory_refs([message.id for message in messages], along)
+    context.along = along
+    return refs
 
 
 async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memory | None]:
-    """The memory of each reference."""
-    return await context.store.get(Memory, [ref.memory_id for ref in refs])
+    """The memory of each reference, which may have been read with it."""
+    along = context.along
+    missing = list({ref.memory_id for ref in refs if ref.memory_id not in along})
+    read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
+    return [along.get(ref.memory_id) or read.get(ref.memory_id) for ref in refs]
 
 
 async def formed_memories(context: Context, messages: Sequence[Message]) -> list[list[Memory]]:
@@ -102,6 +108,7 @@ async def add_in(
     Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
     """
     adding = _Adding(tx, session)
+    await adding.look_up(messages)
     for index, message in enumerate(messages):
         await adding.add(message, [*path, index] if path else [])
     await adding.store()
@@ -116,16 +123,23 @@ class _Adding:
         self._participants: list[Participant] | None = None
         self._threads: dict[str, Id] = {}
         self._external: dict[str, Message] = {}
+        self._taken: dict[Ref, Message] = {}
+        self._memories: dict[Ref, Memory] = {}
         self._refs: list[tuple[Id, list[MemoryRef]]] = []
         self.added: list[Message] = []
+
+    async def look_up(self, inputs: Sequence[MessageInput]) -> None:
+        """Reads what messages name outside the session, before they are added."""
+        names = [Ref(external_id=one.external_id) for one in inputs if one.external_id is not None]
+        self._taken = await lookup_all(self._tx, Message, names)
+        refs = [ref.memory for one in inputs for ref in one.memory_refs or ()]
+        self._memories = await lookup_all(self._tx, Memory, refs)
 
     async def add(self, input: MessageInput, path: Path) -> None:
         """Checks one message and takes it on."""
         tx, session = self._tx, self._session
         external = input.external_id
-        if external is not None and (
-            external in self._external or (await tx.find(Message, [(external,)]))[0] is not None
-        ):
+        if external is not None and (external in self._external or Ref(external_id=external) in self._taken):
             raise reject(ErrorCode.DUPLICATE, "There is a message with this externalId.", [*path, "externalId"])
         try:
             content = contents(input)
@@ -146,7 +160,7 @@ class _Adding:
             input.created_at or tx.now,
         )
         if input.memory_refs:
-            self._refs.append((message.id, await self._memory_refs(input, path)))
+            self._refs.append((message.id, self._memory_refs(input, path)))
         if external is not None:
             self._external[external] = message
         self.added.append(message)
@@ -212,12 +226,10 @@ class _Adding:
             raise not_found("message of this session", [*path, "parent"])
         return found.id
 
-    async def _memory_refs(self, input: MessageInput, path: Path) -> list[MemoryRef]:
-        return [
-            MemoryRef(
-                (await require(self._tx, Memory, ref.memory, [*path, "memoryRefs", index, "memory"])).id,
-                ref.score,
-                ref.note,
-            )
-            for index, ref in enumerate(input.memory_refs or ())
-        ]
+    def _memory_refs(self, input: MessageInput, path: Path) -> list[MemoryRef]:
+        refs = []
+        for index, ref in enumerate(input.memory_refs or ()):
+            if (memory := self._memories.get(ref.memory)) is None:
+                raise not_found(Memory.noun, [*path, "memoryRefs", index, "memory"])
+            refs.append(MemoryRef(memory.id, ref.score, ref.note))
+        return refs

@@ -10,7 +10,7 @@ import numpy as np
 from domain.errors import invalid, not_found
 from domain.memory import Memory, MemoryFilter, touched
 from domain.message import MemoryRef, Message
-from domain.node import id_of
+from domain.node import Id, id_of
 from domain.page import MAX_FIRST
 from domain.search import (
     MemoryHit,
@@ -28,7 +28,7 @@ from domain.trace import RECALL, TraceEvent
 from domain.values import Json, encode_json
 from resolvers.context import Context, require
 from resolvers.memories import unit_vector
-from stores.ports import Search, Transaction, Vector
+from stores.ports import Found, Search, Transaction, Vector
 
 
 async def search(
@@ -48,13 +48,20 @@ async def search(
     asked = await _asked(context, query, filter, mode, threshold, first)
     found = await context.store.search(asked)
     ranked = rank(found.candidates, mode, threshold, first)
-    records = await context.store.get(Memory, [candidate.id for candidate, _, _ in ranked])
+    records = await _records(context, found, [candidate.id for candidate, _, _ in ranked])
     hits = [
         MemoryHit(record, score, parts)
         for record, (_, score, parts) in zip(records, ranked, strict=True)
         if record is not None
     ]
     return MemorySearch(hits, mode, found.degraded, (time.perf_counter() - begun) * 1000)
+
+
+async def _records(context: Context, found: Found, ids: Sequence[Id]) -> list[Memory | None]:
+    """The memories of candidates, of which the store may have read some while it searched."""
+    missing = [id for id in ids if id not in found.records]
+    read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
+    return [read[id] if id in read else found.records[id] for id in ids]
 
 
 async def _asked(
@@ -77,8 +84,6 @@ async def _asked(
         vector = None
     elif vector is None and text is not None:
         vector = _directed((await context.embedder.embed([text]))[0])
-    if mode is SearchMode.SEMANTIC:
-        text = None
     return Search(mode, threshold, first, text, vector, filter, exclude)
 
 
@@ -121,7 +126,7 @@ async def recall(context: Context, input: RecallInput) -> Recalled:
             await tx.reference(message.id, [MemoryRef(hit.memory.id, hit.score, None) for hit in hits])
         return Recalled(MemorySearch(hits, found.mode, found.degraded, found.took_ms), event)
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def _note(

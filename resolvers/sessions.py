@@ -64,7 +64,8 @@ async def memory_cursor(context: Context) -> str:
 
 
 async def _cursors(context: Context, logs: Sequence[Log]) -> list[str]:
-    return [listing.cursor((place,)) for listing, place in await context.store.cursors(logs)]
+    ends = await context.store.ends(logs)
+    return [context.store.listing(log).cursor((end,)) for log, end in zip(logs, ends, strict=True)]
 
 
 async def participant_actors(context: Context, participants: Sequence[Participant]) -> list[Actor | None]:
@@ -120,7 +121,7 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
         }
         return await _store(tx, before, **{name: value for name, value in changes.items() if value is not None})
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def end(context: Context, input: EndSessionInput) -> Session:
@@ -144,14 +145,14 @@ async def delete(context: Context, input: DeleteSessionInput) -> Session:
             await tx.delete(Session, [found.id])
         return found
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
     async def script(tx: Transaction) -> Session:
         return await _store(tx, await require(tx, Session, ref, ["session"]), status=status)
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def _store(tx: Transaction, before: Session, **changes: Any) -> Session:
@@ -179,7 +180,7 @@ async def remove_participant(context: Context, input: RemoveParticipantInput) ->
         await tx.put([after])
         return after
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def participant(tx: Transaction, session: Session, ref: Ref, path: Sequence[str | int]) -> Participant:

@@ -66,4 +66,4 @@ async def delete(context: Context, input: DeleteStateInput) -> StateEntry:
         await tx.delete(StateEntry, [before.id])
         return before
 
-    return await context.store.write(script)
+    return await context.write(script)

@@ -93,8 +93,9 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 
     async def noted(tx: Transaction) -> Appended:
         session, events = await script(tx)
-        [(listing, end)] = await context.store.cursors([Log("trace", session.id)])
-        return Appended(len(events), listing.cursor((events[-1].place if events else end,)))
+        log = Log("trace", session.id)
+        end = events[-1].place if events else (await context.store.ends([log]))[0]
+        return Appended(len(events), context.store.listing(log).cursor((end,)))
 
     return await write(context, input, noted, Appended)
 
@@ -328,7 +329,7 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
         assert after is not None
         return after
 
-    return await context.store.write(script)
+    return await context.write(script)
 
 
 async def _named_span(tx: Transaction, input: EndSpanInput) -> Span:

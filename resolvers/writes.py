@@ -25,7 +25,7 @@ async def write(context: Context, input: Command, script: Script[T], revive: typ
     """
     key: str | None = getattr(input, "idempotency_key", None)
     if key is None:
-        return await context.store.write(script)
+        return await context.write(script)
     digest = hashlib.sha256(type(input).__name__.encode() + msgspec.json.encode(input)).hexdigest()
 
     async def once(tx: Transaction) -> T:
@@ -35,7 +35,7 @@ async def write(context: Context, input: Command, script: Script[T], revive: typ
                 raise reject(ErrorCode.CONFLICT, message, ["idempotencyKey"])
             result: T = await _revived(tx, noted[1], revive)
             return result
-        fresh = await script(tx)
+        fresh = await context.audited(script)(tx)
         await tx.note(key, digest, _noted(fresh))
         return fresh
 

@@ -6,6 +6,7 @@ import enum
 
 import strawberry
 
+from domain.caller import Role
 from domain.change import ChangeKind
 from domain.errors import ErrorCode
 from domain.graph import GraphEdgeKind
@@ -35,6 +36,7 @@ for _kind in (
     MemoryScope,
     MemoryStatus,
     MemoryType,
+    Role,
     SenderType,
     SearchMode,
     SessionKind,

@@ -15,8 +15,10 @@ import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, is_abstract_type
 from strawberry.types.field import StrawberryField
 
+from domain.caller import Role
 from domain.errors import Rejected, UserError
 from domain.node import Id
+from resolvers.context import Context
 from resolvers.lists import ROOT, Listed
 from schema.inputs import Arguments, camel, graphql_type
 from schema.loading import Loading, Relation
@@ -60,8 +62,11 @@ class Bound:
         raise NotImplementedError
 
 
-def _declared(bound: Bound, graphql: Any, description: str | None, name: str | None = None) -> Any:
-    """The Strawberry field that publishes a bound one: its arguments come from a signature, its type is given."""
+def _declared(bound: Bound, graphql: Any, description: str | None, right: Role | None = None) -> Any:
+    """The Strawberry field that publishes a bound one: its arguments come from a signature, its type is given.
+
+    right: what it takes to ask for it; of the fields of the roots.
+    """
 
     def stub() -> None: ...
 
@@ -76,7 +81,7 @@ def _declared(bound: Bound, graphql: Any, description: str | None, name: str | N
     ]
     stub.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return strawberry.field(
-        resolver=stub, graphql_type=graphql, description=description, name=name, metadata={"bound": bound}
+        resolver=stub, graphql_type=graphql, description=description, metadata={"bound": bound, "right": right}
     )
 
 
@@ -153,18 +158,19 @@ class _Root(Bound):
         field.resolve = resolve
 
 
-def query(resolver: Callable[..., Awaitable[Any]], graphql: Any, description: str | None = None) -> Any:
+def query(resolver: Callable[..., Awaitable[Any]], graphql: Any, description: str | None = None, *, right: Role) -> Any:
     """A field of Query: the resolver takes the context and the arguments."""
-    return _declared(_Root(resolver, Arguments(resolver.__name__, _parameters(resolver, 1))), graphql, description)
+    bound = _Root(resolver, Arguments(resolver.__name__, _parameters(resolver, 1)))
+    return _declared(bound, graphql, description, right)
 
 
-def root_connection(listed: Listed, graphql: Any, description: str | None = None) -> Any:
+def root_connection(listed: Listed, graphql: Any, description: str | None = None, *, right: Role) -> Any:
     """A page of one of the workspace's own lists."""
 
     async def page(context: Any, **arguments: Any) -> Any:
         return (await listed.pages(context, [Id(ROOT)], **arguments))[0]
 
-    return _declared(_Root(page, _listing(listed)), graphql, description)
+    return _declared(_Root(page, _listing(listed)), graphql, description, right)
 
 
 class _Mutation(Bound):
@@ -179,9 +185,14 @@ class _Mutation(Bound):
         resolver, convert = self.resolver, self.arguments.convert
 
         async def resolve(_root: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
+            context: Context = info.context.context
             try:
-                return self._filled(await resolver(info.context.context, **convert(given)))
+                arguments = convert(given)
+                if not getattr(arguments["input"], "dry_run", False):
+                    context = context.acting(info.field_name)
+                return self._filled(await resolver(context, **arguments))
             except Rejected as rejected:
+                await context.refused(rejected)
                 return self._refused(rejected.errors)
 
         field.resolve = resolve
@@ -197,11 +208,13 @@ class _Mutation(Bound):
         return self._payload(**dict.fromkeys(self._slots), errors=errors)
 
 
-def mutation(resolver: Callable[..., Awaitable[Any]], payload: type, description: str | None = None) -> Any:
+def mutation(
+    resolver: Callable[..., Awaitable[Any]], payload: type, description: str | None = None, *, right: Role
+) -> Any:
     """A field of Mutation: the resolver takes the context and `input`, and returns what the payload carries: one
     record, or a struct with the payload's fields."""
     arguments = Arguments(resolver.__name__, _parameters(resolver, 1), strip="input")
-    return _declared(_Mutation(resolver, arguments, payload), payload, description or _doc(resolver))
+    return _declared(_Mutation(resolver, arguments, payload), payload, description or _doc(resolver), right)
 
 
 class _Subscription(Bound):
@@ -218,16 +231,24 @@ class _Subscription(Bound):
         field.resolve = lambda event, *_, **__: event
 
 
-def subscription(resolver: Callable[..., AsyncIterator[Any]], graphql: Any, description: str | None = None) -> Any:
+def subscription(
+    resolver: Callable[..., AsyncIterator[Any]], graphql: Any, description: str | None = None, *, right: Role
+) -> Any:
     """A field of Subscription: the resolver takes the context and the arguments, and yields events."""
     bound = _Subscription(resolver, Arguments(resolver.__name__, _parameters(resolver, 1)))
-    return _declared(bound, graphql, description)
+    return _declared(bound, graphql, description, right)
 
 
 def _doc(resolver: Callable[..., Any]) -> str | None:
     """The first sentence of a resolver's docstring."""
     text = " ".join((resolver.__doc__ or "").split())
     return text.partition(" Raises Rejected")[0] or None
+
+
+def right_of(field: GraphQLField) -> Role | None:
+    """What it takes to ask for a field of the roots."""
+    declared: StrawberryField | None = field.extensions.get("strawberry-definition")
+    return None if declared is None else declared.metadata.get("right")
 
 
 def read_by(field: GraphQLField) -> str | Relation | None:

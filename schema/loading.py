@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from graphql import FieldNode
@@ -33,6 +34,8 @@ class _Level:
         self.waiting: list[tuple[asyncio.Future[Any], int, int]] = []
 
 
+_UNWATCHED = nullcontext()
+
 _Key = tuple[Relation, tuple[int, ...]]
 
 
@@ -40,12 +43,15 @@ class Loading:
     """What the fields of one operation share: the caller's context, and the levels that are being gathered.
 
     graphql-core completes the items of a list one after the other, in one turn of the event loop; a level is sent off
-    in the next turn, so one list of any length costs one call of the resolver. The same AST nodes mean the same
-    arguments, since variables do not change within an operation.
+    in the next turn, when its task begins, so one list of any length costs one call of the resolver. The same AST nodes
+    mean the same arguments, since variables do not change within an operation.
     """
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
+    def __init__(
+        self, context: Context, span: Callable[[str], AbstractContextManager[None]] = lambda _name: _UNWATCHED
+    ) -> None:
+        """span: is entered with the name of a relation while a level of it is asked."""
+        self.context, self._span = context, span
         self._levels: dict[_Key, _Level] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -57,21 +63,20 @@ class Loading:
         key = (relation, tuple(map(id, nodes)))
         if (level := self._levels.get(key)) is None:
             level = self._levels[key] = _Level(relation, given)
-            loop.call_soon(self._send, key)
+            task = loop.create_task(self._run(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         future: asyncio.Future[list[Any]] = loop.create_future()
         level.waiting.append((future, len(level.parents), len(parents)))
         level.parents.extend(parents)
         return future
 
-    def _send(self, key: _Key) -> None:
-        task = asyncio.ensure_future(self._run(self._levels.pop(key)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, level: _Level) -> None:
+    async def _run(self, key: _Key) -> None:
+        level = self._levels.pop(key)
         try:
             arguments = level.relation.convert(level.given)
-            results = await level.relation.resolver(self.context, level.parents, **arguments)
+            with self._span(level.relation.resolver.__name__):
+                results = await level.relation.resolver(self.context, level.parents, **arguments)
             shares = [list(results[start : start + count]) for _, start, count in level.waiting]
         except Exception as error:  # each field tells it, or leaves it to the field above
             for future, _, _ in level.waiting:

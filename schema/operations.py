@@ -6,11 +6,13 @@ from datetime import datetime
 
 import strawberry
 
+from domain.caller import Role
 from domain.change import ChangeKind
 from resolvers import (
     actors,
     graph,
     health,
+    keys,
     links,
     lists,
     live,
@@ -26,7 +28,10 @@ from schema.fields import backed_by, mutation, query, root_connection, subscript
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
 from schema.search import MemorySearch
+from schema.security import ApiKey
 from stores import ports
+
+READ, WRITE, ADMIN = Role
 
 
 @backed_by(health.Viewer)
@@ -65,64 +70,78 @@ class Health:
 class Query:
     """See the description."""
 
-    node = query(graph.node, refs.optional(page.Node), "Whatever has this id.")
-    nodes = query(graph.nodes, refs.many(refs.optional(page.Node)), "Whatever has these ids, in order.")
-    memory_cursor = query(sessions.memory_cursor, str, "Where the workspace's memory changes stand.")
-    viewer = query(health.viewer, Viewer, "Who asks, in which workspace, with which rights.")
-    session = query(sessions.session, refs.optional(refs.Session))
-    sessions = root_connection(lists.SESSIONS, page.SessionConnection, "Sessions, newest first.")
-    user = query(actors.user, refs.optional(refs.User))
-    users = root_connection(lists.USERS, page.UserConnection, "Users, newest first.")
-    agent = query(actors.agent, refs.optional(refs.Agent))
-    agents = root_connection(lists.AGENTS, page.AgentConnection, "Agents, newest first.")
-    memory = query(memories.memory, refs.optional(Memory))
-    memories = root_connection(lists.MEMORIES, page.MemoryConnection, "Memories, newest first, archived ones included.")
+    node = query(graph.node, refs.optional(page.Node), "Whatever has this id.", right=READ)
+    nodes = query(graph.nodes, refs.many(refs.optional(page.Node)), "Whatever has these ids, in order.", right=READ)
+    memory_cursor = query(sessions.memory_cursor, str, "Where the workspace's memory changes stand.", right=READ)
+    viewer = query(health.viewer, Viewer, "Who asks, in which workspace, with which rights.", right=READ)
+    session = query(sessions.session, refs.optional(refs.Session), right=READ)
+    sessions = root_connection(lists.SESSIONS, page.SessionConnection, "Sessions, newest first.", right=READ)
+    user = query(actors.user, refs.optional(refs.User), right=READ)
+    users = root_connection(lists.USERS, page.UserConnection, "Users, newest first.", right=READ)
+    agent = query(actors.agent, refs.optional(refs.Agent), right=READ)
+    agents = root_connection(lists.AGENTS, page.AgentConnection, "Agents, newest first.", right=READ)
+    memory = query(memories.memory, refs.optional(Memory), right=READ)
+    memories = root_connection(
+        lists.MEMORIES, page.MemoryConnection, "Memories, newest first, archived ones included.", right=READ
+    )
     search_memories = query(
         search.search,
         MemorySearch,
         "The best memories for a query among active ones that are valid now. It only reads: an agent that is about to "
         "use what it finds calls the mutation recall.",
+        right=READ,
     )
-    memory_paths = query(graph.paths, list[MemoryPath], "Ways between two memories, the shortest first.")
-    spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.")
-    trace = query(traces.trace, refs.optional(refs.Trace), "The trace of a traceId.")
-    state = query(states.state, refs.optional(refs.StateEntry))
-    states = query(lists.states, page.StateConnection, "The entries of a namespace, by key.")
-    health = query(health.health, Health)
+    memory_paths = query(graph.paths, list[MemoryPath], "Ways between two memories, the shortest first.", right=READ)
+    spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
+    trace = query(traces.trace, refs.optional(refs.Trace), "The trace of a traceId.", right=READ)
+    state = query(states.state, refs.optional(refs.StateEntry), right=READ)
+    states = query(lists.states, page.StateConnection, "The entries of a namespace, by key.", right=READ)
+    health = query(health.health, Health, right=READ)
+    api_keys = query(
+        keys.api_keys,
+        list[ApiKey],
+        "The API keys of this workspace, revoked ones too, the newest first.",
+        right=ADMIN,
+    )
+    audit_log = root_connection(
+        lists.AUDIT, page.AuditConnection, "Who did what in this workspace, the newest first.", right=ADMIN
+    )
 
 
 @strawberry.type(description="What can be written. Every mutation is durable when it answers.")
 class Mutation:
     """See the description."""
 
-    create_session = mutation(sessions.create, payloads.SessionPayload)
-    update_session = mutation(sessions.update, payloads.SessionPayload)
-    end_session = mutation(sessions.end, payloads.SessionPayload)
-    archive_session = mutation(sessions.archive, payloads.SessionPayload)
-    delete_session = mutation(sessions.delete, payloads.SessionPayload)
-    add_participant = mutation(sessions.add_participant, payloads.ParticipantPayload)
-    remove_participant = mutation(sessions.remove_participant, payloads.ParticipantPayload)
-    upsert_user = mutation(actors.upsert_user, payloads.UserPayload)
-    upsert_agent = mutation(actors.upsert_agent, payloads.AgentPayload)
-    add_message = mutation(messages.add, payloads.MessagePayload)
-    add_messages = mutation(messages.add_many, payloads.MessagesPayload)
-    create_memory = mutation(memories.create, payloads.MemoryPayload)
-    create_memories = mutation(memories.create_many, payloads.MemoriesPayload)
-    update_memory = mutation(memories.update, payloads.MemoryPayload)
-    archive_memories = mutation(memories.archive, payloads.MemoriesPayload)
-    restore_memories = mutation(memories.restore, payloads.MemoriesPayload)
-    delete_memories = mutation(memories.delete, payloads.MemoriesPayload)
-    touch_memories = mutation(memories.touch, payloads.MemoriesPayload)
-    decay_memories = mutation(memories.decay, payloads.AffectedMemoriesPayload)
-    link_memories = mutation(links.link, payloads.LinksPayload)
-    unlink_memories = mutation(links.unlink, payloads.LinksPayload)
-    recall = mutation(search.recall, payloads.RecallPayload)
-    append_trace_events = mutation(traces.append, payloads.TracePayload)
-    start_span = mutation(traces.start_span, payloads.SpanPayload)
-    end_span = mutation(traces.end_span, payloads.SpanPayload)
-    set_state = mutation(states.set_one, payloads.StatePayload)
-    set_states = mutation(states.set_many, payloads.StatesPayload)
-    delete_state = mutation(states.delete, payloads.StatePayload)
+    create_session = mutation(sessions.create, payloads.SessionPayload, right=WRITE)
+    update_session = mutation(sessions.update, payloads.SessionPayload, right=WRITE)
+    end_session = mutation(sessions.end, payloads.SessionPayload, right=WRITE)
+    archive_session = mutation(sessions.archive, payloads.SessionPayload, right=WRITE)
+    delete_session = mutation(sessions.delete, payloads.SessionPayload, right=WRITE)
+    add_participant = mutation(sessions.add_participant, payloads.ParticipantPayload, right=WRITE)
+    remove_participant = mutation(sessions.remove_participant, payloads.ParticipantPayload, right=WRITE)
+    upsert_user = mutation(actors.upsert_user, payloads.UserPayload, right=WRITE)
+    upsert_agent = mutation(actors.upsert_agent, payloads.AgentPayload, right=WRITE)
+    add_message = mutation(messages.add, payloads.MessagePayload, right=WRITE)
+    add_messages = mutation(messages.add_many, payloads.MessagesPayload, right=WRITE)
+    create_memory = mutation(memories.create, payloads.MemoryPayload, right=WRITE)
+    create_memories = mutation(memories.create_many, payloads.MemoriesPayload, right=WRITE)
+    update_memory = mutation(memories.update, payloads.MemoryPayload, right=WRITE)
+    archive_memories = mutation(memories.archive, payloads.MemoriesPayload, right=WRITE)
+    restore_memories = mutation(memories.restore, payloads.MemoriesPayload, right=WRITE)
+    delete_memories = mutation(memories.delete, payloads.MemoriesPayload, right=WRITE)
+    touch_memories = mutation(memories.touch, payloads.MemoriesPayload, right=WRITE)
+    decay_memories = mutation(memories.decay, payloads.AffectedMemoriesPayload, right=WRITE)
+    link_memories = mutation(links.link, payloads.LinksPayload, right=WRITE)
+    unlink_memories = mutation(links.unlink, payloads.LinksPayload, right=WRITE)
+    recall = mutation(search.recall, payloads.RecallPayload, right=WRITE)
+    append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)
+    start_span = mutation(traces.start_span, payloads.SpanPayload, right=WRITE)
+    end_span = mutation(traces.end_span, payloads.SpanPayload, right=WRITE)
+    set_state = mutation(states.set_one, payloads.StatePayload, right=WRITE)
+    set_states = mutation(states.set_many, payloads.StatesPayload, right=WRITE)
+    delete_state = mutation(states.delete, payloads.StatePayload, right=WRITE)
+    create_api_key = mutation(keys.create, payloads.CreateApiKeyPayload, right=ADMIN)
+    revoke_api_key = mutation(keys.revoke, payloads.ApiKeyPayload, right=ADMIN)
 
 
 @backed_by(live.ChangeEdge)
@@ -147,8 +166,15 @@ class MemoryChange:
 class Subscription:
     """See the description."""
 
-    session_trace = subscription(live.session_trace, page.edge_of(page.TraceEventConnection), "A session's log.")
-    session_messages = subscription(
-        live.session_messages, page.edge_of(page.MessageConnection), "A session's messages."
+    session_trace = subscription(
+        live.session_trace, page.edge_of(page.TraceEventConnection), "A session's log.", right=READ
     )
-    memory_changes = subscription(live.memory_changes, MemoryChange, "What happens to the workspace's memories.")
+    session_messages = subscription(
+        live.session_messages,
+        page.edge_of(page.MessageConnection),
+        "A session's messages.",
+        right=READ,
+    )
+    memory_changes = subscription(
+        live.memory_changes, MemoryChange, "What happens to the workspace's memories.", right=READ
+    )

@@ -60,6 +60,7 @@ RecallConnection = _connection("Recall", refs.Recall)
 TraceEventConnection = _connection("TraceEvent", refs.TraceEvent)
 SpanConnection = _connection("Span", refs.Span)
 TraceConnection = _connection("Trace", refs.Trace)
+AuditConnection = _connection("Audit", refs.AuditEntry)
 StateConnection = _connection("State", refs.StateEntry)
 
 

@@ -43,6 +43,8 @@ AffectedMemoriesPayload = _payload("AffectedMemories", count=refs.optional(int),
 LinksPayload = _payload("Links", links=refs.optional(list[refs.MemoryLink]))
 RecallPayload = _payload("Recall", search=refs.optional(MemorySearch), event=refs.optional(refs.TraceEvent))
 TracePayload = _payload("Trace", accepted=refs.optional(int), end_cursor=refs.optional(str))
+ApiKeyPayload = _payload("ApiKey", api_key=refs.optional(refs.ApiKey))
+CreateApiKeyPayload = _payload("CreateApiKey", api_key=refs.optional(refs.ApiKey), secret=refs.optional(str))
 SpanPayload = _payload("Span", span=refs.optional(refs.Span))
 StatePayload = _payload("State", state=refs.optional(refs.StateEntry))
 StatesPayload = _payload("States", states=refs.optional(list[refs.StateEntry]))

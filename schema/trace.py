@@ -6,12 +6,14 @@ from datetime import datetime
 
 import strawberry
 
+from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
 from domain.span import SpanKind, SpanStatusCode
 from resolvers import lists, messages, sessions, traces
 from schema import page, refs
 from schema.fields import backed_by, connection, relation
+from schema.message import Content, ToolCall
 from schema.page import Node
 from schema.scalars import JSON
 
@@ -47,6 +49,16 @@ class TraceEvent(Node):
     memories = relation(traces.event_memories, list[refs.Memory])
 
 
+@backed_by(model_call.ModelMessage)
+@strawberry.type(description="What was said to a model or by it, as the attributes of its span have it.")
+class ModelMessage:
+    """See the description."""
+
+    role: str = strawberry.field(description="As the model knows it: system, user, assistant, tool.")
+    text: str = strawberry.field(description="The text parts, joined by a newline.")
+    content: list[Content]
+
+
 @backed_by(domain_span.Span)
 @strawberry.type(description="A piece of work; one without endedAt is still running.")
 class Span(Node):
@@ -68,6 +80,10 @@ class Span(Node):
     attributes: JSON
     events = connection(lists.SPAN_EVENTS, page.TraceEventConnection)
     usage: TokenUsage | None
+    model: str | None = strawberry.field(description="The model that was called.")
+    input_messages: list[ModelMessage] = strawberry.field(description="What was said to the model.")
+    output_messages: list[ModelMessage] = strawberry.field(description="What the model said, or the tool that ran.")
+    tool_calls: list[ToolCall] = strawberry.field(description="What the model asked of tools, or the call that ran.")
     message = relation(messages.messages_of, refs.optional(refs.Message))
     agent = relation(traces.event_agents, refs.optional(refs.Agent))
 

@@ -10,23 +10,34 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from domain.caller import Caller
 from resolvers.health import health
 from resolvers.sweeping import sweep
+from server.auth import ANYONE, Access, origins_of
 from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
+from server.http_requests import PREFLIGHTED
+from server.logs import OperationLog
+from server.metrics import Metrics, Reading
+from server.metrics_http import MetricsHTTP
+from server.observing import Observing
+from server.otlp_http import OTLPTraces
 from server.service import Service
+from server.tracing import open_tracing
 
 SWEEP_EVERY_S = 60.0
 
 _log = logging.getLogger("recollect")
 
 
-def create_app(service: Service) -> Starlette:
-    """The application over an opened service, which it closes when the server stops.
+def create_app(service: Service, access: Access = ANYONE) -> Starlette:
+    """The application over an opened service, which it closes when the server stops. access: who may use it.
 
     A server calls `app.state.stop_streams()` when it begins to stop, for streams do not end by themselves.
     """
@@ -47,35 +58,75 @@ def create_app(service: Service) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep_for_ever(service))
+        tasks = [asyncio.create_task(_sweep_for_ever(service)), asyncio.create_task(metrics.watch_lateness())]
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         try:
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await service.close()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
-    http = GraphQLHTTP(service.executor, service.operation)
+    settings = service.settings
+    http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings)
+    sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
+    traces = OTLPTraces(service.context, access=access, max_body_bytes=settings.max_spans_bytes)
+    metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
+    observed = Middleware(Observing, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
     app = Starlette(
         routes=[
             Route("/", home),
             Route("/graphql", http),
-            WebSocketRoute("/graphql", GraphQLWebSocket(service.executor, service.operation)),
+            WebSocketRoute("/graphql", sockets),
+            Route("/v1/traces", traces),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *_metrics(metrics, access, settings.metrics),
         ],
+        middleware=[observed, *_cors(origins_of(settings))],
         lifespan=lifespan,
     )
     app.state.stop_streams = http.stop
     return app
 
 
+def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:
+    """Where they can be read, if they can."""
+    if who == "off":
+        return []
+    return [Route("/metrics", MetricsHTTP(metrics, access if who == "admin" else None))]
+
+
+def _reading(service: Service) -> Reading:
+    subscribers, groups = service.executor.following
+    documents = service.executor.documents
+    return Reading(subscribers, groups, documents.hits, documents.misses, service.watched.calls)
+
+
+def _cors(origins: list[str]) -> list[Middleware]:
+    """What tells browsers which pages of other sites may ask."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Content-Encoding", "Last-Event-ID", *PREFLIGHTED],
+            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
+        )
+    ]
+
+
 async def _sweep_for_ever(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
         try:
-            await sweep(service.context())
+            for workspace in await service.engine.workspaces():
+                await sweep(service.context(Caller(workspace)))
         except Exception as error:  # it will be tried again
             _log.warning("the sweep of what has expired failed: %s", error)

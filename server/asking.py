@@ -12,17 +12,25 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from server.executor import Request
+from domain.caller import LOCAL, Caller, is_workspace
+from server.documents import Request
+from server.errors import UNAUTHENTICATED
 from server.service import open_service
 from server.settings import BadSetting, Settings
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who is asked: a folder, or the server at a URL."""
+    """Who is asked: a folder, or the server at a URL, whose key says which workspace it is."""
 
     data: Path
     url: str | None
     settings: Settings
+    workspace: str | None = None
+    must_exist: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises BadSetting."""
+        check_workspace(self.workspace, self.url)
 
 
 _SHOWN = 200
@@ -41,14 +49,34 @@ async def ask(asked: Asked, query: str, variables: dict[str, Any]) -> Any:
     body = await (_over_http if asked.url else _in_folder)(asked, query, variables)
     answer = msgspec.json.decode(body)
     if answer.get("errors"):
-        raise BadSetting(answer["errors"][0]["message"])
+        told = answer["errors"][0]
+        hint = " RECOLLECT_KEY is what a command sends." if told["extensions"]["code"] == UNAUTHENTICATED else ""
+        raise BadSetting(f"{told['message']}{hint}")
     return answer["data"]
 
 
+def check_workspace(name: str | None, url: str | None) -> None:
+    """Raises BadSetting for a workspace that cannot be, or that stands beside a URL."""
+    if name is not None and url is not None:
+        raise BadSetting("--workspace is of a folder; at --url the key says which workspace it is.")
+    if name is not None and not is_workspace(name):
+        raise BadSetting(f"{name!r} cannot be a workspace: up to 100 letters, digits and _.@- are.")
+
+
+def caller_in(workspace: str | None) -> Caller:
+    """Who works on a folder."""
+    return LOCAL if workspace is None else Caller(workspace)
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """The headers that tell a server who asks."""
+    return {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
+
+
 async def _in_folder(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
-    service = open_service(asked.data, asked.settings, must_exist=True)
+    service = open_service(asked.data, asked.settings, must_exist=asked.must_exist)
     try:
-        return await service.executor.execute(Request(query, variables), service.operation())
+        return await service.executor.execute(Request(query, variables), service.operation(caller_in(asked.workspace)))
     finally:
         await service.close()
 
@@ -57,8 +85,10 @@ async def _over_http(asked: Asked, query: str, variables: dict[str, Any]) -> byt
     url = f"{(asked.url or '').rstrip('/').removesuffix('/graphql')}/graphql"
     try:
         async with httpx.AsyncClient(timeout=30) as client:
-            answer = await client.post(url, json={"query": query, "variables": variables})
-            answer.raise_for_status()
+            headers = credentials(asked.settings)
+            answer = await client.post(url, json={"query": query, "variables": variables}, headers=headers)
+            if not answer.headers.get("content-type", "").startswith("application/json"):
+                answer.raise_for_status()
             return answer.content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error).rstrip(".") or type(error).__name__

@@ -31,6 +31,7 @@ data_option = click.option(
     show_envvar=True,
     help="The folder everything is kept in; made where it is missing.",
 )
+workspace_option = click.option("--workspace", help='The workspace of the folder; "default" where none is named.')
 url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
 
 
@@ -74,6 +75,7 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
 
     \b
     /graphql   GraphQL over HTTP, WebSocket and SSE; a page to try it in a browser
+    /v1/traces spans of programs that are instrumented with OpenTelemetry
     /healthz   the process answers
     /readyz    the store answers
     """
@@ -89,38 +91,47 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["chatgpt", "openai-messages", "recollect-jsonl"]),
+    type=click.Choice(["chatgpt", "openai-messages", "otlp", "recollect-jsonl"]),
     help="What the files hold; the content tells where it is not given.",
 )
 @click.option(
     "--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next."
 )
 @click.option("--owner", default="me", show_default=True, help="The user (by externalId) those memories belong to.")
+@workspace_option
 def import_(
-    files: Sequence[Path], data: Path, url: str | None, format_: str | None, memories: bool, owner: str
+    files: Sequence[Path],
+    data: Path,
+    url: str | None,
+    format_: str | None,
+    memories: bool,
+    owner: str,
+    workspace: str | None,
 ) -> None:
     """Bring in conversations and traces from other tools, or an export.
 
     \b
     chatgpt           conversations.json of a ChatGPT data export
     openai-messages   lists of chat messages: logs of completions, runs of agents
+    otlp              spans of OpenTelemetry in JSON, as the Collector writes them
     recollect-jsonl   what `recollect export` writes
 
     The same file again adds nothing; a broken file changes nothing.
     """
     from server.importing import import_files
 
-    run(import_files(files, data, url, format_, memories, owner, _settings()))
+    run(import_files(files, data, url, format_, memories, owner, _settings(), workspace))
 
 
 @cli.command(short_help="Write everything to a file of JSON lines.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @data_option
-def export(file: Path, data: Path) -> None:
+@workspace_option
+def export(file: Path, data: Path, workspace: str | None) -> None:
     """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
     from server.importing import export_file
 
-    run(export_file(file, data, _settings()))
+    run(export_file(file, data, _settings(), workspace))
 
 
 @cli.command(short_help="Find memories, with the parts of each score.")
@@ -132,11 +143,21 @@ def export(file: Path, data: Path) -> None:
               show_default=True, help="By words and meaning, by meaning, or by words.")  # fmt: skip
 @click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def search(query: str, data: Path, url: str | None, owner: str | None, mode: str, first: int, as_json: bool) -> None:
+@workspace_option
+def search(
+    query: str,
+    data: Path,
+    url: str | None,
+    owner: str | None,
+    mode: str,
+    first: int,
+    as_json: bool,
+    workspace: str | None,
+) -> None:
     """Find memories, with the parts of each score: relevance x importance x decay."""
     from server import asking
 
-    found = run(asking.search(asking.Asked(data, url, _settings()), query, owner, mode.upper(), first))
+    found = run(asking.search(asking.Asked(data, url, _settings(), workspace), query, owner, mode.upper(), first))
     asking.show_search(found, as_json)
 
 
@@ -148,6 +169,51 @@ def stats(data: Path, as_json: bool) -> None:
     from server import asking
 
     asking.show_stats(run(asking.stats(data, _settings())), as_json)
+
+
+@cli.group(short_help="Make, list and revoke API keys.")
+def keys() -> None:
+    """Make, list and revoke API keys: of a folder, or through a running server with an admin key in RECOLLECT_KEY."""
+
+
+@keys.command("create")
+@click.option("--name", default="key", show_default=True, help="What the key is for.")
+@click.option("--role", type=click.Choice(["READ", "WRITE", "ADMIN"], case_sensitive=False), default="READ",
+              show_default=True, help="What may be done with it.")  # fmt: skip
+@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good; without, until it is revoked.")
+@workspace_option
+@data_option
+@url_option
+def create_key(name: str, role: str, days: int | None, workspace: str | None, data: Path, url: str | None) -> None:
+    """Make an API key and print it, this once: what is kept is a hash."""
+    from server import asking, keyring
+
+    asked = asking.Asked(data, url, _settings(), workspace, must_exist=False)
+    run(keyring.create(asked, name, role.upper(), days))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@workspace_option
+@data_option
+@url_option
+def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None) -> None:
+    """Show the API keys of a workspace, without what opens it."""
+    from server import asking, keyring
+
+    run(keyring.show(asking.Asked(data, url, _settings(), workspace), as_json))
+
+
+@keys.command("revoke")
+@click.argument("id")
+@workspace_option
+@data_option
+@url_option
+def revoke_key(id: str, workspace: str | None, data: Path, url: str | None) -> None:
+    """Revoke the API key ID: within seconds it opens nothing, and what it has open ends."""
+    from server import asking, keyring
+
+    run(keyring.revoke(asking.Asked(data, url, _settings(), workspace), id))
 
 
 @cli.command()

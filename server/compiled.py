@@ -37,6 +37,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.fields import read_by, shown_by
 from schema.loading import Loading, Relation
+from server.turns import give_way
 
 _EXACT = {
     "String": "type({0}) is str",
@@ -112,6 +113,7 @@ class Plan:
                 await asyncio.wait(futures)
             for (index, load), future in zip(asked, futures, strict=True):
                 load.fill(holes[index][1], await future, holes)
+                await give_way()
         return output
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from domain.errors import CursorExpired, Rejected
+from server.observing import current
 from stores.errors import Unavailable
 
 log = logging.getLogger("recollect")
@@ -21,6 +22,12 @@ VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 BAD_USER_INPUT = "BAD_USER_INPUT"
 CURSOR_EXPIRED = "CURSOR_EXPIRED"
 LIMIT = "LIMIT"
+TOO_COSTLY = "QUERY_TOO_COSTLY"
+TIMEOUT = "TIMEOUT"
+NOT_PERSISTED = "PERSISTED_QUERY_NOT_FOUND"
+NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
+UNAUTHENTICATED = "UNAUTHENTICATED"
+RATE_LIMITED = "RATE_LIMITED"
 UNAVAILABLE = "UNAVAILABLE"
 INTERNAL = "INTERNAL"
 
@@ -31,20 +38,26 @@ FormattedError = dict[str, Any]
 """One entry of `errors`: message, extensions with a code, and locations and response path where there are any."""
 
 
+_NO_HEADERS: Mapping[str, str] = {}
+
+
 class OperationRefused(Exception):
     """An operation that gives no result: refused before it ran, or its event stream ended with a failure.
 
-    errors: what the caller is told, at least one.
+    errors: what the caller is told, at least one. status: of HTTP, where it is not that of any refused operation;
+    headers: of HTTP, beside the usual ones.
     """
 
-    def __init__(self, errors: list[FormattedError]) -> None:
-        self.errors = errors
+    def __init__(
+        self, errors: list[FormattedError], status: int | None = None, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        self.errors, self.status, self.headers = errors, status, headers
         super().__init__("; ".join(error["message"] for error in errors))
 
 
-def plain(message: str, code: str) -> FormattedError:
+def plain(message: str, code: str, **extensions: Any) -> FormattedError:
     """An error that belongs to no place in a document."""
-    return {"message": message, "extensions": {"code": code}}
+    return {"message": message, "extensions": {"code": code, **extensions}}
 
 
 def refusal(errors: Iterable[GraphQLError], code: str) -> OperationRefused:
@@ -58,7 +71,7 @@ def formatted(errors: Sequence[Exception]) -> list[FormattedError]:
     Rejections, expired cursors and wrong arguments are told as they are, a store's absence in neutral words. Of
     anything else only a request id is told, the same for the whole answer; the log has the traceback under that id.
     """
-    request_id = secrets.token_hex(4)
+    request_id = current.get().id or secrets.token_hex(4)
     told: list[FormattedError] = []
     unexpected: list[Exception] = []
     for error in errors:

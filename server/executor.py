@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Hashable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 from graphql import (
@@ -26,22 +26,19 @@ from graphql import (
     VariableNode,
     Visitor,
     create_source_event_stream,
-    parse,
-    specified_rules,
-    validate,
     visit,
 )
 from graphql.execution import get_variable_values
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from domain.caller import Role
 from schema.variables import Unfit, Variables
-from server.compiled import CompilingExecutor, Plans
+from server.compiled import CompilingExecutor
+from server.documents import DocumentCache, Documents, Parsed, Request
 from server.errors import (
     BAD_USER_INPUT,
-    PARSE_FAILED,
-    VALIDATION_FAILED,
+    TIMEOUT,
+    TOO_COSTLY,
     FormattedError,
     OperationRefused,
     formatted,
@@ -49,40 +46,27 @@ from server.errors import (
     refusal,
 )
 from server.events import Event, Events
+from server.limits import DEFAULTS, Limits, exceeded
+from server.limits.concurrency import Concurrency
+from server.limits.cost import known
 from server.live import Groups, Push
+from server.observing import current
+from server.persisted import Persisted
+from server.rights import require
 
 MAX_ERRORS = 50
 """Of the variables of one request, that are told."""
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-
-
-class Request(msgspec.Struct):
-    """A GraphQL request as clients send it in JSON (`operationName`)."""
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = msgspec.field(default=None, name="operationName")
-    extensions: dict[str, Any] | None = None
-
-
-class Parsed(NamedTuple):
-    """A valid document, and what lives and dies with it: the plans compiled for its selections, and the executors built
-    for its operations."""
-
-    document: DocumentNode
-    plans: Plans
-    built: dict[int, Any]
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a valid document, with the variables as they came."""
+    """One operation of a valid document, with the variables as they came, and what it costs with them."""
 
     parsed: Parsed
     node: OperationDefinitionNode
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    cost: int | None = None
 
     @property
     def kind(self) -> OperationType:
@@ -90,46 +74,14 @@ class Operation:
         return self.node.operation
 
 
-class DocumentCache:
-    """The documents used last, by their text.
-
-    entries, max_bytes: how many, and how much text in UTF-8. A parsed document holds 100 to 290 bytes of memory for
-    each byte of its text, so the default is worth some 150 MB at the very worst.
-    """
-
-    def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
-        self._entries, self._max_bytes = entries, max_bytes
-        self._documents: OrderedDict[str, tuple[Parsed, int]] = OrderedDict()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._documents)
-
-    def get(self, text: str) -> Parsed | None:
-        """The document of this text with its plans, now the one used last."""
-        found = self._documents.get(text)
-        if found is None:
-            return None
-        self._documents.move_to_end(text)
-        return found[0]
-
-    def put(self, text: str, document: Parsed) -> None:
-        """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
-        size = len(text.encode("utf-8", "surrogatepass"))
-        if size > self._max_bytes:
-            return
-        self._documents[text] = document, size
-        self._bytes += size
-        while self._bytes > self._max_bytes or len(self._documents) > self._entries:
-            self._bytes -= self._documents.popitem(last=False)[1][1]
-
-
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
     executor_class: what completes values; graphql-core's executor in the end.
-    max_tokens: the longest document that is parsed, in tokens; comments are counted on their own.
+    persisted: the documents that can be named instead of sent.
     audience: what a context may see; subscribers of equal audiences share the execution of an event. None: they do not.
+    caller: whose a context is, for the limits of what one caller runs at once.
+    role: of a context's caller, which must have the rights that an operation takes. None: they may do everything.
     """
 
     def __init__(
@@ -138,15 +90,21 @@ class Executor:
         *,
         executor_class: type[CompilingExecutor] = CompilingExecutor,
         cache: DocumentCache | None = None,
-        max_tokens: int = 20_000,
+        limits: Limits = DEFAULTS,
+        persisted: Persisted | None = None,
         audience: Callable[[object], Hashable | None] = lambda _context: None,
+        caller: Callable[[object], Hashable] = lambda _context: None,
+        role: Callable[[object], Role | None] = lambda _context: None,
     ) -> None:
         if schema.get_directive("defer") or schema.get_directive("stream"):
             raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
         self._schema = schema
         self._executor_class = executor_class
-        self._documents = DocumentCache() if cache is None else cache
-        self._max_tokens = max_tokens
+        self._limits = limits
+        self._documents = Documents(schema, limits, cache, persisted)
+        self._caller, self._role = caller, role
+        self._running = Concurrency(limits, "max_concurrent", "operations of one caller")
+        self._following = Concurrency(limits, "max_subscriptions", "subscriptions of one caller")
         self._groups = Groups(self._follow, self.resume, audience)
 
     async def execute(self, request: Request, context: object) -> bytes:
@@ -156,21 +114,48 @@ class Executor:
         except OperationRefused as refused:
             return encode_errors(refused.errors)
 
+    @property
+    def documents(self) -> DocumentCache:
+        """The documents used last."""
+        return self._documents.cache
+
+    @property
+    def following(self) -> tuple[int, int]:
+        """How many subscriptions are followed, and how many executions they share."""
+        return len(self._following), len(self._groups)
+
     async def subscribe(self, request: Request, context: object) -> Events:
         """Start a subscription. Raises OperationRefused if it cannot start."""
-        return await self._follow(self.prepare(request), context)
+        operation = self.prepare(request)
+        self._permit(operation, context)
+        return await self._follow(operation, context)
 
     def prepare(self, request: Request) -> Operation:
         """The operation a request means. Raises OperationRefused."""
-        parsed = self._document(request.query)
-        operation = _chosen(parsed.document, request.operation_name)
-        return Operation(parsed, operation, request.variables, request.extensions)
+        parsed = self._documents.find(request)
+        node = _chosen(parsed.document, request.operation_name)
+        name = node.name.value if node.name else None
+        cost = known(parsed.costs[name], request.variables or {})
+        current.get().asks(node.operation.value, name or "", parsed.hash, cost)
+        if cost > self._limits.max_cost:
+            raise exceeded(self._limits, "max_cost", f"The operation costs {cost:,}", code=TOO_COSTLY, cost=cost)
+        return Operation(parsed, node, request.variables, request.extensions, cost)
+
+    def check(self, text: str) -> None:
+        """Raises OperationRefused where a document does not fit the schema and the limits."""
+        self._documents.find(Request(text))
 
     async def run(self, operation: Operation, context: object) -> bytes:
         """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
         if operation.kind is OperationType.SUBSCRIPTION:
             raise OperationRefused([plain("A subscription needs a stream: a WebSocket or SSE.", BAD_USER_INPUT)])
-        return await self._answer(self._build(operation, context))
+        self._permit(operation, context)
+        caller = self._caller(context)
+        self._running.enter(caller)
+        try:
+            return await self._answer(self._build(operation, context), operation.cost)
+        finally:
+            self._running.leave(caller)
 
     async def stream(
         self, operation: Operation, context: object, push: Push | None = None
@@ -183,9 +168,21 @@ class Executor:
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield Event(await self.run(operation, context))
             return
-        async with contextlib.aclosing(self._groups.follow(operation, context, push)) as events:
-            async for event in events:
-                yield event
+        self._permit(operation, context)
+        caller = self._caller(context)
+        self._following.enter(caller)
+        try:
+            async with contextlib.aclosing(self._groups.follow(operation, context, push)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._following.leave(caller)
+
+    def _permit(self, operation: Operation, context: object) -> None:
+        """Raises OperationRefused where the caller has not the right that the operation takes: looked at once, here."""
+        if (role := self._role(context)) is not None:
+            name = operation.node.name
+            require(role, operation.parsed.rights[name.value if name else None])
 
     def resume(self, operation: Operation, cursor: str) -> Operation:
         """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""
@@ -197,7 +194,7 @@ class Executor:
         name = operation.node.name.value if operation.node.name else None
         variables = {**(operation.variables or {}), **change.variables}
         same = document is operation.parsed.document
-        parsed = operation.parsed if same else Parsed(document, {}, {})
+        parsed = operation.parsed if same else operation.parsed._replace(document=document, plans={}, built={})
         return dataclasses.replace(operation, parsed=parsed, node=_chosen(document, name), variables=variables)
 
     async def _follow(self, operation: Operation, context: object) -> Events:
@@ -211,21 +208,6 @@ class Executor:
             raise OperationRefused(formatted(source.errors or []))
         each = running.build_per_event_executor
         return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value)))
-
-    def _document(self, text: str) -> Parsed:
-        found = self._documents.get(text)
-        if found is not None:
-            return found
-        try:
-            document = parse(text, max_lexical_tokens=self._max_tokens, max_comments=self._max_tokens)
-        except GraphQLError as error:
-            raise refusal([error], PARSE_FAILED) from None
-        errors = validate(self._schema, document, RULES)
-        if errors:
-            raise refusal(errors, VALIDATION_FAILED)
-        parsed = Parsed(document, {}, {})
-        self._documents.put(text, parsed)
-        return parsed
 
     def _build(self, operation: Operation, context: object) -> Any:
         """graphql-core's executor for one operation, variables coerced. Raises OperationRefused.
@@ -257,7 +239,11 @@ class Executor:
             with contextlib.suppress(Exception):
                 return variables.read(given)
         return get_variable_values(
-            self._schema, operation.node.variable_definitions or (), given, max_errors=MAX_ERRORS
+            self._schema,
+            operation.node.variable_definitions or (),
+            given,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=self._limits.introspection == "off",
         )
 
     def _first(self, operation: Operation) -> Any:
@@ -270,21 +256,26 @@ class Executor:
             self._schema,
             dataclasses.replace(operation.parsed.document, definitions=(without, *others)),
             is_awaitable=cast("Any", optimized_is_awaitable),
+            hide_suggestions=self._limits.introspection == "off",
         )
         if isinstance(built, list):
             raise built[0]
         built.operation = operation.node
         return built
 
-    async def _answer(self, running: Any) -> bytes:
+    async def _answer(self, running: Any, cost: int | None = None) -> bytes:
         """Run what is built, for a request or for one event, and encode it."""
         try:
             result = running.execute_operation()
             if optimized_is_awaitable(result):
-                result = await result
-            return encode_result(result.data, formatted(result.errors) if result.errors else None)
+                async with asyncio.timeout(self._limits.max_seconds):
+                    result = await result
+            return encode_result(result.data, formatted(result.errors) if result.errors else None, cost)
+        except TimeoutError:
+            late = exceeded(self._limits, "max_seconds", "The operation takes too long", code=TIMEOUT)
+            return encode_result(None, late.errors, cost)
         except Exception as error:
-            return encode_result(None, formatted([error]))
+            return encode_result(None, formatted([error]), cost)
 
 
 def _readable(schema: GraphQLSchema, operation: Operation) -> Variables | None:
@@ -294,12 +285,16 @@ def _readable(schema: GraphQLSchema, operation: Operation) -> Variables | None:
         return None
 
 
-def encode_result(data: Any, errors: list[FormattedError] | None) -> bytes:
-    """JSON of an execution result, errors first where there are any.
+def encode_result(data: Any, errors: list[FormattedError] | None, cost: int | None = None) -> bytes:
+    """JSON of an execution result, errors first where there are any, and the cost last.
 
     Values that scalars handed through (datetimes, msgspec.Raw) are encoded as they are. Raises if one has no JSON.
     """
+    if errors:
+        current.get().fails(errors)
     result = {"errors": errors, "data": data} if errors else {"data": data}
+    if cost is not None:
+        result["extensions"] = {"cost": cost}
     try:
         return msgspec.json.encode(result)
     except (OverflowError, UnicodeEncodeError):  # an integer or a lone surrogate that only the slower encoder takes
@@ -308,6 +303,7 @@ def encode_result(data: Any, errors: list[FormattedError] | None) -> bytes:
 
 def encode_errors(errors: list[FormattedError]) -> bytes:
     """JSON of a response without data."""
+    current.get().fails(errors)
     return msgspec.json.encode({"errors": errors})
 
 

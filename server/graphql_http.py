@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import lru_cache
 from importlib import resources
-from typing import Any
-from urllib.parse import parse_qsl
 
-import msgspec
 from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from domain.caller import Caller
+from server.auth import ANYONE, Access, expired
+from server.documents import Request
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
 from server.events import Event
-from server.executor import Executor, Operation, Request, encode_errors
+from server.executor import Executor, Operation, encode_errors
+from server.http_requests import JSON, HTTPRefused, RequestReader, parameters
+from server.limits import DEFAULTS, Limits
 
-JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
+
+ASKING = ("query", "documentId", "extensions")
+"""Parameters of a URL of which one is in every request; a browser that sends none wants the page."""
 
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -41,14 +46,15 @@ COMPRESSED_FROM = 2048
 THREAD_FROM = 64 * 1024
 """The shortest body, in bytes, that is compressed in a thread: 1 MB takes some 8 ms."""
 
-_decode_request = msgspec.json.Decoder(Request).decode
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class GraphQLHTTP:
     """The HTTP endpoint, an ASGI application for `Route("/graphql", GraphQLHTTP(...))`.
 
-    make_context: called once an operation for the resolvers' context.
-    max_body_bytes: a longer body (or query string) is refused with 413 as soon as that is known.
+    make_context: called once an operation for the resolvers' context. access: who may ask.
+    limits: what is longer than they allow is refused with 413 as soon as that is known.
     keep_alive: seconds between the comments that keep an event stream open.
     send_timeout: seconds after which a reader of an event stream that takes nothing is given up.
     """
@@ -56,14 +62,15 @@ class GraphQLHTTP:
     def __init__(
         self,
         executor: Executor,
-        make_context: Callable[[], object],
+        make_context: Callable[[Caller], object],
         *,
-        max_body_bytes: int = 1024 * 1024,
+        access: Access = ANYONE,
+        limits: Limits = DEFAULTS,
         keep_alive: float = 12.0,
         send_timeout: float = 60.0,
     ) -> None:
-        self._executor, self._make_context = executor, make_context
-        self._max_body_bytes = max_body_bytes
+        self._executor, self._make_context, self._access = executor, make_context, access
+        self._reader = RequestReader(limits)
         self._keep_alive, self._send_timeout = keep_alive, send_timeout
         self._stopping = asyncio.Event()
         self._page = resources.files("server").joinpath("page.html").read_bytes()
@@ -75,65 +82,45 @@ class GraphQLHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         headers = Headers(scope=scope)
-        accepted = Accepted(headers.get("accept") or "*/*")
+        accepted = _accepted(headers.get("accept") or "*/*")
         try:
+            self._access.check(scope)
             if scope["method"] == "GET" and _asks_for_page(scope, accepted):
                 await Response(self._page, media_type="text/html", headers=PAGE_HEADERS)(scope, receive, send)
                 return
-            request = await self._request(scope, receive, headers, accepted)
-            await self._serve(request, headers, accepted, scope, receive, send)
-        except _Refusal as refusal:
-            body = encode_errors([plain(refusal.message, BAD_REQUEST)])
-            answer = Response(body, refusal.status, refusal.headers, accepted.json or JSON)
-            await answer(scope, receive, send)
-
-    async def _request(self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted) -> Request:
-        method = scope["method"]
-        if method not in ("GET", "POST"):
-            raise _Refusal(405, "GraphQL is served by GET and POST.", {"Allow": "GET, POST"})
-        if accepted.json is None and not accepted.stream:
-            raise _Refusal(406, f"Answers are {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.")
-        if method == "GET":
-            if len(scope["query_string"]) > self._max_body_bytes:
-                raise _Refusal(413, f"A request is at most {self._max_body_bytes} bytes long.")
-            return _from_query_string(scope["query_string"])
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            raise _Refusal(415, f"The body of a POST is {JSON}.")
-        body = await self._body(receive, headers.get("content-length", ""))
-        return _checked(lambda: _decode_request(body))
-
-    async def _body(self, receive: Receive, length: str) -> bytes:
-        too_large = _Refusal(413, f"A request is at most {self._max_body_bytes} bytes long.")
-        if length.isdecimal() and int(length[:20]) > self._max_body_bytes:
-            raise too_large
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Refusal(400, "The body is not complete.")
-            body += message.get("body", b"")
-            if len(body) > self._max_body_bytes:
-                raise too_large
-            if not message.get("more_body", False):
-                return bytes(body)
+            _check(scope["method"], accepted)
+            scope["caller"] = await self._access.admit(scope)
+            request, forms = await self._reader.read(scope, receive, headers)
+            try:
+                await self._serve(request, headers, accepted, scope, receive, send)
+            finally:
+                for form in forms:
+                    form.close()
+        except HTTPRefused as refused:
+            body = encode_errors([plain(refused.message, BAD_REQUEST)])
+            await Response(body, refused.status, refused.headers, accepted.json or JSON)(scope, receive, send)
+        except OperationRefused as refused:  # before it was read
+            body = encode_errors(refused.errors)
+            await _send(send, refused.status or 400, accepted.json or JSON, body, headers, refused.headers)
 
     async def _serve(
         self, request: Request, headers: Headers, accepted: Accepted, scope: Scope, receive: Receive, send: Send
     ) -> None:
         media_type = accepted.json
+        caller: Caller = scope["caller"]
         try:
             operation = self._prepared(request, headers, accepted, scope["method"])
             if media_type is None or operation.kind is OperationType.SUBSCRIPTION:
-                await self._stream(self._events(operation), receive, send)
+                await self._stream(self._events(operation, caller), caller, receive, send)
                 return
-            status, body = 200, await self._executor.run(operation, self._make_context())
+            status, body = 200, await self._executor.run(operation, self._make_context(caller))
         except OperationRefused as refused:
             body = encode_errors(refused.errors)
             if media_type is None:
-                await self._stream(_single(body), receive, send)
+                await self._stream(_single(body), caller, receive, send)
                 return
-            status = 400 if media_type == RESPONSE_JSON else 200
-        except _Refusal:
+            status = refused.status or (400 if media_type == RESPONSE_JSON else 200)
+        except HTTPRefused:
             raise
         except Exception as error:
             status, body = 500, encode_errors(formatted([error]))
@@ -142,18 +129,19 @@ class GraphQLHTTP:
     def _prepared(self, request: Request, headers: Headers, accepted: Accepted, method: str) -> Operation:
         operation = self._executor.prepare(request)
         if operation.kind is OperationType.MUTATION and method == "GET":
-            raise _Refusal(405, "A mutation needs POST.", {"Allow": "POST"})
+            raise HTTPRefused(405, "A mutation needs POST.", {"Allow": "POST"})
         if operation.kind is not OperationType.SUBSCRIPTION:
             return operation
         if not accepted.stream:
-            raise _Refusal(406, f"A subscription is served as {EVENT_STREAM} (say so in Accept) or over a WebSocket.")
+            raise HTTPRefused(406, f"A subscription needs a WebSocket, or {EVENT_STREAM} in Accept.")
         cursor = headers.get("last-event-id")
         return self._executor.resume(operation, cursor) if cursor else operation
 
-    async def _events(self, operation: Operation) -> AsyncGenerator[Event, None]:
+    async def _events(self, operation: Operation, caller: Caller) -> AsyncGenerator[Event, None]:
         """The operation's events; a failure is the last one, as the SSE protocol has no other place for it."""
         try:
-            async with contextlib.aclosing(self._executor.stream(operation, self._make_context())) as events:
+            context = self._make_context(caller)
+            async with contextlib.aclosing(self._executor.stream(operation, context)) as events:
                 async for event in events:
                     yield event
         except OperationRefused as refused:
@@ -161,9 +149,12 @@ class GraphQLHTTP:
         except Exception as error:
             yield Event(encode_errors(formatted([error])))
 
-    async def _stream(self, events: AsyncGenerator[Event, None], receive: Receive, send: Send) -> None:
-        """Write events until they end, the client leaves or takes nothing any more; then close them."""
+    async def _stream(self, events: AsyncGenerator[Event, None], caller: Caller, receive: Receive, send: Send) -> None:
+        """Write events until they end, the client leaves or takes nothing any more, or their credential is no longer
+        good; then close them."""
         stream = _EventStream(send)
+        await stream.begin()
+        expiry = asyncio.ensure_future(self._access.ended(caller))
         ends = [
             asyncio.ensure_future(work)
             for work in (
@@ -171,6 +162,7 @@ class GraphQLHTTP:
                 stream.beat(self._keep_alive, self._send_timeout),
                 _disconnected(receive),
                 self._stopping.wait(),
+                expiry,
             )
         ]
         try:
@@ -182,7 +174,9 @@ class GraphQLHTTP:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
             await events.aclose()
-        if self._stopping.is_set():
+        if done == {expiry}:
+            await stream.write(_single(encode_errors(expired().errors)))
+        elif self._stopping.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -208,6 +202,9 @@ class Accepted:
         return 0.0
 
 
+_accepted = lru_cache(maxsize=128)(Accepted)
+
+
 class _EventStream:
     """One response of server-sent events (graphql-sse, distinct connections)."""
 
@@ -215,12 +212,15 @@ class _EventStream:
         self._send = send
         self._since: float | None = None  # when the send began that has not ended yet
 
-    async def write(self, events: AsyncGenerator[Event, None]) -> None:
-        """Everything from the head to `complete`, one event at a time as the client takes them."""
+    async def begin(self) -> None:
+        """The head."""
         headers = [(b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers.append((b"x-accel-buffering", b"no"))
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._chunk(b":\n\n")
+
+    async def write(self, events: AsyncGenerator[Event, None]) -> None:
+        """Everything from behind the head to `complete`, one event at a time as the client takes them."""
         async for event in events:
             name = b"id: %b\n" % event.cursor.encode() if event.cursor and event.cursor.isprintable() else b""
             await self._chunk(b"event: next\n%bdata: %b\n\n" % (name, event.body.translate(ONE_LINE)))
@@ -242,17 +242,12 @@ class _EventStream:
         self._since = None
 
 
-class _Refusal(Exception):
-    """An HTTP request that is refused before its GraphQL is looked at, or because of its method or Accept."""
-
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers
-
-
-async def _send(send: Send, status: int, media_type: str, body: bytes, asked: Headers) -> None:
-    """Sends a whole answer, compressed where that is worth it and wanted."""
+async def _send(
+    send: Send, status: int, media_type: str, body: bytes, asked: Headers, more: Mapping[str, str] = _NO_HEADERS
+) -> None:
+    """Sends a whole answer, compressed where that is worth it and wanted. more: headers beside the usual ones."""
     headers = [(b"content-type", media_type.encode()), (b"vary", b"accept, accept-encoding")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
     if len(body) >= COMPRESSED_FROM and "gzip" in asked.get("accept-encoding", ""):
         body = _gzip(body) if len(body) < THREAD_FROM else await asyncio.to_thread(_gzip, body)
         headers.append((b"content-encoding", b"gzip"))
@@ -265,32 +260,15 @@ def _gzip(body: bytes) -> bytes:
     return zlib.compress(body, level=1, wbits=31)
 
 
+def _check(method: str, accepted: Accepted) -> None:
+    if method not in ("GET", "POST"):
+        raise HTTPRefused(405, "GraphQL is served by GET and POST.", {"Allow": "GET, POST"})
+    if accepted.json is None and not accepted.stream:
+        raise HTTPRefused(406, f"Answers are {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.")
+
+
 def _asks_for_page(scope: Scope, accepted: Accepted) -> bool:
-    return accepted.page and not any(name == "query" for name, _ in _parameters(scope["query_string"]))
-
-
-def _parameters(query_string: bytes) -> list[tuple[str, str]]:
-    return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
-
-
-def _from_query_string(query_string: bytes) -> Request:
-    given: dict[str, Any] = dict(_parameters(query_string))
-
-    def read() -> Request:
-        for name in ("variables", "extensions"):
-            given[name] = msgspec.json.decode(given[name]) if given.get(name) else None
-        return msgspec.convert(given, Request)
-
-    return _checked(read)
-
-
-def _checked(read: Callable[[], Request]) -> Request:
-    try:
-        return read()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _Refusal(400, f"This is not a GraphQL request in JSON: {error}") from None
-    except RecursionError:
-        raise _Refusal(400, "The request is nested too deeply.") from None
+    return accepted.page and not any(name in ASKING for name, _ in parameters(scope["query_string"]))
 
 
 def _weighed(part: str) -> tuple[str, float]:

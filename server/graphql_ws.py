@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from server.errors import LIMIT, FormattedError, OperationRefused, formatted, plain
+from domain.caller import LOCAL, Caller
+from server import observing
+from server.auth import ANYONE, Access, expired
+from server.documents import Request
+from server.errors import FormattedError, OperationRefused, formatted
 from server.events import Event
-from server.executor import Executor, Request
+from server.executor import Executor
+from server.limits import DEFAULTS, Limits, exceeded
 from server.live import Push
+from server.turns import give_way
 from server.websocket_frames import write_text
 
 MALFORMED = 4400
 UNAUTHORIZED = 4401
+FORBIDDEN = 4403
 INIT_TIMEOUT = 4408
 NO_SUBPROTOCOL = 4406
 ID_IN_USE = 4409
@@ -79,11 +86,10 @@ class Message(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """What one socket may use: times in seconds, operations that are running or being closed."""
+class Times(msgspec.Struct, frozen=True):
+    """How long one socket may take, and how often it hears from us, in seconds."""
 
     init_timeout: float
-    operations: int
     keep_alive: float
     send_timeout: float
 
@@ -94,8 +100,9 @@ class GraphQLWebSocket:
     The length of a message is bounded by the server that runs this (uvicorn: ws_max_size).
 
     make_context: called once an operation for the resolvers' context.
+    access: who may come in: `authorization` in the payload of connection_init, or the header of the handshake.
     init_timeout: seconds a client has for connection_init.
-    max_operations: how many operations a socket may have at once; one more is answered by an `error`.
+    limits: how many operations a socket may have at once, running or being closed; one more is answered by an `error`.
     keep_alive: seconds between the keep-alive messages of the older protocol.
     send_timeout: seconds after which a client that takes nothing is given up, checked every keep_alive seconds.
     """
@@ -103,42 +110,53 @@ class GraphQLWebSocket:
     def __init__(
         self,
         executor: Executor,
-        make_context: Callable[[], object],
+        make_context: Callable[[Caller], object],
         *,
+        access: Access = ANYONE,
+        limits: Limits = DEFAULTS,
         init_timeout: float = 10.0,
-        max_operations: int = 100,
         keep_alive: float = 12.0,
         send_timeout: float = 60.0,
     ) -> None:
-        self._executor, self._make_context = executor, make_context
-        self._limits = Limits(init_timeout, max_operations, keep_alive, send_timeout)
+        self._serving = _Serving(executor, make_context, access, limits, Times(init_timeout, keep_alive, send_timeout))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket from its handshake to its end."""
         socket = WebSocket(scope, receive, send)
         words = next((words for words in (TRANSPORT, LEGACY) if words.name in scope["subprotocols"]), None)
         await socket.accept(words.name if words else None)
-        if words is None:
-            refused = _Closed(NO_SUBPROTOCOL, f"Subprotocol not acceptable: use {TRANSPORT.name}")
-            await _close(socket, refused, self._limits.send_timeout)
-            return
-        await _Connection(socket, words, self._executor, self._make_context, self._limits).serve()
+        try:
+            self._serving.access.check(scope)
+            if words is None:
+                raise _Closed(NO_SUBPROTOCOL, f"Subprotocol not acceptable: use {TRANSPORT.name}")
+        except OperationRefused as refused:
+            await _close(socket, _Closed(FORBIDDEN, str(refused)), self._serving.times.send_timeout)
+        except _Closed as refused:
+            await _close(socket, refused, self._serving.times.send_timeout)
+        else:
+            await _Connection(socket, words, self._serving).serve()
+
+
+class _Serving(NamedTuple):
+    """What all sockets of an endpoint share."""
+
+    executor: Executor
+    make_context: Callable[[Caller], object]
+    access: Access
+    limits: Limits
+    times: Times
 
 
 class _Connection:
     """One socket: waits for connection_init, then runs operations until one side ends it."""
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        words: Vocabulary,
-        executor: Executor,
-        make_context: Callable[[], object],
-        limits: Limits,
-    ) -> None:
-        self._socket, self._words, self._limits = socket, words, limits
-        self._executor, self._make_context = executor, make_context
+    def __init__(self, socket: WebSocket, words: Vocabulary, serving: _Serving) -> None:
+        self._socket, self._words = socket, words
+        self._executor, self._make_context, self._access, self._limits, self._times = serving
+        self._caller = LOCAL
         self._ready = False
+        self._tending: list[asyncio.Future[None]] = []
+        self._end: _Closed | None = None  # of a connection that is over for another reason than its messages
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # of operations, also of those that are being closed
         self._sending, self._progress = 0, 0.0
@@ -156,21 +174,21 @@ class _Connection:
 
     async def serve(self) -> None:
         """Handle messages in order until the end; then no operation is left."""
-        tending = asyncio.ensure_future(self._tend())
+        self._tending.append(asyncio.ensure_future(self._tend()))
         end: _Closed | None = None
         try:
-            async with asyncio.timeout(self._limits.init_timeout) as self._deadline:
+            async with asyncio.timeout(self._times.init_timeout) as self._deadline:
                 await self._handle_all()
         except TimeoutError:
-            end = None if self._ready else _Closed(INIT_TIMEOUT, "Connection initialisation timeout")
+            end = self._end if self._ready else _Closed(INIT_TIMEOUT, "Connection initialisation timeout")
         except _Closed as closed:
             end = closed
         except _Gone:
             pass
         finally:
-            await _cancelled([tending, *self._tasks])
+            await _cancelled([*self._tending, *self._tasks])
         if end is not None:
-            await _close(self._socket, end, self._limits.send_timeout)
+            await _close(self._socket, end, self._times.send_timeout)
 
     async def _handle_all(self) -> None:
         while (frame := await self._socket.receive())["type"] == "websocket.receive":
@@ -186,12 +204,31 @@ class _Connection:
     async def _init(self, message: Message) -> None:
         if self._ready:
             raise _Closed(INITIALISED_TWICE, "Too many initialisation requests")
-        _decoded(message.payload, dict[str, Any] | None)
+        payload = _decoded(message.payload, dict[str, Any] | None) or {}
+        await self._admit(payload.get("authorization") or payload.get("Authorization"))
         self._ready = True
         self._deadline.reschedule(None)
         await self._send('{"type":"connection_ack"}')
         if self._words.keeps_alive:
             await self._send('{"type":"ka"}')
+
+    async def _admit(self, authorization: object) -> None:
+        """Lets the client in, and out again once the credential is no longer good."""
+        given = authorization if isinstance(authorization, str) else self._socket.headers.get("authorization")
+        try:
+            self._caller = await self._access.identify(given)
+        except OperationRefused as refused:
+            if self._words.one_error:
+                told = msgspec.json.encode(refused.errors[0]).decode()
+                await self._send(f'{{"type":"connection_error","payload":{told}}}')
+            raise _Closed(FORBIDDEN, str(refused)) from None
+        if not self._access.is_open:
+            self._tending.append(asyncio.ensure_future(self._until_expiry()))
+
+    async def _until_expiry(self) -> None:
+        await self._access.ended(self._caller)
+        self._end = _Closed(FORBIDDEN, str(expired()))
+        self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _start(self, message: Message) -> None:
         if not self._ready:
@@ -199,9 +236,9 @@ class _Connection:
         key, request = _id(message), _decoded(message.payload, Request)
         if key in self._operations:
             raise _Closed(ID_IN_USE, f"Subscriber for {key} already exists")
-        if len(self._tasks) >= self._limits.operations:
-            problem = plain(f"A socket runs at most {self._limits.operations} operations at once.", LIMIT)
-            await self._send(self._error(key, [problem]))
+        if len(self._tasks) >= self._limits.max_socket_operations:
+            refused = exceeded(self._limits, "max_socket_operations", "Too many operations run on this socket at once")
+            await self._send(self._error(key, refused.errors))
             return
         task = self._operations[key] = asyncio.ensure_future(self._operate(key, request))
         self._tasks.add(task)
@@ -227,10 +264,12 @@ class _Connection:
 
     async def _operate(self, id: str, request: Request) -> None:
         """Run one operation to its end and tell the client how it ended."""
-        with contextlib.suppress(_Gone):
+        with contextlib.suppress(_Gone), observing.operation(self._socket.scope):
+            await give_way()  # many can come at once, each with a document to be read
             try:
+                await self._access.spend(self._caller)
                 operation = self._executor.prepare(request)
-                running = self._executor.stream(operation, self._make_context(), self._pusher(id))
+                running = self._executor.stream(operation, self._make_context(self._caller), self._pusher(id))
                 async with contextlib.aclosing(running) as events:
                     async for event in events:
                         await self._send(_message(id, self._words.result, event.body.decode()))
@@ -247,18 +286,19 @@ class _Connection:
                 await self._send(last)
 
     def _pusher(self, id: str) -> Push | None:
-        """Sends an event of an operation at once, where the socket has room and nothing else is on its way."""
+        """Sends events of an operation at once, where the socket has room and nothing else is on its way."""
         write = write_text(self._socket.scope)
         if write is None:
             return None
         before = _message(id, self._words.result, "").removesuffix("}").encode()
 
-        def push(event: Event) -> bool:
-            return not self._sending and write(before + event.body + b"}")
+        def push(events: Sequence[Event]) -> bool:
+            return not self._sending and write([before + event.body + b"}" for event in events])
 
         return push
 
     def _error(self, id: str, errors: list[FormattedError]) -> str:
+        observing.current.get().fails(errors)
         return _message(id, "error", msgspec.json.encode(self._words.error_payload(errors)).decode())
 
     async def _send(self, text: str) -> None:
@@ -280,8 +320,8 @@ class _Connection:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(_Gone):
             while True:
-                await asyncio.sleep(self._limits.keep_alive)
-                if self._sending and loop.time() - self._progress > self._limits.send_timeout:
+                await asyncio.sleep(self._times.keep_alive)
+                if self._sending and loop.time() - self._progress > self._times.send_timeout:
                     self._deadline.reschedule(loop.time())
                     return
                 if self._ready and self._words.keeps_alive and not self._sending:
@@ -327,7 +367,7 @@ async def _close(socket: WebSocket, end: _Closed, seconds: float) -> None:
             await socket.close(end.code, end.reason)
 
 
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancelled(tasks: Sequence[asyncio.Future[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,7 +17,8 @@ from resolvers.links import put_links
 from resolvers.memories import create_in as create_memories_in
 from resolvers.messages import add_in
 from resolvers.sessions import create_in as create_session_in
-from server.formats import recollect_jsonl
+from resolvers.telemetry import receive
+from server.formats import otlp_json, recollect_jsonl
 from server.formats.conversation import Conversation
 from server.formats.loading import Loaded, Source
 from stores.ports import Transaction, Vector
@@ -39,6 +40,9 @@ class Sink(Protocol):
 
         owner: the externalId of the user whose memories its messages become; None for no memories.
         """
+
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
+        """Adds spans, as the endpoint for OTLP does; how many told something new."""
 
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Adds the records of a file of our own format, under their ids. Raises FormatError."""
@@ -103,6 +107,16 @@ class StoreSink:
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Loads a file of our own format, under the ids it has."""
         return await recollect_jsonl.load(source, self._context, progress)
+
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
+        """Adds spans, each request in one transaction."""
+        loaded = Loaded()
+        for done, request in enumerate(exports.requests, 1):
+            received = await receive(self._context, otlp_json.reports(request).reports)
+            loaded += Loaded(received.new, received.known)
+            if progress is not None:
+                progress(done, len(exports.requests))
+        return loaded
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         """Adds a conversation, or what it has grown by."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import msgspec
 
 from domain.message import MessageInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
+from server.formats import otlp_json
 from server.formats.conversation import Conversation, FormatError, one_line
 from server.formats.loading import Loaded, Source
 from server.import_sinks import Progress, Recollection, precedes, recollection, remembered, words
@@ -23,7 +25,13 @@ C = TypeVar("C", bound=Command)
 MAX_BODY = 768 * 1024
 """How many bytes of input go in one request; a server takes 1 MB, and the rest of the request needs some."""
 
+MAX_EXPORT = 8 * 1024 * 1024
+"""How many bytes of spans go in one request; a server takes 16 MB."""
+
 _TRIES = 3
+_TOO_OFTEN = 429
+_WAITS = 100
+"""How often a request waits for its turn, where the server says that there were too many."""
 _PAGE = 1_000
 _PAGE_OF_MEMORIES = 200
 
@@ -50,9 +58,9 @@ class ServerError(Exception):
 class UrlSink:
     """Writes through a server. A session that takes several requests is completed by the next import."""
 
-    def __init__(self, client: httpx.AsyncClient, path: str = "/graphql") -> None:
+    def __init__(self, client: httpx.AsyncClient, path: str = "/graphql", traces: str = "/v1/traces") -> None:
         """client: has the server's address as its base_url, and whatever headers it wants."""
-        self._client, self._path = client, path
+        self._client, self._path, self._traces = client, path, traces
 
     async def check(self, conversations: Sequence[Conversation]) -> None:
         """Raises FormatError for a message that is longer than a server takes."""
@@ -65,6 +73,31 @@ class UrlSink:
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Records keep their ids, which no request can set."""
         raise FormatError("a file of our own format keeps its ids, and so goes into a folder only, with --data")
+
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
+        """Sends spans as they came."""
+        loaded = Loaded()
+        for done, request in enumerate(exports.requests, 1):
+            loaded += await self._send(request)
+            if progress is not None:
+                progress(done, len(exports.requests))
+        return loaded
+
+    async def _send(self, request: otlp_json.Request) -> Loaded:
+        """Sends spans, in two halves where they are too many bytes for one request."""
+        body, spans = otlp_json.encode(request), otlp_json.count(request)
+        loaded = Loaded()
+        if len(body) > MAX_EXPORT and spans > 1:
+            for half in otlp_json.parts(request, (spans + 1) // 2):
+                loaded += await self._send(half)
+            return loaded
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        answer = await self._post(self._traces, zlib.compress(body, wbits=31), headers)
+        told = _json(answer, "OTLP")
+        if answer.status_code != 200 or "partialSuccess" in told:
+            raise ServerError(f"the server answered: {told.get('message') or told}")
+        new = int(answer.headers.get("recollect-new-spans", spans))
+        return Loaded(new, spans - new)
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         """Adds a conversation, or what it has grown by."""
@@ -124,29 +157,42 @@ class UrlSink:
         return done
 
     async def _ask(self, query: str, variables: dict[str, Any]) -> Any:
-        """The data of a response. What did not get through is tried again; it does nothing twice."""
+        """The data of a response."""
         body = msgspec.json.encode({"query": query, "variables": variables})
-        headers = {"content-type": "application/json"}
-        for attempt in range(1, _TRIES + 1):
+        return _data(await self._post(self._path, body, {"content-type": "application/json"}))
+
+    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        """Sends a request. What did not get through is tried again, and what came too often later; nothing is done
+        twice."""
+        failures = waits = 0
+        while True:
             try:
-                response = await self._client.post(self._path, content=body, headers=headers)
+                answer = await self._client.post(path, content=body, headers=headers)
             except httpx.TransportError as error:
-                if attempt == _TRIES:
+                failures += 1
+                if failures == _TRIES:
                     raise ServerError(f"no answer from {self._client.base_url}: {error}") from None
-                await asyncio.sleep(0.2 * attempt)
-            else:
-                return _data(response)
-        raise AssertionError("the last attempt has returned or raised")
+                await asyncio.sleep(0.2 * failures)
+                continue
+            waits += 1
+            if answer.status_code != _TOO_OFTEN or waits == _WAITS:
+                return answer
+            await asyncio.sleep(min(float(answer.headers.get("retry-after", "1")), 60))
 
 
 def _data(response: httpx.Response) -> Any:
-    try:
-        answer = msgspec.json.decode(response.content, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise ServerError(f"the server answered with status {response.status_code}, and not as GraphQL does") from None
+    answer = _json(response, "GraphQL")
     if errors := answer.get("errors"):
         raise ServerError(f"the server answered: {errors[0].get('message')}")
     return answer["data"]
+
+
+def _json(response: httpx.Response, protocol: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(response.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        message = f"the server answered with status {response.status_code}, and not as {protocol} does"
+        raise ServerError(message) from None
 
 
 def _excess(message: MessageInput) -> str | None:

@@ -15,11 +15,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from domain.audit import DONE
+from resolvers.audit import note
 from resolvers.context import Context
+from server.asking import caller_in, check_workspace, credentials
 from server.formats import recollect_jsonl
 from server.formats.conversation import FormatError
 from server.formats.loading import Loaded
 from server.formats.opening import Opened, open_file
+from server.formats.otlp_json import Exports
 from server.import_sinks import Progress, Sink, StoreSink
 from server.import_url import ServerError, UrlSink
 from server.service import open_service
@@ -53,6 +57,7 @@ async def import_files(
     memories: bool,
     owner: str,
     settings: Settings,
+    workspace: str | None = None,
 ) -> None:
     """Imports files into a folder, or through the server at a URL, and prints a line for each.
 
@@ -63,7 +68,8 @@ async def import_files(
     for file in files:
         with _named(file):
             opened.append((file, open_file(file, format)))
-    async with _sink(data, url, settings) as sink:
+    check_workspace(workspace, url)
+    async with _sink(data, url, settings, workspace) as sink:
         for file, one in opened:
             with _named(file):
                 if isinstance(one.content, list):
@@ -95,6 +101,8 @@ async def import_file(
 
 async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progress | None = None) -> Summary:
     """Writes what a file holds, after the sink has checked it. owner: of memories, None for no memories."""
+    if isinstance(opened.content, Exports):
+        return Summary(opened.format, {"spans": await sink.receive(opened.content, progress)})
     if not isinstance(opened.content, list):
         loaded = await sink.load(opened.content, progress)
         return Summary(opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()})
@@ -110,16 +118,19 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
     return Summary(opened.format, counts)
 
 
-async def export_file(file: Path, data: Path, settings: Settings) -> None:
-    """Writes everything in a folder to a file of our own format, - being standard output, and says how much it was.
+async def export_file(file: Path, data: Path, settings: Settings, workspace: str | None = None) -> None:
+    """Writes everything in a workspace to a file of our own format, - being standard output, and says how much it was.
 
     Raises BadSetting, CannotOpen, or Unavailable.
     """
     if not data.is_dir():  # noqa: ASYNC240 - a command line has nothing else to do meanwhile
         raise BadSetting(f"There is no data folder {data}.")
+    check_workspace(workspace, None)
     service = open_service(data, settings)
     try:
-        records = await (_print if str(file) == "-" else write_export)(file, service.context())
+        context = service.context(caller_in(workspace))
+        await note(context.store, context.caller, "export", DONE)
+        records = await (_print if str(file) == "-" else write_export)(file, context)
     except OSError as error:
         raise BadSetting(f"{file} cannot be written: {error.strerror}.") from None
     finally:
@@ -159,11 +170,11 @@ async def _print(_: Path, context: Context) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _sink(data: Path, url: str | None, settings: Settings) -> AsyncIterator[Sink]:
+async def _sink(data: Path, url: str | None, settings: Settings, workspace: str | None) -> AsyncIterator[Sink]:
     if url is not None:
         base = url.rstrip("/").removesuffix("/graphql")
         try:
-            client = httpx.AsyncClient(base_url=base, timeout=60)
+            client = httpx.AsyncClient(base_url=base, timeout=60, headers=credentials(settings))
         except httpx.InvalidURL as error:
             raise BadSetting(f"{url} is no URL: {error}.") from None
         async with client:
@@ -171,7 +182,7 @@ async def _sink(data: Path, url: str | None, settings: Settings) -> AsyncIterato
         return
     service = open_service(data, settings)
     try:
-        yield StoreSink(service.context())
+        yield StoreSink(service.context(caller_in(workspace)))
     finally:
         await service.close()
 

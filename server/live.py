@@ -12,25 +12,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
 from typing import TYPE_CHECKING
 
-import msgspec
 from graphql import FieldNode, NullValueNode, VariableNode
 
 from server.errors import CURSOR_EXPIRED, OperationRefused, plain
 from server.events import Event, Events
+from server.turns import give_way
 
 if TYPE_CHECKING:
     from server.executor import Operation
 
-Push = Callable[[Event], bool]
-"""Takes an event at once, or says no: then it is pulled when its subscriber has room again."""
+Push = Callable[[Sequence[Event]], bool]
+"""Takes events at once, or says no: then they are pulled when their subscriber has room again."""
 
 RING_EVENTS = 1_000
 RING_BYTES = 8 << 20
 """What a group keeps for those who are a little behind."""
+
+PUSH_BYTES = 64 << 10
+"""How much is pushed at a time; in between, a slow subscriber can say no."""
 
 
 class _Ring:
@@ -63,10 +68,29 @@ class _Ring:
     def __getitem__(self, number: int) -> Event:
         return self._events[number - self.first]
 
+    def some(self, number: int) -> list[Event]:
+        """The events from a number on, as many as are pushed at a time."""
+        events, size = [], 0
+        while number < self.end and size < PUSH_BYTES:
+            events.append(self[number])
+            size += len(events[-1].body)
+            number += 1
+        return events
+
     def after(self, cursor: str | None) -> int | None:
         """The number of the event that follows the one with this cursor; None where it is not in the ring."""
         number = None if cursor is None else self._numbers.get(cursor)
         return None if number is None else number + 1
+
+
+class _Place:
+    """Where one who waits at the ring's end has got to: the number of the next event, and the cursor before it."""
+
+    __slots__ = ("last", "number", "push")
+
+    def __init__(self, number: int, push: Push | None) -> None:
+        self.number, self.push = number, push
+        self.last: str | None = None
 
 
 class _Group:
@@ -76,48 +100,67 @@ class _Group:
         self.ring = _Ring()
         self.members = 0
         self.ended: Exception | None = None
-        self._waiting: dict[asyncio.Future[tuple[int, str | None]], Push | None] = {}
+        self._waiting: dict[asyncio.Future[None], _Place] = {}
         self._source = source
-        self._task = asyncio.ensure_future(self._pump())
+        self._grown = asyncio.Event()
+        # In a context of its own: it outlives the request that began it.
+        self._tasks = Context().run(lambda: asyncio.gather(self._pump(), self._push()))
 
-    async def next(self, push: Push | None) -> tuple[int, str | None]:
+    async def next(self, number: int, push: Push | None) -> tuple[int, str | None]:
         """Waits at the ring's end. The number of the first event that `push` did not take (without one, of the next),
         and the cursor before it where that was pushed; the ring's end where the source has ended."""
-        waiting: asyncio.Future[tuple[int, str | None]] = asyncio.get_running_loop().create_future()
-        self._waiting[waiting] = push
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place = self._waiting[waiting] = _Place(number, push)
         try:
-            return await waiting
+            await waiting
         finally:
             self._waiting.pop(waiting, None)
+        return place.number, place.last
 
     async def _pump(self) -> None:
-        before: str | None = None
+        """Takes what the source yields into the ring."""
         try:
             async for event in self._source:
-                number = self.ring.end
                 self.ring.add(event)
-                self._offer(event, number, before)
-                before = event.cursor
+                self._grown.set()
+                await give_way()
             self.ended = _Finished()
         except Exception as error:
             self.ended = error
-        self._release(list(self._waiting), self.ring.end, before)
+        self._grown.set()
 
-    def _offer(self, event: Event, number: int, before: str | None) -> None:
-        """Gives an event to all who take it at once; some 5 us each over a socket."""
-        refused = [waiting for waiting, push in self._waiting.items() if push is None or not push(event)]
-        self._release(refused, number, before)
+    async def _push(self) -> None:
+        """Gives what has come into the ring to all who wait there, several events in one go where they came so."""
+        try:
+            while self.ended is None:
+                await self._grown.wait()
+                self._grown.clear()
+                for waiting in list(self._waiting):
+                    self._offer(waiting)
+                    await give_way()
+        except Exception as error:
+            self.ended = error
+        for waiting in list(self._waiting):
+            self._release(waiting)
 
-    def _release(self, waiting: list[asyncio.Future[tuple[int, str | None]]], number: int, before: str | None) -> None:
-        for one in waiting:
-            del self._waiting[one]
-            if not one.done():
-                one.set_result((number, before))
+    def _offer(self, waiting: asyncio.Future[None]) -> None:
+        place, ring = self._waiting.get(waiting), self.ring
+        while place is not None and place.number < ring.end:
+            if place.push is None or place.number < ring.first or not place.push(events := ring.some(place.number)):
+                self._release(waiting)
+                return
+            place.number += len(events)
+            place.last = events[-1].cursor
+
+    def _release(self, waiting: asyncio.Future[None]) -> None:
+        del self._waiting[waiting]
+        if not waiting.done():
+            waiting.set_result(None)
 
     async def close(self) -> None:
         """Ends the source."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        self._tasks.cancel()
+        await asyncio.gather(self._tasks, return_exceptions=True)
         await self._source.aclose()
 
 
@@ -156,7 +199,7 @@ class Groups:
                     yield event
             return
         replay = None if after is None else await self._start(operation, context)
-        key = (id(operation.node), msgspec.msgpack.encode(live.variables or {}), audience)
+        key = (id(operation.node), json.dumps(live.variables or {}, default=id), audience)
         group = await self._join(key, live, context)
         try:
             async with contextlib.aclosing(self._through(group, operation, context, replay, push)) as events:
@@ -250,9 +293,9 @@ class _Member:
             if self._number == group.ring.end:
                 if group.ended is not None:
                     return
-                number, before = await group.next(self._push)
+                number, last = await group.next(self._number, self._push)
                 if number > self._number:
-                    self.last = before
+                    self.last = last
                 self._number = number
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from resolvers.context import DEFAULT_WORKSPACE, Context
+from domain.caller import LOCAL, Caller, Role
+from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
+from server.errors import OperationRefused
 from server.executor import Executor
+from server.observing import span
+from server.persisted import Persisted, read_trusted
 from server.settings import BadSetting, Settings
+from server.watched import WatchedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine
@@ -20,21 +25,57 @@ class Service:
     """The engine, the embedder and the executor; close it when done."""
 
     def __init__(self, engine: Engine, embedder: Batching, settings: Settings) -> None:
-        self.engine, self.embedder, self.settings = engine, embedder, settings
-        self.executor = Executor(build(), audience=lambda operation: cast(Loading, operation).context.workspace)
+        self.watched = WatchedEngine(engine)
+        self.engine = cast(Engine, self.watched)
+        self.embedder, self.settings = embedder, settings
+        trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
+        self.executor = Executor(
+            build(),
+            limits=settings,
+            persisted=Persisted(trusted),
+            audience=_workspace,
+            caller=_credential,
+            role=_role,
+        )
+        for id, text in (trusted or {}).items():
+            _check(self.executor, id, text)
 
-    def context(self, workspace: str = DEFAULT_WORKSPACE) -> Context:
-        """One caller's view of a workspace."""
-        return Context(self.engine, self.embedder, workspace, self.settings.memory_capacity)
+    def context(self, caller: Caller = LOCAL) -> Context:
+        """A caller's view of their workspace."""
+        return Context(self.engine, self.embedder, caller, self.settings.memory_capacity)
 
-    def operation(self) -> Loading:
+    def operation(self, caller: Caller = LOCAL) -> Loading:
         """What the fields of one operation share."""
-        return Loading(self.context())
+        return Loading(self.context(caller), span)
 
     async def close(self) -> None:
         """Finishes what was begun."""
         await self.embedder.close()
         await self.engine.close()
+
+
+def _caller(operation: object) -> Caller:
+    return cast(Loading, operation).context.caller
+
+
+def _workspace(operation: object) -> str:
+    """All roles see the same of a workspace: rights are looked at before an operation runs."""
+    return _caller(operation).workspace
+
+
+def _credential(operation: object) -> str:
+    return _caller(operation).id
+
+
+def _role(operation: object) -> Role:
+    return _caller(operation).role
+
+
+def _check(executor: Executor, id: str, text: str) -> None:
+    try:
+        executor.check(text)
+    except OperationRefused as refused:
+        raise BadSetting(f"RECOLLECT_TRUSTED_DOCUMENTS: {id} does not run here: {refused}") from None
 
 
 def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
@@ -48,5 +89,12 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
         embedder = open_embedder(settings.embedder)
     except ValueError as error:
         raise BadSetting(f"RECOLLECT_EMBEDDER: {error}") from None
-    engine = open_engine(str(data), embedder.name, embedder.dimension)
+    engine = open_engine(
+        str(data),
+        embedder.name,
+        embedder.dimension,
+        graph_url=settings.graph_url,
+        vectors_url=settings.vectors_url,
+        events_url=settings.events_url,
+    )
     return Service(engine, Batching(embedder), settings)

@@ -14,53 +14,68 @@ from pathlib import Path
 
 import click
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
+from server import logs
 from server.app import create_app
+from server.auth import open_access
 from server.demo import fill, is_demo, live_agent
+from server.http_heads import bounded
+from server.origins import is_loopback
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from server.websocket_frames import FrameProtocol
 
-MAX_FRAME = 1024 * 1024
-
 
 def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:
     """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, with one sentence."""
+    logs.set_up(settings.log_level)
     with contextlib.closing(_bind(host, port)) as listening:
         _serve(listening, host, data, settings, demo)
 
 
 def _serve(listening: socket.socket, host: str, data: Path, settings: Settings, demo: bool) -> None:
     service = open_service(data, settings)
-    app = create_app(service)
+    # uvicorn raises the signal that stopped it again; that is no failure.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(KeyboardInterrupt):
+        runner.run(_run(service, listening, host, data, demo))
+
+
+async def _run(service: Service, listening: socket.socket, host: str, data: Path, demo: bool) -> None:
+    """Serves until a signal comes. Closes the service."""
+    settings, address = service.settings, listening.getsockname()
+    try:
+        access = await open_access(service.context(), settings, is_loopback(address[0]))
+    except BaseException:
+        await service.close()
+        raise
+    app = create_app(service, access)
     if demo:
         _with_demo(app, service)
     config = uvicorn.Config(
         app,
-        loop="uvloop",
-        http="httptools",
+        http=bounded(settings),
         ws=FrameProtocol,
-        ws_max_size=MAX_FRAME,
+        ws_max_size=settings.max_body_bytes,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
     )
-    # uvicorn raises the signal that stopped it again; that is no failure.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        _Server(config, app, f"http://{_shown(host)}:{listening.getsockname()[1]}", data, demo).run(sockets=[listening])
+    where = _banner(f"http://{_shown(host)}:{address[1]}", data, demo, access.is_open, settings.first_key_file)
+    await _Server(config, app, where).serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """Says where to go once it is up."""
 
-    def __init__(self, config: uvicorn.Config, app: Starlette, url: str, data: Path, demo: bool) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, where: str) -> None:
         super().__init__(config)
-        self._app = app
-        self._url, self._data, self._demo = url, data, demo
+        self._app, self._where = app, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the event streams, then the rest."""
@@ -71,10 +86,10 @@ class _Server(uvicorn.Server):
         """Begins to listen, and prints the next steps."""
         await super().startup(sockets)
         if not self.should_exit:
-            click.echo(_banner(self._url, self._data, self._demo))
+            click.echo(self._where)
 
 
-def _banner(url: str, data: Path, demo: bool) -> str:
+def _banner(url: str, data: Path, demo: bool, is_open: bool, first_key_file: str) -> str:
     bold = click.style(f"{url}/graphql", bold=True)
     lines = [
         f"Recollect is up. Open {bold} in a browser: it shows a first query and a live trace.",
@@ -85,6 +100,8 @@ def _banner(url: str, data: Path, demo: bool) -> str:
         else f"  bring    {_program()} import FILE --url {url}",
         "  stop     Ctrl+C",
     ]
+    if not is_open:
+        lines.insert(1, "  keys     asked of everybody" + (f"; see {first_key_file}" if first_key_file else ""))
     return "\n".join(lines)
 
 

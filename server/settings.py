@@ -3,33 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from resolvers.context import MEMORY_CAPACITY
+from server.limits import Count, Limits
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class BadSetting(Exception):
     """A setting that cannot be; the text is one sentence that names it."""
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What can be set. Each field is read from RECOLLECT_ and its name in capitals."""
+class Settings(Limits, frozen=True):
+    """What can be set, the limits among it. Each field is read from RECOLLECT_ and its name in capitals.
+
+    trusted_documents: a folder or file of documents, beside which no others run. graph_url, vectors_url, events_url:
+    of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
+    their --url. rate_limit: operations of a credential in a minute. log_slow_ms: operations that take longer have a
+    line in the log. metrics: who may see them where there are credentials.
+    """
 
     embedder: str = "wordllama"
-    memory_capacity: int = MEMORY_CAPACITY
+    memory_capacity: Count = MEMORY_CAPACITY
+    trusted_documents: str = ""
+    graph_url: str = ""
+    vectors_url: str = ""
+    events_url: str = ""
+    api_keys: str = ""
+    key: str = ""
+    first_key_file: str = ""
+    jwt_jwks_url: str = ""
+    jwt_public_key: str = ""
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_leeway: NotNegative = 30.0
+    jwt_workspace_claim: str = "workspace"
+    jwt_role_claim: str = "role"
+    rate_limit: Count | Literal["off"] = 6_000
+    cors_origins: str = ""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_slow_ms: NotNegative = 1000.0
+    metrics: Literal["admin", "open", "off"] = "admin"
+    otel: Literal["on", "off"] = "off"
+
+    def __repr__(self) -> str:
+        """Some of them are secrets: a log shows none."""
+        return "Settings(...)"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
         given = {name: value for name in cls.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))}
         try:
-            settings = msgspec.convert(given, cls, strict=False)
+            return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
-            name = str(error).rpartition("$.")[2].rstrip("`").upper()
-            raise BadSetting(
-                f"RECOLLECT_{name} must be a whole number, not {environ[f'RECOLLECT_{name}']!r}."
-            ) from None
-        if settings.memory_capacity < 1:
-            raise BadSetting("RECOLLECT_MEMORY_CAPACITY must be at least 1.")
-        return settings
+            name = f"RECOLLECT_{str(error).rpartition('$.')[2].rstrip('`').upper()}"
+            hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
+            wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
+            raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
+
+
+def _wanted(problem: str) -> str:
+    """What a setting must be, from msgspec's words about it."""
+    if ">= 1" in problem:
+        return "at least 1"
+    if "`int`" in problem:
+        return "a whole number"
+    if ">= 0.0" in problem:
+        return "a number, 0 or above"
+    return "a number above 0" if "float" in problem else "on or off"

@@ -1,13 +1,13 @@
-"""uvicorn's WebSocket protocol, with a way to write a finished text frame straight to the transport.
+"""uvicorn's WebSocket protocol, with a way to write finished text frames straight to the transport.
 
 An event for a thousand subscribers is encoded once; what differs is the operation's id. Through ASGI each delivery
-costs some 25 us of wrapping, from here 5.
+costs some 25 us of wrapping, from here 5, nearly all of it the system's; so several frames go in one write.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from starlette.types import Scope
@@ -28,11 +28,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         extensions[EXTENSION] = self.write_text
         await super().run_asgi()
 
-    def write_text(self, payload: bytes) -> bool:
-        """Sends a text message (UTF-8) at once; False, with nothing sent, while the client is slow or is leaving."""
+    def write_text(self, payloads: Sequence[bytes]) -> bool:
+        """Sends text messages (UTF-8) at once; False, with nothing sent, while the client is slow or is leaving."""
         if not self.writable.is_set() or not self.handshake_complete or self.close_sent or self.disconnected:
             return False
-        self.transport.write(_header(len(payload)) + payload)
+        self.transport.write(b"".join([part for one in payloads for part in (_header(len(one)), one)]))
         return True
 
 
@@ -44,7 +44,7 @@ def _header(length: int) -> bytes:
     return struct.pack("!BBQ", _TEXT_FRAME, 127, length)
 
 
-def write_text(scope: Scope) -> Callable[[bytes], bool] | None:
+def write_text(scope: Scope) -> Callable[[Sequence[bytes]], bool] | None:
     """The way to write frames of a socket's scope; None where another server runs us."""
-    found: Callable[[bytes], bool] | None = (scope.get("extensions") or {}).get(EXTENSION)
+    found: Callable[[Sequence[bytes]], bool] | None = (scope.get("extensions") or {}).get(EXTENSION)
     return found

@@ -18,5 +18,9 @@ class Unavailable(StoreError):
         self.retry_after_ms = retry_after_ms
 
 
+class Taken(StoreError):
+    """A record would have a natural key that another one has."""
+
+
 class CannotOpen(StoreError):
     """The store cannot be opened; the text is one sentence for the person who started the program."""

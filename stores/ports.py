@@ -34,7 +34,7 @@ NaturalKey = tuple[str, ...]
 """What a record is called by beside its id, within its workspace: (externalId,) for sessions, users, agents, messages
 and memories; (session id, identity) for participants; (session id, name) for threads; (session id, externalId) for
 trace events; (trace id, span id) for spans; (trace id,) for traces; (source id, kind, target id) for links;
-(namespace, key) for state."""
+(namespace, key) for state; (digest,) for API keys."""
 
 
 class Collection(enum.Enum):
@@ -49,6 +49,7 @@ class Collection(enum.Enum):
     MEMORIES = ("memories", "NEWEST")
     SPANS = ("spans", "NEWEST")
     STATES = ("states", "KEY")
+    AUDIT = ("audit", "NEWEST")
     SESSION_PARTICIPANTS = ("session.participants", "OLDEST")
     SESSION_MESSAGES = ("session.messages", "PLACE")
     SESSION_THREADS = ("session.threads", "OLDEST")
@@ -93,6 +94,7 @@ class LinkFilter(msgspec.Struct, frozen=True):
 class Search(msgspec.Struct, frozen=True):
     """A search for candidates: text for the words, vector (unit length, the embedder's dimension) for the meaning.
 
+    Of the two the mode says which count; the words may stand in for the meaning where a part of the store is down.
     limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
     by domain.search.rank, are the best there are. exclude: a memory that is not to be found (the one asked with).
     """
@@ -107,10 +109,14 @@ class Search(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered."""
+    """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered.
+
+    records: those of the best candidates' memories that the search has read anyway.
+    """
 
     candidates: list[Candidate]
     degraded: bool = False
+    records: Mapping[Id, Memory] = {}
 
 
 class Explored(msgspec.Struct, frozen=True):
@@ -157,7 +163,11 @@ class Transaction(Protocol):
         """All participants of a session, those that joined first coming first."""
 
     async def put(self, records: Sequence[Node]) -> None:
-        """Stores records of one type, new or in place of those with the same ids. What they refer to must exist."""
+        """Stores records of one type, new or in place of those with the same ids. What they refer to must exist.
+
+        The write raises stores.errors.Taken where another record has the natural key of one, or one of another
+        workspace has its id.
+        """
 
     async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
         """Adds lines to session logs and returns them with their places."""
@@ -220,8 +230,13 @@ class Store(Protocol):
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         """The lengths of whole lists, by the count_key of their pages."""
 
-    async def memory_refs(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
-        """The memories each message drew on, in order."""
+    async def memory_refs(
+        self, message_ids: Sequence[Id], along: dict[Id, Memory] | None = None
+    ) -> list[list[MemoryRef]]:
+        """The memories each message drew on, in order.
+
+        along: takes those memories, where the store reads them with the references for less than by themselves.
+        """
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message, oldest first."""
@@ -260,8 +275,11 @@ class Store(Protocol):
         What the script raises is raised here, and nothing of it is kept.
         """
 
-    async def cursors(self, logs: Sequence[Log]) -> list[tuple[Listing, int]]:
-        """Where logs stand: how their cursors are written, and the place of the last line, 0 for an empty one."""
+    def listing(self, log: Log) -> Listing:
+        """How a log's cursors are written."""
+
+    async def ends(self, logs: Sequence[Log]) -> list[int]:
+        """Where logs stand: the place of the last line, 0 for an empty one."""
 
     def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         """The lines of a log after a place, in batches, in order, each once: what is there, then what comes.
@@ -285,6 +303,26 @@ class StoreHealth(msgspec.Struct, frozen=True, rename="camel"):
     backlog: int = 0
 
 
+class Figure(NamedTuple):
+    """A figure of an engine for those who watch it. name: one of FIGURES; of: the part it is of."""
+
+    name: str
+    of: str
+    value: float
+
+
+FIGURES = {
+    "bytes": ("Bytes that a part takes, on the disk or in memory.", False),
+    "commits": ("Transactions that were committed.", True),
+    "writes": ("Writes that were committed; those that come together share a transaction.", True),
+    "calls": ("Calls of a part.", True),
+    "errors": ("Calls of a part that it did not answer.", True),
+    "cache_hits": ("Searches that found what they needed in memory.", True),
+    "cache_misses": ("Searches that had to load it.", True),
+}
+"""What each figure tells, and whether it is counted from the start on; of the other ones it is how things are now."""
+
+
 class Engine(Protocol):
     """An opened store of all workspaces."""
 
@@ -294,8 +332,20 @@ class Engine(Protocol):
     async def health(self) -> list[StoreHealth]:
         """The health of each part."""
 
+    async def workspaces(self) -> list[str]:
+        """The names of those there are."""
+
+    async def spend(self, name: str, per_minute: int) -> float:
+        """Spends one of what a name may have in a minute, in all processes on this store together.
+
+        The seconds to wait where there is none left, else 0.
+        """
+
     async def stats(self) -> dict[str, Any]:
         """Counts of records and bytes, for people."""
+
+    def figures(self) -> list[Figure]:
+        """What can be told at once and at no cost, as often as somebody asks."""
 
     async def close(self) -> None:
         """Finishes what was begun and lets go of files and connections."""

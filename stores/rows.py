@@ -13,6 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.caller import Role
+from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import Content, Message, Thread
@@ -46,6 +49,7 @@ _MemoryStatus = MemoryStatus.__members__
 _MemoryLinkKind = MemoryLinkKind.__members__
 _SpanKind = SpanKind.__members__
 _SpanStatusCode = SpanStatusCode.__members__
+_Role = Role.__members__
 
 
 def micros(time: datetime | None) -> int | None:
@@ -345,10 +349,41 @@ STATE = Shape(
 )  # fmt: skip
 
 
+def _api_key(r: Row) -> ApiKey:
+    return ApiKey(r[0], r[1], r[2], _Role[r[3]], r[4], moment(r[5]), moment(r[6]), moment(r[7]))
+
+
+API_KEY = Shape(
+    ApiKey,
+    "api_key",
+    "id digest tenant role name created_at expires_at revoked_at",
+    _api_key,
+    lambda k: (
+        k.id, k.digest, k.workspace, k.role.value, k.name, micros(k.created_at), micros(k.expires_at),
+        micros(k.revoked_at),
+    ),
+    "digest",
+)  # fmt: skip
+
+
+def _audit(r: Row) -> AuditEntry:
+    return AuditEntry(r[0], moment(r[1]), r[2], r[3], r[4], r[5], _ids.decode(r[6]))
+
+
+AUDIT = Shape(
+    AuditEntry,
+    "audit",
+    "id time caller caller_name action outcome targets",
+    _audit,
+    lambda a: (a.id, micros(a.time), a.caller, a.caller_name, a.action, a.outcome, text(a.targets)),
+)
+
+
 SHAPES: dict[type[Node], Shape[Any]] = {
     shape.kind: shape
     for shape in (
         USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, RECALL, STATE,
+        API_KEY, AUDIT,
     )
 }  # fmt: skip
 SHAPES.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))

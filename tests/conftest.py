@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.graphql_client import Clock, Graph, in_memory
+from tests.services import require_services
 
 
 @pytest.fixture
@@ -23,10 +24,18 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session", params=["embedded", "services"])
+def family(request: pytest.FixtureRequest) -> str:
+    """The engines that a test runs on."""
+    if request.param == "services":
+        require_services()
+    return str(request.param)
+
+
 @pytest.fixture
-async def graph(folder: Path, clock: Clock) -> AsyncIterator[Graph]:
+async def graph(folder: Path, clock: Clock, family: str) -> AsyncIterator[Graph]:
     """An empty graph."""
-    graph = Graph(folder, clock)
+    graph = Graph(folder, clock, family=family)
     await graph.begin()
     yield graph
     await graph.close()

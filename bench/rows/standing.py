@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
+from math import inf
 
 import msgspec
 
@@ -12,13 +14,14 @@ from bench import queries
 from bench.data import LONG, OWNER, events
 from bench.http import post
 from bench.lab import Lab
-from bench.load import Next, load
+from bench.load import Load, Next, load
 from bench.row import Measure, Row, at_most
 from bench.websocket import Crowd
 
 _SEARCH = {"text": "black tea in the morning", "owner": {"externalId": OWNER}}
 _SUBSCRIBERS = 50
 _CALLERS = 16
+_PART = 0.6
 
 
 async def _start(lab: Lab) -> float:
@@ -60,28 +63,50 @@ def _mixed(lab: Lab) -> Next:
     return lambda: chance.choices(makes, weights)[0]()
 
 
-async def _lateness(lab: Lab) -> list[float]:
-    """How late the event loop was, in milliseconds, in order of size, while callers and subscribers were at it."""
+class _Lateness(msgspec.Struct):
+    """How the server bore callers and subscribers that do everything: the answers a second, the processors it took, and
+    of its event loop how late it was and how long it had waited for a processor, in milliseconds, in order of size."""
+
+    rate: float
+    cpus: float
+    late: list[float]
+    queued: list[float]
+
+
+async def _lateness(lab: Lab) -> tuple[_Lateness, _Lateness]:
+    """While the callers do not pause, then at a part of the rate that had."""
     file, crowd = lab.folder / "lateness.json", Crowd()
+    loads: list[tuple[Load, float, float]] = []
     async with lab.instead(("-m", "bench.probe", str(file))) as server:
         try:
             await crowd.join(server.port, _SUBSCRIBERS, queries.TRACE, {"session": {"externalId": LONG}})
             await load(server, _mixed(lab), lab.seconds, _CALLERS)
-            begun = time.monotonic()
-            await load(server, _mixed(lab), 4 * lab.seconds, _CALLERS)
-            ended = time.monotonic()
+            for share in (inf, _PART):
+                rate = share * loads[0][0].rate if loads else inf
+                begun = time.monotonic()
+                done = await load(server, _mixed(lab), 4 * lab.seconds, _CALLERS, rate=rate)
+                loads.append((done, begun, time.monotonic()))
         finally:
             crowd.leave()
-    samples = msgspec.json.decode(file.read_bytes(), type=list[tuple[float, float]])
-    return sorted(late for at, late in samples if begun <= at <= ended)
+    samples = msgspec.json.decode(file.read_bytes(), type=list[tuple[float, float, float]])
+    full, part = (_borne(done, [one for one in samples if begun <= one[0] <= end]) for done, begun, end in loads)
+    return full, part
 
 
-def _late(share: float) -> Measure:
+def _borne(done: Load, samples: list[tuple[float, float, float]]) -> _Lateness:
+    late, queued = sorted(late for _, late, _ in samples), sorted(queued for *_, queued in samples)
+    return _Lateness(done.rate, done.cpu / done.seconds, late, queued)
+
+
+def _borne_by(paced: bool, read: Callable[[_Lateness], float]) -> Measure:
     async def measure(lab: Lab) -> float:
-        samples = await lab.once("lateness", lambda: _lateness(lab))
-        return samples[int(share * (len(samples) - 1))]
+        return read((await lab.once("lateness", lambda: _lateness(lab)))[paced])
 
     return measure
+
+
+def _at(share: float, ordered: list[float]) -> float:
+    return ordered[int(share * (len(ordered) - 1))]
 
 
 def _row(name: str, title: str, unit: str, measure: Measure, most: float | None = None, rounds: int = 1) -> Row:
@@ -89,11 +114,23 @@ def _row(name: str, title: str, unit: str, measure: Measure, most: float | None 
     return Row(name=name, title=title, unit=unit, measure=measure, wanted=wanted, lower=True, rounds=rounds)
 
 
-_LATE = f"Event loop late, {_CALLERS} callers and {_SUBSCRIBERS} subscribers at everything"
+_MIXED = f"{_CALLERS} callers and {_SUBSCRIBERS} subscribers at everything"
 
 ROWS = [
     _row("start", "Start, from spawn to /readyz, empty folder", "s", _start, 1.5, 5),
     _row("resident", "Memory held, idle, embedder loaded", "MB", _resident, 150),
-    _row("late-p50", f"{_LATE}, p50", "ms", _late(0.5)),
-    _row("late-p99", f"{_LATE}, p99", "ms", _late(0.99)),
+    msgspec.structs.replace(
+        _row("mixed-rate", _MIXED, "requests/s", _borne_by(False, lambda borne: borne.rate)), lower=False
+    ),
+    _row("mixed-cpu", "The server's part of that", "processors", _borne_by(False, lambda borne: borne.cpus)),
+    _row("late-p50", "Its event loop late, p50", "ms", _borne_by(False, lambda borne: _at(0.5, borne.late))),
+    _row("late-p99", "Its event loop late, p99", "ms", _borne_by(False, lambda borne: _at(0.99, borne.late)), 20),
+    _row("queued-p99", "It waited for a processor, p99", "ms", _borne_by(False, lambda borne: _at(0.99, borne.queued))),
+    _row(
+        "late-paced-p99",
+        f"Event loop late at {_PART:.0%} of that rate, p99",
+        "ms",
+        _borne_by(True, lambda borne: _at(0.99, borne.late)),
+        20,
+    ),
 ]

@@ -23,7 +23,9 @@ from domain.state import StateEntry
 from domain.trace import TraceEvent
 from resolvers.context import Context
 from server.formats.checking import Check, natural_key
+from server.formats.conversation import FormatError
 from server.formats.lines import Entry, Header, MemoryRefs, read
+from stores.errors import Taken
 from stores.ports import Collection, Transaction, Vector
 
 N = TypeVar("N", bound=Node)
@@ -72,7 +74,11 @@ async def load(
     counts: dict[str, Loaded] = {}
     done = 0
     for batch in _batches(found for found in entries if isinstance(found, Entry)):
-        for name, loaded in (await loading.write(batch)).items():
+        try:
+            written = await loading.write(batch)
+        except Taken:  # not in this workspace, where the check has looked
+            raise FormatError("an id is of another workspace of this store", batch[0].where) from None
+        for name, loaded in written.items():
             counts[name] = counts.get(name, Loaded()) + loaded
         done += len(batch)
         if progress is not None:

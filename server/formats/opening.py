@@ -10,24 +10,25 @@ from typing import Any
 
 import msgspec
 
-from server.formats import chatgpt, openai_messages, recollect_jsonl
+from server.formats import chatgpt, openai_messages, otlp_json, recollect_jsonl
 from server.formats.conversation import Conversation, FormatError, parse
 from server.formats.loading import Source
+from server.formats.otlp_json import Exports
 
 READERS: dict[str, ModuleType] = {module.NAME: module for module in (chatgpt, openai_messages)}
 """The formats that conversations are read from, each a module with `recognizes` and `read`."""
 
-FORMATS = (*READERS, recollect_jsonl.NAME)
+FORMATS = (*READERS, otlp_json.NAME, recollect_jsonl.NAME)
 
 _OURS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 _HEAD = 4096
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A file that was read: the conversations of it or, of our own format, a way to its lines."""
+    """A file that was read: the conversations of it, the spans or, of our own format, a way to its lines."""
 
     format: str
-    content: list[Conversation] | Source
+    content: list[Conversation] | Exports | Source
 
 
 def detect(value: Any) -> str:
@@ -41,18 +42,21 @@ def detect(value: Any) -> str:
 def open_file(path: Path, format: str | None = None) -> Opened:
     """Reads a file in a format, or in the one its content tells. Raises FormatError, also for one that cannot be read.
 
-    Conversations are checked to the last; lines of our own format are when they are loaded.
+    Conversations and spans are checked to the last; lines of our own format are when they are loaded.
     """
     if format is not None and format not in FORMATS:
         raise FormatError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
     try:
         with path.open("rb") as file:
-            ours = _OURS.match(file.read(_HEAD)) is not None
+            head = file.read(_HEAD)
+        ours, spans = _OURS.match(head) is not None, otlp_json.recognizes(head)
         if format == recollect_jsonl.NAME or (format is None and ours):
             return Opened(recollect_jsonl.NAME, lambda: _lines(path))
         data = path.read_bytes()
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}") from None
+    if format == otlp_json.NAME or (format is None and spans):
+        return Opened(otlp_json.NAME, otlp_json.read_file(data))
     try:
         value = parse(data)
         name = format or detect(value)

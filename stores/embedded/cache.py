@@ -21,12 +21,17 @@ REMEMBERED = 65_536  # scopes whose last change is known by version
 
 
 class Stats(NamedTuple):
-    """What is held in RAM: scopes, their vectors, the bytes of their codes, and the bytes of all copies together."""
+    """What is held in RAM: scopes, their vectors, the bytes of their codes, and the bytes of all copies together.
+
+    hits, misses: how often a copy that was wanted was there, and how often it was not.
+    """
 
     scopes: int
     vectors: int
     code_bytes: int
     cache_bytes: int
+    hits: int = 0
+    misses: int = 0
 
 
 class Changes:
@@ -96,7 +101,7 @@ class Cache:
         self._exact = exact
         self._lock = threading.Lock()  # of all below, and of `pending` and `copy` everywhere; held for microseconds
         self._held: OrderedDict[int, _Held] = OrderedDict()  # the least recently used first
-        self._bytes = 0
+        self._bytes = self._hits = self._misses = 0
         self._loading: dict[int, _Loading] = {}
         self._changed: dict[int, int] = {}  # scope -> version of its last change
         self._forgotten = 0  # no change that left _changed is newer than this version
@@ -130,10 +135,12 @@ class Cache:
                 if held is not None:
                     self._held.move_to_end(scope)
                     if not held.pending:
+                        self._hits += 1
                         return held.copy
                 loading = None if held else self._loading.get(scope)
                 mine = None
                 if held is None and loading is None:
+                    self._misses += 1
                     mine = self._loading[scope] = _Loading(self._changed.get(scope, self._forgotten))
             if mine is not None:
                 return self._load(db, scope, mine)
@@ -147,9 +154,10 @@ class Cache:
         """What is in RAM now."""
         with self._lock:
             copies = [held.copy for held in self._held.values()]
-            size = self._bytes
+            size, hits, misses = self._bytes, self._hits, self._misses
         vectors = sum(copy.size - copy.dead for copy in copies)
-        return Stats(len(copies), vectors, sum(copy.codes.nbytes for copy in copies if copy.codes is not None), size)
+        code_bytes = sum(copy.codes.nbytes for copy in copies if copy.codes is not None)
+        return Stats(len(copies), vectors, code_bytes, size, hits, misses)
 
     def _load(self, db: apsw.Connection, scope: int, loading: _Loading) -> Copy:
         try:

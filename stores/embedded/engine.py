@@ -7,10 +7,9 @@ import contextlib
 import fcntl
 import os
 import secrets
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +17,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from domain.node import next_uuid7
-from domain.values import has_members
+from domain.values import fold, has_members
 from stores.embedded.rows import TABLES
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.tables import migrate
@@ -27,7 +25,9 @@ from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen
-from stores.ports import StoreHealth
+from stores.ids import Ids
+from stores.ports import Figure, StoreHealth
+from stores.rates import Rates
 
 T = TypeVar("T")
 
@@ -44,30 +44,6 @@ PRAGMA cache_size = -16384;
 PRAGMA mmap_size = 2147483648;
 PRAGMA journal_size_limit = 67108864;
 """
-
-
-_RANDOM = 512
-
-
-class Ids:
-    """Makes UUIDv7s that only grow, from the last one on; for the writer's thread."""
-
-    def __init__(self, clock: Callable[[], datetime], last: int) -> None:
-        self._clock, self._last = clock, last
-        self._random: Iterator[tuple[int]] = iter(())
-
-    def next(self) -> int:
-        """The next one."""
-        milliseconds = int(self._clock().timestamp() * 1000)
-        self._last = next_uuid7(self._last, milliseconds, self._random_bits())
-        return self._last
-
-    def _random_bits(self) -> int:
-        """64 of the system's random bits; asking it for each alone would cost ten times as much."""
-        for (bits,) in self._random:
-            return bits
-        self._random = struct.iter_unpack("Q", os.urandom(8 * _RANDOM))
-        return self._random_bits()
 
 
 class EmbeddedEngine:
@@ -91,6 +67,7 @@ class EmbeddedEngine:
         self.writer = Writer(writer_db, self._wake)
         self.pool = ThreadPoolExecutor(_READERS, thread_name_prefix="recollect-reader")
         self._stores: dict[str, EmbeddedStore] = {}
+        self._rates = Rates()
         self._closed = False
 
     def _connect(self) -> apsw.Connection:
@@ -99,6 +76,7 @@ class EmbeddedEngine:
         db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
         db.create_scalar_function("has_members", _has_members, 2, deterministic=True)
+        db.create_scalar_function("contains", _contains, 2, deterministic=True)
         self._connections.append(db)
         return db
 
@@ -170,6 +148,14 @@ class EmbeddedEngine:
             return [StoreHealth("sqlite", "unhealthy", (time.perf_counter() - begun) * 1000, str(error))]
         return [StoreHealth("sqlite", "healthy", (time.perf_counter() - begun) * 1000)]
 
+    async def workspaces(self) -> list[str]:
+        """The names of those there are."""
+        return [str(row[0]) for row in self.reader.execute("SELECT name FROM workspace")]
+
+    async def spend(self, name: str, per_minute: int) -> float:
+        """Spends one of what a name may have in a minute: no other process has the folder."""
+        return self._rates.spend(name, per_minute)
+
     async def stats(self) -> dict[str, Any]:
         """Rows by table, the file's bytes, and what the vector index holds."""
         names = ("session", "participant", "message", "user", "agent", "memory", "link", "event", "span", "state")
@@ -177,6 +163,19 @@ class EmbeddedEngine:
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # type: ignore[index]
         size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
         return {"records": counts, "bytes": size, "vectors": self.vectors.stats()}
+
+    def figures(self) -> list[Figure]:
+        """What the file takes, what its writer has done, and how the vectors in memory serve."""
+        vectors = self.vectors.stats()
+        size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
+        return [
+            Figure("bytes", "sqlite", size),
+            Figure("bytes", "vectors", vectors.cache_bytes),
+            Figure("commits", "sqlite", self.writer.commits),
+            Figure("writes", "sqlite", self.writer.writes),
+            Figure("cache_hits", "vectors", vectors.hits),
+            Figure("cache_misses", "vectors", vectors.misses),
+        ]
 
     async def close(self) -> None:
         """Finishes the queued writes and closes the file; once is enough."""
@@ -193,6 +192,11 @@ class EmbeddedEngine:
 def _has_members(*values: object) -> bool:
     text, wanted = values
     return has_members(str(text), str(wanted))
+
+
+def _contains(*values: Any) -> bool | None:
+    text, folded = values
+    return None if text is None else folded in fold(text)
 
 
 def _last_id(db: apsw.Connection) -> int:

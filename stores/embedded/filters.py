@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from domain.actor import ActorFilter
-from domain.errors import invalid
+from domain.audit import AuditFilter
 from domain.link import LinkDirection
 from domain.memory import MemoryFilter
 from domain.message import MessageFilter
@@ -16,34 +16,26 @@ from domain.session import SessionFilter
 from domain.span import SpanFilter
 from domain.state import StateFilter
 from domain.trace import TraceFilter
-from domain.values import Json, Ref, TimeRange
+from domain.values import Json, Ref, TimeRange, fold
+from stores.budget import Budget
 from stores.ports import LinkFilter
 from stores.rows import micros, raw
-
-MAX_CONDITIONS = 200
-MAX_VALUES = 1_000
-"""What one filter may hold; SQLite takes expressions of a depth of 1,000."""
 
 
 class Where:
     """Conditions that must all hold, with their parameters."""
 
-    def __init__(self, workspace: int, budget: list[int] | None = None) -> None:
+    def __init__(self, workspace: int, budget: Budget | None = None) -> None:
         self.workspace = workspace
-        self._budget = [MAX_CONDITIONS] if budget is None else budget  # shared with the parts of a filter
+        self._budget = budget or Budget()
         self.conditions: list[str] = []
         self.params: list[Any] = []
 
     def add(self, condition: str, *params: Any) -> None:
         """One more condition. Raises Rejected (INVALID) where there are too many, or too many values."""
-        self._spend(len(params))
+        self._budget.spend(len(params))
         self.conditions.append(condition)
         self.params.extend(params)
-
-    def _spend(self, values: int) -> None:
-        self._budget[0] -= 1
-        if self._budget[0] < 0 or values > MAX_VALUES:
-            raise invalid(f"A filter has at most {MAX_CONDITIONS} conditions, each of {MAX_VALUES} values.", ["filter"])
 
     @property
     def sql(self) -> str:
@@ -69,10 +61,10 @@ class Where:
             self.add(f"{column} >= ?", micros(time))
 
     def contains(self, column: str, text: str | None) -> None:
-        """The text contains that one; ASCII letters match in either case."""
+        """The text contains that one, in either case."""
         if text is not None:
-            # Not LIKE, whose patterns end at 50,000 bytes and at a NUL.
-            self.add(f"instr(lower({column}), lower(?)) > 0", text)
+            # Not LIKE, whose patterns end at 50,000 bytes and at a NUL, and which folds ASCII letters only.
+            self.add(f"contains({column}, ?)", fold(text))
 
     def has_all(self, column: str, strings: Iterable[str] | None) -> None:
         """The JSON list of strings has all of these."""
@@ -112,7 +104,7 @@ class Where:
             self.add(f"NOT coalesce(({inner.sql}), 0)", *inner.params)
 
     def _inner(self, filter: Any, compile: Callable[[Any, Where], None]) -> Where:
-        self._spend(0)
+        self._budget.spend()
         inner = Where(self.workspace, self._budget)
         compile(filter, inner)
         return inner
@@ -242,6 +234,14 @@ def _state(f: StateFilter, w: Where) -> None:
     w.within("t.updated_at", f.updated_at)
 
 
+def _audit(f: AuditFilter, w: Where) -> None:
+    w.among("t.action", f.actions)
+    w.among("t.caller", f.callers)
+    w.among("t.outcome", f.outcomes)
+    w.has_all("t.targets", None if f.target is None else [f.target])
+    w.within("t.time", f.time)
+
+
 def _link(f: LinkFilter, w: Where) -> None:
     w.among("t.kind", f.kinds)
 
@@ -255,6 +255,7 @@ _COMPILERS: dict[tuple[type, str], Callable[[Any, Where], None]] = {
     (TraceFilter, "event"): _trace,
     (SpanFilter, "span"): _span,
     (StateFilter, "state"): _state,
+    (AuditFilter, "audit"): _audit,
     (LinkFilter, "link"): _link,
 }
 

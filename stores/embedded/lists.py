@@ -7,40 +7,28 @@ from typing import Any, NamedTuple
 import apsw
 
 from domain.link import LinkDirection
-from domain.memory import MemoryOrder, MemoryOrderField
-from domain.node import Id
-from domain.page import Listing, Mark, OrderDirection, Page, Slice
-from domain.session import SessionOrder, SessionOrderField
-from domain.span import SpanOrder, SpanOrderField
+from domain.page import Listing, Mark, Page, Slice
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import Table
-from stores.ports import Collection, LinkFilter, Log
+from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
+from stores.ports import Collection, LinkFilter
 from stores.rows import Row
 
 
-class _Order(NamedTuple):
-    name: str
-    expression: str
-    descending: bool
-    tie: str = "t.id"
-
-
-_CREATED = _Order("createdAt", "t.created_at", True)
-_PLACE = _Order("place", "t.place", False, "")
-_LOG = _Order("place", "t.key", False, "")
-
-# The plus keeps SQLite from reading all spans of the workspace in order to sort a few.
-_TRACED = _Order("startedAt", "+t.started_at", False)
-
-
 class _List(NamedTuple):
-    """A list: its table, the condition that ties a row to the parent (each ? takes the parent's id), its order."""
+    """A list: its table, the condition that ties a row to the parent (each ? takes the parent's id), and what its own
+    order sorts by where that has another name here."""
 
     table: Table[Any]
     parent: str
-    order: _Order = _CREATED
+    expression: str = ""
 
+
+_LOG = "{0}.key"
+
+# The plus keeps SQLite from reading all spans of the workspace in order to sort a few.
+_TRACED = "+{0}.started_at"
 
 _SESSION = "t.session = (SELECT key FROM session WHERE id = ?)"
 
@@ -49,11 +37,12 @@ _LISTS: dict[Collection, _List] = {
     Collection.USERS: _List(rows.USER, ""),
     Collection.AGENTS: _List(rows.AGENT, ""),
     Collection.MEMORIES: _List(rows.MEMORY, ""),
-    Collection.SPANS: _List(rows.SPAN, "", _Order("startedAt", "t.started_at", True)),
-    Collection.STATES: _List(rows.STATE, "t.namespace = ?", _Order("key", "t.name", False)),
-    Collection.SESSION_PARTICIPANTS: _List(rows.PARTICIPANT, _SESSION, _Order("joinedAt", "t.joined_at", False)),
-    Collection.SESSION_MESSAGES: _List(rows.MESSAGE, _SESSION, _PLACE),
-    Collection.SESSION_THREADS: _List(rows.THREAD, _SESSION, _Order("createdAt", "t.created_at", False)),
+    Collection.SPANS: _List(rows.SPAN, ""),
+    Collection.STATES: _List(rows.STATE, "t.namespace = ?"),
+    Collection.AUDIT: _List(rows.AUDIT, ""),
+    Collection.SESSION_PARTICIPANTS: _List(rows.PARTICIPANT, _SESSION),
+    Collection.SESSION_MESSAGES: _List(rows.MESSAGE, _SESSION),
+    Collection.SESSION_THREADS: _List(rows.THREAD, _SESSION),
     Collection.SESSION_MEMORIES: _List(
         rows.MEMORY,
         "t.key IN (SELECT key FROM memory WHERE session = (SELECT key FROM session WHERE id = ?) UNION "
@@ -62,28 +51,23 @@ _LISTS: dict[Collection, _List] = {
         "SELECT memory FROM recall WHERE session = (SELECT key FROM session WHERE id = ?))",
     ),
     Collection.SESSION_TRACE: _List(rows.EVENT, _SESSION, _LOG),
-    Collection.SESSION_SPANS: _List(rows.SPAN, _SESSION, _Order("startedAt", "t.started_at", True)),
-    Collection.SESSION_TRACES: _List(rows.TRACE, _SESSION, _Order("startedAt", "t.started_at", True)),
+    Collection.SESSION_SPANS: _List(rows.SPAN, _SESSION),
+    Collection.SESSION_TRACES: _List(rows.TRACE, _SESSION),
     Collection.ACTOR_SESSIONS: _List(rows.SESSION, "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
     Collection.ACTOR_MEMORIES: _List(rows.MEMORY, "t.owner = ?"),
-    Collection.PARTICIPANT_MESSAGES: _List(
-        rows.MESSAGE, "t.sender = (SELECT key FROM participant WHERE id = ?)", _PLACE
-    ),
-    Collection.THREAD_MESSAGES: _List(rows.MESSAGE, "t.thread = (SELECT key FROM thread WHERE id = ?)", _PLACE),
-    Collection.MESSAGE_REPLIES: _List(rows.MESSAGE, "t.parent = (SELECT key FROM message WHERE id = ?)", _PLACE),
+    Collection.PARTICIPANT_MESSAGES: _List(rows.MESSAGE, "t.sender = (SELECT key FROM participant WHERE id = ?)"),
+    Collection.THREAD_MESSAGES: _List(rows.MESSAGE, "t.thread = (SELECT key FROM thread WHERE id = ?)"),
+    Collection.MESSAGE_REPLIES: _List(rows.MESSAGE, "t.parent = (SELECT key FROM message WHERE id = ?)"),
     Collection.MESSAGE_TRACE: _List(rows.EVENT, "t.message = (SELECT key FROM message WHERE id = ?)", _LOG),
     Collection.MEMORY_REFERENCED_BY: _List(
         rows.MESSAGE,
         "t.key IN (SELECT message FROM memory_ref WHERE memory = (SELECT key FROM memory WHERE id = ?))",
     ),
     Collection.MEMORY_LINKS: _List(rows.LINK, ""),
-    Collection.MEMORY_HISTORY: _List(
-        rows.VERSION, "t.memory = (SELECT key FROM memory WHERE id = ?)", _Order("version", "t.version", True)
-    ),
+    Collection.MEMORY_HISTORY: _List(rows.VERSION, "t.memory = (SELECT key FROM memory WHERE id = ?)"),
     Collection.MEMORY_RECALLS: _List(
         rows.RECALL,
         "t.memory = (SELECT key FROM memory WHERE id = ?)",
-        _Order("recalledAt", "t.recalled_at", True),
     ),
     Collection.SPAN_CHILDREN: _List(
         rows.SPAN,
@@ -98,49 +82,12 @@ _LISTS: dict[Collection, _List] = {
     ),
 }
 
-_SESSION_OF = {
-    Collection.MESSAGE_TRACE: "SELECT s.id FROM message m JOIN session s ON s.key = m.session WHERE m.id = ?",
-    Collection.SPAN_EVENTS: "SELECT s.id FROM span p JOIN session s ON s.key = p.session WHERE p.id = ?",
-}
-"""The session whose trace the events of other lists are lines of."""
-
 _DIRECTIONS = {
     LinkDirection.OUT: "t.src = (SELECT key FROM memory WHERE id = ?)",
     LinkDirection.IN: "t.dst = (SELECT key FROM memory WHERE id = ?)",
     LinkDirection.BOTH: "(t.src = (SELECT key FROM memory WHERE id = ?) OR "
     "t.dst = (SELECT key FROM memory WHERE id = ?))",
 }
-
-_ORDERS: dict[Any, str] = {
-    SessionOrderField.CREATED_AT: "t.created_at",
-    SessionOrderField.LAST_ACTIVE_AT: "t.last_active_at",
-    SessionOrderField.TITLE: "t.title",
-    SessionOrderField.MESSAGE_COUNT: "t.message_count",
-    MemoryOrderField.CREATED_AT: "t.created_at",
-    MemoryOrderField.UPDATED_AT: "t.updated_at",
-    MemoryOrderField.IMPORTANCE: "t.importance",
-    MemoryOrderField.LAST_ACCESSED_AT: "coalesce(t.last_accessed_at, 0)",
-    MemoryOrderField.ACCESS_COUNT: "t.access_count",
-    SpanOrderField.STARTED_AT: "t.started_at",
-    SpanOrderField.DURATION: "coalesce(t.ended_at - t.started_at, -1)",
-}
-
-
-class CountKey(NamedTuple):
-    """What a whole list is: enough to count it."""
-
-    of: Collection
-    parent: str
-    filter: Any
-
-
-def log_name(of: Collection, parent: str) -> str:
-    """The name under which a list's cursors are known; the logs that can be followed have theirs."""
-    if of is Collection.SESSION_TRACE:
-        return Log("trace", parent).name
-    if of is Collection.SESSION_MESSAGES:
-        return Log("messages", parent).name
-    return f"{of.value[0]}:{parent}"
 
 
 class Lists:
@@ -152,7 +99,9 @@ class Lists:
     def page(self, of: Collection, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
         """One page; see stores.ports.Store.pages."""
         spec = _LISTS[of]
-        chosen = _chosen(spec.order, order)
+        chosen = order_of(of, order)
+        if order is None and spec.expression:
+            chosen = chosen._replace(expression=spec.expression)
         listing = self._listing(of, parent, chosen)
         where = self._where(of, parent, filter)
         after = None if slice.after is None else listing.mark(slice.after, "after")
@@ -162,7 +111,7 @@ class Lists:
         found = found[: slice.limit]
         if slice.backward:
             found.reverse()
-        width = 2 if chosen.tie else 1
+        width = 1 if chosen.log else 2
 
         def outside(mark: Mark | None, side: int) -> bool:
             return mark is not None and self._beyond(spec.table, chosen, where, mark, side)
@@ -180,22 +129,15 @@ class Lists:
     def count(self, key: CountKey) -> int:
         """The length of a whole list."""
         where = self._where(key.of, key.parent, key.filter)
-        # Only the table itself: the joins of its source find exactly one row each.
         sql = f"SELECT count(*) FROM {_LISTS[key.of].table.name} t WHERE {where.sql}"
         return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
 
-    def _listing(self, of: Collection, parent: str, order: _Order) -> Listing:
-        if not order.tie:
-            return Listing(self._log_name(of, parent), self._epoch)
-        way = "desc" if order.descending else "asc"
-        return Listing(f"{log_name(of, parent)}/{order.name}/{way}")
-
-    def _log_name(self, of: Collection, parent: str) -> str:
-        """An event has one cursor, that of its session's trace, in whatever list it stands."""
-        if (sql := _SESSION_OF.get(of)) is not None:
+    def _listing(self, of: Collection, parent: str, order: Order) -> Listing:
+        if (table := OF_A_TRACE.get(of)) is not None:
+            sql = f"SELECT s.id FROM {table} t JOIN session s ON s.key = t.session WHERE t.id = ?"
             row = self._db.execute(sql, (parent,)).fetchone()
-            return log_name(Collection.SESSION_TRACE, str(row[0] if row else ""))
-        return log_name(of, parent)
+            parent = str(row[0] if row else "")
+        return listing_of(of, parent, order, self._epoch)
 
     def _where(self, of: Collection, parent: str, filter: Any) -> Where:
         spec = _LISTS[of]
@@ -214,7 +156,7 @@ class Lists:
         return where
 
     def _rows(
-        self, table: Table[Any], order: _Order, where: Where, slice: Slice, after: Mark | None, before: Mark | None
+        self, table: Table[Any], order: Order, where: Where, slice: Slice, after: Mark | None, before: Mark | None
     ) -> list[Row]:
         conditions, params = [where.sql], list(where.params)
         for mark, side in ((after, 1), (before, -1)):
@@ -222,31 +164,22 @@ class Lists:
                 conditions.append(_compared(order, side))
                 params += mark
         way = "DESC" if order.descending != slice.backward else "ASC"
-        keys = [order.expression, *([order.tie] if order.tie else [])]
+        keys = [order.of("t")] if order.log else [order.of("t"), "t.id"]
         sql = (
-            f"SELECT {table.columns}, {', '.join(keys)} FROM {table.source} WHERE {' AND '.join(conditions)} "
+            f"SELECT {table.columns}, {', '.join(keys)} FROM {table.name} t WHERE {' AND '.join(conditions)} "
             f"ORDER BY {', '.join(f'{key} {way}' for key in keys)} LIMIT ?"
         )
         return self._db.execute(sql, [*params, slice.limit + 1]).fetchall()
 
-    def _beyond(self, table: Table[Any], order: _Order, where: Where, mark: Mark, side: int) -> bool:
+    def _beyond(self, table: Table[Any], order: Order, where: Where, mark: Mark, side: int) -> bool:
         """Whether there is a row at the mark or on its other side: what lies before `after`, or behind `before`."""
         sql = f"SELECT 1 FROM {table.name} t WHERE {where.sql} AND NOT {_compared(order, -side)} LIMIT 1"
         return self._db.execute(sql, [*where.params, *mark]).fetchone() is not None
 
 
-def _chosen(default: _Order, order: SessionOrder | MemoryOrder | SpanOrder | None) -> _Order:
-    if order is None:
-        return default
-    return _Order(order.field.value, _ORDERS[order.field], order.direction is OrderDirection.DESC)
-
-
-def _compared(order: _Order, side: int) -> str:
+def _compared(order: Order, side: int) -> str:
     """The condition that a row comes after the mark (side 1) or before it (side -1)."""
     sign = "<" if order.descending == (side > 0) else ">"
-    if not order.tie:
-        return f"{order.expression} {sign} ?"
-    return f"({order.expression}, {order.tie}) {sign} (?, ?)"
-
-
-__all__ = ["CountKey", "Id", "Lists", "log_name"]
+    if order.log:
+        return f"{order.of('t')} {sign} ?"
+    return f"({order.of('t')}, t.id) {sign} (?, ?)"

@@ -168,7 +168,19 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_at ON idempotency (at);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES,)
+# Ids grow, so an entry of the audit goes to the end of its workspace's part of the one tree there is.
+_KEYS_AND_AUDIT = """
+CREATE TABLE api_key (
+  key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workspace INTEGER NOT NULL, digest TEXT NOT NULL,
+  tenant TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER,
+  revoked_at INTEGER, UNIQUE (workspace, digest));
+
+CREATE TABLE audit (
+  workspace INTEGER NOT NULL, id TEXT NOT NULL, time INTEGER NOT NULL, caller TEXT NOT NULL, caller_name TEXT NOT NULL,
+  action TEXT NOT NULL, outcome TEXT NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (workspace, id)) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES, _KEYS_AND_AUDIT)
 """Each brings the file from the version of its index to the next. Never edited once released, only added to."""
 
 

@@ -18,11 +18,10 @@ from domain.participant import Participant
 from domain.trace import TraceEvent
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
-from stores.embedded.lists import log_name
 from stores.embedded.rows import table
 from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
-from stores.ports import Collection, NaturalKey, Vector
+from stores.ports import Log, NaturalKey, Vector
 from stores.rows import micros, raw, text
 
 N = TypeVar("N", bound=Node)
@@ -42,6 +41,7 @@ class EmbeddedTransaction:
         self._changes = Changes()
         self._grown: set[str] = set()
         self._scopes: dict[Id | None, int] = {}
+        self._made: set[Id] = set()  # ids of messages that are not stored yet, among others: nothing hangs on those
         self.wrote = False
         self._workspace = key or self._workspace_key()
 
@@ -64,7 +64,9 @@ class EmbeddedTransaction:
 
     def new_id(self, kind: type[Node]) -> Id:
         """A fresh id."""
-        return kind.make_id(self._ids.next())
+        made = kind.make_id(self._ids.next())
+        self._made.add(made)
+        return made
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
         """The records of these ids."""
@@ -95,13 +97,16 @@ class EmbeddedTransaction:
             self._put_memories([record for record in records if isinstance(record, Memory)])
             return
         if kind is Message:
-            self._forget_responses([record.id for record in records])
+            self._forget_responses([record.id for record in records if record.id not in self._made])
+            self._made.difference_update([record.id for record in records])
         to = table(kind)
         self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
 
     def _forget_responses(self, message_ids: Sequence[Id]) -> None:
+        if not message_ids:
+            return
         self._db.execute(
             "DELETE FROM tool_response WHERE (session, place) IN "
             "(SELECT session, place FROM message WHERE id IN (SELECT value FROM json_each(?)))",
@@ -119,7 +124,8 @@ class EmbeddedTransaction:
             self._db.executemany(
                 "INSERT INTO tool_response VALUES ((SELECT key FROM session WHERE id = ?), ?, ?, ?, ?, ?)", responses
             )
-        self._grown.update({log_name(Collection.SESSION_MESSAGES, message.session_id) for message in messages})
+        for session in {message.session_id for message in messages}:
+            self._grown.add(Log("messages", session).name)
 
     def _put_memories(self, memories: list[Memory]) -> None:
         db, to = self._db, rows.MEMORY
@@ -164,7 +170,7 @@ class EmbeddedTransaction:
         self._db.executemany(to.insert, [(self._workspace, *to.encode(event)) for event in events])
         for session in {event.session_id for event in events}:
             if session is not None:
-                self._grown.add(log_name(Collection.SESSION_TRACE, session))
+                self._grown.add(Log("trace", session).name)
         return [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import apsw
 
-from stores.errors import StoreError, Unavailable
+from stores.errors import StoreError, Taken, Unavailable
 from stores.ports import Script
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ class _Job:
             running.send(None)
         except StopIteration as stop:
             self.result = stop.value
+        except apsw.ConstraintError as error:
+            self.error = Taken(str(error))
         except BaseException as error:  # also a cancellation: the thread must outlive whatever a script raises
             self.error = error
         else:
@@ -71,7 +73,10 @@ class _Job:
 
 
 class Writer:
-    """A thread that owns the only connection that writes."""
+    """A thread that owns the only connection that writes.
+
+    commits, writes: how many transactions it has committed, and how many scripts in them.
+    """
 
     def __init__(self, db: apsw.Connection, wake: Callable[[set[str]], None]) -> None:
         """wake: called in the caller's event loop after a commit, with the names of the logs that grew."""
@@ -79,6 +84,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # so that nothing is queued behind the end
         self._closed = False
+        self.commits = self.writes = 0
         self._thread = threading.Thread(target=self._run, name="recollect-writer", daemon=True)
         self._thread.start()
 
@@ -92,7 +98,7 @@ class Writer:
             if self._closed:
                 raise Unavailable("the store is closing")
             self._jobs.put(job)
-        result: T = await asyncio.shield(job.future)
+        result: T = await job.future
         return result
 
     def close(self) -> None:
@@ -166,6 +172,7 @@ class Writer:
                 if apart:
                     db.execute("RELEASE job")
             db.execute("COMMIT")
+            self.commits, self.writes = self.commits + 1, self.writes + len(done)
         except BaseException:
             self._rollback(done)
             raise

@@ -10,6 +10,7 @@ import pytest
 from stores.open import open_engine
 from stores.ports import Engine, Store
 from tests.contract.making import DIMENSION, Clock, World, world
+from tests.services import open_services, require_services
 
 Family = Callable[[Path, Clock], Engine]
 
@@ -18,12 +19,18 @@ def open_embedded_family(folder: Path, clock: Clock) -> Engine:
     return open_engine(str(folder), "test", DIMENSION, clock)
 
 
-FAMILIES: dict[str, Family] = {"embedded": open_embedded_family}
+def open_services_family(folder: Path, clock: Clock) -> Engine:
+    return open_services(folder, "test", DIMENSION, clock)
+
+
+FAMILIES: dict[str, Family] = {"embedded": open_embedded_family, "services": open_services_family}
 
 
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     """What opens an engine of the family, empty the first time."""
+    if request.param == "services":
+        require_services()
     return FAMILIES[request.param]
 
 

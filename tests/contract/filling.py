@@ -17,6 +17,7 @@ from tests.contract.making import (
     World,
     after,
     agent,
+    audit,
     event,
     link,
     memory,
@@ -139,6 +140,9 @@ FILLINGS: dict[Collection, Filling] = {
     Collection.SPANS: Filling(_span, _workspace, _by("started_at"), True, 1),
     Collection.STATES: Filling(
         lambda tx, w, n: _put(tx, state(f"k{n:03}")(tx)), lambda w: Id("app"), lambda one: one.key, False, 1
+    ),
+    Collection.AUDIT: Filling(
+        lambda tx, w, n: _put(tx, audit(time=time(n))(tx)), _workspace, lambda one: one.id, True, 1
     ),
     Collection.SESSION_PARTICIPANTS: Filling(
         lambda tx, w, n: _put(tx, participant(w.session, name=f"p{n}", joined_at=time(n))(tx)),

@@ -12,7 +12,10 @@ import msgspec
 import numpy as np
 
 from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange
+from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import Content, Message, TextContent, Thread
@@ -280,6 +283,31 @@ def state(key: str, **values: Any) -> Draft[StateEntry]:
     return _draft(StateEntry, defaults, values)
 
 
+def api_key(**values: Any) -> Draft[ApiKey]:
+    defaults = {
+        "digest": "0f",
+        "workspace": "app",
+        "role": Role.WRITE,
+        "name": "laptop",
+        "created_at": NOW,
+        "expires_at": None,
+        "revoked_at": None,
+    }
+    return _draft(ApiKey, defaults, values)
+
+
+def audit(**values: Any) -> Draft[AuditEntry]:
+    defaults = {
+        "time": NOW,
+        "caller": "key_1",
+        "caller_name": "laptop",
+        "action": "setState",
+        "outcome": "OK",
+        "targets": [],
+    }
+    return _draft(AuditEntry, defaults, values)
+
+
 class _Plain:
     """Gives ids and a time where there is no store."""
 
@@ -470,6 +498,8 @@ class World(NamedTuple):
     event: TraceEvent
     recall: Recall
     state: StateEntry
+    api_key: ApiKey
+    audit: AuditEntry
 
     @property
     def records(self) -> list[Node]:
@@ -496,8 +526,9 @@ async def world(store: Store) -> World:
     [used, kept] = await keep(
         store, recall(fact, session_id=talked.id, message_id=said.id, event_id=line.id), state("color")
     )
+    [key, entry] = await keep(store, api_key(), audit(targets=[fact.id, other.id]))
     [talked] = await store.get(Session, [talked.id])
     assert talked is not None
     return World(
-        ada, helper, talked, voice, aside, said, fact, other, tie, earlier, whole, part, line, used, kept
+        ada, helper, talked, voice, aside, said, fact, other, tie, earlier, whole, part, line, used, kept, key, entry
     )  # fmt: skip

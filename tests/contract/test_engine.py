@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import pytest
 
@@ -39,3 +40,22 @@ async def test_a_closed_engine_takes_no_writes_and_may_be_closed_again(engine: E
     await engine.close()
     with pytest.raises(Unavailable):
         await store.write(lambda tx: tx.get(User, []))
+
+
+async def test_a_minutes_worth_may_be_spent_at_once_by_each_name(engine: Engine) -> None:
+    name, other = secrets.token_hex(4), secrets.token_hex(4)
+    assert [await engine.spend(name, 3) for _ in range(3)] == [0, 0, 0]
+    for _ in range(2):
+        assert 19 < await engine.spend(name, 3) <= 20, "what is refused is not spent"
+    assert await engine.spend(other, 3) == 0
+    many = [await engine.spend(secrets.token_hex(4), 60_000) for _ in range(3)]
+    assert many == [0, 0, 0]
+
+
+async def test_what_is_spent_comes_back_with_time(engine: Engine) -> None:
+    name = secrets.token_hex(4)
+    while await engine.spend(name, 600) == 0:
+        pass
+    assert 0 < (wait := await engine.spend(name, 600)) <= 0.1
+    await asyncio.sleep(wait + 0.01)
+    assert await engine.spend(name, 600) == 0

@@ -14,6 +14,7 @@ from domain.message import MemoryRef
 from domain.search import SearchMode
 from domain.state import StateEntry
 from domain.values import encode_json
+from stores.errors import Taken
 from stores.ports import Collection, Search, Store, Transaction
 from tests.contract.making import (
     Clock,
@@ -98,7 +99,7 @@ async def test_its_external_id_is_free(store: Store, clock: Clock) -> None:
 async def test_an_external_id_is_not_free_before(store: Store, clock: Clock) -> None:
     await remember(store, memory(external_id="x", expires_at=after(hours=1, microseconds=1)))
     clock.advance(hours=1)
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(Taken):
         await remember(store, memory(external_id="x"))
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.actor import ActorFilter
+from domain.errors import ErrorCode, Rejected
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, MemoryType
 from domain.message import MessageFilter, TextContent, ToolCall
@@ -241,6 +242,71 @@ class TestMemories:
     async def test_a_negation_lets_through_what_is_not_known(self, store: Store) -> None:
         await keep(store, memory(text="a", metadata={"k": 1}), memory(text="b"))
         assert await texts(store, not_=MemoryFilter(metadata=encode_json({"k": 1}))) == ["b"]
+
+
+CASES = [
+    ("École normale", "éCOLE", True),
+    ("STRASSE", "straße", False),
+    ("ΟΔΥΣΣΕΥΣ στο σπίτι", "οδυσσευς", True),
+    ("ΟΔΥΣΣΕΥΣ", "ΟΔΥΣ", True),
+    ("Привет МИР", "мир", True),
+    ("İstanbul", "i̇STANBUL", True),
+    ("cafe", "é", False),
+    ("smile 😀", "😀", True),
+]
+"""A text, what is looked for in it, and whether it is there."""
+
+
+class TestCase:
+    """Letters match in either case, of all alphabets, wherever filters look into texts."""
+
+    @pytest.mark.parametrize(("text", "wanted", "there"), CASES)
+    async def test_of_titles_memories_and_names(self, store: Store, text: str, wanted: str, there: bool) -> None:
+        await keep(store, session(title=text), user(name=text), agent(name="x", external_id=text))
+        await keep(store, memory(text=text))
+        found = [text] if there else []
+        assert await titles(store, text=wanted) == found
+        assert await texts(store, text=wanted) == found
+        filter = ActorFilter(text=wanted)
+        assert await names(store, Collection.USERS, filter=filter) == found
+        assert await names(store, Collection.AGENTS, filter=filter, by="external_id") == found
+
+    @pytest.mark.parametrize(("text", "wanted", "there"), CASES)
+    async def test_of_messages(self, store: Store, things: World, text: str, wanted: str, there: bool) -> None:
+        await say(store, things.session, message(things.participant, text=text))
+        filter = MessageFilter(text=wanted)
+        found = await names(store, Collection.SESSION_MESSAGES, things.session, filter, by="text")
+        assert found == ([text] if there else [])
+
+
+class TestHowMuchAFilterMayHold:
+    async def test_up_to_its_limits_it_is_answered(self, store: Store) -> None:
+        await keep(store, memory(text="a", tags=["t1"]), memory(text="b"))
+        deep = MemoryFilter(text="a")
+        for _ in range(96):
+            deep = MemoryFilter(not_=deep)
+        assert await texts(store, not_=MemoryFilter(not_=deep)) == ["a"]
+        wide = [MemoryFilter(text="a", tags=["t1"]) for _ in range(45)]
+        assert await texts(store, or_=wide) == ["a"]
+        assert await texts(store, and_=wide) == ["a"]
+        assert await titles(store, kinds=[SessionKind.CHAT] * 1_000) == []
+        many = encode_json({f"m{n}": n for n in range(1_500)})
+        await keep(store, memory(text="c", metadata={f"m{n}": n for n in range(1_500)}))
+        assert await texts(store, metadata=many) == ["c"]
+
+    async def test_beyond_them_it_is_refused(self, store: Store) -> None:
+        deep = MemoryFilter(text="a")
+        for _ in range(200):
+            deep = MemoryFilter(not_=deep)
+        for filter in (
+            deep,
+            MemoryFilter(or_=[MemoryFilter(text="a") for _ in range(150)]),
+            MemoryFilter(tags=[str(n) for n in range(201)]),
+            MemoryFilter(types=[MemoryType.WORKING] * 1_001),
+        ):
+            with pytest.raises(Rejected) as refused:
+                await page(store, Collection.MEMORIES, filter=filter)
+            assert [(error.code, error.path) for error in refused.value.errors] == [(ErrorCode.INVALID, ["filter"])]
 
 
 class TestMetadata:

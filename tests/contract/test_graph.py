@@ -235,6 +235,27 @@ class TestPaths:
             assert all(len(set(path)) == len(path) for path in found)
             assert len({tuple(path) for path in found}) == len(found)
 
+    async def test_ties_are_broken_by_the_ids_on_the_way(self, store: Store) -> None:
+        start, goal, *rest = await remember(store, *(memory() for _ in range(42)))
+        ends = [(start, one) for one in rest] + [(one, goal) for one in rest]
+        await keep(store, *(link(a, b) for a, b in reversed(ends)))
+        ids = sorted(one.id for one in rest)
+        assert await store.paths(start.id, goal.id, None, 2, 20) == [[start.id, id, goal.id] for id in ids[:20]]
+        best = rest[30]
+        await keep(store, link(goal, start, weight=0.1), link(start, best, kind=MemoryLinkKind.CAUSES, weight=0.5))
+        found = await store.paths(start.id, goal.id, None, 2, 3)
+        assert found == [[start.id, goal.id], *([start.id, id, goal.id] for id in ids[:2])]
+        assert (await store.explore(start.id, Exploration(1, 1_000))).ids == [start.id, *ids, goal.id]
+
+    async def test_through_memories_with_many_links(self, store: Store) -> None:
+        start, hub, other, goal, *leaves = await remember(store, *(memory() for _ in range(304)))
+        await keep(store, *(link(hub, one, weight=0.9) for one in leaves))
+        await keep(store, *(link(one, other, weight=(n + 1) / 400) for n, one in enumerate(leaves)))
+        await keep(store, link(start, hub, weight=0.5), link(other, goal, weight=0.5))
+        found = await store.paths(start.id, goal.id, None, 6, 20)
+        assert found == [[start.id, hub.id, one.id, other.id, goal.id] for one in leaves[:-21:-1]]
+        assert await store.paths(start.id, goal.id, None, 3, 20) == []
+
     async def test_only_over_links_of_the_kinds_asked_for(self, store: Store) -> None:
         graph = await web(store, 12, 60, 17)
         kinds = [MemoryLinkKind.CAUSES, MemoryLinkKind.PRECEDES]

@@ -13,20 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import CursorExpired, ErrorCode, Rejected
-from domain.memory import Memory, MemoryOrder, MemoryOrderField
+from domain.memory import Memory, MemoryFilter, MemoryOrder, MemoryOrderField, MemoryScope, MemoryType
 from domain.message import MemoryRef, MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection, Slice
 from domain.session import SessionOrder, SessionOrderField
 from domain.span import SpanOrder, SpanOrderField
 from domain.trace import TraceFilter
+from domain.values import Ref
 from stores.ports import Collection, Store, Transaction
 from tests.contract.filling import FILLINGS, LOGS, fill, time
 from tests.contract.making import World, after, cursors, delete, keep, memory, names, page, session, span, world
 
 every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value[0])
 timed_lists = pytest.mark.parametrize(
-    "of", [of for of in FILLINGS if of not in LOGS and of is not Collection.STATES], ids=lambda of: of.value[0]
+    "of", [of for of in FILLINGS if of not in (*LOGS, Collection.STATES, Collection.AUDIT)], ids=lambda of: of.value[0]
 )
 
 
@@ -372,6 +373,116 @@ async def check_order(store: Store, of: Collection, made: list[Any], order: Any,
                 break
             start = found.page_info.end_cursor
         assert ids == whole
+
+
+async def test_titles_are_in_the_order_of_their_characters(store: Store) -> None:
+    titles = ["", "A", "Z", "a", "\u00e9", "\ud7ff", "\ue000", "\uffee", "\U0001f600", "\U0001f600a"]
+    made = await keep(store, *(session(title=title) for title in reversed(titles)))
+    for direction in OrderDirection:
+        order = SessionOrder(field=SessionOrderField.TITLE, direction=direction)
+        await check_order(store, Collection.SESSIONS, made, order, "title")
+
+
+MEMORIES = {
+    Collection.MEMORIES: (lambda _: Id(""), lambda _: MemoryFilter(types=[MemoryType.SEMANTIC])),
+    Collection.ACTOR_MEMORIES: (lambda w: w.user.id, lambda _: None),
+    Collection.SESSION_MEMORIES: (lambda w: w.session.id, lambda _: MemoryFilter(scopes=[MemoryScope.USER])),
+}
+OWNERS = {
+    "by id": lambda w: MemoryFilter(owner=Ref(id=w.user.id)),
+    "by externalId": lambda w: MemoryFilter(owner=Ref(external_id="ada")),
+    "in its session": lambda w: MemoryFilter(session=Ref(id=w.session.id)),
+    "in a session by externalId": lambda w: MemoryFilter(session=Ref(external_id="talk"), owner=Ref(external_id="ada")),
+}
+
+
+@pytest.mark.parametrize("direction", OrderDirection)
+@pytest.mark.parametrize("field", MemoryOrderField)
+@pytest.mark.parametrize(
+    ("of", "where"),
+    [
+        *((of, filter) for of, (_, filter) in MEMORIES.items()),
+        *((Collection.MEMORIES, filter) for filter in OWNERS.values()),
+    ],
+    ids=[*(of.value[0] for of in MEMORIES), *OWNERS],
+)
+async def test_lists_take_orders_and_filters_together(
+    store: Store, of: Collection, where: Any, field: MemoryOrderField, direction: OrderDirection
+) -> None:
+    things = await world(store)
+
+    async def script(tx: Transaction) -> list[Any]:
+        made = [
+            memory(
+                things.user if n % 5 else things.agent,
+                session_id=things.session.id if n % 5 else None,
+                importance=(n % 4) / 7,
+                access_count=n % 3,
+                created_at=time(n),
+                updated_at=time(-n // 3),
+                last_accessed_at=time(n % 4) if n % 3 else None,
+            )(tx)
+            for n in range(10)
+        ]
+        await tx.put(made)
+        return made
+
+    made = await store.write(script)
+    parent, filter = MEMORIES[of][0](things), where(things)
+    whole = await page(store, of, parent, filter, limit=100)
+    ids = {one.id for one in whole.nodes}
+    everyone = of is Collection.MEMORIES and filter.owner is None and filter.session is None
+    assert ids >= {one.id for one in made if everyone or one.owner_id == things.user.id}
+    order = MemoryOrder(field=field, direction=direction)
+    backward = direction is OrderDirection.DESC
+
+    def key(one: Memory) -> Any:
+        value = getattr(one, field.value.lower())
+        return (value is not None, value or 0, one.id)
+
+    expected = [one.id for one in sorted(whole.nodes, key=key, reverse=backward)]
+    for back in (False, True):
+        seen: list[Id] = []
+        cursor: str | None = None
+        while True:
+            at = {"before" if back else "after": cursor}
+            found = await page(store, of, parent, filter, order, limit=3, backward=back, **at)
+            part = [one.id for one in found.nodes]
+            seen = part + seen if back else seen + part
+            assert (found.has_next_page if back else found.has_previous_page) is (cursor is not None)
+            if not (found.has_previous_page if back else found.has_next_page):
+                break
+            cursor = found.page_info.start_cursor if back else found.page_info.end_cursor
+        assert seen == expected
+    assert await store.counts([whole.count_key]) == [len(expected)]
+
+
+async def test_lists_of_several_kinds_are_counted_at_once(store: Store, things: World) -> None:
+    await fill(store, Collection.SESSION_MESSAGES, things, range(4))
+    keys, lengths = [], []
+    for of, filling in FILLINGS.items():
+        for parent in (filling.parent(things), Id("none")):
+            found = await page(store, of, parent, limit=1_000)
+            keys.append(found.count_key)
+            lengths.append(len(found.nodes))
+    said = await page(store, Collection.SESSION_MESSAGES, things.session, MessageFilter(text="hello"))
+    loud = await page(store, Collection.SESSION_MESSAGES, things.session, MessageFilter(text="shout"))
+    keys += [said.count_key, loud.count_key, said.count_key]
+    assert await store.counts(keys) == [*lengths, 5, 0, 5]
+    assert await store.counts([]) == []
+
+
+async def test_a_cursor_is_of_one_parent(store: Store, things: World) -> None:
+    [other] = await keep(store, session())
+    await fill(store, Collection.SESSION_PARTICIPANTS, things, range(2))
+    for of in (Collection.SESSION_MESSAGES, Collection.SESSION_PARTICIPANTS):
+        [cursor, *_] = cursors(await page(store, of, things.session))
+        for parents in ([things.session.id, other.id], [other.id, things.session.id]):
+            with pytest.raises(Rejected):
+                await store.pages(of, parents, Slice(2, after=cursor))
+        [one, again] = await store.pages(of, [things.session.id] * 2, Slice(2, after=cursor))
+        assert one.nodes == again.nodes
+    assert await store.pages(Collection.SESSION_MESSAGES, [], Slice(2)) == []
 
 
 async def test_lists_of_actors_and_memories_keep_to_their_parent(store: Store, things: World) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.change import ChangeKind, MemoryChange
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, MemoryType
 from domain.node import Id
 from domain.session import Session
-from domain.trace import TraceFilter
+from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange
 from stores.ports import Collection, Log, Store, Transaction
 from tests.contract.making import (
@@ -48,12 +49,12 @@ class TestWhereLogsStand:
     async def test_an_empty_log_stands_at_its_beginning(self, store: Store) -> None:
         [where] = await keep(store, session())
         logs = [Log("trace", where.id), Log("messages", where.id), Log("changes"), Log("trace", Id("none"))]
-        assert [end for _, end in await store.cursors(logs)] == [0, 0, 0, 0]
+        assert await store.ends(logs) == [0, 0, 0, 0]
 
     async def test_a_log_stands_at_its_last_line(self, store: Store, things: World) -> None:
         await logged(store, ChangeKind.UPDATED, things.memory, things.other_memory)
         logs = [Log("messages", things.session.id), Log("changes"), Log("trace", things.session.id)]
-        ends = [end for _, end in await store.cursors(logs)]
+        ends = await store.ends(logs)
         assert ends[0] == things.message.place == 1
         assert ends[1] >= 2
         assert ends[2] == things.event.place
@@ -63,7 +64,7 @@ class TestWhereLogsStand:
             (Log("trace", things.session.id), Collection.SESSION_TRACE),
             (Log("messages", things.session.id), Collection.SESSION_MESSAGES),
         ):
-            [(listing, end)] = await store.cursors([log])
+            listing, [end] = store.listing(log), await store.ends([log])
             found = await page(store, of, things.session)
             assert listing == found.listing
             assert listing.cursor((end,)) == cursors(found)[-1]
@@ -71,7 +72,8 @@ class TestWhereLogsStand:
 
     async def test_the_cursor_of_an_empty_log_is_a_valid_start(self, store: Store) -> None:
         [where] = await keep(store, session())
-        [(listing, end)] = await store.cursors([Log("trace", where.id)])
+        log = Log("trace", where.id)
+        listing, [end] = store.listing(log), await store.ends([log])
         cursor = listing.cursor((end,))
         [line] = await keep(store, event(where))
         assert (await page(store, Collection.SESSION_TRACE, where, after=cursor)).nodes == [line]
@@ -106,6 +108,23 @@ class TestTraces:
         await keep(store, event(where), event(where))
         [_, new] = await keep(store, event(where, type="no"), event(where, type="yes", agent_id=helper))
         assert await follower.take(1) == [new]
+        await nothing_comes(follower)
+
+    async def test_a_line_that_is_moved_keeps_its_id_and_stands_at_the_end_of_the_other_log(self, store: Store) -> None:
+        [where] = await keep(store, session())
+        [moved, stays] = await keep(store, event(type="moved"), event(type="stays"))
+        [before] = await keep(store, event(where))
+        follower = follow(store, Log("trace", where.id), before.place)
+
+        async def script(tx: Transaction) -> None:
+            await tx.delete(TraceEvent, [moved.id])
+            await tx.append([msgspec.structs.replace(moved, session_id=where.id)])
+
+        await store.write(script)
+        [line] = await follower.take(1)
+        assert msgspec.structs.replace(line, place=moved.place, session_id=None) == moved
+        assert line.place > before.place
+        assert await store.get(TraceEvent, [moved.id, stays.id]) == [line, stays]
         await nothing_comes(follower)
 
     async def test_two_followers_see_the_same(self, store: Store) -> None:
@@ -301,7 +320,7 @@ class TestChanges:
         await follower.close()
 
     async def test_its_cursors_belong_to_the_workspace(self, store: Store, things: World) -> None:
-        [(changes, _), (trace, _)] = await store.cursors([Log("changes"), Log("trace", things.session.id)])
+        changes, trace = store.listing(Log("changes")), store.listing(Log("trace", things.session.id))
         assert changes != trace
         assert changes.epoch == trace.epoch
         assert isinstance(things.memory, Memory)

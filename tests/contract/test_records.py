@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.actor import Agent, User
+from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter, MemoryStatus, lightest_first
 from domain.message import Content, MemoryRef, Message, TextContent, Thread, ToolCall, ToolResponse
@@ -60,6 +61,7 @@ def keys_of(things: World) -> dict[type[Any], NaturalKey]:
         Trace: ("t1",),
         MemoryLink: (things.memory.id, "RELATED", things.other_memory.id),
         StateEntry: ("app", "color"),
+        ApiKey: ("0f",),
     }
 
 

@@ -201,6 +201,15 @@ async def test_candidates_tell_what_their_memories_weigh(store: Store, mode: Sea
 
 
 @modes
+async def test_records_that_come_along_are_those_of_now(store: Store, mode: SearchMode) -> None:
+    [one] = await remember(store, memory(), vectors=[axis(1)])
+    one = await replace(store, one, importance=0.3, tags=["new"])
+    answer = await store.search(Search(mode, 0.5, 10, "sky", axis(1)))
+    assert [candidate.importance for candidate in answer.candidates] == [0.3]
+    assert answer.records in ({}, {one.id: one})
+
+
+@modes
 async def test_nothing_is_found_where_nothing_is_shown(store: Store, mode: SearchMode) -> None:
     await remember(store, memory(), vectors=[axis(1)])
     assert (await store.search(Search(mode, 0.5, 0, "sky", axis(1)))).candidates == []
@@ -316,6 +325,20 @@ class TestMeaning:
         await remember(store, *(memory(importance=0.05) for _ in vectors), vectors=vectors)
         [heavy] = await remember(store, memory(importance=1.0), vectors=[further])
         assert (await best(store, meaning(base, 1)))[0] == heavy.id
+
+    async def test_heavy_ones_that_are_not_near_enough_do_not_crowd_out_those_that_are(self, store: Store) -> None:
+        far = ((axis(0) + axis(1) * 2) / np.float32(np.sqrt(5))).astype(np.float32)
+        await remember(store, *(memory(importance=1.0) for _ in range(1_500)), vectors=[far] * 1_500)
+        near = await remember(store, *(memory(importance=0.01) for _ in range(3)), vectors=[axis(0)] * 3)
+        assert await found(store, meaning(axis(0), threshold=0.95)) == {one.id for one in near}
+
+    async def test_words_that_are_given_too_do_not_count(self, store: Store) -> None:
+        one, other = await remember(
+            store, memory(text="river"), memory(text="bank", importance=0.9), vectors=[axis(0), axis(0)]
+        )
+        search = Search(SearchMode.SEMANTIC, 0.5, 10, "river", axis(0))
+        assert await best(store, search) == [other.id, one.id]
+        assert {candidate.text_rank for candidate in (await store.search(search)).candidates} == {None}
 
 
 class TestBoth:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import Any
 
+import msgspec
 import pytest
 
+from domain.audit import AuditEntry
 from domain.change import ChangeKind
 from domain.graph import Exploration
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import MemoryRef, ToolCall, ToolResponse
-from domain.node import Id
+from domain.node import Id, Node
 from domain.search import SearchMode
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import encode_json
+from stores.errors import Taken
 from stores.ports import Collection, Engine, Log, Search, Store, Transaction
 from tests.contract.making import (
     World,
@@ -71,7 +76,7 @@ async def test_a_workspace_that_was_never_written_to_is_empty(engine: Engine) ->
     fresh = engine.workspace("fresh")
     assert await names(fresh, Collection.SESSIONS) == []
     assert (await fresh.search(Search(SearchMode.TEXT, 0.0, 10, "blue"))).candidates == []
-    assert [end for _, end in await fresh.cursors([Log("changes")])] == [0]
+    assert await fresh.ends([Log("changes")]) == [0]
     assert await fresh.get(Session, [Id("none")]) == [None]
 
 
@@ -126,7 +131,7 @@ async def test_logs_are_not_followed(store: Store, elsewhere: Store, things: Wor
     await keep(elsewhere, user())
     await logged(store, ChangeKind.UPDATED, things.memory)
     logs = [Log("trace", things.session.id), Log("messages", things.session.id), Log("changes")]
-    assert [end for _, end in await elsewhere.cursors(logs)] == [0, 0, 0]
+    assert await elsewhere.ends(logs) == [0, 0, 0]
     for log in logs:
         follower = follow(elsewhere, log)
         with pytest.raises(TimeoutError):
@@ -193,3 +198,33 @@ async def test_writes_of_several_workspaces_at_once_do_not_mix(store: Store, els
     assert await names(store, Collection.SESSION_MESSAGES, where, by="text") == ["ours"] * 20
     assert await names(elsewhere, Collection.SESSION_MESSAGES, there, by="text") == ["theirs"] * 20
     assert await names(elsewhere, Collection.SESSION_TRACE, where, by="id") == []
+
+
+async def test_an_id_of_another_workspace_is_taken(store: Store, elsewhere: Store, things: World) -> None:
+    """Whoever puts a record under it is refused, and the record stays what and where it was."""
+    await keep(elsewhere, user())
+    for record in things.records:
+        if isinstance(record, AuditEntry):
+            continue  # their ids only come from us
+        foreign = replaced(record)
+
+        async def script(tx: Transaction, foreign: Any = foreign) -> None:
+            await tx.put([foreign])
+
+        with contextlib.suppress(Taken):
+            await elsewhere.write(script)
+        assert await store.get(type(record), [record.id]) == [record]
+        assert await elsewhere.get(type(record), [record.id]) == [None]
+
+
+def replaced(record: Node) -> Node:
+    """The same record with another natural key, where it has one by itself."""
+    names = {"external_id", "span_id", "trace_id", "key", "digest"} & set(record.__struct_fields__)
+    of_nobody = {"owner_id": None} if isinstance(record, Memory) else {}
+    return msgspec.structs.replace(record, **dict.fromkeys(names, "other"), **of_nobody)
+
+
+async def test_the_names_of_those_there_are(engine: Engine, things: World, elsewhere: Store) -> None:
+    assert await engine.workspaces() == ["main"]
+    await keep(elsewhere, user())
+    assert sorted(await engine.workspaces()) == ["elsewhere", "main"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from server.executor import Request
+from server.documents import Request
 from server.service import Service
 
 HOME = Path(__file__).resolve().parent.parent.parent
@@ -68,6 +68,7 @@ async def run(service: Service, query: str) -> dict[str, Any]:
         variables[name] = (datetime.now(UTC) - timedelta(days=int(days))).isoformat()
     body = await service.executor.execute(Request(query, variables), service.operation())
     answer: dict[str, Any] = msgspec.json.decode(body)
+    answer.pop("extensions", None)  # the cost, which the examples leave out
     return answer
 
 

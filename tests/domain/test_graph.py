@@ -112,7 +112,7 @@ def test_no_way_is_looked_for_beyond_what_is_asked() -> None:
 
 
 def test_a_search_without_end_stops_with_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "STEP_BUDGET", 200)
+    monkeypatch.setattr(graph, "STEPS", 20)
     full = {(a, b): 0.5 for a in range(9) for b in range(a)}
     walked = Graph(full)
     found = shortest_paths(0, 8, walked, 8, 1_000_000)

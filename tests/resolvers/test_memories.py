@@ -570,9 +570,9 @@ class TestFilters:
 
 class TestCapacity:
     @pytest.fixture
-    async def small(self, folder: Path, clock: Clock) -> AsyncIterator[Graph]:
+    async def small(self, folder: Path, clock: Clock, family: str) -> AsyncIterator[Graph]:
         """An owner may have 20 active memories here."""
-        graph = Graph(folder, clock, capacity=20)
+        graph = Graph(folder, clock, capacity=20, family=family)
         await graph.begin()
         yield graph
         await graph.close()

@@ -166,12 +166,12 @@ async def fill(graph: Graph) -> None:
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner, family: str) -> Path:
     """A folder with one thing of each kind."""
     folder = tmp_path_factory.mktemp("filled")
 
     async def run() -> None:
-        graph = Graph(folder, Clock())
+        graph = Graph(folder, Clock(), family=family)
         await fill(graph)
         await graph.close()
 
@@ -180,14 +180,14 @@ def template(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -
 
 
 @pytest.fixture
-def filled(template: Path, folder: Path, runner: asyncio.Runner) -> Iterator[tuple[Graph, Values]]:
-    """A copy of it, and what may be sent to it."""
-    shutil.copytree(template, folder / "filled")
+def filled(template: Path, folder: Path, runner: asyncio.Runner, family: str) -> Iterator[tuple[Graph, Values]]:
+    """A copy of it (the servers have but one), and what may be sent to it."""
+    mine = shutil.copytree(template, folder / "filled") if family == "embedded" else template
 
     async def begin() -> tuple[Graph, Values]:
         clock = Clock()
         clock.forward(hours=1)
-        graph = Graph(folder / "filled", clock)
+        graph = Graph(mine, clock, family=family)
         data = await graph.data(
             '{ session(by: {externalId: "s"}) { id participants { nodes { id } } messages { nodes { id } } '
             "trace { nodes { id } } spans { nodes { id } } } "

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.caller import Caller
 from resolvers.context import Context
 from tests.graphql_client import Graph, Words
 
@@ -133,7 +134,7 @@ async def test_an_id_of_another_kind_is_not_there(graph: Graph, everything: dict
 
 
 async def test_workspaces_do_not_see_each_other(graph: Graph, everything: dict[str, str]) -> None:
-    graph.context = Context(graph.engine, Words(), "elsewhere")
+    graph.context = Context(graph.engine, Words(), Caller("elsewhere"))
     await graph.begin()
     data = await graph.data("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=list(everything.values()))
     assert data["nodes"] == [None] * len(everything)

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import apsw
 import pytest
 
 from stores.ports import Collection
-from tests.graphql_client import Clock, Graph, ids
+from tests.graphql_client import Clock, Graph, ids, new_epoch
+from tests.services import held
 
 N = 7
 S = {"session": {"externalId": "s"}}
@@ -41,6 +41,7 @@ LISTS: dict[str, List] = {
     "agents": List("{ agents%s }"),
     "memories": List("{ memories%s }"),
     "spans": List("{ spans%s }", 1000),
+    "audit": List('{ auditLog(filter: {actions: ["upsertAgent"]}, %s }'),
     "states": List('{ states(namespace: "n", %s }'),
     "session.participants": session("participants"),
     "session.messages": session("messages", 1000),
@@ -74,16 +75,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def full(template: Path, folder: Path) -> AsyncIterator[Graph]:
-    """A graph of its own where each of the lists has N things, or nearly: see grow()."""
-    if not (template / "recollect.db").exists():
-        filled = Graph(template, Clock())
+async def full(template: Path, folder: Path, family: str) -> AsyncIterator[Graph]:
+    """A graph where each of the lists has N things, or nearly: see grow(). A copy of its own, but for the servers."""
+    if not (held(template) if family == "services" else (template / "recollect.db").exists()):
+        filled = Graph(template, Clock(), family=family)
         await fill(filled)
         await filled.close()
-    shutil.copytree(template, folder / "full")
     clock = Clock()
     clock.forward(hours=1)
-    graph = Graph(folder / "full", clock)
+    if family == "embedded":
+        template = shutil.copytree(template, folder / "full")
+    graph = Graph(template, clock, family=family)
     yield graph
     await graph.close()
 
@@ -159,7 +161,9 @@ VARIABLES = "query ($first: Int, $after: String, $last: Int, $before: String) "
 
 def document(query: str, select: str = PAGE) -> str:
     """The query of a list, whose page is chosen by variables."""
-    return VARIABLES + query % (f"{ARGUMENTS}) {select}" if "(namespace" in query else f"({ARGUMENTS}) {select}")
+    return VARIABLES + query % (
+        f"{ARGUMENTS}) {select}" if "(namespace" in query or "(filter" in query else f"({ARGUMENTS}) {select}"
+    )
 
 
 def inner(data: Any) -> Any:
@@ -364,7 +368,7 @@ async def test_ties_are_broken_by_id(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize("field", ["trace", "messages"])
-async def test_a_cursor_of_an_earlier_epoch(tmp_path: Path, field: str) -> None:
+async def test_a_cursor_of_an_earlier_epoch(tmp_path: Path, field: str, family: str) -> None:
     folder = tmp_path / "restored"
     query = (
         'query ($a: String) { session(by: {externalId: "s"}) { traceCursor messageCursor %s(after: $a) { '
@@ -372,7 +376,7 @@ async def test_a_cursor_of_an_earlier_epoch(tmp_path: Path, field: str) -> None:
     ) % field
     cursors: list[Any] = []
     for _ in range(2):
-        graph = Graph(folder, Clock())
+        graph = Graph(folder, Clock(), family=family)
         if not cursors:
             await graph.do("createSession", {"externalId": "s"})
             data = (await graph.data(query))["session"]
@@ -385,6 +389,4 @@ async def test_a_cursor_of_an_earlier_epoch(tmp_path: Path, field: str) -> None:
                 "of another kind before of another epoch"
             )
         await graph.close()
-        file = apsw.Connection(str(folder / "recollect.db"))
-        file.execute("UPDATE meta SET value = 'another' WHERE name = 'epoch'")
-        file.close()
+        new_epoch(folder, family)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future
@@ -18,12 +18,15 @@ import msgspec
 from graphql import GraphQLObjectType, GraphQLSchema, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from domain.caller import Role
 from schema.build import build
 from schema.fields import read_by
 from schema.loading import Loading, Relation
 from server.compiled import CompilingExecutor
 from server.demo import fill
-from server.executor import DocumentCache, Executor, Parsed, Request
+from server.documents import DocumentCache, Parsed, Request
+from server.executor import Executor
+from server.limits import Limits
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -45,6 +48,9 @@ class Here(Pool):
             done.set_exception(error)
         return done
 
+
+BROAD = Limits(max_depth=60, max_aliases=5_000, max_repeats=5_000, max_selections=100_000, max_cost=10**40)
+"""Selections made by chance know no measure."""
 
 STOPPED = SimpleNamespace(perf_counter=lambda: 0.0)
 """Stands for `time` where a response tells how long something took."""
@@ -72,8 +78,8 @@ class World:
         self.service = service
         self.schema = build()
         self.documents, self.plain_documents = (DocumentCache(entries=20) for _ in range(2))
-        self.compiled = Executor(self.schema, cache=self.documents)
-        self.plain = Executor(self.schema, executor_class=PlainExecutor, cache=self.plain_documents)
+        self.compiled = Executor(self.schema, cache=self.documents, limits=BROAD)
+        self.plain = Executor(self.schema, executor_class=PlainExecutor, cache=self.plain_documents, limits=BROAD)
         self.calls: Counter[str] = Counter()
         self.spoil: Spoil | None = None
         self.facts: dict[str, list[Any]] = {}
@@ -85,7 +91,7 @@ class World:
         """Takes a document as valid, in both ways; they share nothing but its nodes."""
         document = parse(query)
         for cache in (self.documents, self.plain_documents):
-            cache.put(query, Parsed(document, {}, {}))
+            cache.put(query, Parsed(document, {}, {}, defaultdict(int), defaultdict(lambda: Role.READ)))
 
     async def answer(
         self, executor: Executor, query: str, variables: dict[str, Any] | None = None, name: str | None = None

@@ -81,7 +81,7 @@ class Running:
                 stderr=err,
             )
         until = time.monotonic() + STARTS_IN
-        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)/graphql", self.said()[0])):
+        while not (found := re.search(r"http://[\d.]+:(\d+)/graphql", self.said()[0])):
             assert self.process.poll() is None, self.said()[1]
             assert time.monotonic() < until, "the server did not start"
             time.sleep(0.01)

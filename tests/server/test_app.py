@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from server.executor import Request
+from server.documents import Request
 from server.service import open_service
 from server.settings import BadSetting, Settings
 from tests.server.running import WAYS, Running, recollect

@@ -27,13 +27,23 @@ import server.compiled
 from domain.errors import invalid
 from domain.memory import Memory
 from server.compiled import CompilingExecutor, Plan
-from server.executor import DocumentCache, Executor, Request
+from server.documents import DocumentCache, Request
+from server.executor import Executor
 from stores.errors import Unavailable
 from stores.ports import Log
 from tests.server.compiled_corpus import MUTATIONS, QUERIES, SUBSCRIPTIONS
 from tests.server.compiled_faults import WRONG, Faults, Telling
 from tests.server.compiled_operations import Maker, Operation, whole
-from tests.server.compiled_world import STOPPED, World, fill_folder, open_world, record, watched, without_request_id
+from tests.server.compiled_world import (
+    BROAD,
+    STOPPED,
+    World,
+    fill_folder,
+    open_world,
+    record,
+    watched,
+    without_request_id,
+)
 
 # graphql-core drops what is still to come of a value that an error has made null.
 pytestmark = [
@@ -388,7 +398,8 @@ class TestWrites:
         kind = log.split()[0]
         session = json.loads(await own.answer(own.plain, '{ session(by: {externalId: "odd"}) { id } }'))
         where = Log(kind, "" if kind == "changes" else session["data"]["session"]["id"])
-        [(listing, end)] = await own.service.context().store.cursors([where])
+        store = own.service.context().store
+        listing, [end] = store.listing(where), await store.ends([where])
         assert end > 3
         told = []
         for executor in (own.compiled, own.plain):
@@ -415,7 +426,7 @@ class TestPlans:
 
     async def test_they_die_with_their_document(self, world: World) -> None:
         cache = DocumentCache(entries=2)
-        executor = Executor(world.schema, cache=cache)
+        executor = Executor(world.schema, cache=cache, limits=BROAD)
         gc.collect()
         before = Plan.alive
         await world.answer(executor, NESTED)
@@ -518,6 +529,6 @@ class TestPlans:
             "{ sessions(first: 2) { nodes { id title @loud messages(first: 1) { nodes { text } } } } }",
             "{ sessions(first: 2) { nodes { id messages(first: 1) @loud { nodes { text } } } } }",
         ):
-            answer = await world.answer(Executor(schema, cache=cache), query)
+            answer = await world.answer(Executor(schema, cache=cache, limits=BROAD), query)
             assert answer == await world.answer(world.plain, query.replace(" @loud", ""))
             assert plans(cache, query) == [None]

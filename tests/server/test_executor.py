@@ -12,13 +12,17 @@ import msgspec
 import pytest
 from graphql import DocumentNode, GraphQLError, build_schema, located_error, parse
 
+from server.documents import DocumentCache, Request
 from server.errors import OperationRefused, formatted
-from server.executor import DocumentCache, Executor, Request, encode_result
+from server.executor import Executor, encode_result
+from server.limits import Limits
 from tests.server.toy import BOARD, SCHEMA, SECRET
 
 
 async def run(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> dict[str, Any]:
+    """The answer, but for its cost."""
     answer: dict[str, Any] = json.loads(await Executor(SCHEMA).execute(Request(query, variables, name), BOARD))
+    answer.pop("extensions", None)
     return answer
 
 
@@ -35,7 +39,10 @@ class TestResults:
 
     async def test_values_that_scalars_hand_through_are_encoded_as_they_are(self) -> None:
         body = await Executor(SCHEMA).execute(Request("{ moment raw }"), BOARD)
-        assert body == b'{"data":{"moment":"2026-01-02T12:00:00.000250Z","raw":{"kept":\r\n [1, 2]}}}'
+        assert (
+            body
+            == b'{"data":{"moment":"2026-01-02T12:00:00.000250Z","raw":{"kept":\r\n [1, 2]}},"extensions":{"cost":1}}'
+        )
 
     async def test_a_large_integer_keeps_its_value(self) -> None:
         query = "query Q($v: JSON!) { echo(value: $v) }"
@@ -77,8 +84,9 @@ class TestRefusals:
 
     async def test_too_many_tokens(self) -> None:
         for long in ("{" + " hello" * 50 + "}", "#\n" * 50 + "{ hello }"):
-            body = await Executor(SCHEMA, max_tokens=40).execute(Request(long), BOARD)
-            assert "more than 40" in json.loads(body)["errors"][0]["message"]
+            body = await Executor(SCHEMA, limits=Limits(max_tokens=40)).execute(Request(long), BOARD)
+            told = json.loads(body)["errors"][0]["extensions"]
+            assert told == {"code": "LIMIT", "limit": "RECOLLECT_MAX_TOKENS", "value": 40}
 
     async def test_nesting_without_end(self) -> None:
         refused = await error("{ a " * 5000 + "}" * 5000)
@@ -172,7 +180,7 @@ class TestDocumentCache:
             parsed.append(text)
             return parse(text, **options)
 
-        monkeypatch.setattr("server.executor.parse", noting)
+        monkeypatch.setattr("server.documents.parse", noting)
         executor = Executor(SCHEMA)
         for query in ("{ hello }", "{ hello }", "{ wrong }", "{ wrong }"):
             await executor.execute(Request(query), BOARD)
@@ -271,7 +279,7 @@ class TestSubscriptions:
     async def test_a_stream_of_a_query_is_one_event_long(self) -> None:
         executor = Executor(SCHEMA)
         events = [e async for e in executor.stream(executor.prepare(Request("{ hello }")), BOARD)]
-        assert [event.body for event in events] == [b'{"data":{"hello":"hello world"}}']
+        assert [event.body for event in events] == [b'{"data":{"hello":"hello world"},"extensions":{"cost":1}}']
 
 
 class TestResume:

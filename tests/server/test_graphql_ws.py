@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from server.executor import Executor
 from server.graphql_ws import GraphQLWebSocket
+from server.limits import Limits
 from tests.server.toy import BOARD, SCHEMA, SECRET, eventually, make_context, serving
 
 TRANSPORT = "graphql-transport-ws"
@@ -188,10 +189,11 @@ class TestOperations:
     async def test_a_query_and_a_mutation(self, server: str, key: str) -> None:
         async with opened(server, init=True) as client:
             await client.run('"ä', "query Q($n: String!) { hello(name: $n) }", {"n": "you"})
-            assert await client.receive() == {"id": '"ä', "type": "next", "payload": {"data": {"hello": "hello you"}}}
+            payload = {"data": {"hello": "hello you"}, "extensions": {"cost": 1}}
+            assert await client.receive() == {"id": '"ä', "type": "next", "payload": payload}
             assert await client.receive() == {"id": '"ä', "type": "complete"}
             await client.run("2", "mutation M($k: String!) { write(key: $k) }", {"k": key})
-            assert (await client.receive())["payload"] == {"data": {"write": 1}}
+            assert (await client.receive())["payload"] == {"data": {"write": 1}, "extensions": {"cost": 11}}
 
     async def test_a_subscription(self, server: str, key: str) -> None:
         async with opened(server, init=True) as client:
@@ -268,13 +270,13 @@ class TestOperations:
             assert [m["id"] for m in await client.next("next", "complete")] == ["fast", "fast"]
 
     async def test_one_too_many(self, key: str) -> None:
-        with serving(max_operations=2) as server:
+        with serving(Limits(max_socket_operations=2)) as server:
             async with opened(server, init=True) as client:
                 for name in ("1", "2", "3"):
                     await client.run(name, SILENT, {"k": key})
                 refused = (await client.next("error"))[0]
                 assert refused["id"] == "3"
-                assert refused["payload"][0]["extensions"] == {"code": "LIMIT"}
+                assert refused["payload"][0]["extensions"]["limit"] == "RECOLLECT_MAX_SOCKET_OPERATIONS"
                 await eventually(lambda: BOARD.opened[key] == 2)
                 await client.send({"id": "1", "type": "complete"})
                 await eventually(lambda: BOARD.closed[key] == 1)
@@ -282,7 +284,7 @@ class TestOperations:
                 await client.next("next", "complete")
 
     async def test_a_context_that_cannot_be_made(self) -> None:
-        def broken() -> object:
+        def broken(_caller: object) -> object:
             raise RuntimeError(SECRET)
 
         start = {"id": "1", "type": "subscribe", "payload": {"query": "{ hello }"}}

@@ -50,7 +50,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 @pytest.fixture
 async def url(context: Context) -> AsyncIterator[UrlSink]:
     """The same workspace behind a server."""
-    app: Any = GraphQLHTTP(Executor(build()), lambda: Loading(context))
+    app: Any = GraphQLHTTP(Executor(build()), lambda _: Loading(context))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield UrlSink(client, "/")
@@ -341,4 +341,4 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
 
 
 def test_the_formats_have_their_names() -> None:
-    assert FORMATS == ("chatgpt", "openai-messages", "recollect-jsonl")
+    assert FORMATS == ("chatgpt", "openai-messages", "otlp", "recollect-jsonl")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import server.live
+import server.turns
+from server.documents import Request
 from server.events import Event
-from server.executor import Request
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -66,14 +67,21 @@ async def started(*streams: Any) -> list[asyncio.Task[Event]]:
     return waiting
 
 
+async def ended(waiting: asyncio.Task[Event], stream: Any) -> None:
+    """Leaves a stream that waits for its next event."""
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await stream.aclose()
+
+
 async def test_an_event_is_executed_once_for_all(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     executed = 0
     answer = service.executor._answer
 
-    async def counted(running: Any) -> bytes:
+    async def counted(*given: Any) -> bytes:
         nonlocal executed
         executed += 1
-        return await answer(running)
+        return await answer(*given)
 
     streams = [subscribed(service) for _ in range(20)]
     firsts = await started(*streams)
@@ -129,10 +137,11 @@ async def test_what_a_push_refuses_is_pulled_in_its_place(service: Service) -> N
     pushed: list[int] = []
     pulled: list[int] = []
 
-    def push(event: Event) -> bool:
-        if number(event) % 7 == 3:
+    def push(events: Sequence[Event]) -> bool:
+        numbers = list(map(number, events))
+        if any(one % 7 == 3 for one in numbers):
             return False
-        pushed.append(number(event))
+        pushed.extend(numbers)
         return True
 
     async def pull(stream: Any) -> None:
@@ -156,6 +165,78 @@ async def test_what_a_push_refuses_is_pulled_in_its_place(service: Service) -> N
     assert 3 in pulled
 
 
+async def test_what_comes_together_is_pushed_together(service: Service) -> None:
+    pushed: list[list[int]] = []
+
+    def push(events: Sequence[Event]) -> bool:
+        pushed.append(list(map(number, events)))
+        return True
+
+    stream = subscribed(service, push=push)
+    [waiting] = await started(stream)
+    await append(service, range(5))
+    async with asyncio.timeout(10):
+        while sum(map(len, pushed)) < 5:  # noqa: ASYNC110 - the list grows
+            await asyncio.sleep(0.001)
+    assert [one for part in pushed for one in part] == [0, 1, 2, 3, 4]
+    assert len(pushed) < 5
+    await ended(waiting, stream)
+
+
+async def test_much_is_pushed_in_parts(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.live, "PUSH_BYTES", 1)
+    pushed: list[list[int]] = []
+
+    def push(events: Sequence[Event]) -> bool:
+        pushed.append(list(map(number, events)))
+        return len(pushed) < 3
+
+    stream = subscribed(service, push=push)
+    [waiting] = await started(stream)
+    await append(service, range(5))
+    async with asyncio.timeout(10):
+        assert number(await waiting) == 2
+    assert pushed == [[0], [1], [2]]
+    assert await taken(stream, 2) == [3, 4]
+    await stream.aclose()
+
+
+async def test_many_subscribers_do_not_hold_up_the_loop(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.turns, "TURN_S", 0)
+    at: list[int] = []
+    ticks = 0
+
+    def push(events: Sequence[Event]) -> bool:
+        at.extend([ticks] * len(events))
+        return True
+
+    streams = [subscribed(service, push=push) for _ in range(30)]
+    waiting = await started(*streams)
+    await append(service, range(1))
+    async with asyncio.timeout(10):
+        while len(at) < 30:
+            ticks += 1
+            await asyncio.sleep(0)
+    assert len(set(at)) > 10
+    for task, stream in zip(waiting, streams, strict=True):
+        await ended(task, stream)
+
+
+async def test_a_push_that_fails_ends_the_group_with_its_error(service: Service) -> None:
+    def push(_: Sequence[Event]) -> bool:
+        raise OSError("gone")
+
+    streams = [subscribed(service, push=push), subscribed(service)]
+    waiting = await started(*streams)
+    await append(service, range(1))
+    async with asyncio.timeout(10):
+        assert [number(event) for event in await asyncio.gather(*waiting)] == [0, 0]
+        for stream in streams:
+            with pytest.raises(OSError, match="gone"):
+                await anext(stream)
+    assert len(service.executor._groups) == 0
+
+
 async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothing(service: Service) -> None:
     text = TRACE.replace('"s"', '"nobody"')
     for _ in range(2):
@@ -164,3 +245,15 @@ async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothin
         with pytest.raises(server.live.OperationRefused):
             await anext(stream)
     assert len(service.executor._groups) == 0
+
+
+@pytest.mark.parametrize("value", [10**30, -(2**70), "\ud800", [{"deep": [None, 1.5]}]])
+async def test_variables_of_any_kind_name_a_group(service: Service, value: Any) -> None:
+    """Also those that nothing declares: they come as they are."""
+    operation = service.executor.prepare(Request("subscription { memoryChanges { cursor } }", {"odd": value}))
+    first, second = (service.executor.stream(operation, service.operation()) for _ in range(2))
+    waiting = await started(first, second)
+    assert len(service.executor._groups) == 1
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

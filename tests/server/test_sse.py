@@ -59,17 +59,26 @@ class TestFrames:
 
     async def test_a_query_is_one_event(self, http: httpx.AsyncClient) -> None:
         response = await ask(http, "{ hello }")
-        expected = ['event: next\ndata: {"data":{"hello":"hello world"}}', "event: complete\ndata:"]
+        expected = [
+            'event: next\ndata: {"data":{"hello":"hello world"},"extensions":{"cost":1}}',
+            "event: complete\ndata:",
+        ]
         assert frames(response.text) == expected
 
     async def test_a_query_is_json_where_both_are_listed(self, http: httpx.AsyncClient, key: str) -> None:
         both = {"Accept": "text/event-stream, application/json"}
-        assert (await ask(http, "{ hello }", **both)).json() == {"data": {"hello": "hello world"}}
+        assert (await ask(http, "{ hello }", **both)).json() == {
+            "data": {"hello": "hello world"},
+            "extensions": {"cost": 1},
+        }
         assert len(frames((await ask(http, TICKS, {"k": key, "to": 1}, **both)).text)) == 2
 
     async def test_a_line_break_in_a_value_does_not_break_the_frame(self, http: httpx.AsyncClient) -> None:
         frame = frames((await ask(http, "{ raw }")).text)[0]
-        assert json.loads(frame.removeprefix("event: next\ndata: ")) == {"data": {"raw": {"kept": [1, 2]}}}
+        assert json.loads(frame.removeprefix("event: next\ndata: ")) == {
+            "data": {"raw": {"kept": [1, 2]}},
+            "extensions": {"cost": 1},
+        }
 
 
 class TestFailures:

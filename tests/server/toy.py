@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 import msgspec
 import strawberry
@@ -20,9 +20,11 @@ from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
 
 from domain.errors import CursorExpired, ErrorCode, Rejected, UserError
+from resolvers.uploads import Upload
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
+from server.limits import DEFAULTS, Limits
 from stores.errors import Unavailable
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250, tzinfo=UTC)
@@ -30,6 +32,7 @@ SECRET = "the password is swordfish"
 
 Anything = NewType("Anything", object)
 Moment = NewType("Moment", datetime)
+File = NewType("File", object)
 
 
 class Board:
@@ -44,7 +47,7 @@ class Board:
 BOARD = Board()
 
 
-def make_context() -> Board:
+def make_context(_caller: object) -> Board:
     return BOARD
 
 
@@ -85,6 +88,12 @@ class Query:
     @strawberry.field
     def echo(self, value: Anything) -> Anything:
         return value
+
+    @strawberry.field
+    def contents(self, files: list[File]) -> list[str]:
+        """What is in each file."""
+        uploads = cast("list[Upload]", files)
+        return [f"{one.filename} {one.media_type} {one.size} {one.file.read()[:20]!r}" for one in uploads]
 
     @strawberry.field
     def raw(self) -> Anything:
@@ -183,6 +192,12 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _file(value: Any) -> Any:
+    if not isinstance(value, Upload):
+        raise ValueError("Expected a file.")
+    return value
+
+
 SCHEMA = strawberry.Schema(
     query=Query,
     mutation=Mutation,
@@ -190,31 +205,31 @@ SCHEMA = strawberry.Schema(
     config=StrawberryConfig(
         scalar_map={
             Anything: strawberry.scalar(name="JSON", serialize=_as_it_is, parse_value=_as_it_is),
+            File: strawberry.scalar(name="Upload", parse_value=_file),
             Moment: strawberry.scalar(name="DateTime", serialize=_as_it_is, parse_value=_as_it_is),
         }
     ),
 )._schema
 
 
-def make_app(**options: Any) -> Starlette:
-    """The application; options are those of both endpoints, given to whichever knows them."""
-    executor = Executor(SCHEMA)
-    http = {name: value for name, value in options.items() if name in ("max_body_bytes", "keep_alive", "send_timeout")}
-    socket = {name: value for name, value in options.items() if name != "max_body_bytes"}
+def make_app(limits: Limits = DEFAULTS, **times: Any) -> Starlette:
+    """The application; times are those of both endpoints, given to whichever knows them."""
+    executor = Executor(SCHEMA, limits=limits)
+    http = {name: value for name, value in times.items() if name in ("keep_alive", "send_timeout")}
     return Starlette(
         routes=[
-            Route("/graphql", GraphQLHTTP(executor, make_context, **http)),
-            WebSocketRoute("/graphql", GraphQLWebSocket(executor, make_context, **socket)),
+            Route("/graphql", GraphQLHTTP(executor, make_context, limits=limits, **http)),
+            WebSocketRoute("/graphql", GraphQLWebSocket(executor, make_context, limits=limits, **times)),
         ]
     )
 
 
 @contextlib.contextmanager
-def serving(**options: Any) -> Iterator[str]:
+def serving(limits: Limits = DEFAULTS, **options: Any) -> Iterator[str]:
     """A real server on a port of its own: its `host:port`. It is stopped whatever happens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            make_app(**options),
+            make_app(limits, **options),
             ws="websockets-sansio",
             ws_max_size=1024 * 1024,
             lifespan="off",

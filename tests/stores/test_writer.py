@@ -10,15 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 from domain.actor import User
+from domain.message import ToolCall, ToolResponse
 from domain.search import SearchMode
 from domain.span import Span
+from domain.values import encode_json
 from stores.embedded.engine import EmbeddedEngine, open_embedded
 from stores.errors import StoreError, Unavailable
 from stores.ports import Log, Search, Store, Transaction
-from tests.contract.making import Clock, axis, event, follow, keep, memory, remember, session, user
+from tests.contract.making import (
+    Clock,
+    axis,
+    event,
+    follow,
+    keep,
+    memory,
+    message,
+    participant,
+    remember,
+    session,
+    user,
+)
 
 
 @pytest.fixture
@@ -100,6 +115,43 @@ async def test_what_waits_together_is_committed_together(store: Store, statement
     assert all(isinstance(result, list) for result in results)
     assert statements.count("COMMIT") == 2
     assert statements.count("SAVEPOINT") == 0
+
+
+async def test_a_new_message_is_not_searched_for_what_hangs_on_it(store: Store) -> None:
+    [where] = await keep(store, session())
+    [speaker] = await keep(store, participant(where))
+    seen = Statements(store._engine.writer.db)  # type: ignore[attr-defined]
+    await keep(store, message(speaker))
+    assert seen.count("DELETE") == 0
+    store._engine.writer.db.exec_trace = None  # type: ignore[attr-defined]
+
+
+async def test_a_message_stored_twice_in_one_write_answers_as_the_last_time(store: Store) -> None:
+    [where] = await keep(store, session())
+    [speaker] = await keep(store, participant(where))
+    asked = ToolCall("a", "clock", encode_json({}))
+
+    async def script(tx: Transaction) -> list[ToolCall]:
+        said = message(speaker, content=[asked, ToolResponse("a", encode_json(1), False)])(tx)
+        last = msgspec.structs.replace(said, content=[asked, ToolResponse("a", encode_json(2), False)])
+        await tx.put([said])
+        await tx.put([last])
+        return last.tool_calls
+
+    calls = await store.write(script)
+    assert await store.responses(calls) == [ToolResponse("a", encode_json(2), False)]
+
+
+async def test_a_write_is_done_though_its_caller_has_left(store: Store) -> None:
+    held = Held(store)
+    await held.ready()
+    leaving = asyncio.ensure_future(keep(store, user(external_id="left")))
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await held.let_go()
+    await keep(store, user())
+    assert (await store.find(User, [("left",)]))[0] is not None
 
 
 async def test_a_script_that_raises_before_it_wrote_costs_the_others_nothing(

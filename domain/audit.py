@@ -1,0 +1,42 @@
+"""The audit log: who did what, and how it went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from domain.node import Id, Node, register
+from domain.values import Command, TimeRange
+
+MAX_TARGETS = 20
+"""How many targets an entry names at the most."""
+
+DONE = "OK"
+"""The outcome of what was done; another one is the code of the refusal."""
+
+
+class AuditEntry(Node, frozen=True, gc=False):
+    """One thing that was done, or tried. caller: the id of the credential; action: the mutation's name, or "export"."""
+
+    prefix: ClassVar[str] = "aud"
+    noun: ClassVar[str] = "audit entry"
+
+    time: datetime
+    caller: str
+    caller_name: str
+    action: str
+    outcome: str
+    targets: list[Id]
+
+
+register(AuditEntry)
+
+
+class AuditFilter(Command, frozen=True, kw_only=True):
+    """Which entries: every member that is given must hold."""
+
+    actions: list[str] | None = None
+    callers: list[str] | None = None
+    outcomes: list[str] | None = None
+    target: Id | None = None
+    time: TimeRange | None = None

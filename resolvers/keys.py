@@ -1,0 +1,109 @@
+"""API keys: made, shown and revoked. Those of all workspaces are kept in one place, which no caller's graph is."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from domain.audit import DONE
+from domain.caller import KEYS_WORKSPACE
+from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.key import PREFIX, ApiKey, CreateApiKeyInput, RevokeApiKeyInput, digest_of
+from domain.node import Id
+from resolvers.audit import note
+from resolvers.context import Context
+from stores.ports import Engine, Store, Transaction
+
+_PAGE = 1_000
+
+
+class Created(msgspec.Struct, frozen=True):
+    """A new key, and its secret; where the same idempotency key comes again, the key alone."""
+
+    api_key: ApiKey
+    secret: str | None
+
+
+def kept(engine: Engine) -> Store:
+    """Where keys are kept."""
+    return engine.workspace(KEYS_WORKSPACE)
+
+
+async def every_key(engine: Engine) -> list[ApiKey]:
+    """The keys of all workspaces, the newest first."""
+    found: list[ApiKey] = []
+    while page := await kept(engine).scan(ApiKey, found[-1].id if found else None, _PAGE):
+        found += page
+    return found[::-1]
+
+
+async def api_keys(context: Context) -> list[ApiKey]:
+    """The keys of the caller's workspace, revoked ones too, the newest first."""
+    return [key for key in await every_key(context.engine) if key.workspace == context.caller.workspace]
+
+
+async def keys_of(context: Context, ids: list[Id]) -> list[ApiKey | None]:
+    """Keys of the caller's workspace by their ids."""
+    found = await kept(context.engine).get(ApiKey, ids)
+    return [key if key is not None and key.workspace == context.caller.workspace else None for key in found]
+
+
+async def create(context: Context, input: CreateApiKeyInput) -> Created:
+    """Makes a key of this workspace. secret is shown this once: only its hash is kept."""
+    if input.expires_at is not None and input.expires_at <= context.clock():
+        raise invalid("expiresAt must be in the future.", ["expiresAt"])
+    secret = PREFIX + secrets.token_urlsafe(32)
+
+    async def script(tx: Transaction) -> ApiKey:
+        caller, key = context.caller, input.idempotency_key
+        # Keys share one place, so what they are asked by must say whose it is.
+        named = None if key is None else f"{caller.workspace} {key}"
+        asked = digest_of(f"{input.name} {input.role} {input.expires_at}")
+        if named is not None and (noted := await tx.recalled(named)) is not None:
+            if noted[0] != asked:
+                raise reject(
+                    ErrorCode.CONFLICT, "This idempotency key was used with another input.", ["idempotencyKey"]
+                )
+            [before] = await tx.get(ApiKey, [noted[1]])
+            assert before is not None, "keys are not deleted"
+            return before
+        made = ApiKey(
+            tx.new_id(ApiKey),
+            digest_of(secret),
+            caller.workspace,
+            input.role,
+            input.name,
+            tx.now,
+            input.expires_at,
+            None,
+        )
+        await tx.put([made])
+        if named is not None:
+            await tx.note(named, asked, made.id)
+        return made
+
+    made = await kept(context.engine).write(script)
+    await _note(context, made)
+    return Created(made, secret if made.digest == digest_of(secret) else None)
+
+
+async def revoke(context: Context, input: RevokeApiKeyInput) -> ApiKey:
+    """Revokes a key of this workspace: within seconds it opens nothing, and what it has open ends."""
+
+    async def script(tx: Transaction) -> ApiKey:
+        [before] = await tx.get(ApiKey, [input.id]) if input.id.startswith(f"{ApiKey.prefix}_") else [None]
+        if before is None or before.workspace != context.caller.workspace:
+            raise not_found(ApiKey.noun, ["id"])
+        after = msgspec.structs.replace(before, revoked_at=before.revoked_at or tx.now)
+        await tx.put([after])
+        return after
+
+    revoked = await kept(context.engine).write(script)
+    await _note(context, revoked)
+    return revoked
+
+
+async def _note(context: Context, key: ApiKey) -> None:
+    if context.action is not None:
+        await note(context.store, context.caller, context.action, DONE, [key.id])

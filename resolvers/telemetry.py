@@ -1,0 +1,337 @@
+"""Telemetry: what tracers report of spans becomes spans, the lines of sessions' logs, and the sessions themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from domain.actor import Agent, User
+from domain.errors import Rejected
+from domain.node import Id
+from domain.page import Page, Slice
+from domain.participant import ParticipantInput, SenderType
+from domain.session import CreateSessionInput, Session
+from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace, milliseconds
+from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport
+from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
+from domain.values import EMPTY_OBJECT, MAX_BATCH, Json, Ref, decode_json, encode_json, merge
+from resolvers.actors import all_named
+from resolvers.context import Context
+from resolvers.sessions import create_in, join
+from stores.ports import Collection, Transaction
+
+_PAGE = 500
+
+
+async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
+    """Stores what reports say that is not known yet, up to 1,000 in one write.
+
+    A span belongs to the session it names, else to the session its trace belongs to: the first one that any span of
+    it has named. The spans that came before that was known are taken into the session's log at its end, under the ids
+    they have.
+    """
+    received = Received()
+    for start in range(0, len(reports), MAX_BATCH):
+        batch = reports[start : start + MAX_BATCH]
+        written = await context.store.write(lambda tx, batch=batch: _Receiving(tx).take(batch))  # type: ignore[misc]
+        for trace_id, session_id in written.claims.items():
+            await _claim(context, trace_id, session_id)
+        received += written.received
+    return received
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """What a write did, and the traces whose earlier spans are to be taken into a session."""
+
+    received: Received
+    claims: dict[str, Id]
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line to be. order: its time, what goes first at one time, and the whole before its parts but ending after."""
+
+    order: tuple[datetime, int, float]
+    event: TraceEvent
+
+
+class _Receiving:
+    """One batch of reports on its way into the graph; all that it names is looked up at once."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._spans: dict[tuple[str, ...], Span] = {}
+        self._traces: dict[str, Trace] = {}
+        self._named: dict[str, Session] = {}
+        self._sessions: dict[str, Id | None] = {}
+        self._users: dict[str, User] = {}
+        self._agents: dict[str, Agent] = {}
+        self._changed: dict[tuple[str, ...], Span] = {}
+        self._claims: dict[str, Id] = {}
+        self._lines: list[_Line] = []
+
+    async def take(self, reports: Sequence[SpanReport]) -> _Written:
+        """Writes what is new in the reports."""
+        await self._look_up(reports)
+        new = sum(self._take(report) for report in reports)
+        await self._put_traces()
+        await self._tx.put(list(self._changed.values()))
+        self._lines.sort(key=lambda line: line.order)
+        new_id = self._tx.new_id
+        await self._tx.append([msgspec.structs.replace(line.event, id=new_id(TraceEvent)) for line in self._lines])
+        return _Written(Received(new, len(reports) - new), self._claims)
+
+    async def _look_up(self, reports: Sequence[SpanReport]) -> None:
+        tx = self._tx
+        keys = list({(report.trace_id, report.span_id): None for report in reports})
+        spans = zip(keys, await tx.find(Span, keys), strict=True)
+        self._spans = {key: span for key, span in spans if span is not None}
+        trace_ids = list({key[0]: None for key in keys})
+        traces = zip(trace_ids, await tx.find(Trace, [(id,) for id in trace_ids]), strict=True)
+        self._traces = {id: trace for id, trace in traces if trace is not None}
+        self._users = await all_named(tx, User, _called((report.user, report.user_name) for report in reports))
+        self._agents = await all_named(tx, Agent, _called((report.agent, report.agent_name) for report in reports))
+        await self._look_up_sessions(reports)
+
+    async def _look_up_sessions(self, reports: Sequence[SpanReport]) -> None:
+        """The sessions that are named, created where they are missing, and the session of each trace."""
+        tx = self._tx
+        first = {report.session: report for report in sorted(reports, key=_begun, reverse=True) if report.session}
+        names = list(first)
+        found = zip(names, await tx.find(Session, [(name,) for name in names]), strict=True) if names else ()
+        for name, session in found:
+            report = first[name]
+            new = CreateSessionInput(external_id=name, title=report.name, created_at=report.started_at)
+            self._named[name] = session or await create_in(tx, new)
+        self._sessions = {id: trace.session_id for id, trace in self._traces.items()}
+        for report in reports:
+            if report.session is not None and self._sessions.get(report.trace_id) is None:
+                self._sessions[report.trace_id] = self._named[report.session].id
+        without = {trace.trace_id for trace in self._traces.values() if trace.session_id is None}
+        without |= {span.trace_id for span in self._spans.values() if span.session_id is None}
+        self._claims = {id: of for id in without if (of := self._sessions.get(id)) is not None}
+        await self._join(reports)
+
+    async def _join(self, reports: Sequence[SpanReport]) -> None:
+        """Who is named in a session takes part in it."""
+        actors: dict[Id, dict[Id, None]] = {}
+        for report in reports:
+            id = self._session(report)
+            if id is not None and (report.user is not None or report.agent is not None):
+                of = actors.setdefault(id, {})
+                if report.user is not None:
+                    of[self._users[report.user].id] = None
+                if report.agent is not None:
+                    of[self._agents[report.agent].id] = None
+        for session in await self._tx.get(Session, list(actors)) if actors else ():
+            if session is not None:
+                await _join(self._tx, session, actors[session.id])
+
+    def _session(self, report: SpanReport) -> Id | None:
+        """The session a new span belongs to."""
+        return self._named[report.session].id if report.session else self._sessions.get(report.trace_id)
+
+    def _take(self, report: SpanReport) -> bool:
+        """Takes one report on; whether it said anything new."""
+        key = (report.trace_id, report.span_id)
+        before = self._spans.get(key)
+        after = self._told(report, before)
+        if after == before:
+            return False
+        self._spans[key] = self._changed[key] = after
+        self._tell(report, before, after)
+        return True
+
+    def _told(self, report: SpanReport, before: Span | None) -> Span:
+        """A span as it is after a report. It stays in its session, and keeps what the report says nothing of."""
+        started = report.started_at or (before.started_at if before else report.ended_at or self._tx.now)
+        agent = None if report.agent is None else self._agents[report.agent].id
+        if before is None:
+            return Span(
+                self._tx.new_id(Span),
+                report.trace_id,
+                report.span_id,
+                report.parent_span_id,
+                self._session(report),
+                report.kind,
+                report.name or report.component,
+                report.status_code,
+                report.status_message,
+                started,
+                None if report.ended_at is None else max(started, report.ended_at),
+                report.attributes,
+                None,
+                agent,
+            )
+        return msgspec.structs.replace(
+            before,
+            parent_span_id=report.parent_span_id or before.parent_span_id,
+            kind=before.kind if report.kind is SpanKind.OTHER else report.kind,
+            name=report.name or before.name,
+            status_code=before.status_code if report.status_code is SpanStatusCode.UNSET else report.status_code,
+            status_message=report.status_message or before.status_message,
+            started_at=started,
+            ended_at=before.ended_at if report.ended_at is None else max(started, report.ended_at),
+            attributes=_merged(before.attributes, report.attributes),
+            agent_id=agent or before.agent_id,
+        )
+
+    def _tell(self, report: SpanReport, before: Span | None, after: Span) -> None:
+        """The lines that say what a report says: the start, what happened, and the end, or that there is more."""
+        start, end = after.started_at, after.ended_at
+        length = 0.0 if end is None else milliseconds(start, end)
+        if before is None:
+            data = after.attributes if end is None else EMPTY_OBJECT
+            self._line(report, after, SPAN_START, start, (0, -length), data)
+        for event in _fresh(report.events, before):
+            self._line(report, after, event.name, event.time or end or start, (1, 0), event.attributes)
+        if end is not None and (before is None or before.ended_at is None):
+            self._line(report, after, SPAN_END, end, (2, length), _ending(after), length)
+        elif before is not None:
+            self._line(report, after, SPAN_UPDATE, self._tx.now, (3, 0), _ending(after))
+
+    def _line(
+        self,
+        report: SpanReport,
+        span: Span,
+        type: str,
+        time: datetime,
+        rank: tuple[int, float],
+        data: Json,
+        duration_ms: float | None = None,
+    ) -> None:
+        user = None if report.user is None else self._users[report.user].id
+        event = TraceEvent(
+            Id(""), span.session_id, type, report.component, time, duration_ms, data, user, span.agent_id, None, None,
+            span.id, [], None,
+        )  # fmt: skip
+        self._lines.append(_Line((time, *rank), event))
+
+    async def _put_traces(self) -> None:
+        """New traces, and those that began earlier than was known. One that has no session yet gets it by a claim."""
+        starts: dict[str, datetime] = {}
+        for (trace_id, _), span in self._changed.items():
+            starts[trace_id] = min(span.started_at, starts.get(trace_id, span.started_at))
+        traces = []
+        for trace_id, started in starts.items():
+            if (before := self._traces.get(trace_id)) is None:
+                id, session = self._tx.new_id(Trace), self._sessions.get(trace_id)
+                traces.append(Trace(id, trace_id, session, started, None, SpanStatusCode.UNSET, TokenUsage()))
+            elif started < before.started_at:
+                traces.append(msgspec.structs.replace(before, started_at=started))
+        await self._tx.put(traces)
+
+
+async def _join(tx: Transaction, session: Session, actors: Iterable[Id | None]) -> None:
+    """Makes users and agents take part in a session that do not yet."""
+    there = {participant.actor_id for participant in await tx.participants(session.id)}
+    for actor in actors:
+        if actor is not None and actor not in there:
+            there.add(actor)
+            type = SenderType.USER if actor.startswith(User.prefix) else SenderType.AGENT
+            await join(tx, session, ParticipantInput(type=type, actor=Ref(id=actor)), [], tx.now)
+
+
+def _called(names: Iterable[tuple[str | None, str | None]]) -> dict[str, str | None]:
+    """What those of these externalIds are called, as far as it is told."""
+    found: dict[str, str | None] = {}
+    for external_id, name in names:
+        if external_id is not None:
+            found[external_id] = name or found.get(external_id)
+    return found
+
+
+def _begun(report: SpanReport) -> float:
+    time = report.started_at or report.ended_at
+    return float("inf") if time is None else time.timestamp()
+
+
+def _merged(before: Json, told: Json) -> Json:
+    """Attributes with those that are told now; these alone where all together would be too many."""
+    if before == told:
+        return before
+    try:
+        return merge(before, told)
+    except Rejected:
+        return told
+
+
+def _fresh(events: Sequence[ReportedEvent], before: Span | None) -> Sequence[ReportedEvent]:
+    """The events that were not told before: a tracer only adds to them, so they are the last ones."""
+    count = 0 if before is None else decode_json(before.attributes).get(EVENTS_COUNT, 0)
+    return events[count:] if isinstance(count, int) and count >= 0 else ()
+
+
+def _ending(span: Span) -> Json:
+    """What an ended span is: its attributes, and how it ended."""
+    how: dict[str, Any] = {"statusCode": span.status_code.value}
+    if span.status_message is not None:
+        how["statusMessage"] = span.status_message
+    return _merged(span.attributes, encode_json(how))
+
+
+async def _claim(context: Context, trace_id: str, session_id: Id) -> None:
+    """Gives a trace its session, and takes in its spans that have none.
+
+    The trace gets it when they are in: a claim that is broken off is made again by the next report. What comes in
+    between is taken in then; what comes later finds the session by the trace.
+    """
+    await _take_in(context, trace_id, session_id)
+
+    async def settle(tx: Transaction) -> None:
+        found = (await tx.find(Trace, [(trace_id,)]))[0]
+        if found is not None and found.session_id is None:
+            await tx.put([msgspec.structs.replace(found, session_id=session_id)])
+
+    await context.store.write(settle)
+    while await _take_in(context, trace_id, session_id):
+        pass
+
+
+async def _take_in(context: Context, trace_id: str, session_id: Id) -> bool:
+    """Takes the spans of a trace that have no session into one; whether there were any."""
+    trace = (await context.store.find(Trace, [(trace_id,)]))[0]
+    if trace is None:
+        return False
+    moved = False
+    pages = await context.store.pages(Collection.TRACE_SPANS, [trace.id], Slice(_PAGE))
+    async for spans in _onwards(context, Collection.TRACE_SPANS, trace.id, pages[0]):
+        ids = [span.id for span in spans if span.session_id is None]
+        if ids:
+            lines = await _lines(context, ids)
+            moved |= await context.store.write(lambda tx, ids=ids, lines=lines: _move(tx, ids, lines, session_id))  # type: ignore[misc]
+    return moved
+
+
+async def _lines(context: Context, span_ids: Sequence[Id]) -> list[Id]:
+    """The lines of spans, in the order they have now."""
+    of = Collection.SPAN_EVENTS
+    firsts = await context.store.pages(of, span_ids, Slice(_PAGE))
+    found: list[TraceEvent] = []
+    for id, first in zip(span_ids, firsts, strict=True):
+        async for events in _onwards(context, of, id, first):
+            found += events
+    return [event.id for event in sorted(found, key=lambda event: event.place)]
+
+
+async def _onwards(context: Context, of: Collection, parent: Id, page: Page[Any]) -> AsyncIterator[list[Any]]:
+    """What is on a page of a list, and then on those behind it."""
+    yield page.nodes
+    while page.has_next_page:
+        page = (await context.store.pages(of, [parent], Slice(_PAGE, after=page.page_info.end_cursor)))[0]
+        yield page.nodes
+
+
+async def _move(tx: Transaction, span_ids: Sequence[Id], event_ids: Sequence[Id], session_id: Id) -> bool:
+    """Moves spans and their lines into a session, the lines to the end of its log; whether there was anything left."""
+    if (session := (await tx.get(Session, [session_id]))[0]) is None:
+        return False
+    spans = [span for span in await tx.get(Span, span_ids) if span is not None and span.session_id is None]
+    await tx.put([msgspec.structs.replace(span, session_id=session_id) for span in spans])
+    events = [event for event in await tx.get(TraceEvent, event_ids) if event is not None and event.session_id is None]
+    await _join(tx, session, (actor for event in events for actor in (event.user_id, event.agent_id)))
+    await tx.delete(TraceEvent, [event.id for event in events])
+    await tx.append([msgspec.structs.replace(event, session_id=session_id) for event in events])
+    return bool(spans)

@@ -1,0 +1,193 @@
+"""OTLP, the protocol of OpenTelemetry: what its spans tell, whatever the encoding.
+
+https://opentelemetry.io/docs/specs/otlp/ and opentelemetry/proto/trace/v1/trace.proto.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from domain import conventions
+from domain.span import SpanStatusCode
+from domain.telemetry import EVENTS_COUNT, ReportedEvent, SpanReport, bounded
+from domain.values import MAX_NAME
+
+MAX_SPANS = 10_000
+"""How many spans a request has at the most."""
+
+MAX_SPAN = 1024 * 1024
+"""How many bytes a span of a request in protobuf has at the most."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KINDS = ("", "internal", "server", "client", "producer", "consumer")
+_STATUS = (SpanStatusCode.UNSET, SpanStatusCode.OK, SpanStatusCode.ERROR)
+
+
+class Malformed(ValueError):
+    """A body that is no OTLP; the message is one sentence."""
+
+
+class TooLarge(ValueError):
+    """A request that asks for more than is done at once; the message is one sentence."""
+
+
+class Unacceptable(ValueError):
+    """A span that cannot be taken while the rest of its request can; the message says why."""
+
+
+class ToldSpan(msgspec.Struct, frozen=True, gc=False):
+    """A span as it stands in a request, whatever the encoding: ids in hex, times in nanoseconds since 1970, 0 for none.
+
+    events: time, name and attributes of each. links: the spans it is tied to. dropped: how many attributes, events and
+    links the tracer did not send.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: int
+    start: int
+    end: int
+    attributes: dict[str, Any]
+    events: list[tuple[int, str, dict[str, Any]]]
+    links: list[dict[str, Any]]
+    status_code: int
+    status_message: str
+    trace_state: str = ""
+    dropped: tuple[int, int, int] = (0, 0, 0)
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """What spans come from: attributes of the program; name, version and attributes of the library in it."""
+
+    resource: dict[str, Any]
+    scope: str
+    scope_version: str
+    scope_attributes: dict[str, Any]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What a request tells: reports, and why some of its spans cannot be taken."""
+
+    reports: list[SpanReport]
+    rejected: list[str]
+
+
+def read(spans: Iterable[tuple[ToldSpan | None, Source]]) -> Read:
+    """What the spans of a request tell. Raises TooLarge, and what reading the request raises."""
+    found = Read([], [])
+    for place, (span, source) in enumerate(spans):
+        if place == MAX_SPANS:
+            raise TooLarge(f"A request has at most {MAX_SPANS:,} spans; send it in parts.")
+        try:
+            if span is None:
+                raise Unacceptable(f"it has more than {MAX_SPAN:,} bytes")
+            found.reports.append(report(span, source))
+        except Unacceptable as reason:
+            found.rejected.append(f"span {place + 1}: {reason}")
+    return found
+
+
+def report(span: ToldSpan, source: Source) -> SpanReport:
+    """What a span of a request tells. Raises Unacceptable."""
+    attributes = span.attributes
+    kind = conventions.kind_of(attributes)
+
+    def named(names: tuple[str, ...]) -> str | None:
+        return conventions.name_in(names, attributes, source.resource)
+
+    start, end = _time(span.start), _time(span.end)
+    return SpanReport(
+        _id(span.trace_id, 32, "traceId"),
+        _id(span.span_id, 16, "spanId"),
+        _id(span.parent_span_id, 16, "parentSpanId") if span.parent_span_id.strip("0") else None,
+        _cut(span.name),
+        kind,
+        conventions.component_of(kind, source.resource),
+        start,
+        end,
+        _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET,
+        _cut(span.status_message) or None,
+        bounded({**_about(span, source), **attributes}),
+        [ReportedEvent(_time(time), _cut(name) or "event", bounded(data)) for time, name, data in span.events],
+        named(conventions.SESSION),
+        named(conventions.USER),
+        named(conventions.USER_NAME),
+        named(conventions.AGENT),
+        named(conventions.AGENT_NAME),
+    )
+
+
+def _about(span: ToldSpan, source: Source) -> dict[str, Any]:
+    """What a request says of a span beside its attributes, by the names that OpenTelemetry has for it outside OTLP.
+
+    https://opentelemetry.io/docs/specs/otel/common/mapping-to-non-otlp/; scope.attributes, resource, links, span_kind,
+    trace_state and events_count have none there.
+    """
+    attributes, events, links = span.dropped
+    about: dict[str, Any] = {
+        "otel.scope.name": source.scope,
+        "otel.scope.version": source.scope_version,
+        "otel.scope.attributes": source.scope_attributes,
+        "otel.resource": source.resource,
+        "otel.span_kind": _KINDS[span.kind] if 2 <= span.kind < len(_KINDS) else "",
+        "otel.trace_state": span.trace_state,
+        "otel.links": span.links,
+        "otel.dropped_attributes_count": attributes,
+        "otel.dropped_events_count": events,
+        "otel.dropped_links_count": links,
+        EVENTS_COUNT: len(span.events),
+    }
+    return {name: value for name, value in about.items() if value}
+
+
+def _id(text: str, length: int, name: str) -> str:
+    if len(text) != length or not _is_hex(text):
+        raise Unacceptable(f"{name} is not {length} hex digits")
+    if not text.strip("0"):
+        raise Unacceptable(f"{name} is all zeros")
+    return text.lower()
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        return len(bytes.fromhex(text)) * 2 == len(text)
+    except ValueError:
+        return False
+
+
+def _time(ns: int) -> datetime | None:
+    if ns == 0:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=ns // 1000)
+    except OverflowError:
+        raise Unacceptable("a time is out of range") from None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+
+
+def number(value: float) -> float | str:
+    """A double as JSON can have it: what is no finite number becomes the text that OTLP has for it in JSON."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def link(trace_id: str, span_id: str, trace_state: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A link as it stands among the attributes."""
+    parts = {
+        "traceId": trace_id.lower(),
+        "spanId": span_id.lower(),
+        "traceState": trace_state,
+        "attributes": attributes,
+    }
+    return {name: part for name, part in parts.items() if part}

@@ -1,0 +1,34 @@
+"""How many operations of one caller run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from server.limits import Limits, exceeded
+
+TOO_MANY_REQUESTS = 429
+
+
+class Concurrency:
+    """Counts what runs, by caller, up to the limit of this name."""
+
+    def __init__(self, limits: Limits, name: str, what: str) -> None:
+        self._limits, self._name, self._what = limits, name, what
+        self._most: int = getattr(limits, name)
+        self._running: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return sum(self._running.values())
+
+    def enter(self, caller: Hashable) -> None:
+        """One more begins. Raises OperationRefused where the caller has as many as there may be."""
+        running = self._running.get(caller, 0)
+        if running >= self._most:
+            raise exceeded(self._limits, self._name, f"Too many {self._what} run at once", status=TOO_MANY_REQUESTS)
+        self._running[caller] = running + 1
+
+    def leave(self, caller: Hashable) -> None:
+        """One that began has ended."""
+        running = self._running.pop(caller) - 1
+        if running:
+            self._running[caller] = running

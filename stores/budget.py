@@ -1,0 +1,22 @@
+"""How much one filter may ask, of any engine."""
+
+from __future__ import annotations
+
+from domain.errors import invalid
+
+MAX_CONDITIONS = 200
+MAX_VALUES = 1_000
+"""What one filter may hold; SQLite takes expressions of a depth of 1,000."""
+
+
+class Budget:
+    """What is left for the rest of a filter; its parts share one."""
+
+    def __init__(self) -> None:
+        self._left = MAX_CONDITIONS
+
+    def spend(self, values: int = 0) -> None:
+        """Takes one condition off. Raises Rejected (INVALID) where there are too many, or too many values."""
+        self._left -= 1
+        if self._left < 0 or values > MAX_VALUES:
+            raise invalid(f"A filter has at most {MAX_CONDITIONS} conditions, each of {MAX_VALUES} values.", ["filter"])

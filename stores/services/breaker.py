@@ -1,0 +1,76 @@
+"""A circuit breaker: a server that fails again and again is not asked for a while, so that callers hear it at once."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+
+from stores.errors import Unavailable
+
+_log = logging.getLogger("recollect")
+
+_FAILURES = 3
+_REST_SECONDS = 1.0
+
+
+class Breaker:
+    """Closed while all is well; open for about a second after 3 failures in a row; then half open, for one call.
+
+    (M. Nygard, Release It!, 2007, "Circuit Breaker".)
+
+    calls, errors: how many it has let through, and how many of them were not answered.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reason: str | None = None
+        self.calls = self.errors = 0
+        self._failures = 0
+        self._until = 0.0
+        self._trying = False
+
+    @property
+    def state(self) -> str:
+        """ "closed", "open" or "half-open"."""
+        if self._failures < _FAILURES:
+            return "closed"
+        return "open" if time.monotonic() < self._until else "half-open"
+
+    @property
+    def retry_after_ms(self) -> int:
+        """When it makes sense to try again, in milliseconds."""
+        return max(100, int((self._until - time.monotonic()) * 1000))
+
+    def enter(self) -> None:
+        """Before a call. Raises Unavailable while the circuit is open."""
+        state = self.state
+        if state == "open" or (state == "half-open" and self._trying):
+            raise Unavailable(f"{self.name}: {self.reason}", self.retry_after_ms)
+        self.calls += 1
+        self._trying = state == "half-open"
+
+    def succeeded(self) -> None:
+        """After a call that was answered, be it with a refusal."""
+        if self._failures >= _FAILURES:
+            _log.warning("%s answers again", self.name)
+        self._failures, self._trying, self.reason = 0, False, None
+
+    def failed(self, reason: str) -> None:
+        """After a call that was not."""
+        self._failures += 1
+        self.errors += 1
+        self._trying, self.reason = False, reason
+        if self._failures >= _FAILURES:
+            if self._failures == _FAILURES:
+                _log.warning("%s does not answer: %s", self.name, reason)
+            self._until = time.monotonic() + _REST_SECONDS * random.uniform(0.8, 1.2)
+
+    def trip(self, reason: str) -> None:
+        """The server is known to be gone: opens at once."""
+        self._failures = max(self._failures, _FAILURES - 1)
+        self.failed(reason)
+
+    def left(self) -> None:
+        """After a call that was given up by its caller."""
+        self._trying = False

@@ -1,0 +1,191 @@
+"""What the database holds for a group of write scripts: read in the group's transaction, each thing once.
+
+What is asked for in one turn of the event loop is read by one statement; the store's reads are gathered so too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from domain.link import MemoryLink
+from domain.node import Id, Node
+from domain.participant import Participant
+from stores.ports import NaturalKey
+from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists
+from stores.services.neo4j import Unit
+from stores.services.pending import natural_key
+
+N = TypeVar("N", bound=Node)
+
+KEEP_US = 7 * 24 * 3600 * 1_000_000
+"""How long an idempotency key is remembered, in microseconds."""
+
+
+What = tuple[str, Any]
+"""What is read: "get" or "find" with a kind of record, "participants", "active" or "recalled"."""
+
+
+class Turn:
+    """Gathers what is asked in one turn of the event loop into one statement: a round trip costs more than its work."""
+
+    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
+        """run: runs a statement with its parameters and gives its one record."""
+        self._run = run
+        self._asked: list[tuple[str, Sequence[Any], asyncio.Future[Any]]] = []
+
+    async def ask(self, text: str, keys: Sequence[Any]) -> Any:
+        """The value of a statement that takes the parameter $keys and returns one value, given no name."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.append((text, keys, answer))
+        if len(self._asked) == 1:
+            # A task of its own: the caller that came first may be cancelled, the others are not.
+            self._answering = asyncio.ensure_future(self._answer())
+        return await answer
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        asked, self._asked = sorted(self._asked, key=lambda one: one[0]), []  # few texts: plans are remembered
+        parts = [f"CALL () {{ {text.replace('$keys', f'$k{i}')} AS r{i} }}" for i, (text, _, _) in enumerate(asked)]
+        names = ", ".join(f"r{i}" for i in range(len(asked)))
+        keys = {f"k{i}": list(keys) for i, (_, keys, _) in enumerate(asked)}
+        try:
+            record = await self._run(f"{' '.join(parts)} RETURN {names}", **keys)
+        except Exception as error:
+            for _, _, answer in asked:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, _, answer), value in zip(asked, record, strict=True):
+            if not answer.done():
+                answer.set_result(value)
+
+
+class Committed:
+    """Records by id and by natural key, and the few other things that scripts ask for. now: microseconds since 1970."""
+
+    def __init__(self, unit: Unit, workspace: str, now: int, place: int) -> None:
+        """place: how many writes the workspace has had with this one."""
+        self.unit, self._given = unit, {"workspace": workspace, "now": now, "place": place}
+        self._known: dict[What, dict[Any, Any]] = {}
+        self._wanted: dict[What, dict[Any, None]] = {}
+        self._coming: dict[What, asyncio.Future[None]] = {}
+        self._turn = Turn(self.run)
+        self._one = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Reads everything anew from now on."""
+        self._known.clear()
+
+    def known(self, kind: type[N], id: Id) -> N | None:
+        """A record that has been read."""
+        found: N | None = self._known.get(("get", _base(kind)), {}).get(id)
+        return found
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of ids."""
+        return await self._read(("get", _base(kind)), ids)
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of natural keys."""
+        return await self._read(("find", _base(kind)), keys)
+
+    async def participants(self, session_id: Id) -> list[Participant]:
+        """All participants of a session."""
+        return (await self._read(("participants", None), [session_id]))[0] or []
+
+    async def active(self, owner_id: Id | None) -> int:
+        """How many active memories an owner has; None asks for the GLOBAL ones."""
+        return (await self._read(("active", None), [owner_id or ""]))[0] or 0
+
+    async def recalled(self, key: str) -> tuple[str, Any] | None:
+        """What was noted under an idempotency key."""
+        found: tuple[str, Any] | None = (await self._read(("recalled", None), [key]))[0]
+        return found
+
+    async def run(self, statement: str, **parameters: Any) -> Any:
+        """A statement of the transaction, when its turn has come."""
+        async with self._one:
+            return await self.unit.run(statement, **self._given, **parameters)
+
+    async def _read(self, what: What, keys: Sequence[Any]) -> list[Any]:
+        known = self._known.setdefault(what, {})
+        if missing := [key for key in keys if key not in known]:
+            self._wanted.setdefault(what, {}).update(dict.fromkeys(missing))
+            if (coming := self._coming.get(what)) is None:
+                coming = self._coming[what] = asyncio.ensure_future(self._fetch(what))
+            await asyncio.shield(coming)
+        return [known.get(key) for key in keys]
+
+    async def _fetch(self, what: What) -> None:
+        await asyncio.sleep(0)  # the other scripts of the group ask meanwhile
+        del self._coming[what]
+        keys = list(self._wanted.pop(what))
+        value = await self._turn.ask(statement(what), keys)
+        self._known.setdefault(what, {}).update({**dict.fromkeys(keys), **found(what, value)})
+
+
+def _base(kind: type[Node]) -> type[Node]:
+    return MemoryLink if kind is MemoryLink else label(kind).kind
+
+
+def statement(what: What) -> str:
+    """The statement that reads what is wanted of the keys in the parameter $keys, up to the name of its one value."""
+    name, kind = what
+    if name == "participants":
+        return (
+            f"UNWIND $keys AS k MATCH (n:Participant) WHERE n.session = k AND n.workspace = $workspace "
+            f"WITH collect(n) AS ns RETURN [{PARTICIPANT.lists()}]"
+        )
+    if name == "active":
+        # Both counts are read off indexes, not off nodes; "" stands for the memories of nobody.
+        return (
+            "UNWIND $keys AS k WITH k, CASE k WHEN '' THEN $workspace ELSE k END AS holder "
+            "CALL (holder) { MATCH (n:Memory) WHERE n.holder = holder AND n.status = 'ACTIVE' RETURN count(n) AS all } "
+            "CALL (holder) { MATCH (n:Memory) USING INDEX n:Memory(expires_at) WHERE n.expires_at <= $now "
+            "AND n.holder = holder AND n.status = 'ACTIVE' RETURN count(n) AS gone } RETURN collect([k, all - gone])"
+        )
+    if name == "recalled":
+        return (
+            f"UNWIND $keys AS k MATCH (n:Idempotency {{workspace: $workspace, key: k}}) WHERE n.at > $now - {KEEP_US} "
+            "RETURN collect([n.key, n.digest, n.result])"
+        )
+    if kind is MemoryLink:
+        if name == "get":
+            where = "UNWIND $keys AS k MATCH (:Memory)-[l:LINK {id: k}]->(:Memory) WHERE l.workspace = $workspace"
+        else:
+            where = (
+                "UNWIND $keys AS k MATCH (a:Memory {id: k[0]})-[l:LINK]->(b:Memory {id: k[2]}) "
+                "WHERE l.kind = k[1] AND l.workspace = $workspace"
+            )
+        return (
+            f"{where} AND ALL(m IN [startNode(l), endNode(l)] WHERE m.expires_at IS NULL OR m.expires_at > $now) "
+            f"WITH collect(l) AS ls RETURN [{link_lists()}]"
+        )
+    of: Label[Any] = label(kind)
+    natural = of.shape.natural
+    named = "n.id = k" if name == "get" else " AND ".join(f"n.{c} = k[{i}]" for i, c in enumerate(natural))
+    return (
+        f"UNWIND $keys AS k MATCH (n:{of.name}) WHERE {named} AND {of.live()} "
+        f"WITH collect(n) AS ns RETURN [{of.lists()}]"
+    )
+
+
+def found(what: What, value: Any) -> dict[Any, Any]:
+    """What a `statement` returned, by key."""
+    name, kind = what
+    if name == "active":
+        return dict(value)
+    if name == "recalled":
+        return {key: (digest, msgspec.json.decode(result)) for key, digest, result in value}
+    if name == "participants":
+        by_session: dict[Any, list[Participant]] = {}
+        for one in PARTICIPANT.records(value):
+            by_session.setdefault(one.session_id, []).append(one)
+        return by_session
+    decode = LINK.decode if kind is MemoryLink else label(kind).decode
+    records = list(map(decode, zip(*value, strict=True)))
+    return {record.id if name == "get" else natural_key(record): record for record in records}

@@ -1,0 +1,209 @@
+"""The services engine: Neo4j for the graph, Weaviate for finding memories, Redis for news."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stores.errors import StoreError, Unavailable
+from stores.ids import Ids
+from stores.ports import Figure, StoreHealth
+from stores.rates import Rates
+from stores.services.breaker import Breaker
+from stores.services.labels import LABELS
+from stores.services.neo4j import Address, Graph, prepare
+from stores.services.news import News
+from stores.services.outbox import Relay
+from stores.services.pending import Pending
+from stores.services.redis import Signals
+from stores.services.store import ServicesStore
+from stores.services.weaviate import Vectors
+from stores.services.writer import Writer
+
+_FOUND_SECONDS = 10.0
+"""How long a write of memories waits at the most until they can be found; while Weaviate is behind it does not wait."""
+
+_LOOK_SECONDS = 5.0
+_LOOK_SECONDS_ALONE = 1.0
+"""How often Neo4j is asked for news: beside Redis, and in place of it."""
+
+
+class Urls(NamedTuple):
+    """Where the servers are."""
+
+    graph: str
+    vectors: str
+    events: str
+
+
+class ServicesEngine:
+    """See stores.ports.Engine. Open it with `open_services`."""
+
+    def __init__(self, urls: Urls, address: Address, epoch: str, dimension: int, clock: Callable[[], datetime]) -> None:
+        self.epoch, self.clock = epoch, clock
+        self.graph = Graph(address)
+        self.vectors = Vectors(urls.vectors, dimension)
+        self.relay = Relay(self.graph, self.vectors)
+        self.news = News()
+        self._signals = Signals(urls.events, self._heard)
+        self._ids = Ids(clock)
+        self._rates = Rates()
+        self._stores: dict[str, ServicesStore] = {}
+        self._writers: dict[str, Writer] = {}
+        self._seen: dict[str, int] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def workspace(self, name: str) -> ServicesStore:
+        """The graph of a workspace."""
+        if (store := self._stores.get(name)) is None:
+            store = self._stores[name] = ServicesStore(self, name)
+        return store
+
+    def writer(self, name: str) -> Writer:
+        """What writes a workspace in this process."""
+        if (writer := self._writers.get(name)) is None:
+
+            async def committed(pending: Pending) -> None:
+                await self._committed(name, pending)
+
+            writer = self._writers[name] = Writer(self.graph, name, self._ids, self.clock, committed)
+        return writer
+
+    async def _committed(self, workspace: str, pending: Pending) -> None:
+        """After a commit: tells who follows a log, here and elsewhere, and waits until memories can be found."""
+        self.start()
+        if ends := {f"{workspace}/{log}": end for log, end in pending.grown.items()}:
+            self.news.tell(ends)
+            await self._signals.send(workspace, ends, await self.graph.bookmarks())
+        if pending.told:
+            self.relay.notify(workspace)
+            await self.relay.delivered(workspace, _FOUND_SECONDS)
+
+    def start(self) -> None:
+        """Begins to listen and to relay, where there is an event loop; once is enough."""
+        if self._looking is None and not self._closed:
+            self._looking = asyncio.create_task(self._look())
+            self._signals.start()
+            self.relay.start()
+
+    async def _heard(self, ends: Mapping[str, int] | None, bookmarks: list[str]) -> None:
+        if ends is None:
+            self.news.doubt()
+        elif self.news.concerns(ends):
+            await self.graph.follow(bookmarks)
+            self.news.tell(ends)
+
+    async def _look(self) -> None:
+        """Asks Neo4j whether there is news of what is followed."""
+        looked = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS_ALONE)
+            now = time.monotonic()
+            if not (names := self.news.workspaces) or (self._signals.listening and now - looked < _LOOK_SECONDS):
+                continue
+            looked = now
+            try:
+                record = await self.graph.read(
+                    "UNWIND $names AS name MATCH (w:Workspace {name: name}) RETURN collect([w.name, w.writes])",
+                    names=names,
+                )
+            except StoreError:
+                continue
+            writes = dict(record[0])
+            for name, count in writes.items():
+                if self._seen.get(name) != count:
+                    self.news.doubt(name)
+            self._seen = writes
+
+    async def health(self) -> list[StoreHealth]:
+        """The health of each server."""
+        self.start()
+        graph, vectors, events, backlog = await asyncio.gather(
+            _asked("neo4j", self.graph.latency_ms, self.graph.breaker),
+            _asked("weaviate", self.vectors.latency_ms, self.vectors.breaker),
+            _asked("redis", self._signals.latency_ms, self._signals.breaker),
+            self.relay.backlog(),
+        )
+        if self.vectors.behind and vectors.status == "healthy":
+            vectors = msgspec.structs.replace(vectors, status="degraded", reason="it has not been told of all memories")
+        return [
+            graph,
+            _lesser(vectors, "searches are answered by words from Neo4j's full-text index", backlog),
+            _lesser(events, "live subscriptions ask Neo4j once a second"),
+        ]
+
+    async def workspaces(self) -> list[str]:
+        """The names of those there are."""
+        record = await self.graph.read("MATCH (w:Workspace) RETURN collect(w.name)")
+        return [str(name) for name in record[0]]
+
+    async def spend(self, name: str, per_minute: int) -> float:
+        """Spends one of what a name may have in a minute; while Redis is down each process counts for itself."""
+        try:
+            return await self._signals.spend(name, per_minute)
+        except Unavailable:
+            return self._rates.spend(name, per_minute)
+
+    async def stats(self) -> dict[str, Any]:
+        """Nodes by kind."""
+        names = {label.shape.name: label.name for label in LABELS.values()}
+        counted = ", ".join(f"COUNT {{ MATCH (:{label}) }}" for label in names.values())
+        record = await self.graph.read(f"RETURN {counted}, COUNT {{ MATCH ()-[:LINK]->() }}")
+        return {"records": dict(zip([*names, "link"], record, strict=True)), "calls": self.graph.calls}
+
+    def figures(self) -> list[Figure]:
+        """How often each server was called, and what was committed."""
+        breakers = (self.graph.breaker, self.vectors.breaker, self._signals.breaker)
+        writers = self._writers.values()
+        return [
+            *(Figure("calls", breaker.name, breaker.calls) for breaker in breakers),
+            *(Figure("errors", breaker.name, breaker.errors) for breaker in breakers),
+            Figure("commits", "neo4j", sum(writer.commits for writer in writers)),
+            Figure("writes", "neo4j", sum(writer.writes for writer in writers)),
+        ]
+
+    async def close(self) -> None:
+        """Finishes the queued writes and lets go of the servers; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.gather(*(writer.close() for writer in self._writers.values()))
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self.relay.close()
+        await self._signals.close()
+        await self.vectors.close()
+        await self.graph.close()
+
+
+async def _asked(name: str, ask: Callable[[], Awaitable[float]], breaker: Breaker) -> StoreHealth:
+    try:
+        took = await ask()
+    except StoreError as error:
+        return StoreHealth(name, "unhealthy", 0.0, str(error), breaker.state)
+    return StoreHealth(name, "healthy", took, None, breaker.state)
+
+
+def _lesser(health: StoreHealth, instead: str, backlog: int = 0) -> StoreHealth:
+    """A server without which everything goes on, in a lesser way."""
+    status, reason = health.status, health.reason
+    if status != "healthy":
+        status, reason = "degraded", f"{reason}; {instead}"
+    return StoreHealth(health.name, status, health.latency_ms, reason, health.circuit, backlog)
+
+
+def open_services(
+    urls: Urls, embedder: str, dimension: int, clock: Callable[[], datetime] | None = None
+) -> ServicesEngine:
+    """Opens the servers, for vectors of an embedder; Neo4j must be there. Raises CannotOpen, with one sentence."""
+    address = Address(urls.graph)
+    epoch = prepare(address, f"{embedder} {dimension}", secrets.token_hex(4))
+    return ServicesEngine(urls, address, epoch, dimension, clock or (lambda: datetime.now(UTC)))

@@ -1,0 +1,242 @@
+"""From what is pending to statements: UNWIND batches, a statement for each kind of thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from domain.change import ChangeKind
+from domain.link import MemoryLink
+from domain.memory import Memory
+from domain.message import Message, ToolResponse
+from domain.node import Id, Node
+from domain.session import Session
+from domain.span import Span
+from domain.trace import TraceEvent
+from stores.rows import micros, raw, shape, text
+from stores.services.committed import KEEP_US, Committed
+from stores.services.labels import LABELS, LINK, MEMORY, Label
+from stores.services.pending import Pending, Put
+from stores.services.properties import extras
+
+BATCH = 400
+"""Rows of one UNWIND."""
+
+_BY_NAME: dict[str, Label[Any]] = {label.shape.name: label for label in LABELS.values()}
+
+
+async def flush(to: Committed, pending: Pending) -> None:
+    """Writes what is pending. Neighbours of a new node are matched, so what refers to others comes after them."""
+    await _free(to, pending)
+    for name, label in _BY_NAME.items():
+        if puts := pending.records.get(name):
+            await _nodes(to, label, puts, pending.vectors)
+    if messages := pending.records.get("message"):
+        stale = [id for id in messages if id not in pending.fresh]
+        if stale:
+            await to.run(_detach("ToolResponse", "message"), ids=stale)
+        await _responses(to, [record for record, _ in messages.values() if isinstance(record, Message)])
+    stored = pending.records.get("memory", {})
+    for batch in _batches([[id, vector] for id, vector in pending.vectors.items() if id not in stored]):
+        await to.run("UNWIND $rows AS r MATCH (n:Memory {id: r[0]}) SET n.vector = r[1]", rows=batch)
+    if links := pending.records.get("link"):
+        await _links(to, links)
+    await _references(to, pending)
+    await _lines(to, pending)
+
+
+def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+
+
+async def _free(to: Committed, pending: Pending) -> None:
+    """Takes externalIds from memories that have expired and were not swept yet."""
+    named = [memory.external_id for memory in pending.memories() if memory.external_id is not None]
+    if named:
+        await to.run(
+            "UNWIND $names AS name MATCH (n:Memory) WHERE n.workspace = $workspace AND n.external_id = name "
+            "AND n.expires_at <= $now REMOVE n.external_id",
+            names=named,
+        )
+
+
+_BY_ID = "id: r.id, workspace: $workspace"
+"""An id that another workspace has is refused, for ids are unique: nothing of another is ever taken over."""
+
+_SAME = {"State": "workspace: $workspace, namespace: r.namespace, name: r.name"}
+"""What makes a node the same one, where that is not its id."""
+
+
+async def _nodes(to: Committed, label: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
+    related = "".join(
+        f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}) WHERE NOT EXISTS {{ (n)-[:{reference.type}]->() }} "
+        f"CREATE (n)-[:{reference.type}]->(o) }}"
+        for column, reference in label.references.items()
+        for target in reference.labels
+    )
+    statement = (
+        f"UNWIND $rows AS r MERGE (n:{label.name} {{{_SAME.get(label.name, _BY_ID)}}}) "
+        "SET n += r, n.workspace = $workspace"
+        f"{', n.holder = coalesce(r.owner, $workspace)' if label is MEMORY else ''}"
+        f"{' WITH n' + related if related else ''}"
+    )
+    rows = []
+    for id, (record, row) in puts.items():
+        properties = dict(zip(label.columns, row, strict=True))
+        properties.update(extras(record))
+        if id in vectors:
+            properties["vector"] = vectors[id]
+        rows.append(properties)
+    for batch in _batches(rows):
+        await to.run(statement, rows=batch)
+
+
+async def _responses(to: Committed, messages: Sequence[Message]) -> None:
+    """The answers to tool calls, found by their call's id."""
+    rows = [
+        {
+            "session": message.session_id,
+            "message": message.id,
+            "call_id": part.call_id,
+            "place": message.place,
+            "part": index,
+            "result": raw(part.result),
+            "is_error": part.is_error,
+        }
+        for message in messages
+        for index, part in enumerate(message.content)
+        if type(part) is ToolResponse
+    ]
+    if rows:
+        for batch in _batches(rows):
+            await to.run(
+                "UNWIND $rows AS r CREATE (n:ToolResponse) SET n = r, n.workspace = $workspace",
+                rows=batch,
+            )
+
+
+async def _links(to: Committed, puts: dict[Id, Put]) -> None:
+    """A link between the same two memories of the same kind is the same link."""
+    rows = [dict(zip(LINK.columns, row, strict=True)) for _, row in puts.values()]
+    for batch in _batches(rows):
+        await to.run(
+            "UNWIND $rows AS r MATCH (a:Memory {id: r.src}) MATCH (b:Memory {id: r.dst}) "
+            "MERGE (a)-[l:LINK {kind: r.kind}]->(b) "
+            "SET l.id = r.id, l.workspace = $workspace, l.weight = r.weight, l.created_at = r.created_at, "
+            "l.metadata = r.metadata",
+            rows=batch,
+        )
+
+
+async def _references(to: Committed, pending: Pending) -> None:
+    """The memories that messages draw on, after those noted before."""
+    drawn: dict[Id, dict[Id, list[Any]]] = {}
+    for id, refs in pending.references:
+        of = drawn.setdefault(id, {})
+        for ref in refs:
+            of.setdefault(ref.memory_id, [ref.memory_id, ref.score, ref.note])
+    for batch in _batches([[id, list(refs.values())] for id, refs in drawn.items()]):
+        await to.run(
+            "UNWIND $rows AS r MATCH (m:Message {id: r[0]}) CALL (m, r) { "
+            "OPTIONAL MATCH (m)-[old:DRAWS_ON]->() WITH m, r, coalesce(max(old.position) + 1, 0) AS base "
+            "UNWIND range(0, size(r[1]) - 1) AS i WITH m, base + i AS position, r[1][i] AS ref "
+            "MATCH (t:Memory {id: ref[0]}) WHERE NOT EXISTS { (m)-[:DRAWS_ON]->(t) } "
+            "CREATE (m)-[:DRAWS_ON {position: position, score: ref[1], note: ref[2]}]->(t) }",
+            rows=batch,
+        )
+
+
+async def _lines(to: Committed, pending: Pending) -> None:
+    """The memory log, what the vector index is to be told, and the idempotency keys."""
+    lines = [
+        {
+            "place": place,
+            "kind": change.kind.value,
+            "memory_id": change.memory_id,
+            "time": micros(change.time),
+            "memory": text(change.subject) if change.kind is ChangeKind.DELETED else None,
+            "link": None if change.link is None else text(change.link),
+        }
+        for place, change in pending.lines
+    ]
+    for batch in _batches(lines):
+        await to.run("UNWIND $rows AS r CREATE (n:Change) SET n = r, n.workspace = $workspace", rows=batch)
+    for batch in _batches(list(pending.changed)):
+        await to.run(_TELL, rows=batch)
+    for batch in _batches([[key, digest, text(result)] for key, (digest, result) in pending.notes.items()]):
+        await to.run(
+            "UNWIND $rows AS r MERGE (n:Idempotency {workspace: $workspace, key: r[0]}) "
+            "SET n.digest = r[1], n.result = r[2], n.at = $now",
+            rows=batch,
+        )
+        await to.run(f"MATCH (n:Idempotency) WHERE n.at <= $now - {KEEP_US} WITH n LIMIT 100 DELETE n")
+
+
+_TELL = "UNWIND $rows AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})"
+
+_FORGET = "MATCH (n:{0}) WHERE n.{1} IN $ids REMOVE n.{1}"
+
+
+def _detach(label: str, column: str) -> str:
+    """Deletes the nodes whose column names one of $ids."""
+    return f"MATCH (n:{label}) WHERE n.{column} IN $ids DETACH DELETE n"
+
+
+def _below(label: str, column: str, then: str, other: str) -> str:
+    """Removes, from nodes that name a node which names one of $ids, that name."""
+    return f"MATCH (m:{label}) WHERE m.{column} IN $ids MATCH (n:{then}) WHERE n.{other} = m.id REMOVE n.{other}"
+
+
+_EVENTS_OF_MESSAGES = "MATCH (m:Message) WHERE m.session IN $ids MATCH (n:TraceEvent) WHERE n.message = m.id DELETE n"
+
+_HANGING: dict[type[Node], tuple[str, ...]] = {
+    Session: (
+        "MATCH (n:Memory) WHERE n.session IN $ids REMOVE n.session "
+        "CREATE (:Outbox {workspace: $workspace, place: $place, memory: n.id})",
+        _FORGET.format("Recall", "session"),
+        _below("Message", "session", "Memory", "source_message"),
+        _below("Message", "session", "Recall", "message"),
+        _below("Message", "session", "Span", "message"),
+        _below("TraceEvent", "session", "Recall", "event"),
+        _below("TraceEvent", "session", "TraceEvent", "parent"),
+        _below("Span", "session", "TraceEvent", "span"),
+        _EVENTS_OF_MESSAGES,
+        *(_detach(of, "session") for of in ("TraceEvent", "Span", "Trace", "ToolResponse", "Message", "Thread")),
+        _detach("Participant", "session"),
+    ),
+    Message: (
+        _FORGET.format("Memory", "source_message"),
+        _FORGET.format("Recall", "message"),
+        _FORGET.format("Span", "message"),
+        _below("TraceEvent", "message", "Recall", "event"),
+        _below("TraceEvent", "message", "TraceEvent", "parent"),
+        _detach("TraceEvent", "message"),
+        _detach("ToolResponse", "message"),
+    ),
+    Memory: (
+        _detach("MemoryVersion", "memory"),
+        _detach("Recall", "memory"),
+        "UNWIND $ids AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})",
+    ),
+    TraceEvent: (_FORGET.format("TraceEvent", "parent"), _FORGET.format("Recall", "event")),
+    Span: (_FORGET.format("TraceEvent", "span"),),
+}
+"""What hangs on a record: it goes with it, or its reference does."""
+
+
+async def delete(to: Committed, kind: type[Node], ids: list[Id]) -> None:
+    """Deletes records of the workspace and what only hangs on them."""
+    if kind is MemoryLink:
+        await to.run(
+            "UNWIND $ids AS id MATCH ()-[l:LINK {id: id}]->() WHERE l.workspace = $workspace DELETE l", ids=ids
+        )
+        return
+    label = _BY_NAME[shape(kind).name]
+    found = await to.run(
+        f"MATCH (n:{label.name}) WHERE n.id IN $ids AND n.workspace = $workspace RETURN collect(n.id)", ids=ids
+    )
+    mine = found[0]
+    if mine:
+        for statement in _HANGING.get(label.kind, ()):
+            await to.run(statement, ids=mine)
+        await to.run(_detach(label.name, "id"), ids=mine)

@@ -1,0 +1,131 @@
+"""The logs of a workspace: where they stand, and following them.
+
+A follower reads no further than a log is known to reach. It hears that from the commits of this process and, by Redis,
+from those of others; at its start, and where it may have missed something, it asks Neo4j behind the workspace's lock,
+which a write holds until all of it can be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from domain.change import ChangeKind, MemoryChange
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryFilter
+from stores.ports import Log
+from stores.rows import moment
+from stores.services.committed import Turn
+from stores.services.filters import Where, apply, matches
+from stores.services.labels import EVENT, MEMORY, MESSAGE, Label
+from stores.services.neo4j import Graph
+from stores.services.news import News
+
+_BATCH = 500
+"""How many lines of a log a follower reads at a time."""
+
+_END = {
+    "trace": "COLLECT {{ MATCH (n:TraceEvent) WHERE n.session = {} AND n.place > 0 AND n.workspace = $workspace "
+    "RETURN n.place ORDER BY n.place DESC LIMIT 1 }}[0]",
+    "messages": "COLLECT {{ MATCH (n:Session {{id: {}}}) WHERE n.workspace = $workspace RETURN n.message_count }}[0]",
+    "changes": "COLLECT {{ MATCH (w:Workspace {{name: $workspace}}) RETURN w.changes }}[0]",
+}
+"""The place of a log's last line, by its kind; the blank is the session's id."""
+
+_CASES = " ".join(f"WHEN '{kind}' THEN {end.format('k[1]')}" for kind, end in _END.items())
+_ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END])"
+
+_LOCK = "OPTIONAL MATCH (w:Workspace {name: $workspace}) SET w.name = w.name WITH count(w) AS locked "
+
+
+Read = Callable[..., Awaitable[Any]]
+"""Reads the one record of a statement of the workspace, with its parameters."""
+
+
+class Logs:
+    """The logs of one workspace."""
+
+    def __init__(self, graph: Graph, news: News, workspace: str, read: Read) -> None:
+        self._graph, self._news, self._workspace, self._read = graph, news, workspace, read
+        self._reached = Turn(self._read_behind)
+        self._one = asyncio.Lock()
+
+    async def _read_behind(self, text: str, **parameters: Any) -> Any:
+        """A record as it is when no write is under way; 3 ms. One at a time: it may wait, on one connection then."""
+        async with self._one:
+            return await self._graph.read_locking(_LOCK + text, workspace=self._workspace, **parameters)
+
+    async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
+        """The lines of a log after a place, then what comes."""
+        with self._news.following(f"{self._workspace}/{log.name}") as heard:
+            while True:
+                while after < heard.end:
+                    lines, after = await self._lines(log, after, heard.end, filter)
+                    if lines:
+                        yield lines
+                if heard.unsure:
+                    heard.unsure = False  # what comes while it is asked makes it so again
+                    heard.tell((await ends(self._reached, [log]))[0])
+                else:
+                    await heard.wait()
+
+    async def _lines(self, log: Log, after: int, end: int, filter: Any) -> tuple[list[Any], int]:
+        """The next lines that match, up to an end, and the place they reach."""
+        if log.kind == "changes":
+            return await self._changes(after, end, filter)
+        of: Label[Any] = EVENT if log.kind == "trace" else MESSAGE
+        where = Where()
+        apply(filter, of.name, where)
+        record = await self._read(
+            f"{where.given}MATCH (n:{of.name}) WHERE n.session = $session AND n.place > $after AND n.place <= $end "
+            f"AND {of.live()} AND {where.cypher} WITH n ORDER BY n.place LIMIT {_BATCH} WITH collect(n) AS ns "
+            f"RETURN {of.lists()}",
+            session=log.session_id,
+            after=after,
+            end=end,
+            **where.parameters,
+        )
+        lines = of.records(list(record))
+        return lines, lines[-1].place if len(lines) == _BATCH else end
+
+    async def _changes(self, after: int, end: int, filter: MemoryFilter | None) -> tuple[list[Any], int]:
+        """The next lines of the memory log, of memories that match as they are now, or were when they were deleted."""
+        last = (
+            "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL RETURN d.memory }[0]"
+        )
+        memory = ", ".join(f"[r IN rows | r.m.{column}]" for column in MEMORY.columns)
+        record = await self._read(
+            f"MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > $after AND n.place <= $end "
+            f"WITH n ORDER BY n.place LIMIT {_BATCH} OPTIONAL MATCH (m:Memory {{id: n.memory_id}}) "
+            f"WITH n, m, CASE WHEN m IS NULL THEN {last} END AS last ORDER BY n.place "
+            "WITH collect({n: n, m: m, last: last}) AS rows "
+            "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.memory_id], "
+            f"[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | r.last], {memory}",
+            after=after,
+            end=end,
+        )
+        places, kinds, ids, times, links, lasts, *columns = record
+        changes = []
+        for place, kind, id, time, link, deleted, row in zip(
+            places, kinds, ids, times, links, lasts, zip(*columns, strict=True), strict=True
+        ):
+            if row[0] is None and deleted is None:
+                continue
+            subject = msgspec.json.decode(deleted, type=Memory) if row[0] is None else MEMORY.decode(row)
+            linked = None if link is None else msgspec.json.decode(link, type=MemoryLink)
+            changes.append(MemoryChange(ChangeKind[kind], id, moment(time), subject, linked, row[0] is None, place))
+        if filter is not None and changes:
+            text, parameters = matches(filter, [change.subject for change in changes])
+            [hold] = await self._read(text, **parameters)
+            changes = [change for change, holds in zip(changes, hold, strict=True) if holds]
+        return changes, places[-1] if len(places) == _BATCH else end
+
+
+async def ends(turn: Turn, logs: Sequence[Log]) -> list[int]:
+    """Where logs stand."""
+    value = await turn.ask(_ENDS, [[log.kind, log.session_id] for log in logs])
+    found = {Log(kind, session): end or 0 for session, kind, end in value}
+    return [found[log] for log in logs]

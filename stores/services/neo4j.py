@@ -1,0 +1,289 @@
+"""Neo4j: a pool of connections, one statement a call, each bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncTransaction, GraphDatabase, Query, Record
+from neo4j.exceptions import (
+    ClientError,
+    ConnectionAcquisitionTimeoutError,
+    ConstraintError,
+    DriverError,
+    Neo4jError,
+    TransientError,
+)
+
+from stores.errors import CannotOpen, StoreError, Taken, Unavailable
+from stores.services.breaker import Breaker
+from stores.services.labels import statements
+from stores.services.pulse import Pulse
+
+POOL = 10
+CALL_SECONDS = 10.0
+"""How long one statement may take, in the server and on the way."""
+
+_CONNECT_SECONDS = 1.5
+_RETRY_SECONDS = 0.05
+_NO_ANSWER = "no answer in time"
+
+_OUR_FAULTS = tuple(f"Neo.ClientError.{kind}." for kind in ("Statement", "Schema", "Procedure", "Request"))
+"""A statement that is wrong, say; whatever else is refused, a restart or another password may put right."""
+
+_OF_A_TRANSACTION = ".Transaction."
+"""In the code of what befell one transaction, such as a deadlock: Neo4j is well."""
+
+_DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
+"""A read may come upon a node that is deleted just then."""
+
+VERSION = 2
+"""Of the constraints and indexes; a server that has a newer one was used by a newer program."""
+
+
+class Address:
+    """A URL neo4j://user:password@host:7687/database taken apart; the rest of a scheme (+s, bolt) stays as it is.
+
+    Raises CannotOpen for one that is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if not parts.scheme.startswith(("neo4j", "bolt")) or not parts.hostname:
+            raise CannotOpen("RECOLLECT_GRAPH_URL must look like neo4j://user:password@host:7687/database.")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.uri = f"{parts.scheme}://{host}:{parts.port or 7687}"
+        self.place = f"{host}:{parts.port or 7687}"
+        self.auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        self.database = parts.path.strip("/") or "neo4j"
+
+
+_SETTINGS: dict[str, Any] = {
+    "max_connection_pool_size": POOL,
+    "connection_timeout": _CONNECT_SECONDS,
+    "connection_acquisition_timeout": 5.0,
+    "max_transaction_retry_time": 0.0,
+    "notifications_min_severity": "OFF",
+    "telemetry_disabled": True,
+    "user_agent": "recollect",
+}
+
+
+def prepare(address: Address, embedder: str, epoch: str) -> str:
+    """Makes the constraints and indexes where they are missing, and returns the store's epoch.
+
+    embedder: name and dimension, which the store keeps to. epoch: for a new one. Raises CannotOpen.
+    """
+    try:
+        with GraphDatabase.driver(address.uri, auth=address.auth, **_SETTINGS) as driver:
+
+            def run(statement: str, **parameters: Any) -> list[Record]:
+                return driver.execute_query(statement, parameters, database_=address.database).records
+
+            # Without the constraint this is the first start, or two at once: MERGE alone could make two of them.
+            run("CREATE CONSTRAINT recollect_one IF NOT EXISTS FOR (n:Recollect) REQUIRE n.one IS UNIQUE")
+            [found] = run(
+                "MERGE (m:Recollect {one: 1}) ON CREATE SET m.version = 0, m.epoch = $epoch "
+                "SET m.embedder = coalesce(m.embedder, $embedder) "
+                "RETURN m.version, m.epoch, m.embedder",
+                epoch=epoch,
+                embedder=embedder,
+            )
+            version, kept, bound = found
+            if version > VERSION:
+                raise CannotOpen(
+                    f"The graph at {address.place} was written by a newer Recollect (version {version}, this program "
+                    f"knows {VERSION}); upgrade Recollect to open it."
+                )
+            if bound != embedder:
+                raise CannotOpen(f"The vectors of {address.place} are of the embedder {bound}, not of {embedder}.")
+            if version < VERSION:
+                for statement in statements():
+                    run(statement)
+                run("CALL db.awaitIndexes(60)")
+                run("MATCH (m:Recollect {one: 1}) SET m.version = $version", version=VERSION)
+            return str(kept)
+    except (DriverError, Neo4jError, OSError) as error:
+        raise CannotOpen(f"Cannot use Neo4j at {address.place}: {_sentence(error)}") from None
+
+
+class InDoubt(Unavailable):
+    """The connection was lost while a commit was under way: it may have happened."""
+
+
+class Graph:
+    """Statements over a pool. Every call raises Unavailable where Neo4j cannot answer, and StoreError for our faults.
+
+    A point read takes 1 to 2 ms on loopback, whatever it returns; so a call is one statement that returns one record.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
+        self._drivers: dict[int, AsyncDriver] = {}
+        self.breaker = Breaker("neo4j")
+        self._pulse = Pulse(self._ask, lambda: self.breaker.trip(_NO_ANSWER))
+        self.calls = 0
+
+    def _driver(self, connections: int = POOL) -> AsyncDriver:
+        if (driver := self._drivers.get(connections)) is None:  # made where the event loop is
+            settings = {**_SETTINGS, "max_connection_pool_size": connections}
+            driver = self._drivers[connections] = AsyncGraphDatabase.driver(
+                self._address.uri, auth=self._address.auth, **settings
+            )
+        return driver
+
+    def _session(self, **settings: Any) -> Any:
+        return self._driver().session(
+            database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
+        )
+
+    async def _ask(self) -> None:
+        """Whether Neo4j is there, over a connection that nothing else waits for; a second time where it was stale."""
+        for last in (False, True):
+            try:
+                async with self._driver(1).session(database=self._address.database) as session:
+                    await (await session.run("RETURN 1")).consume()
+                return
+            except Neo4jError:
+                return  # it said something
+            except (DriverError, OSError):
+                if last:
+                    raise
+
+    async def read(self, statement: str, **parameters: Any) -> Record:
+        """The one record of a reading statement. Tried a second time on a connection that had gone stale."""
+        return await self._twice(statement, parameters, "READ")
+
+    async def read_locking(self, statement: str, **parameters: Any) -> Record:
+        """The one record of a statement that locks nodes, by writing what they have already, and reads then."""
+        return await self._twice(statement, parameters, "WRITE")
+
+    async def _twice(self, statement: str, parameters: dict[str, Any], mode: str) -> Record:
+        with self._watched():
+            try:
+                return await self._read(statement, parameters, mode)
+            except (DriverError, Neo4jError) as error:
+                if not error.is_retryable() and getattr(error, "code", None) != _DELETED_MEANWHILE:
+                    raise
+            await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))
+            return await self._read(statement, parameters, mode)
+
+    async def _read(self, statement: str, parameters: dict[str, Any], mode: str) -> Record:
+        self.calls += 1
+        async with self._pulse.waiting(CALL_SECONDS), self._session(default_access_mode=mode) as session:
+            result = await session.run(Query(statement, timeout=CALL_SECONDS), parameters)
+            record: Record = await result.single(strict=True)
+            return record
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Unit]:
+        """A transaction, committed at the end and rolled back where something is raised in it."""
+        with self._watched():
+            async with self._session() as session:
+                async with self._pulse.waiting(CALL_SECONDS):
+                    begun = await session.begin_transaction(timeout=2 * CALL_SECONDS)
+                self.breaker.succeeded()  # what happens within may be up to others
+                try:
+                    yield Unit(self, begun, self._pulse)
+                    if not begun.closed():
+                        await self._commit(begun)
+                finally:
+                    await self._end(begun)
+
+    async def _commit(self, begun: AsyncTransaction) -> None:
+        try:
+            async with self._pulse.waiting(CALL_SECONDS):
+                await begun.commit()
+        except (DriverError, Neo4jError, OSError, TimeoutError) as error:
+            if isinstance(error, ClientError | TransientError):
+                raise  # the server's own answer: it was not committed
+            self.breaker.failed(_sentence(error))
+            raise InDoubt(f"Neo4j: {_sentence(error)}", self.breaker.retry_after_ms) from error
+
+    async def _end(self, begun: AsyncTransaction) -> None:
+        """Rolls back what is not committed; where that cannot be said, Neo4j does it when the connection is gone."""
+        with contextlib.suppress(DriverError, Neo4jError, OSError, TimeoutError):
+            async with self._pulse.waiting(CALL_SECONDS):
+                await begun.close()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Any:
+        """Counts the call's outcome in the circuit breaker, and names failures in our words."""
+        self.breaker.enter()
+        try:
+            yield
+        except (DriverError, Neo4jError, OSError, TimeoutError) as error:
+            raise self._judged(error) from error
+        except BaseException:
+            self.breaker.left()
+            raise
+        self.breaker.succeeded()
+
+    def _judged(self, error: Exception) -> StoreError:
+        said, code = _sentence(error), str(getattr(error, "code", ""))
+        if code.startswith(_OUR_FAULTS):
+            self.breaker.succeeded()
+            return Taken(said) if isinstance(error, ConstraintError) else StoreError(said)
+        if _OF_A_TRANSACTION in code:
+            self.breaker.succeeded()
+        elif isinstance(error, ConnectionAcquisitionTimeoutError | TimeoutError):
+            self.breaker.left()  # all connections are in use, or the statement is hard; else the pulse has told
+        else:
+            self.breaker.failed(said)
+        return Unavailable(f"Neo4j: {said}", self.breaker.retry_after_ms)
+
+    async def bookmarks(self) -> list[str]:
+        """What this process has seen, for others that must read what it wrote."""
+        return list(await self._bookmarks.get_bookmarks())
+
+    async def follow(self, bookmarks: list[str]) -> None:
+        """Reads from now on see at least what these bookmarks saw."""
+        await self._bookmarks.update_bookmarks((), bookmarks)
+
+    async def latency_ms(self) -> float:
+        """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
+        begun = time.perf_counter()
+        await self.read("RETURN 1")
+        return (time.perf_counter() - begun) * 1000
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        await self._pulse.close()
+        for driver in self._drivers.values():
+            await driver.close()
+
+
+class Unit:
+    """A transaction that is under way: one statement at a time. failure: what ended it, where something did."""
+
+    def __init__(self, graph: Graph, begun: AsyncTransaction, pulse: Pulse) -> None:
+        self._graph, self._begun, self._pulse = graph, begun, pulse
+        self.failure: Exception | None = None
+
+    async def run(self, statement: str, **parameters: Any) -> Record | None:
+        """Runs a statement that returns one record or none."""
+        self._graph.calls += 1
+        try:
+            async with self._pulse.waiting(CALL_SECONDS):
+                result = await self._begun.run(statement, parameters)
+                return await result.single()
+        except Exception as error:
+            self.failure = self.failure or error
+            raise
+
+    async def roll_back(self) -> None:
+        """Ends the transaction, and keeps nothing of it."""
+        async with self._pulse.waiting(CALL_SECONDS):
+            await self._begun.rollback()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return _NO_ANSWER
+    return (str(getattr(error, "message", "") or error) or type(error).__name__).splitlines()[0]

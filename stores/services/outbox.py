@@ -1,0 +1,290 @@
+"""The relay: tells Weaviate what Neo4j has of the memories that changed.
+
+A transaction that changes a memory also makes a node Outbox {workspace, place, memory}. A pass of the relay takes the
+oldest, reads how their memories are now, tells Weaviate, and takes the entries away; all in one transaction that holds
+the lock of the workspace's node Relay, so that no two processes tell things in the wrong order. Telling a thing twice
+changes nothing, so whatever ends a pass, the next does all of it again.
+
+The last entries are kept as nodes Told: Weaviate 1.35 answers before the log of its vector index is written, and loses
+up to 4 kB of it, some hundred vectors of each tenant, when it is killed. They are looked for after its restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from domain.node import Id
+from stores.errors import StoreError, Unavailable
+from stores.services.neo4j import Graph
+from stores.services.weaviate import FIRST, LAST, Entry, Missing, Vectors
+
+_log = logging.getLogger("recollect")
+
+BATCH = 400
+_LOOK_SECONDS = 5.0
+"""How often entries are looked for that a process left which is no more."""
+
+_RETRY_SECONDS = 0.5, 1.5
+
+_AT_ONCE = 3
+"""How many workspaces have a pass at once: each holds a connection to Neo4j for as long as Weaviate takes."""
+
+_COLUMNS = (
+    "words", "owner", "scope", "type", "session", "status", "tag_list", "importance", "decay_factor", "created_at",
+    "expires_at", "valid_from", "valid_until", "vector",
+)  # fmt: skip
+
+_TAKE = (
+    "MERGE (r:Relay {workspace: $workspace}) SET r.passes = coalesce(r.passes, 0) + 1 WITH r "
+    "CALL () { MATCH (o:Outbox) WHERE o.workspace = $workspace WITH o ORDER BY o.place "
+    f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
+    "CALL (entries) { UNWIND entries AS o WITH DISTINCT o.memory AS id "
+    "OPTIONAL MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
+    f"RETURN collect([id, n IS NOT NULL, {', '.join(f'n.{column}' for column in _COLUMNS)}]) AS memories }} "
+    "RETURN [o IN entries | elementId(o)], memories"
+)
+"""Waits for the workspace's relays, then reads the oldest entries and their memories as they are."""
+
+_TAIL = 512
+"""A record of a vector takes 11 bytes of the log or more, so no more of them are lost."""
+
+_DONE = (
+    "MATCH (r:Relay {workspace: $workspace}) SET r.told = coalesce(r.told, 0) + size($entries) WITH r.told AS last "
+    "CALL (last) { UNWIND range(0, size($entries) - 1) AS i MATCH (o:Outbox) WHERE elementId(o) = $entries[i] "
+    "REMOVE o:Outbox SET o:Told, o.place = last - i } "
+    f"CALL (last) {{ MATCH (t:Told) WHERE t.workspace = $workspace AND t.place <= last - {_TAIL} DELETE t }} FINISH"
+)
+
+_TOLD = (
+    "MATCH (t:Told) WHERE t.workspace = $workspace WITH DISTINCT t.memory AS id "
+    "MATCH (n:Memory {id: id}) WHERE n.vector IS NOT NULL RETURN collect([id, n.vector])"
+)
+
+_UNTOLD = "MATCH (t:Told) WHERE t.workspace = $workspace REMOVE t:Told SET t:Outbox, t.place = 0"
+
+_WAITING = (
+    "MATCH (w:Workspace) RETURN collect(w.name), "
+    "[name IN collect(w.name) WHERE EXISTS { MATCH (o:Outbox) WHERE o.workspace = name }]"
+)
+
+_COUNT = (
+    "RETURN COUNT { MATCH (n:Memory) WHERE n.workspace = $workspace }, "
+    "COUNT { MATCH (o:Outbox) WHERE o.workspace = $workspace }"
+)
+
+_TELL_AGAIN = (
+    f"MATCH (n:Memory) WHERE n.workspace = $workspace AND n.id > $after WITH n ORDER BY n.id LIMIT {10 * BATCH} "
+    "CREATE (:Outbox {workspace: $workspace, place: 0, memory: n.id}) WITH max(n.id) AS last RETURN last"
+)
+
+
+class _Line:
+    """The passes of one workspace in this process. asked, done: how often it was notified, how much of that is done."""
+
+    def __init__(self) -> None:
+        self.asked = self.done = 0
+        self.passed = asyncio.Event()
+        self.running: asyncio.Task[None] | None = None
+
+
+class Relay:
+    """Passes of all workspaces; one at a time for each."""
+
+    def __init__(self, graph: Graph, vectors: Vectors) -> None:
+        self._graph, self._vectors = graph, vectors
+        self._lines: dict[str, _Line] = {}
+        self._compared: set[str] = set()
+        self._incarnation: Any = None
+        self._passing = asyncio.Semaphore(_AT_ONCE)
+        self._looking: asyncio.Task[None] | None = None
+        self._backlog = 0
+        self._closed = False
+
+    def start(self) -> None:
+        """Begins to look for what was left to tell, at once and every few seconds."""
+        if self._looking is None and not self._closed:
+            self._looking = asyncio.create_task(self._look())
+
+    def notify(self, workspace: str) -> None:
+        """Entries of a workspace were committed: they are told at once."""
+        line = self._lines.setdefault(workspace, _Line())
+        line.asked += 1
+        if line.running is None and not self._closed:
+            line.running = asyncio.create_task(self._drain(workspace, line))
+
+    async def delivered(self, workspace: str, seconds: float) -> bool:
+        """Waits until Weaviate knows what was committed before, at most that long, and not at all while it is behind.
+
+        Where it does not, it is behind from now on: searches do without it until it has caught up.
+        """
+        line = self._lines.setdefault(workspace, _Line())
+        asked = line.asked
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while line.done < asked and workspace not in self._vectors.behind:
+                    await line.passed.wait()
+        if line.done < asked:
+            self._vectors.behind.add(workspace)
+        return line.done >= asked
+
+    async def backlog(self) -> int:
+        """How many entries wait, of all workspaces; what it last was where Neo4j does not say."""
+        with contextlib.suppress(StoreError):
+            self._backlog = (await self._graph.read("MATCH (o:Outbox) RETURN count(o)"))[0]
+        return self._backlog
+
+    async def close(self) -> None:
+        """Ends the passes; what is left to tell stays in Neo4j."""
+        self._closed = True
+        tasks = [task for task in (self._looking, *(line.running for line in self._lines.values())) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self._round()
+            except StoreError as error:
+                _log.debug("the relay could not look for what is left to tell: %s", error)
+            except Exception:  # it looks again all the same
+                _log.exception("the relay could not look for what is left to tell")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _round(self) -> None:
+        everyone, waiting = await self._graph.read(_WAITING)
+        for workspace in waiting:
+            self.notify(workspace)
+        incarnation = await self._vectors.incarnation()
+        if incarnation != self._incarnation:
+            self._incarnation = incarnation
+            self._compared.clear()
+        for workspace in everyone:
+            if workspace not in self._compared and workspace not in waiting:
+                await self._compare(workspace)
+
+    async def _drain(self, workspace: str, line: _Line) -> None:
+        """Passes until nothing is left; through outages too."""
+        checked = False
+        try:
+            while line.done < line.asked:
+                asked = line.asked
+                try:
+                    if await self._pass(workspace):
+                        continue
+                    if workspace in self._vectors.behind and not checked:
+                        checked = True
+                        if await self._lost(workspace):
+                            continue
+                except StoreError as error:
+                    checked = False
+                    await self._failed(workspace, line, error)
+                    continue
+                self._vectors.behind.discard(workspace)
+                line.done = asked
+                self._wake(line)
+        finally:
+            line.running = None
+            self._wake(line)
+
+    async def _failed(self, workspace: str, line: _Line, error: StoreError) -> None:
+        self._vectors.behind.add(workspace)
+        self._wake(line)
+        if not isinstance(error, Unavailable):
+            _log.error("Weaviate could not be told of memories", exc_info=error)
+        await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
+
+    def _wake(self, line: _Line) -> None:
+        line.passed.set()
+        line.passed = asyncio.Event()
+
+    async def _pass(self, workspace: str) -> bool:
+        """Tells up to 400 entries; whether there may be more. Two statements and one or two calls of Weaviate."""
+        async with self._passing, self._graph.transaction() as unit:
+            record = await unit.run(_TAKE, workspace=workspace)
+            assert record is not None
+            entries, rows = record
+            if not entries:
+                await unit.roll_back()
+                return False
+            try:
+                await self._tell(workspace, rows)
+            except Missing as missing:
+                # A new workspace, or Weaviate has lost it, or everything.
+                self._compared -= self._compared if missing.everything else {workspace}
+                await self._vectors.open(workspace)
+                await self._tell(workspace, rows)
+            await unit.run(_DONE, workspace=workspace, entries=entries)
+        return len(entries) == BATCH
+
+    async def _tell(self, workspace: str, rows: Sequence[Sequence[Any]]) -> None:
+        there = [_entry(Id(id), *columns) for id, exists, *columns in rows if exists]
+        gone = [Id(id) for id, exists, *_ in rows if not exists]
+        if there:
+            await self._vectors.put(workspace, there)
+        if gone:
+            await self._vectors.remove(workspace, gone)
+
+    async def _compare(self, workspace: str) -> None:
+        """Tells again what Weaviate has lost: everything, where it knows another number of memories than Neo4j."""
+        record = await self._graph.read(_COUNT, workspace=workspace)
+        memories, left = record
+        known = await self._vectors.count(workspace)
+        if left or list(await self._graph.read(_COUNT, workspace=workspace)) != [memories, left]:
+            return  # somebody writes: the next time
+        if known != memories:
+            await self._rebuild(workspace, memories, known)
+        elif await self._lost(workspace):
+            self._vectors.behind.add(workspace)
+            self.notify(workspace)
+        self._compared.add(workspace)
+
+    async def _lost(self, workspace: str) -> bool:
+        """Whether Weaviate has lost some of the vectors that it was told of last; if so, all of them are told again."""
+        rows = (await self._graph.read(_TOLD, workspace=workspace))[0]
+        told = [Id(id) for id, vector in rows if any(vector)]
+        lost = set(told) - await self._vectors.indexed(workspace, told) if told else set()
+        if not lost:
+            return False
+        _log.warning("Weaviate has lost %d vectors of %s: it is told of them again", len(lost), workspace)
+        with contextlib.suppress(Missing):  # it would take the same object for one that it has
+            await self._vectors.remove(workspace, list(lost))
+        async with self._graph.transaction() as unit:
+            await unit.run(_UNTOLD, workspace=workspace)
+        return True
+
+    async def _rebuild(self, workspace: str, memories: int, known: int) -> None:
+        _log.warning(
+            "Weaviate knows %d of the %d memories of %s: it is told of all of them", known, memories, workspace
+        )
+        self._vectors.behind.add(workspace)
+        with contextlib.suppress(Missing):
+            await self._vectors.forget(workspace)
+        last: str | None = ""
+        done = 0
+        while last is not None:
+            async with self._graph.transaction() as unit:
+                record = await unit.run(_TELL_AGAIN, workspace=workspace, after=last)
+                last = record[0] if record is not None else None
+            done = min(memories, done + 10 * BATCH)
+            _log.info("%d of %d memories of %s are to be told", done, memories, workspace)
+        self.notify(workspace)
+
+
+def _entry(id: Id, *columns: Any) -> Entry:
+    """What Weaviate is told of a memory, from the columns of its node."""
+    row = dict(zip(_COLUMNS, columns, strict=True))
+    vector, decay = row.pop("vector"), row.pop("decay_factor")
+    row["tags"] = row.pop("tag_list") or []
+    row["weight"] = row["importance"] * decay
+    for name, never in (("expires_at", LAST), ("valid_from", FIRST), ("valid_until", LAST)):
+        row[name] = never if row[name] is None else row[name]
+    properties = {name: value for name, value in row.items() if value is not None}
+    return Entry(id, properties, None if vector is None else np.frombuffer(bytes(vector), "<f4"))

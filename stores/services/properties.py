@@ -1,0 +1,102 @@
+"""Properties that nodes have beside their shape's columns: what filters, summaries and searches look into.
+
+members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
+tag_list, capability_list, target_list: the lists that columns hold as JSON. size: the UTF-8 bytes of a memory's text.
+words: its words for the full-text index. input_tokens, output_tokens, total_tokens, cost_usd: what a span used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.memory import Memory
+from domain.message import Message, TextContent, ToolCall
+from domain.node import Node
+from domain.session import Session
+from domain.span import Span
+from domain.state import StateEntry
+from domain.values import Json, fold
+from stores.rows import shape
+from stores.services.words import stem
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def _number(literal: str) -> int | float:
+    number = float(literal)
+    return int(number) if number.is_integer() else number
+
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
+
+
+def members(value: Json) -> list[str]:
+    """A text for each member of a JSON object: two are the same where name and value are (domain.values.same)."""
+    return [_encode({name: member}).decode() for name, member in _decode(value).items()]
+
+
+def looked_into(memory: Memory) -> dict[str, Any]:
+    """What filters look into of a memory, beside its columns."""
+    return {"members": members(memory.metadata), "tag_list": memory.tags}
+
+
+def _memory(memory: Memory) -> dict[str, Any]:
+    return {**looked_into(memory), "size": len(memory.text.encode()), "words": stem(memory.text)}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "members": members(message.metadata),
+        "texts": [fold(part.text) for part in message.content if type(part) is TextContent],
+        "tools": [part.tool for part in message.content if type(part) is ToolCall],
+    }
+
+
+def _session(session: Session) -> dict[str, Any]:
+    return {"members": members(session.metadata), "capability_list": session.capabilities}
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"members": members(user.profile)}
+
+
+def _agent(agent: Agent) -> dict[str, Any]:
+    return {"members": members(agent.config), "capability_list": agent.capabilities}
+
+
+def _state(entry: StateEntry) -> dict[str, Any]:
+    return {"tag_list": entry.tags}
+
+
+def _audit(entry: AuditEntry) -> dict[str, Any]:
+    return {"target_list": entry.targets}
+
+
+def _span(span: Span) -> dict[str, Any]:
+    usage = span.usage
+    return dict.fromkeys(USAGE) if usage is None else {name: getattr(usage, name) for name in USAGE}
+
+
+USAGE = ("input_tokens", "output_tokens", "total_tokens", "cost_usd")
+
+_EXTRAS: dict[type[Node], Callable[[Any], dict[str, Any]]] = {
+    User: _user,
+    Agent: _agent,
+    Session: _session,
+    Message: _message,
+    Memory: _memory,
+    Span: _span,
+    StateEntry: _state,
+    AuditEntry: _audit,
+}
+
+
+def extras(record: Node) -> dict[str, Any]:
+    """The properties of a record's node beside its columns; None takes one away."""
+    make = _EXTRAS.get(shape(type(record)).kind)
+    return {} if make is None else make(record)

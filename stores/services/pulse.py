@@ -1,0 +1,74 @@
+"""Whether a server that keeps us waiting is still there. One that hangs answers nothing and closes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+_PATIENCE_SECONDS = 0.5
+"""So long without any answer, and the server is asked whether it is there."""
+
+_ANSWER_SECONDS = 1.1
+"""How long it may take to say so: a call of a server that hangs ends in well under two seconds."""
+
+
+class Pulse:
+    """The calls that wait for a server. Where none is answered for half a second, the server is asked a trivial thing;
+    where it does not answer that either, all of them end with TimeoutError. So a call that is hard may take its time.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[object]], lost: Callable[[], None]) -> None:
+        """ask: asks the trivial thing, and raises where there is no answer. lost: told that there was none."""
+        self._ask, self._lost = ask, lost
+        self._waiting: dict[asyncio.Timeout, float] = {}
+        self._last = 0.0
+        self._watching: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def waiting(self, seconds: float) -> AsyncIterator[None]:
+        """One call, which may take so long. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(seconds) as deadline:
+            self._waiting[deadline] = loop.time()
+            if self._watching is None:
+                self._watching = loop.create_task(self._watch())
+            try:
+                yield
+                self._last = loop.time()
+            finally:
+                del self._waiting[deadline]
+
+    async def _watch(self) -> None:
+        """Until nothing waits; then the next call starts another watch."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                oldest = next(iter(self._waiting.values()))
+                due = max(oldest, self._last) + _PATIENCE_SECONDS
+                if due > loop.time():
+                    await asyncio.sleep(due - loop.time())
+                elif await self._there():
+                    self._last = loop.time()
+                else:
+                    self._lost()
+                    for deadline in self._waiting:
+                        if not deadline.expired():
+                            deadline.reschedule(loop.time())
+                    await asyncio.sleep(_PATIENCE_SECONDS)
+        finally:
+            self._watching = None
+
+    async def _there(self) -> bool:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._ask()
+        except Exception:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Ends the watch."""
+        if (watching := self._watching) is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)

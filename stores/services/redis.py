@@ -1,0 +1,197 @@
+"""Redis Streams tell every process what is new: which logs have grown, never what is in them.
+
+Redis is never the truth. A follower that is woken reads on from Neo4j, so an entry that is lost, doubled or late costs
+nothing; and now and then (each second while Redis is down) Neo4j is asked whether anything was written at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis.asyncio as redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from stores.errors import CannotOpen, Unavailable
+from stores.rates import MINUTE_US
+from stores.services.breaker import Breaker
+
+SHARDS = 4
+"""How many streams there are; each is read over a connection of its own."""
+
+_KEPT = 10_000
+"""About how many entries a stream keeps."""
+
+_CALL_SECONDS = 1.0
+_BLOCK_MS = 2_000
+
+
+_SPEND = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local ends = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + ARGV[1]
+local wait = ends - now - ARGV[2]
+if wait > 0 then return wait end
+redis.call('SET', KEYS[1], string.format('%.0f', ends), 'PX', math.ceil((ends - now) / 1000))
+return 0
+"""
+"""What stores.rates.Rates does, for all processes at once, by the clock of Redis; times are microseconds."""
+
+
+def connect(url: str) -> Any:
+    """A client for redis://, rediss:// (TLS), redis+cluster://host:port or redis+sentinel://host:port,.../service/0.
+
+    Raises CannotOpen for another URL.
+    """
+    settings: dict[str, Any] = {
+        "socket_timeout": _BLOCK_MS / 1000 + _CALL_SECONDS,
+        "socket_connect_timeout": _CALL_SECONDS,
+        "decode_responses": True,
+    }
+    # The client would try again for seconds, in which a caller could go on without Redis.
+    once = {**settings, "retry": Retry(NoBackoff(), 0)}
+    try:
+        if url.startswith(("redis+cluster://", "rediss+cluster://")):
+            return RedisCluster.from_url(url.replace("+cluster", "", 1), **settings)
+        if url.startswith("redis+sentinel://"):
+            parts = urlsplit(url)
+            hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
+            service, _, database = parts.path.strip("/").partition("/")
+            credentials = {"username": parts.username, "password": parts.password}
+            sentinel: Any = Sentinel([(host, int(port or 26379)) for host, _, port in hosts], **once)  # type: ignore[no-untyped-call]
+            return sentinel.master_for(service or "mymaster", db=int(database or 0), **credentials)
+        if url.startswith(("redis://", "rediss://")):
+            return redis.Redis.from_url(url, **once)
+    except (ValueError, RedisError) as error:
+        raise CannotOpen(f"RECOLLECT_EVENTS_URL cannot be used: {error}.") from None
+    raise CannotOpen("RECOLLECT_EVENTS_URL must look like redis://host:6379/0.")
+
+
+class Signals:
+    """Sends and hears which logs have grown."""
+
+    def __init__(
+        self,
+        url: str,
+        heard: Callable[[Mapping[str, int] | None, list[str]], Awaitable[None]],
+    ) -> None:
+        """heard: takes how far logs reach by their names, or None where something may have been missed, and the
+        bookmarks of the write."""
+        self._client = connect(url)
+        self._heard = heard
+        self._me = secrets.token_hex(4)
+        self._readers: list[asyncio.Task[None]] = []
+        self._deaf = set(range(SHARDS))
+        self._closed = False
+        self.breaker = Breaker("redis")
+
+    def start(self) -> None:
+        """Begins to listen; once is enough."""
+        if not self._readers:
+            self._readers = [asyncio.create_task(self._listen(shard)) for shard in range(SHARDS)]
+
+    @property
+    def listening(self) -> bool:
+        """Whether all that others send is heard."""
+        return not self._deaf
+
+    async def send(self, workspace: str, ends: Mapping[str, int], bookmarks: list[str]) -> None:
+        """Tells the other processes how far logs reach; where Redis is down they find out by themselves."""
+        logs = "\n".join(f"{end} {name}" for name, end in ends.items())
+        entry = {"by": self._me, "logs": logs, "seen": "\n".join(bookmarks)}
+        with contextlib.suppress(Unavailable):
+            await self._call(
+                lambda: self._client.xadd(_stream(_shard(workspace)), entry, maxlen=_KEPT, approximate=True)
+            )
+
+    async def spend(self, name: str, per_minute: int) -> float:
+        """Spends one of what a name may have in a minute, as stores.rates.Rates. Raises Unavailable."""
+        wait = await self._call(
+            lambda: self._client.eval(_SPEND, 1, f"recollect:rate:{name}", round(MINUTE_US / per_minute), MINUTE_US)
+        )
+        return float(wait) / 1_000_000
+
+    async def _call(self, call: Callable[[], Any]) -> Any:
+        self.breaker.enter()
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                answer = await call()
+        except (RedisError, OSError, TimeoutError) as error:
+            self.breaker.failed(str(error) or type(error).__name__)
+            raise Unavailable(f"Redis: {error}") from error
+        except BaseException:
+            self.breaker.left()
+            raise
+        self.breaker.succeeded()
+        return answer
+
+    async def _listen(self, shard: int) -> None:
+        stream = _stream(shard)
+        while not self._closed:
+            try:
+                newest = await self._client.xrevrange(stream, count=1)
+                last = newest[0][0] if newest else "0-0"
+                self.breaker.succeeded()
+                self._deaf.discard(shard)
+                await self._heard(None, [])  # what came before this reader listened
+                while not self._closed:
+                    answer = await self._client.xread({stream: last}, count=1000, block=_BLOCK_MS)
+                    for last, entry in _entries(answer):  # noqa: B007 - the last one's id is where to go on
+                        if entry.get("by") != self._me:
+                            await self._heard(_ends(entry["logs"]), entry["seen"].split("\n"))
+            except (RedisError, OSError, TimeoutError) as error:
+                self._deaf.add(shard)
+                self.breaker.failed(str(error) or type(error).__name__)
+                await asyncio.sleep(random.uniform(0.3, 0.7))
+
+    async def latency_ms(self) -> float:
+        """What a PING takes just now, in milliseconds. Raises Unavailable."""
+        begun = time.perf_counter()
+        await self._call(self._client.ping)
+        return (time.perf_counter() - begun) * 1000
+
+    async def close(self) -> None:
+        """Stops listening and lets go of the connections."""
+        self._closed = True
+        running = set(self._readers)
+        while running:  # the client takes a cancellation for a broken connection, and tries again
+            for reader in running:
+                reader.cancel()
+            running = (await asyncio.wait(running, timeout=0.05))[1]
+        with contextlib.suppress(RedisError, OSError):
+            await self._client.aclose()
+
+
+def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:
+    """The entries of the one stream that was read; older and newer protocols put them differently."""
+    streams = answer.values() if isinstance(answer, dict) else [entries for _, entries in answer or ()]
+    found: list[tuple[str, dict[str, str]]] = []
+    for entries in streams:
+        found += entries[0] if entries and isinstance(entries[0], list) else entries
+    return found
+
+
+def _ends(logs: str) -> dict[str, int]:
+    """How far logs reach, as it was sent."""
+    ends = (line.partition(" ") for line in logs.split("\n"))
+    return {name: int(end) for end, _, name in ends}
+
+
+def _shard(workspace: str) -> int:
+    return zlib.crc32(workspace.encode()) % SHARDS
+
+
+def _stream(shard: int) -> str:
+    """The braces keep a stream on one node of a cluster."""
+    return f"recollect:{{news-{shard}}}"

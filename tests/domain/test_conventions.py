@@ -1,0 +1,192 @@
+"""The names we look for are those of the conventions, and what they say is read from either."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openinference.semconv import trace as openinference
+from opentelemetry.semconv._incubating.attributes import (
+    enduser_attributes,
+    gen_ai_attributes,
+    session_attributes,
+    user_attributes,
+)
+
+from domain import conventions, model_call
+from domain.conventions import component_of, kind_of, name_in
+from domain.message import TextContent, ToolCall, ToolResponse
+from domain.model_call import ModelMessage, input_messages, model_of, output_messages, tool_calls
+from domain.span import SpanKind
+from domain.telemetry import LEFT_OUT, MAX_ATTRIBUTES, bounded
+from domain.values import decode_json, encode_json
+
+OTEL = {
+    value
+    for module in (enduser_attributes, gen_ai_attributes, session_attributes, user_attributes)
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, str)
+}
+OPENINFERENCE = {
+    value
+    for of in (openinference.SpanAttributes, openinference.RerankerAttributes)
+    for name, value in vars(of).items()
+    if name.isupper()
+}
+
+
+@pytest.mark.parametrize("module", [conventions, model_call])
+def test_every_name_is_of_a_convention(module: Any) -> None:
+    rows = [(row,) if isinstance(row, str) else row for name, row in vars(module).items() if name.isupper()]
+    names = {name for row in rows if isinstance(row, tuple) for name in row if isinstance(name, str) and "." in name}
+    assert names
+    assert names <= OTEL | OPENINFERENCE
+
+
+@pytest.mark.parametrize("kind", openinference.OpenInferenceSpanKindValues)
+def test_each_kind_of_openinference(kind: Any) -> None:
+    other = {
+        "UNKNOWN": "OTHER",
+        "GUARDRAIL": "OTHER",
+        "EVALUATOR": "OTHER",
+        "PROMPT": "OTHER",
+        "DECISION": "OTHER",
+        "RERANKER": "RETRIEVER",
+    }
+    assert kind_of({conventions.KIND: kind.value}).name == other.get(kind.value, kind.value)
+
+
+@pytest.mark.parametrize("operation", gen_ai_attributes.GenAiOperationNameValues)
+def test_each_operation_of_gen_ai(operation: Any) -> None:
+    assert kind_of({conventions.OPERATION: operation.value}) is not SpanKind.OTHER
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        ({}, SpanKind.OTHER),
+        ({"http.request.method": "GET"}, SpanKind.OTHER),
+        ({"gen_ai.request.model": "m"}, SpanKind.LLM),
+        ({"gen_ai.tool.name": "t", "gen_ai.request.model": "m"}, SpanKind.TOOL),
+        ({"gen_ai.operation.name": "mine", "gen_ai.request.model": "m"}, SpanKind.OTHER),
+        ({"openinference.span.kind": "llm"}, SpanKind.LLM),
+        ({"openinference.span.kind": 3}, SpanKind.OTHER),
+        ({"openinference.span.kind": "CHAIN", "gen_ai.operation.name": "chat"}, SpanKind.CHAIN),
+    ],
+)
+def test_kinds(attributes: Any, kind: SpanKind) -> None:
+    assert kind_of(attributes) is kind
+
+
+@pytest.mark.parametrize(
+    ("attributes", "resource", "name"),
+    [
+        ({"session.id": "a", "gen_ai.conversation.id": "b"}, {}, "a"),
+        ({"gen_ai.conversation.id": "b"}, {"session.id": "r"}, "b"),
+        ({}, {"session.id": "r"}, "r"),
+        ({"session.id": 7}, {}, "7"),
+        ({"session.id": True, "gen_ai.conversation.id": ["x"]}, {}, None),
+        ({"session.id": ""}, {}, None),
+        ({"session.id": "x" * 1001}, {}, None),
+    ],
+)
+def test_names(attributes: Any, resource: Any, name: str | None) -> None:
+    assert name_in(conventions.SESSION, attributes, resource) == name
+
+
+def test_components() -> None:
+    assert component_of(SpanKind.LLM, {"service.name": "shop"}) == "shop"
+    assert component_of(SpanKind.LLM, {"service.name": "unknown_service:python"}) == "llm"
+    assert component_of(SpanKind.OTHER, {}) == "agent"
+
+
+BY_OPENINFERENCE = {
+    "llm.model_name": "small-1",
+    "llm.input_messages.0.message.role": "system",
+    "llm.input_messages.0.message.content": "Be brief.",
+    "llm.input_messages.1.message.role": "user",
+    "llm.input_messages.1.message.contents.0.message_content.type": "text",
+    "llm.input_messages.1.message.contents.0.message_content.text": "Tea?",
+    "llm.input_messages.2.message.role": "tool",
+    "llm.input_messages.2.message.tool_call_id": "c0",
+    "llm.input_messages.2.message.content": '{"stock": 2}',
+    "llm.output_messages.0.message.role": "assistant",
+    "llm.output_messages.0.message.content": "A moment.",
+    "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c1",
+    "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "kettle",
+    "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"cups": 2}',
+}
+BY_GEN_AI = {
+    "gen_ai.request.model": "small",
+    "gen_ai.response.model": "small-1",
+    "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be brief."}]),
+    "gen_ai.input.messages": json.dumps([
+        {"role": "user", "parts": [{"type": "text", "content": "Tea?"}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c0", "response": {"stock": 2}}]},
+    ]),
+    "gen_ai.output.messages": [{"role": "assistant", "finish_reason": "tool_call", "parts": [
+        {"type": "text", "content": "A moment."},
+        {"type": "tool_call", "id": "c1", "name": "kettle", "arguments": {"cups": 2}},
+    ]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attributes", [BY_OPENINFERENCE, BY_GEN_AI], ids=["openinference", "gen_ai"])
+def test_a_call_of_a_model_is_the_same_by_either(attributes: Any) -> None:
+    kettle = ToolCall("c1", "kettle", encode_json({"cups": 2}))
+    assert model_of(attributes) == "small-1"
+    assert input_messages(attributes) == [
+        ModelMessage("system", [TextContent("Be brief.")]),
+        ModelMessage("user", [TextContent("Tea?")]),
+        ModelMessage("tool", [ToolResponse("c0", encode_json({"stock": 2}), False)]),
+    ]
+    assert output_messages(attributes) == [ModelMessage("assistant", [TextContent("A moment."), kettle])]
+    assert output_messages(attributes)[0].text == "A moment."
+    assert tool_calls(attributes) == [kettle]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "call"),
+    [
+        (
+            {"gen_ai.tool.name": "kettle", "gen_ai.tool.call.id": "c1", "gen_ai.tool.call.arguments": '{"cups": 2}'},
+            ToolCall("c1", "kettle", encode_json({"cups": 2})),
+        ),
+        ({"tool.name": "kettle", "tool.parameters": "two cups"}, ToolCall("", "kettle", encode_json("two cups"))),
+    ],
+)
+def test_a_tool_that_ran(attributes: Any, call: ToolCall) -> None:
+    assert tool_calls(attributes) == [call]
+    assert output_messages(attributes) == []
+    answered = output_messages({**attributes, "gen_ai.tool.call.result": '"hot"'})
+    assert answered == [ModelMessage("tool", [ToolResponse(call.call_id, encode_json("hot"), False)])]
+
+
+NAMES = st.sampled_from([*BY_OPENINFERENCE, *BY_GEN_AI, "llm.input_messages", "llm.input_messages.x", "llm.output_messages.0",
+                         "llm.output_messages.0.message", "llm.output_messages.0.message.tool_calls", "tool.name"])  # fmt: skip
+WORDS = st.sampled_from(["role", "parts", "type", "text", "tool_call", "tool_call_response", "content", "id", "name"])
+SHAPES: Any = st.recursive(
+    st.none() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(NAMES, SHAPES | SHAPES.map(json.dumps)))
+def test_whatever_the_attributes_are_they_can_be_read(attributes: dict[str, Any]) -> None:
+    for read in (model_of, input_messages, output_messages, tool_calls, kind_of):
+        read(attributes)  # type: ignore[operator]
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers(0, 120_000).map(lambda size: "é" * size), max_size=8))
+def test_attributes_are_kept_as_far_as_there_is_room(attributes: dict[str, str]) -> None:
+    kept = bounded(attributes)
+    assert len(bytes(kept)) <= MAX_ATTRIBUTES
+    found = decode_json(kept)
+    left_out = found.pop(LEFT_OUT, [])
+    assert sorted([*found, *left_out]) == sorted(attributes)
+    assert all(attributes[name] == value for name, value in found.items())
+    assert not left_out or len(bytes(encode_json(attributes))) > MAX_ATTRIBUTES

@@ -1,0 +1,88 @@
+"""Three servers that may be killed, and server processes of ours in front of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from neo4j import Driver, GraphDatabase
+
+from server.settings import Settings
+from stores.embedder import open_embedder
+from stores.services.neo4j import Address, prepare
+from tests.server.running import Running
+from tests.servers import Servers, missing, running, unfetched
+
+Start = Callable[[], Running]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Servers that nobody else uses."""
+    if lacking := missing() or [f"{package} is not fetched yet" for package in unfetched()]:
+        if "services" in os.environ.get("RECOLLECT_REQUIRE", ""):
+            pytest.fail("the servers are required: " + " ".join(lacking))
+        pytest.skip(" ".join(lacking))
+    with running() as three:
+        embedder = open_embedder(Settings().embedder)
+        # What the first start of a process does takes longer than a test waits for it on a busy machine.
+        prepare(Address(three.neo4j.url), f"{embedder.name} {embedder.dimension}", "first")
+        yield three
+
+
+@pytest.fixture
+def start(servers: Servers, tmp_path: Path) -> Iterator[Start]:
+    """Starts server processes, each on a port of its own; all are gone after the test."""
+    processes: list[Running] = []
+
+    def starting() -> Running:
+        process = Running(tmp_path / f"process-{len(processes)}", **servers.environment)
+        processes.append(process)
+        process.start()
+        return process
+
+    yield starting
+    for process in processes:
+        process.end()
+    for process in processes:
+        assert "Traceback" not in process.said()[1]
+
+
+@pytest.fixture
+def api(start: Start) -> Running:
+    """One of them."""
+    return start()
+
+
+@pytest.fixture(scope="session")
+def graph(servers: Servers) -> Iterator[Driver]:
+    """What Neo4j has, asked behind everybody's back."""
+    address = Address(servers.neo4j.url)
+    with GraphDatabase.driver(address.uri, auth=address.auth) as driver:
+        yield driver
+
+
+def column(graph: Driver, statement: str, **parameters: Any) -> list[Any]:
+    """The first value of each record."""
+    return [record[0] for record in graph.execute_query(statement, parameters).records]  # type: ignore[arg-type]
+
+
+def health(api: Running) -> dict[str, Any]:
+    """What /readyz says: its status code, and each store by its name."""
+    answer = httpx.get(f"http://{api.address}/readyz", trust_env=False, timeout=10)
+    body = answer.json()
+    return {"code": answer.status_code, "status": body["status"], **{one["name"]: one for one in body["stores"]}}
+
+
+def seconds_until(holds: Callable[[], bool], most: float) -> float:
+    """How long it takes until something holds."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < most, f"not within {most:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - begun

@@ -1,0 +1,224 @@
+"""The servers that other tests rely on: they start, survive kill -9 with their data, and leave nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from neo4j import Driver, GraphDatabase
+from neo4j.exceptions import AuthError
+from redis import Redis as RedisClient
+from redis.exceptions import AuthenticationError
+
+from tests.servers import Neo4j, Redis, Server, ServerFailed, Weaviate, missing, unfetched
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "correct-horse"
+
+
+def needs(*kinds: type[Server]) -> None:
+    """Skips a test where a server cannot be run at once, and says why."""
+    for kind in kinds:
+        if sentence := kind.missing():
+            pytest.skip(sentence)
+        if not kind.fetched():
+            pytest.skip(f"{kind.package} is not fetched yet; `python -m tests.servers install` does that.")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
+
+
+def leaves_nothing(server: Server, pid: int | None) -> bool:
+    return server.pid is None and pid is not None and not is_running(pid) and not server.folder.exists()
+
+
+def test_redis_keeps_its_data_and_leaves_nothing() -> None:
+    needs(Redis)
+    with Redis(PASSWORD) as server:
+        url = server.url
+        with RedisClient.from_url(url) as client:
+            client.xadd("stream", {"a": "1"})
+        with RedisClient.from_url(url.replace(PASSWORD, "another")) as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+        server.kill()
+        assert server.pid is None
+        server.restart()
+        assert server.url == url
+        with RedisClient.from_url(url) as client:
+            assert client.xlen("stream") == 1
+        pid = server.pid
+    assert leaves_nothing(server, pid)
+
+
+def test_neo4j_keeps_its_data_and_leaves_nothing() -> None:
+    needs(Neo4j)
+
+    def driver(server: Neo4j, password: str) -> Driver:
+        parts = urlsplit(server.url)
+        return GraphDatabase.driver(f"{parts.scheme}://{parts.hostname}:{parts.port}", auth=("neo4j", password))
+
+    with Neo4j(PASSWORD) as server:
+        url = server.url
+        with driver(server, PASSWORD) as client:
+            client.execute_query("CREATE (:Kept)", database_="neo4j")
+        with driver(server, "another") as stranger, pytest.raises(AuthError):
+            stranger.verify_connectivity()
+        server.restart()
+        assert server.url == url
+        with driver(server, PASSWORD) as client:
+            assert client.execute_query("MATCH (n:Kept) RETURN n", database_="neo4j").records
+        pid = server.pid
+    assert leaves_nothing(server, pid)
+
+
+async def test_weaviate_keeps_its_data_and_leaves_nothing() -> None:
+    needs(Weaviate)
+    import weaviate  # a second to import
+    from weaviate.classes.init import Auth
+
+    def client(server: Weaviate) -> weaviate.WeaviateAsyncClient:
+        parts = urlsplit(server.url)
+        return weaviate.use_async_with_custom(
+            http_host=parts.hostname or "",
+            http_port=parts.port or 0,
+            http_secure=False,
+            grpc_host=parts.hostname or "",
+            grpc_port=int(parts.query.removeprefix("grpc=")),
+            grpc_secure=False,
+            auth_credentials=Auth.api_key(PASSWORD),
+        )
+
+    with Weaviate(PASSWORD) as server:
+        url = server.url
+        async with client(server) as there:
+            kept = await there.collections.create("Kept")
+            await kept.data.insert({"text": "kept"}, vector=[1.0, 0.0])
+        server.restart()
+        assert server.url == url
+        async with client(server) as there:
+            found = await there.collections.get("Kept").query.near_vector([1.0, 0.0])
+            assert [one.properties for one in found.objects] == [{"text": "kept"}]
+        pid = server.pid
+    assert leaves_nothing(server, pid)
+
+
+def test_a_server_that_does_not_start_says_why() -> None:
+    needs(Redis)
+    server = Redis()
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", server.ports[0]))
+        with pytest.raises(ServerFailed, match=r"(?s)Redis ended by itself.*Address already in use"), server:
+            pass
+    assert not server.folder.exists()
+
+
+def test_a_server_that_is_late_says_so() -> None:
+    needs(Redis)
+    with Redis() as server, pytest.raises(ServerFailed, match="Redis was not ready within 0 s"):
+        server.wait_until_ready(seconds=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_servers_go_with_the_process_that_started_them() -> None:
+    needs(Redis)
+    program = """
+from tests.servers import Redis
+server = Redis()
+server.start()
+server.wait_until_ready()
+print(server.pid, server.folder, flush=True)
+input()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        assert parent.stdout
+        pid, folder = parent.stdout.readline().split()
+        assert is_running(int(pid))
+        parent.kill()
+        parent.wait()
+        assert within(10, lambda: not is_running(int(pid)))
+    subprocess.run(["rm", "-r", folder], check=True)
+
+
+def test_a_command_runs_with_all_three() -> None:
+    needs(Redis, Neo4j, Weaviate)
+    program = """
+import os, socket
+from urllib.parse import urlsplit
+for name in ("GRAPH", "VECTORS", "EVENTS"):
+    url = urlsplit(os.environ[f"RECOLLECT_{name}_URL"])
+    socket.create_connection((url.hostname, url.port)).close()
+raise SystemExit(7)
+"""
+    command = [sys.executable, "-m", "tests.servers", "--", sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+
+
+def test_what_is_fetched_is_whole_and_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an mvn that fails, and then one that does not."""
+    if sentence := Neo4j.missing():
+        pytest.skip(sentence)
+    maven, path = tmp_path / "mvn", os.environ["PATH"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
+
+    maven.write_text("#!/bin/sh\nmkdir jars\necho the network is down\nexit 1\n")
+    maven.chmod(0o755)
+    with pytest.raises(ServerFailed, match="the network is down"):
+        Neo4j.install()
+    assert Neo4j.fetched() is None
+    assert Neo4j.package in unfetched()
+
+    maven.write_text("#!/bin/sh\nmkdir jars\ntouch jars/neo4j.jar\n")
+    jars = Neo4j.install()
+    assert [jar.name for jar in jars.iterdir()] == ["neo4j.jar"]
+    assert [path.name for path in sorted(jars.parents[1].iterdir())] == ["lock", jars.parent.name]
+
+    maven.write_text("#!/bin/sh\nexit 1\n")
+    assert Neo4j.install() == jars
+
+
+def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    assert missing() == [
+        "Redis is not installed (redis-server), and only root can install it.",
+        "Neo4j needs Java 17 or newer; there is none.",
+        "Weaviate is built with Go (go), which is not installed.",
+    ]
+
+
+def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """While it waits for its servers, too."""
+    needs(Redis, Neo4j, Weaviate)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers"], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    with process:
+        assert within(20, lambda: len(list(tmp_path.glob("*/log"))) == 3)
+        process.terminate()
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,95 @@
+"""The servers of the services engine, emptied for each test. Which they are, the environment says."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import redis
+from neo4j import Driver, GraphDatabase
+
+from stores.open import open_engine
+from stores.ports import Engine
+from stores.services.neo4j import Address
+from tests.servers import SETTINGS
+
+_held: list[Path] = []
+"""The folder whose graph the servers hold: they have room for one at a time."""
+
+
+def require_services() -> None:
+    """Skips the test where the servers do not run; fails it where RECOLLECT_REQUIRE names them."""
+    if all(os.environ.get(name) for name in SETTINGS):
+        return
+    if "services" in os.environ.get("RECOLLECT_REQUIRE", ""):
+        pytest.fail("the servers are required, but not all of " + ", ".join(SETTINGS) + " are set")
+    pytest.skip("needs Neo4j, Weaviate and Redis: python -m tests.servers -- pytest")
+
+
+def urls() -> dict[str, str]:
+    """Where the servers are, as the arguments of `open_engine`."""
+    graph, vectors, events = (os.environ[name] for name in SETTINGS)
+    return {"graph_url": graph, "vectors_url": vectors, "events_url": events}
+
+
+def held(folder: Path) -> bool:
+    """Whether the servers hold the graph of that folder."""
+    return _held == [folder]
+
+
+def open_services(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
+    """Opens the engine over the servers, which are emptied where they held the graph of another folder."""
+    if not held(folder):
+        empty()
+        _held[:] = [folder]
+    return open_engine(str(folder), embedder, dimension, clock, **urls())
+
+
+def empty(vectors_url: str = "") -> None:
+    """Takes everything out of the servers but the indexes. vectors_url: of another Weaviate than the usual one."""
+    run("MATCH (n) WHERE NOT n:Recollect DETACH DELETE n")
+    run("MATCH (n:Recollect) REMOVE n.embedder SET n.epoch = left(randomUUID(), 8)")
+    with redis.Redis.from_url(os.environ[SETTINGS[2]]) as client:
+        client.flushdb()
+    weaviate = urlsplit(vectors_url or os.environ[SETTINGS[1]])
+    schema = f"http://{weaviate.hostname}:{weaviate.port}/v1/schema"
+    with httpx.Client(headers={"Authorization": f"Bearer {weaviate.password}"}) as http:
+        for one in http.get(schema).json()["classes"]:
+            tenants = f"{schema}/{one['class']}/tenants"
+            names = [tenant["name"] for tenant in http.get(tenants).raise_for_status().json()]
+            http.request("DELETE", tenants, json=names).raise_for_status()
+
+
+def run(statement: str) -> None:
+    """Runs a statement in Neo4j."""
+    _driver().execute_query(statement)
+
+
+def everything() -> dict[str, list[Any]]:
+    """All records in the servers, by their label, and all relationships."""
+    nodes = _driver().execute_query(
+        "MATCH (n) WHERE NOT n:Workspace AND NOT n:Recollect AND NOT n:Outbox AND NOT n:Told AND NOT n:Relay "
+        "RETURN labels(n)[0], properties(n) ORDER BY elementId(n)"
+    )
+    links = _driver().execute_query("MATCH ()-[r]->() RETURN type(r), properties(r) ORDER BY elementId(r)")
+    found: dict[str, list[Any]] = {}
+    for name, properties in [*nodes.records, *links.records]:
+        found.setdefault(name, []).append(properties)
+    return found
+
+
+@cache
+def _driver() -> Driver:
+    """One for all tests: to connect takes longer than to empty the servers."""
+    address = Address(os.environ[SETTINGS[0]])
+    driver = GraphDatabase.driver(address.uri, auth=address.auth)
+    atexit.register(driver.close)
+    return driver

@@ -1,0 +1,75 @@
+"""The engine over the servers of the environment, but for a Weaviate of its own that may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stores.open import open_engine
+from stores.services.engine import ServicesEngine
+from tests.contract.making import DIMENSION, Clock
+from tests.servers import Weaviate
+from tests.services import empty, require_services, urls
+
+Open = Callable[[], ServicesEngine]
+
+
+@pytest.fixture(scope="session")
+def own() -> Iterator[Weaviate]:
+    """A Weaviate that nobody else uses."""
+    require_services()
+    if sentence := Weaviate.missing():
+        pytest.skip(sentence)
+    with Weaviate("correct-horse") as server:
+        yield server
+
+
+@pytest.fixture
+def weaviate(own: Weaviate) -> Iterator[Weaviate]:
+    """It runs before the test and after it."""
+    yield own
+    if own.pid is None:
+        own.restart()
+
+
+@pytest.fixture
+async def opened(weaviate: Weaviate, tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
+    """Opens an engine over an empty Neo4j, again and again; closes them all."""
+    empty(weaviate.url)
+    engines: list[ServicesEngine] = []
+
+    def opening() -> ServicesEngine:
+        engine = open_engine(str(tmp_path), "test", DIMENSION, clock, **{**urls(), "vectors_url": weaviate.url})
+        assert isinstance(engine, ServicesEngine)
+        engines.append(engine)
+        return engine
+
+    yield opening
+    for engine in engines:
+        await engine.close()
+
+
+@pytest.fixture
+def engine(opened: Open) -> ServicesEngine:
+    """One engine."""
+    return opened()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Its time."""
+    return Clock()
+
+
+async def within(seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether something comes to hold in time."""
+    deadline = time.monotonic() + seconds
+    while not await holds():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
