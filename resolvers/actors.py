@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -34,9 +35,10 @@ async def actors(context: Context, ids: Sequence[Id | None]) -> list[Actor | Non
     wanted = {id for id in ids if id is not None}
     people = [id for id in wanted if id.startswith("usr_")]
     agents = [id for id in wanted if id.startswith("agt_")]
-    found: dict[Id | None, Actor | None] = {}
-    found.update(zip(people, await context.store.get(User, people), strict=True))
-    found.update(zip(agents, await context.store.get(Agent, agents), strict=True))
+    # Together, for a store that then asks its server once.
+    users, others = await asyncio.gather(context.store.get(User, people), context.store.get(Agent, agents))
+    found: dict[Id | None, Actor | None] = dict(zip(people, users, strict=True))
+    found.update(zip(agents, others, strict=True))
     return [found.get(id) for id in ids]
 
 

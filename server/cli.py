@@ -78,6 +78,7 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     /v1/traces spans of programs that are instrumented with OpenTelemetry
     /healthz   the process answers
     /readyz    the store answers
+    /metrics   figures for Prometheus
     """
     from server.serving import serve as run
 
@@ -132,6 +133,25 @@ def export(file: Path, data: Path, workspace: str | None) -> None:
     from server.importing import export_file
 
     run(export_file(file, data, _settings(), workspace))
+
+
+@cli.command("copy", short_help="Copy everything between a folder and the servers.")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_(source: str, target: str) -> None:
+    """Copy everything in FROM to TO, and compare the two. Each is a data folder, or the word services.
+
+    \b
+    services          Neo4j, Weaviate and Redis at RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL
+                      and RECOLLECT_EVENTS_URL
+
+    What TO has already stays as it is, so a copy that was interrupted goes on where it is called again. It ends with
+    a table: counts and a checksum for each kind of record, and whether a sample of searches finds the same. Where
+    anything differs, the status is 1. Nothing else should write to either while it runs.
+    """
+    from server.copying import copy
+
+    run(copy(source, target, _settings()))
 
 
 @cli.command(short_help="Find memories, with the parts of each score.")

@@ -95,7 +95,8 @@ def _explained(cause: Exception) -> list[tuple[str, dict[str, Any]]]:
         message = "This cursor is of an earlier state of the store or no longer kept: read again from the start."
         return [(message, {"code": CURSOR_EXPIRED})]
     if isinstance(cause, Unavailable):
-        log.warning("A store is unavailable: %s", cause)
+        if not cause.known:
+            log.warning("A store is unavailable: %s", cause)
         extensions = {"code": UNAVAILABLE, "retryAfterMs": cause.retry_after_ms}
         return [("The store cannot do this now, try again later.", extensions)]
     if isinstance(cause, GraphQLError):

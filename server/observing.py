@@ -7,7 +7,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +47,10 @@ class Observed:
     outcome = OK
     status = store_calls = 0
     seconds = 0.0
+    tracing: Tracing | None = None
 
-    def __init__(self, id: str, route: str = "", tracing: Tracing | None = None) -> None:
-        self.id, self.route, self.tracing = id, route, tracing
+    def __init__(self, id: str, route: str = "") -> None:
+        self.id, self.route = id, route
 
     def asks(self, kind: str, name: str, hash: str, cost: int | None) -> None:
         """Notes which operation it is."""
@@ -89,25 +90,18 @@ class Observing:
             await self._other(scope, receive, send)
             return
         route = scope["path"]
-        # An export of spans is not traced: where they come from here that would never end.
-        request = Observed(_id(scope["headers"]), route, self._tracing if route == GRAPHQL else None)
+        request = Observed(_id(scope["headers"]), route)
         if route == SPANS:
             request.kind = "spans"
 
-        async def answer(message: Message) -> None:
+        def answer(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request.id.encode())]
-            await send(message)
+            return send(message)
 
-        try:
-            with self.watched(request, scope):
-                await self._app(scope, receive, answer)
-        except Exception:
-            request.status = 500
-            raise
-        finally:
-            self._metrics.answered(route, request.status)
+        with _Watch(self, request, scope):
+            await self._app(scope, receive, answer)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A socket, or the beginning and the end of the application."""
@@ -119,45 +113,52 @@ class Observing:
         finally:
             self._metrics.sockets -= is_socket
 
-    def watched(self, request: Observed, scope: Scope) -> _Entered:
-        """Makes a request the current one, and notes at the end how it was."""
-        watch = _Watch(request, self._ended)
-        return watch if request.tracing is None else _within(request.tracing.request(request, scope), watch)
-
     def operation(self, scope: Scope) -> _Entered:
         """Observes one operation of a socket."""
-        return self.watched(Observed(_made(), GRAPHQL, self._tracing), scope)
+        return _Watch(self, Observed(_made(), GRAPHQL), scope)
 
-    def _ended(self, request: Observed) -> None:
-        if request.outcome is OK and request.status >= _BAD:
-            request.outcome = f"HTTP_{request.status}"
+    def traced(self, request: Observed, scope: Scope) -> _Entered | None:
+        """The span of a request; an export of spans has none: where they come from here that would never end."""
+        if self._tracing is None or request.route != GRAPHQL:
+            return None
+        request.tracing = self._tracing
+        return self._tracing.request(request, scope)
+
+    def ended(self, request: Observed) -> None:
+        """Notes how a request was."""
+        if request.status:
+            self._metrics.answered(request.route, request.status)
+            if request.status >= _BAD and request.outcome is OK:
+                request.outcome = f"HTTP_{request.status}"
         if request.kind or (request.outcome is not OK and request.route == GRAPHQL):
             self._metrics.observe(request)
             self._log.observe(request)
 
 
 class _Watch:
-    """Measures a request. (A generator would take three times as long.)"""
+    """Makes a request the current one for as long as it lasts. (A generator would take three times as long.)"""
 
-    __slots__ = ("_begun", "_ended", "_request", "_token")
+    __slots__ = ("_begun", "_observing", "_request", "_span", "_token")
 
-    def __init__(self, request: Observed, ended: Callable[[Observed], None]) -> None:
-        self._request, self._ended = request, ended
+    def __init__(self, observing: Observing, request: Observed, scope: Scope) -> None:
+        self._observing, self._request = observing, request
+        self._span = observing.traced(request, scope)
 
     def __enter__(self) -> None:
         self._token = current.set(self._request)
         self._begun = time.perf_counter()
+        if self._span is not None:
+            self._span.__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._request.seconds = time.perf_counter() - self._begun
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        request = self._request
+        request.seconds = time.perf_counter() - self._begun
+        if error is not None and isinstance(error, Exception):
+            request.status = 500
         current.reset(self._token)
-        self._ended(self._request)
-
-
-@contextlib.contextmanager
-def _within(outer: _Entered, inner: _Entered) -> Iterator[None]:
-    with outer, inner:
-        yield
+        self._observing.ended(request)
+        if self._span is not None:
+            self._span.__exit__(kind, error, trace)
 
 
 def operation(scope: Scope) -> _Entered:

@@ -68,23 +68,27 @@ class _WatchedStore:
 
 
 def _timed(method: Callable[..., Awaitable[Any]], timing: Timing, name: str) -> Callable[..., Awaitable[Any]]:
-    """The method, timed. It costs 0.6 us; the shortest read of an embedded store takes 6."""
+    """The method, timed. It costs 1 us; the shortest read of an embedded store takes 6."""
 
     async def call(*args: Any, **named: Any) -> Any:
         request = current.get()
         request.store_calls += 1
         begun = perf_counter()
         try:
-            if request.tracing is None:
-                return await method(*args, **named)
-            with span(name):
-                return await method(*args, **named)
-        except (Rejected, CursorExpired, Taken):  # an answer
-            raise
-        except Exception:
-            timing.failed += 1
-            raise
-        finally:
+            if request.tracing is not None:
+                with span(name):
+                    result = await method(*args, **named)
+            else:
+                result = await method(*args, **named)
+        except Exception as error:
+            timing.failed += not isinstance(error, _ANSWERS)
             timing.add(perf_counter() - begun)
+            raise
+        timing.add(perf_counter() - begun)
+        return result
 
     return call
+
+
+_ANSWERS = (Rejected, CursorExpired, Taken)
+"""What a store raises that is well."""

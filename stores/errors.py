@@ -10,12 +10,12 @@ class StoreError(Exception):
 class Unavailable(StoreError):
     """The store cannot do this now: a full disk, a server that is down, a queue that is full.
 
-    retry_after_ms: when it makes sense to try again, in milliseconds.
+    retry_after_ms: when it makes sense to try again, in milliseconds. known: the log tells of it already.
     """
 
-    def __init__(self, reason: str, retry_after_ms: int = 1000) -> None:
+    def __init__(self, reason: str, retry_after_ms: int = 1000, *, known: bool = False) -> None:
         super().__init__(reason)
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms, self.known = retry_after_ms, known
 
 
 class Taken(StoreError):

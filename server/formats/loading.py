@@ -139,7 +139,18 @@ class _Loading:
         """Ties events to parents that came behind them."""
         for start in range(0, len(self._late), _BATCH):
             late = self._late[start : start + _BATCH]
-            await self._store.write(lambda tx, late=late: tx.put(late))  # type: ignore[misc]
+
+            async def script(tx: Transaction, late: Sequence[TraceEvent] = late) -> None:
+                stored = await tx.get(TraceEvent, [event.id for event in late])
+                await tx.put(
+                    [
+                        msgspec.structs.replace(before, parent_id=event.parent_id)
+                        for event, before in zip(late, stored, strict=True)
+                        if before is not None
+                    ]
+                )
+
+            await self._store.write(script)
 
     async def _write_session(self, batch: list[Entry]) -> dict[str, Loaded]:
         session = batch[0].record
@@ -201,13 +212,16 @@ class _Loading:
         return [record for record in records if (record.memory_id, record.version) not in known]
 
     async def _orphans(self, records: Sequence[Any]) -> list[TraceEvent]:
-        """The events whose parent is neither stored nor before them in the batch, so that it comes later."""
-        wanted = list({record.parent_id for record in records if record.parent_id is not None})
-        stored = await self._store.get(TraceEvent, wanted)
-        known = {event.id for event in stored if event is not None}
+        """The events whose parent is neither stored nor before them in the batch, so that it comes later; and those
+        that a load which was killed has left without theirs."""
+        children = [record for record in records if record.parent_id is not None]
+        wanted = list({record.parent_id for record in children})
+        known = {event.id for event in await self._store.get(TraceEvent, wanted) if event is not None}
+        stored = await self._store.get(TraceEvent, [record.id for record in children])
+        left = {event.id for event in stored if event is not None and event.parent_id is None}
         late = []
         for record in records:
-            if record.parent_id is not None and record.parent_id not in known:
+            if record.parent_id is not None and (record.parent_id not in known or record.id in left):
                 late.append(record)
             known.add(record.id)
         return late

@@ -51,7 +51,7 @@ def open_file(path: Path, format: str | None = None) -> Opened:
             head = file.read(_HEAD)
         ours, spans = _OURS.match(head) is not None, otlp_json.recognizes(head)
         if format == recollect_jsonl.NAME or (format is None and ours):
-            return Opened(recollect_jsonl.NAME, lambda: _lines(path))
+            return Opened(recollect_jsonl.NAME, lambda: lines(path))
         data = path.read_bytes()
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}") from None
@@ -65,6 +65,7 @@ def open_file(path: Path, format: str | None = None) -> Opened:
         raise FormatError("the JSON is nested too deeply") from None
 
 
-def _lines(path: Path) -> Iterable[bytes]:
+def lines(path: Path) -> Iterable[bytes]:
+    """The lines of a file, as a source of `recollect_jsonl.load`."""
     with path.open("rb") as file:
         yield from file

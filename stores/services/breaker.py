@@ -46,7 +46,7 @@ class Breaker:
         """Before a call. Raises Unavailable while the circuit is open."""
         state = self.state
         if state == "open" or (state == "half-open" and self._trying):
-            raise Unavailable(f"{self.name}: {self.reason}", self.retry_after_ms)
+            raise Unavailable(f"{self.name}: {self.reason}", self.retry_after_ms, known=True)
         self.calls += 1
         self._trying = state == "half-open"
 

@@ -164,7 +164,7 @@ def _page(owner: str, rows: Rows, where: Where, order: Order, slice: Slice) -> s
         far = f"EXISTS {{ {rows.match} AND {_compared(order, rows.row, name, side, '=')} RETURN {rows.row} }}"
     way = "DESC" if order.descending != slice.backward else "ASC"
     value = order.of(rows.row)
-    sorted_by = [*rows.first, value, *([] if order.log else [f"{rows.row}.id"])]
+    sorted_by = dict.fromkeys([*rows.first, value, *([] if order.log else [f"{rows.row}.id"])])
     lists = [f"[rs IN groups | [{rows.row} IN rs | {column}]]" for column in [*rows.columns, value]]
     return (
         f"{where.given}{_EACH.format('$parents')} CALL (refs, p) {{ {' AND '.join([rows.match, *cuts])} "

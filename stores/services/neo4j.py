@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,6 +34,9 @@ _CONNECT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
 _NO_ANSWER = "no answer in time"
 
+_WHICH_BOLT = bytes.fromhex("6060b017 00040405 00000104 00000000 00000000")
+"""The greeting of a client that speaks Bolt 5.0 to 5.4, or 4.1; the answer has four bytes."""
+
 _OUR_FAULTS = tuple(f"Neo.ClientError.{kind}." for kind in ("Statement", "Schema", "Procedure", "Request"))
 """A statement that is wrong, say; whatever else is refused, a restart or another password may put right."""
 
@@ -56,11 +60,19 @@ class Address:
         parts = urlsplit(url)
         if not parts.scheme.startswith(("neo4j", "bolt")) or not parts.hostname:
             raise CannotOpen("RECOLLECT_GRAPH_URL must look like neo4j://user:password@host:7687/database.")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self.uri = f"{parts.scheme}://{host}:{parts.port or 7687}"
-        self.place = f"{host}:{parts.port or 7687}"
+        self.host, self.port = parts.hostname, parts.port or 7687
+        self.place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        self.uri = f"{parts.scheme}://{self.place}"
+        self.tls = _any_certificate() if "+" in parts.scheme else None
         self.auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self.database = parts.path.strip("/") or "neo4j"
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """For asking whether somebody is there, which is no secret; the driver looks at certificates."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 _SETTINGS: dict[str, Any] = {
@@ -125,36 +137,29 @@ class Graph:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
-        self._drivers: dict[int, AsyncDriver] = {}
+        self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
         self._pulse = Pulse(self._ask, lambda: self.breaker.trip(_NO_ANSWER))
         self.calls = 0
 
-    def _driver(self, connections: int = POOL) -> AsyncDriver:
-        if (driver := self._drivers.get(connections)) is None:  # made where the event loop is
-            settings = {**_SETTINGS, "max_connection_pool_size": connections}
-            driver = self._drivers[connections] = AsyncGraphDatabase.driver(
-                self._address.uri, auth=self._address.auth, **settings
-            )
-        return driver
-
     def _session(self, **settings: Any) -> Any:
-        return self._driver().session(
+        if self._driver is None:  # made where the event loop is
+            self._driver = AsyncGraphDatabase.driver(self._address.uri, auth=self._address.auth, **_SETTINGS)
+        return self._driver.session(
             database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
         )
 
     async def _ask(self) -> None:
-        """Whether Neo4j is there, over a connection that nothing else waits for; a second time where it was stale."""
-        for last in (False, True):
-            try:
-                async with self._driver(1).session(database=self._address.database) as session:
-                    await (await session.run("RETURN 1")).consume()
-                return
-            except Neo4jError:
-                return  # it said something
-            except (DriverError, OSError):
-                if last:
-                    raise
+        """Whether somebody is there, over a connection of its own: which version of Bolt shall it be?
+
+        That takes Neo4j a millisecond, however busy it is. Raises OSError or EOFError.
+        """
+        reader, writer = await asyncio.open_connection(self._address.host, self._address.port, ssl=self._address.tls)
+        try:
+            writer.write(_WHICH_BOLT)
+            await reader.readexactly(4)
+        finally:
+            writer.close()
 
     async def read(self, statement: str, **parameters: Any) -> Record:
         """The one record of a reading statement. Tried a second time on a connection that had gone stale."""
@@ -255,8 +260,8 @@ class Graph:
     async def close(self) -> None:
         """Lets go of the connections."""
         await self._pulse.close()
-        for driver in self._drivers.values():
-            await driver.close()
+        if self._driver is not None:
+            await self._driver.close()
 
 
 class Unit:

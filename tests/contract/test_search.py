@@ -328,7 +328,7 @@ class TestMeaning:
 
     async def test_heavy_ones_that_are_not_near_enough_do_not_crowd_out_those_that_are(self, store: Store) -> None:
         far = ((axis(0) + axis(1) * 2) / np.float32(np.sqrt(5))).astype(np.float32)
-        await remember(store, *(memory(importance=1.0) for _ in range(1_500)), vectors=[far] * 1_500)
+        await remember(store, *(memory(importance=1.0) for _ in range(300)), vectors=[far] * 300)
         near = await remember(store, *(memory(importance=0.01) for _ in range(3)), vectors=[axis(0)] * 3)
         assert await found(store, meaning(axis(0), threshold=0.95)) == {one.id for one in near}
 

@@ -59,6 +59,12 @@ class Load:
         """How many writes were acknowledged."""
         return sum(map(len, self.acknowledged.values()))
 
+    @property
+    def lines(self) -> dict[str, int]:
+        """How many lines the logs have of it, by the subscription that follows them."""
+        counts = {query: len(names) for query, names in self.acknowledged.items()}
+        return {TRACE: TOGETHER * counts[EVENTS], MESSAGES: counts[MESSAGE], CHANGES: counts[MEMORY]}
+
     async def run(self, writers: int, pause: float) -> None:
         """Writes until it is stopped; what was begun is acknowledged then."""
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
@@ -111,7 +117,7 @@ class Subscriber:
     """Follows a log from a cursor on. seen: what came, in order; breaks: how often it had to go on."""
 
     def __init__(self, target: Running, query: str, start: str, session: str) -> None:
-        self._target, self._query, self._start = target, query, start
+        self.target, self._query, self._start = target, query, start
         self._variables = {"after": start} if query == CHANGES else {"after": start, "s": session}
         self.query = query
         self.seen: list[str] = []
@@ -123,7 +129,7 @@ class Subscriber:
         while True:
             with contextlib.suppress(*BROKEN):
                 try:
-                    events = transport(self._target.address, self._query, self._variables, cursor)
+                    events = transport(self.target.address, self._query, self._variables, cursor)
                     async with contextlib.aclosing(events) as edges:  # type: ignore[type-var]
                         async for edge in edges:
                             self.seen.append(named(edge))

@@ -31,6 +31,9 @@ from tests.servers import Server, Servers
 
 WRITES, WRITERS, SUBSCRIBERS = 2_000, 16, 51
 DIMENSION = 256
+PATIENCE = 240
+"""Seconds for what takes a few on a machine that does nothing else; no bound that is tested."""
+
 CURSORS = '{ memoryCursor session(by: {externalId: "load"}) { traceCursor messageCursor } }'
 
 
@@ -38,7 +41,11 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
     first, second = start(), start()
     await first.ask('mutation { createSession(input: {externalId: "load"}) { session { id } } }')
     at = await first.ask(CURSORS)
-    cursors = {TRACE: at["session"]["traceCursor"], MESSAGES: at["session"]["messageCursor"], CHANGES: at["memoryCursor"]}
+    cursors = {
+        TRACE: at["session"]["traceCursor"],
+        MESSAGES: at["session"]["messageCursor"],
+        CHANGES: at["memoryCursor"],
+    }
     subscribers = [
         Subscriber([first, second][index % 2], query, cursors[query], "load")
         for query in cursors
@@ -56,7 +63,7 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
     report["Recollect"] = await crash(first, load)
     await beside(load, max(200, WRITES - load.count))
     load.stop()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await writing
 
     report["outbox empty after"] = await asyncio.to_thread(
@@ -80,7 +87,7 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
     )  # fmt: skip
     for one in subscribers:
         assert one.seen == logs[one.query]
-    assert all(one.breaks for one in subscribers if one._target is first), "all of them lost their connection"
+    assert all(one.breaks for one in subscribers if one.target is first), "all of them lost their connection"
     for task in following:
         task.cancel()
     report |= figures(load, subscribers, logs)
@@ -90,7 +97,7 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
 async def beside(load: Load, writes: int) -> None:
     """Until so many more writes were acknowledged."""
     wanted = load.count + writes
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while load.count < wanted:  # noqa: ASYNC110 - the writers are tasks of their own
             await asyncio.sleep(0.02)
 

@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from server.cli import main; main()"
-STARTS_IN = 20.0
+STARTS_IN = 60.0
 
 
 class Refused(Exception):
@@ -108,7 +108,7 @@ class Running:
 
     async def ask(self, query: str, variables: Any = None) -> Any:
         """The data of a query or mutation."""
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30) as client:
             answer = await client.post(f"http://{self.address}/graphql", json={"query": query, "variables": variables})
         body = answer.json()
         assert "errors" not in body, body["errors"]

@@ -73,3 +73,12 @@ async def within(seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
             return False
         await asyncio.sleep(0.05)
     return True
+
+
+async def drained(engine: ServicesEngine, workspace: str = "main") -> bool:
+    """Whether Weaviate comes to know everything."""
+
+    async def holds() -> bool:
+        return await engine.relay.backlog() == 0 and workspace not in engine.vectors.behind
+
+    return await within(30, holds)

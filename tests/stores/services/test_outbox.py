@@ -16,7 +16,7 @@ from stores.services.engine import ServicesEngine
 from tests.contract.making import axis, delete, directions, memory, remember, replace
 from tests.servers import Weaviate
 from tests.services import run
-from tests.stores.services.conftest import Open, within
+from tests.stores.services.conftest import Open, drained, within
 
 WORDS = Search(SearchMode.TEXT, 0.0, 10, "sky")
 
@@ -27,15 +27,6 @@ def like(vector: Vector, limit: int = 10) -> Search:
 
 def ids(found: Found, search: Search) -> list[Id]:
     return [candidate.id for candidate, _, _ in rank(found.candidates, search.mode, search.threshold, search.limit)]
-
-
-async def drained(engine: ServicesEngine, workspace: str = "main") -> bool:
-    """Whether Weaviate comes to know everything."""
-
-    async def holds() -> bool:
-        return await engine.relay.backlog() == 0 and workspace not in engine.vectors.behind
-
-    return await within(30, holds)
 
 
 async def each_is_found(store: Store, made: Sequence[Memory], vectors: Sequence[Vector]) -> None:

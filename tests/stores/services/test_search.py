@@ -11,6 +11,7 @@ from stores.ports import Search
 from stores.services.engine import ServicesEngine
 from stores.services.pushed import pushed
 from tests.contract.making import after, axis, directions, keep, memory, remember, user
+from tests.stores.services.conftest import drained
 
 MODES = pytest.mark.parametrize(
     ("mode", "calls"), [(SearchMode.HYBRID, 2), (SearchMode.SEMANTIC, 1), (SearchMode.TEXT, 1)]
@@ -72,6 +73,7 @@ async def test_what_many_match_is_proposed_until_there_is_enough(engine: Service
     store = engine.workspace("main")
     light, heavy = memory(text="sky odd", importance=0.1), memory(text="sky even", importance=1.0)
     made = await remember(store, *([light] * 1_100), *([heavy] * 1_100), vectors=[axis(0)] * 2_200)
+    assert await drained(engine)
     for mode in SearchMode:
         found = await store.search(search(mode, MemoryFilter(text="odd")))
         assert not found.degraded

@@ -1,0 +1,70 @@
+"""Two processes in front of the same servers are one."""
+
+from __future__ import annotations
+
+import asyncio
+
+from neo4j import Driver
+
+from tests.faults.conftest import Start, column
+from tests.faults.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled
+from tests.faults.test_killed import beside
+from tests.server.running import Running
+
+WRITES = 300
+
+
+async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: Driver) -> None:
+    first, second = start(), start()
+    await first.ask('mutation { createSession(input: {externalId: "both"}) { session { id } } }')
+    at = await second.ask('{ memoryCursor session(by: {externalId: "both"}) { traceCursor messageCursor } }')
+    cursors = {
+        TRACE: at["session"]["traceCursor"],
+        MESSAGES: at["session"]["messageCursor"],
+        CHANGES: at["memoryCursor"],
+    }
+    subscribers = [
+        Subscriber(process, query, cursor, "both") for query, cursor in cursors.items() for process in (first, second)
+    ]
+    following = [asyncio.create_task(one.run()) for one in subscribers]
+    load = Load("both", [first, second])
+    writing = asyncio.create_task(load.run(8, pause=0))
+    await beside(load, WRITES)
+    load.stop()
+    await writing
+    stored = column(
+        graph,
+        "MATCH (s:Session {external_id: 'both'}) MATCH (n:Message {session: s.id}) RETURN n.texts[0] ORDER BY n.place",
+    )
+    assert sorted(stored) == sorted(load.acknowledged[MESSAGE])
+    async with asyncio.timeout(30):
+        for query in cursors:
+            here, there = (one for one in subscribers if one.query == query)
+            while len(here.seen) != len(there.seen) or not complete(here, load):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert here.seen == there.seen
+            assert not doubled(here.seen)
+    assert subscribers[2].seen == stored
+    pages = [await read(process) for process in (first, second)]
+    assert pages[0] == pages[1] == stored
+    for task in following:
+        task.cancel()
+    assert not any(one.breaks for one in subscribers)
+
+
+def complete(one: Subscriber, load: Load) -> bool:
+    """Whether it has seen all there is."""
+    return len(one.seen) == load.lines[one.query]
+
+
+async def read(process: Running) -> list[str]:
+    """The messages as pages."""
+    found: list[str] = []
+    after = None
+    while True:
+        query = "query ($after: String) { session(by: {externalId: \"both\"}) { messages(first: 100, after: $after) { nodes { text } pageInfo { hasNextPage endCursor } } } }"  # fmt: skip
+        page = (await process.ask(query, {"after": after}))["session"]["messages"]
+        found += [node["text"] for node in page["nodes"]]
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+        after = page["pageInfo"]["endCursor"]

@@ -1,0 +1,395 @@
+"""Two workspaces that hold the same things under the same names, and what can be asked about them.
+
+All texts of one say OURS, of the other THEIRS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    get_nullable_type,
+    is_abstract_type,
+    is_composite_type,
+    is_leaf_type,
+    is_list_type,
+    is_required_argument,
+    is_required_input_field,
+)
+
+from domain.caller import Caller
+from resolvers.context import Context
+from schema.build import build, sdl
+from schema.loading import Loading
+from server.documents import Request
+from server.executor import Executor
+from server.formats import recollect_jsonl
+from server.limits import Limits
+from tests.graphql_client import Graph, Words, vector_of
+
+SCHEMA = build_schema(sdl())
+ROOTS: dict[str, GraphQLObjectType] = {
+    name: root
+    for name, root in (
+        ("query", SCHEMA.query_type),
+        ("mutation", SCHEMA.mutation_type),
+        ("subscription", SCHEMA.subscription_type),
+    )
+    if root is not None
+}
+NODE: Any = SCHEMA.type_map["Node"]
+
+OURS, THEIRS = "OURS", "THEIRS"
+
+
+@cache
+def executor() -> Executor:
+    """One without limits: the queries here select everything at once."""
+    most = 10**9
+    return Executor(
+        build(),
+        limits=Limits(
+            max_document_bytes=most,
+            max_tokens=most,
+            max_selections=most,
+            max_aliases=most,
+            max_repeats=most,
+            max_cost=most,
+            max_seconds=600,
+        ),
+    )
+
+
+class Tenant:
+    """One workspace, with one thing of each kind and a little more."""
+
+    def __init__(self, graph: Graph, caller: Caller, mark: str) -> None:
+        self.context = Context(graph.engine, Words(), caller, clock=graph.clock)
+        self.mark = mark
+        self.ids: dict[str, list[str]] = {}
+        self.kept: list[Any] = []
+
+    async def ask(self, query: str, /, **variables: Any) -> dict[str, Any]:
+        """The whole answer."""
+        request = Request(query, variables)
+        answer: dict[str, Any] = json.loads(await executor().execute(request, Loading(self.context)))
+        return answer
+
+    async def do(self, mutation: str, input: Mapping[str, Any]) -> None:
+        query = f"mutation ($input: {mutation[0].upper()}{mutation[1:]}Input!) {{ done: {mutation}(input: $input) {{ errors {{ message path }} }} }}"
+        answer = await self.ask(query, input=input)
+        assert answer.get("data", {}).get("done") == {"errors": []}, answer
+
+    async def fill(self) -> None:
+        """Makes everything, by the names in `NAMES`."""
+        mark, text = {"mark": self.mark}, f"{self.mark} black tea"
+        s = {"session": {"externalId": "s"}}
+        await self.do("upsertUser", {"externalId": "ann", "name": self.mark, "profile": mark})
+        await self.do(
+            "upsertAgent",
+            {
+                "externalId": "bot",
+                "name": self.mark,
+                "description": self.mark,
+                "config": mark,
+                "capabilities": [self.mark],
+            },
+        )
+        participants = [
+            {"externalId": "p", "name": self.mark, "actor": {"externalId": "ann"}},
+            {"type": "AGENT", "externalId": "q", "name": self.mark, "actor": {"externalId": "bot"}},
+        ]
+        await self.do(
+            "createSession",
+            {
+                "externalId": "s",
+                "title": self.mark,
+                "context": mark,
+                "metadata": mark,
+                "capabilities": [self.mark],
+                "participants": participants,
+            },
+        )
+        said = {"sender": {"externalId": "p"}, "thread": self.mark, "metadata": mark}
+        call = {"callId": "c", "tool": self.mark, "arguments": mark}
+        await self.do(
+            "createMemories",
+            {
+                "memories": [
+                    {
+                        "externalId": name,
+                        "text": text,
+                        "owner": {"externalId": "ann"},
+                        "tags": [self.mark],
+                        "metadata": mark,
+                        "vector": vector_of("black", "tea"),
+                    }
+                    for name in ("m", "n")
+                ]
+            },
+        )
+        await self.do("addMessages", {**s, "messages": [
+            {**said, "externalId": "x", "content": [{"text": text}, {"toolCall": call}], "memoryRefs": [{"memory": {"externalId": "m"}, "note": self.mark}]},
+            {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}]},
+        ]})  # fmt: skip
+        await self.do(
+            "createMemory",
+            {"externalId": "o", "text": text, "owner": {"externalId": "ann"}, "sourceMessage": {"externalId": "x"}},
+        )
+        await self.do("updateMemory", {"memory": {"externalId": "m"}, "text": f"{text}!", "metadata": mark})
+        await self.do(
+            "linkMemories",
+            {"links": [{"source": {"externalId": "m"}, "target": {"externalId": "n"}, "metadata": mark}]},
+        )
+        span = {"traceId": "0f", "spanId": "0a"}
+        await self.do("startSpan", {**span, **s, "name": self.mark, "kind": "LLM", "attributes": mark})
+        await self.do("startSpan", {**s, "traceId": "0f", "spanId": "0b", "parentSpanId": "0a", "name": self.mark})
+        await self.do(
+            "appendTraceEvents",
+            {
+                **s,
+                "events": [
+                    {
+                        "type": self.mark,
+                        "component": self.mark,
+                        "data": mark,
+                        "externalId": "e",
+                        "user": {"externalId": "ann"},
+                        "agent": {"externalId": "bot"},
+                        "message": {"externalId": "x"},
+                        "memories": [{"externalId": "m"}],
+                        **span,
+                    },
+                    {"type": self.mark, "parent": {"externalId": "e"}},
+                ],
+            },
+        )
+        await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
+        await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
+        await self.do("createApiKey", {"name": self.mark})
+
+    async def look(self) -> list[Any]:
+        """Everything that is in the workspace; notes the ids by type."""
+        lines = [json.loads(line) async for line in recollect_jsonl.export(self.context)]
+        found = defaultdict(list)
+        for line in lines:
+            if "id" in line.get("record", {}):
+                found[line["type"]].append(line["record"]["id"])
+        answer = await self.ask("{ apiKeys { id } auditLog { nodes { id } } }")
+        found["audit"] = [node["id"] for node in answer["data"]["auditLog"]["nodes"]]
+        found["api_key"] = [key["id"] for key in answer["data"]["apiKeys"]]
+        self.ids = dict(found)
+        return [line for line in lines if "record" in line]
+
+    async def remember(self) -> None:
+        """Takes what is there for what there should be."""
+        self.kept = await self.look()
+
+    @property
+    def one_of_each(self) -> list[str]:
+        """An id of each kind."""
+        return [ids[0] for ids in self.ids.values()]
+
+
+class World(NamedTuple):
+    """Both workspaces."""
+
+    ours: Tenant
+    theirs: Tenant
+
+
+def blind(answer: Any, theirs: Tenant, sent: str = "") -> None:
+    """An answer that tells nothing of them."""
+    text = json.dumps(answer)
+    assert theirs.mark not in text
+    for ids in theirs.ids.values():
+        for id in ids:
+            assert id not in (json.dumps(answer.get("data")) if id == sent else text)
+
+
+def selection(type: Any, within: tuple[str, ...] = ()) -> str:
+    """All fields of a type: of a node below another one only those that are plain."""
+    type = get_named_type(type)
+    if not is_composite_type(type):
+        return ""
+    if is_abstract_type(type):
+        parts = [f"... on {one.name} {selection(one, within)}" for one in SCHEMA.get_possible_types(type)]
+        return f"{{ __typename {' '.join(parts)} }}"
+    fields = []
+    for name, field in type.fields.items():
+        below = get_named_type(field.type)
+        is_node = NODE in getattr(type, "interfaces", ())
+        if is_leaf_type(below):
+            fields.append(alias(type, name))
+        elif below.name not in within and not (is_node and within):
+            fields.append(f"{alias(type, name)} {selection(below, (*within, type.name))}")
+    return f"{{ {' '.join(fields) or '__typename'} }}"
+
+
+def alias(type: Any, name: str) -> str:
+    """A field under a name of its own, for members of a union may have fields of one name and several types."""
+    return f"{type.name}_{name}: {name}"
+
+
+NAMES: dict[str, Any] = {
+    "by": {"externalId": "s"},
+    "session": {"externalId": "s"},
+    "user": {"externalId": "ann"},
+    "owner": {"externalId": "ann"},
+    "agent": {"externalId": "bot"},
+    "memory": {"externalId": "m"},
+    "memories": [{"externalId": "m"}],
+    "source": {"externalId": "m"},
+    "target": {"externalId": "n"},
+    "message": {"externalId": "x"},
+    "participant": {"externalId": "p"},
+    "id": "key_0",
+    "link": {"source": {"externalId": "m"}, "target": {"externalId": "n"}, "kind": "RELATED"},
+    "namespace": "ns",
+    "key": "k",
+    "value": 1,
+    "traceId": "0f",
+    "spanId": "0c",
+    "query": {"text": "black tea"},
+    "text": "new",
+    "name": "new",
+    "externalId": "new",
+    "type": "new",
+    "rate": 0.1,
+    "events": [{"type": "new"}],
+    "callId": "new",
+    "tool": "new",
+    "arguments": {},
+    "result": {},
+    "kind": "RELATED",
+    "entries": [{"namespace": "ns", "key": "new", "value": 1}],
+}
+"""What is given for what must be given, by its name; of both workspaces alike."""
+
+BY = {"user": {"externalId": "ann"}, "agent": {"externalId": "bot"}, "memory": {"externalId": "m"}}
+"""What `by` names, where that is no session."""
+
+
+def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
+    """The arguments that a root field must have, which name things of the workspace."""
+    values: dict[str, Any] = {}
+    for argument, one in root.fields[name].args.items():
+        type = get_nullable_type(one.type)
+        if not is_required_argument(one):
+            continue
+        if argument == "by":
+            values[argument] = BY.get(name, NAMES["by"])
+        elif argument in ("id", "from", "to"):
+            values[argument] = own.ids["memory"][argument == "to"]
+        elif argument == "ids":
+            values[argument] = [id for ids in own.ids.values() for id in ids]
+        else:
+            values[argument] = minimal(type, argument)
+    return values
+
+
+def minimal(type: Any, name: str) -> Any:
+    """The least value of an input type."""
+    type = get_nullable_type(type)
+    if isinstance(type, GraphQLInputObjectType) and name not in NAMES:
+        return {field: minimal(one.type, field) for field, one in type.fields.items() if is_required_input_field(one)}
+    if is_list_type(type) and name not in NAMES:
+        return [minimal(type.of_type, name.removesuffix("s"))]
+    return NAMES[name]
+
+
+def operation(kind: str, root: GraphQLObjectType, name: str, arguments: Mapping[str, Any], fields: str) -> str:
+    field = root.fields[name]
+    declared = ", ".join(f"${argument}: {field.args[argument].type}" for argument in arguments)
+    passed = ", ".join(f"{argument}: ${argument}" for argument in arguments)
+    return f"{kind} {f'({declared})' if declared else ''} {{ {name}{f'({passed})' if passed else ''} {fields} }}"
+
+
+class Place(NamedTuple):
+    """A place in the arguments of a root field that takes an id: how it is reached, and whether it is a Ref."""
+
+    kind: str
+    field: str
+    path: tuple[str, ...]
+    is_ref: bool
+
+    def __str__(self) -> str:
+        return f"{self.field}.{'.'.join(self.path)}"
+
+
+def places() -> Iterator[Place]:
+    for kind, root in ROOTS.items():
+        for name, field in root.fields.items():
+            yield from _of_field(kind, name, field)
+
+
+def _of_field(kind: str, name: str, field: GraphQLField) -> Iterator[Place]:
+    for argument, one in field.args.items():
+        for path, is_ref in _within(one.type, (argument,), ()):
+            yield Place(kind, name, path, is_ref)
+
+
+def _within(type: Any, path: tuple[str, ...], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    named = get_named_type(type)
+    if named.name == "ID":
+        yield path, False
+    elif named.name == "Ref":
+        yield path, True
+    elif isinstance(named, GraphQLInputObjectType) and named.name not in above:
+        for field, one in named.fields.items():
+            yield from _within(one.type, (*path, field), (*above, named.name))
+
+
+PLACES = sorted(places(), key=str)
+
+
+def with_id(place: Place, own: Tenant, id: str) -> dict[str, Any]:
+    """The arguments of a place's field, that id being in it and all others being ours."""
+    field = ROOTS[place.kind].fields[place.field]
+    arguments = given(ROOTS[place.kind], place.field, own)
+    holder, type = arguments, field.args[place.path[0]].type
+    for depth, step in enumerate(place.path):
+        if depth:
+            type = get_named_type(type).fields[step].type
+        last = depth == len(place.path) - 1
+        listed = is_list_type(get_nullable_type(type))
+        if last:
+            value = {"id": id} if place.is_ref else id
+            holder[step] = [value] if listed else value
+            break
+        inner = get_named_type(type)
+        if inner.is_one_of:
+            fresh: dict[str, Any] = {}
+        else:
+            fresh = {
+                name: minimal(one.type, name) for name, one in inner.fields.items() if is_required_input_field(one)
+            }
+        before = holder.get(step)
+        if isinstance(before, list):
+            before = before[0] if before else None
+        kept = {**fresh, **(before or {})} if not inner.is_one_of else {}
+        holder[step] = [kept] if listed else kept
+        holder = kept
+    complete(place, arguments)
+    return arguments
+
+
+def complete(place: Place, arguments: dict[str, Any]) -> None:
+    """What must stand beside the place, though the schema does not say so."""
+    if place.field in ("createMemory", "createMemories") and "owner" not in place.path:
+        memory = arguments["input"]["memories"][0] if place.field == "createMemories" else arguments["input"]
+        memory["owner"] = {"externalId": "ann"}
+    if place.field in ("addMessage", "addMessages"):
+        target = arguments["input"]["messages"][0] if place.field == "addMessages" else arguments["input"]
+        target.setdefault("text", "new")
+        if "sender" not in target:
+            target["role"] = "user"

@@ -1,0 +1,86 @@
+"""How often the servers are asked: a round trip costs more than what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from stores.services.engine import ServicesEngine
+from tests.graphql_client import Clock, Graph
+from tests.services import require_services
+
+PAGE = """query ($after: String) { session(by: {externalId: "s"}) { title messages(first: 50, after: $after) { edges { cursor node {
+    text content { ... on TextContent { text } } sender { name actor { ... on User { externalId } ... on Agent { externalId } } }
+    memoryRefs { score note memory { text } } } } pageInfo { hasNextPage endCursor } } } }"""
+
+
+class Counted:
+    """A graph whose calls of the servers are counted from the last look on."""
+
+    def __init__(self, graph: Graph) -> None:
+        assert isinstance(graph.engine, ServicesEngine)
+        self.graph, self._engine = graph, graph.engine
+        self._before = self._now
+
+    @property
+    def _now(self) -> tuple[int, int, int]:
+        commits = sum(int(figure.value) for figure in self._engine.figures() if figure.name == "commits")
+        return self._engine.graph.calls, self._engine.vectors.calls, commits
+
+    def look(self) -> dict[str, int]:
+        """The calls since the last look."""
+        before, self._before = self._before, self._now
+        return dict(zip(("neo4j", "weaviate", "commits"), map(int.__sub__, self._before, before), strict=True))
+
+
+@pytest.fixture
+async def counted(tmp_path: Path) -> AsyncIterator[Counted]:
+    """A session of two who talk, with memories that they draw on; nothing goes on by itself."""
+    require_services()
+    graph = Graph(tmp_path, Clock(), family="services")
+    await graph.do("upsertUser", {"externalId": "ada"})
+    await graph.do("upsertAgent", {"externalId": "bot"})
+    participants = [
+        {"type": type, "actor": {"externalId": name}, "externalId": name} for type, name in (("USER", "ada"), ("AGENT", "bot"))
+    ]  # fmt: skip
+    await graph.do("createSession", {"externalId": "s", "participants": participants})
+    texts = [{"text": f"tea of {index}", "owner": {"externalId": "ada"}} for index in range(20)]
+    made = (await graph.do("createMemories", {"memories": texts}, "memories { id }"))["memories"]
+    messages = [
+        {"text": f"message {index}", "sender": {"externalId": ("ada", "bot")[index % 2]}, "memoryRefs": [{"memory": {"id": made[index % 20]["id"]}, "score": 0.5}]}
+        for index in range(60)
+    ]  # fmt: skip
+    await graph.do("addMessages", {"session": {"externalId": "s"}, "messages": messages})
+    await graph.engine.close()
+    again = Graph(tmp_path, Clock(), family="services")
+    yield Counted(again)
+    await again.close()
+
+
+async def test_a_page_of_a_session(counted: Counted) -> None:
+    answer = await counted.graph.data(PAGE)
+    assert len(answer["session"]["messages"]["edges"]) == 50
+    assert answer["session"]["messages"]["edges"][7]["node"]["memoryRefs"][0]["memory"] == {"text": "tea of 7"}
+    assert counted.look()["neo4j"] <= 4
+    rest = await counted.graph.data(PAGE, after=answer["session"]["messages"]["pageInfo"]["endCursor"])
+    assert len(rest["session"]["messages"]["edges"]) == 10
+    assert counted.look()["neo4j"] <= 4
+
+
+async def test_a_search(counted: Counted) -> None:
+    found = await counted.graph.data(
+        '{ searchMemories(query: {text: "tea of 7"}) { degraded hits { memory { text } } } }'
+    )
+    assert found["searchMemories"]["hits"][0]["memory"]["text"] == "tea of 7"
+    assert not found["searchMemories"]["degraded"]
+    calls = counted.look()
+    assert (calls["neo4j"], calls["weaviate"]) == (1, 2)
+
+
+async def test_a_message(counted: Counted) -> None:
+    await counted.graph.do(
+        "addMessage", {"session": {"externalId": "s"}, "text": "one more", "sender": {"externalId": "ada"}}
+    )
+    assert counted.look()["commits"] == 1
