@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,11 +25,14 @@ from bench.chart import chart
 from bench.document import write as write_document
 from bench.lab import Lab
 from bench.process import BenchError, Others
-from bench.row import SLOWER, Machine, Report, Row
+from bench.row import SLOWER, Machine, Outcome, Report, Row
 from bench.rows import ROWS
-from bench.show import changes, print_table
+from bench.rows.services import ROWS as SERVICES_ROWS
+from bench.show import changes, print_tables
 
 _DISTURBED = 0.03
+
+_URLS = ("RECOLLECT_GRAPH_URL", "RECOLLECT_VECTORS_URL", "RECOLLECT_EVENTS_URL")
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -40,6 +43,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--only", multiple=True, metavar="NAME", help="Only this row, or these: 'search-*'. May be repeated.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the data is made from.")
 @click.option("--million", is_flag=True, help="Also 1,000,000 vectors in one scope: two minutes and 2 GB more.")
+@click.option(
+    "--services",
+    is_flag=True,
+    help="Also on Neo4j, Weaviate and Redis at the RECOLLECT_..._URL of the environment, which are empty.",
+)
+@click.option("--graph-url", default="", help="Also on this Neo4j, which is empty, and on the two others.")
+@click.option("--vectors-url", default="", help="That Weaviate.")
+@click.option("--events-url", default="", help="That Redis.")
 @click.option("--json", "json_file", type=_file, help="Write the result to a file.")
 @click.option("--svg", "svg_file", type=_file, help="Write the chart to a file.")
 @click.option("--doc", "document", type=_file, help="Put the table and the chart into this document.")
@@ -51,6 +62,10 @@ def main(  # noqa: PLR0913 - one for each option
     only: Sequence[str],
     seed: int,
     million: bool,
+    services: bool,
+    graph_url: str,
+    vectors_url: str,
+    events_url: str,
     json_file: Path | None,
     svg_file: Path | None,
     document: Path | None,
@@ -63,14 +78,15 @@ def main(  # noqa: PLR0913 - one for each option
     same run. It takes some minutes, and means little while the machine does something else.
     """
     if list_:
-        click.echo("\n".join(f"{row.name:20} {row.title}" for row in ROWS))
+        click.echo("\n".join(f"{row.name:24} {row.title}" for row in [*ROWS, *SERVICES_ROWS]))
         return
     if not sys.platform.startswith("linux"):
         raise click.ClickException("The bench reads processor times from Linux; it does not run elsewhere.")
-    rows = _chosen(only, million)
+    servers = _servers(services, (graph_url, vectors_url, events_url))
+    rows = _chosen(only, million, services=bool(servers))
     before = None if compare is None else _read(compare)
     try:
-        report = uvloop.run(_run(rows, item_count, seed))
+        report = uvloop.run(_run(rows, item_count, seed, servers))
         if json_file is not None:
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
         if svg_file is not None:
@@ -81,20 +97,32 @@ def main(  # noqa: PLR0913 - one for each option
         raise click.ClickException(str(error)) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
-    print_table(report, before, _console())
+    print_tables(report, before, _console())
     if report.others > _DISTURBED:
         click.echo(f"Other programs took {report.others:.0%} of the processors meanwhile: run it again.", err=True)
     if before is not None and any(change < -SLOWER for *_, change in changes(report, before)):
         click.echo("Something became slower by more than 10 %.", err=True)
 
 
-def _chosen(only: Sequence[str], million: bool) -> list[Row]:
+def _servers(services: bool, urls: Sequence[str]) -> dict[str, str]:
+    """The settings that lead to the servers, none where they are not to be measured."""
+    if not services and not any(urls):
+        return {}
+    found = {name: url or os.environ.get(name, "") for name, url in zip(_URLS, urls, strict=True)}
+    if missing := [name for name, url in found.items() if not url]:
+        raise click.UsageError(f"The three servers work together, but there is no {' and no '.join(missing)}.")
+    return found
+
+
+def _chosen(only: Sequence[str], million: bool, services: bool) -> list[Row]:
+    """The rows to measure. Raises click.UsageError for a name that none has."""
+    rows = [*ROWS, *(SERVICES_ROWS if services else ())]
     for name in only:
-        if not any(fnmatchcase(row.name, name) for row in ROWS):
+        if not any(fnmatchcase(row.name, name) for row in rows):
             raise click.UsageError(f"There is no row {name!r}; --list shows their names.")
     if only:
-        return [row for row in ROWS if any(fnmatchcase(row.name, name) for name in only)]
-    return [row for row in ROWS if million or not row.opt_in]
+        return [row for row in rows if any(fnmatchcase(row.name, name) for name in only)]
+    return [row for row in rows if million or not row.opt_in]
 
 
 def _read(file: Path) -> Report:
@@ -104,22 +132,30 @@ def _read(file: Path) -> Report:
         raise click.UsageError(f"{file} is no result of the bench.") from None
 
 
-async def _run(rows: list[Row], item_count: int, seed: int) -> Report:
+async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str, str]) -> Report:
     """Measures the rows one after the other. What was started is stopped, however this ends."""
     running = asyncio.current_task()
     assert running is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     _allow_sockets()
-    begun, others, outcomes = time.perf_counter(), Others(), []
+    begun, others = time.perf_counter(), Others()
+    outcomes: list[Outcome] = []
+    services: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="recollect-bench-") as folder, _progress() as progress:
         lab = Lab(Path(folder), item_count, seed)
+        elsewhere = Lab(Path(folder, "services"), item_count, seed, servers)
+        elsewhere.folder.mkdir()
         task = progress.add_task("", total=len(rows))
         try:
             for row in rows:
                 progress.update(task, description=row.title, refresh=True)
-                outcomes.append(await row.run(lab))
+                if row in SERVICES_ROWS:
+                    services.append(await row.run(elsewhere, embedded=lab))
+                else:
+                    outcomes.append(await row.run(lab))
                 progress.advance(task)
         finally:
+            await elsewhere.close()
             await lab.close()
     return Report(
         date=date.today().isoformat(),
@@ -129,6 +165,7 @@ async def _run(rows: list[Row], item_count: int, seed: int) -> Report:
         seconds=time.perf_counter() - begun,
         others=others.share(),
         rows=outcomes,
+        services=services,
     )
 
 

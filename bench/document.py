@@ -1,34 +1,44 @@
-"""Puts a run into a document, between two markers, and its chart beside it."""
+"""Puts a run into a document, between markers, and its chart beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.chart import chart
 from bench.process import BenchError
-from bench.row import Report
-from bench.show import markdown, number, verdict
+from bench.row import Outcome, Report
+from bench.show import markdown, number, services_markdown, verdict
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench services: end -->"
 
 
 def write(report: Report, document: Path) -> None:
-    """Replaces what stands between the markers. Raises BenchError where they are not there."""
+    """Replaces what stands between the markers, of the engines that were measured. Raises BenchError without them."""
     text = document.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    if report.rows:
+        picture = document.with_suffix(".svg")
+        shown = f"![How far what is wanted was reached]({picture.name})"
+        text = _put(document, text, (BEGIN, END), [markdown(report), shown, _missed(report.rows)])
+        picture.write_text(chart(report), encoding="utf-8")
+    if report.services:
+        parts = [services_markdown(report), _missed(report.services)]
+        text = _put(document, text, (SERVICES_BEGIN, SERVICES_END), parts)
+    document.write_text(text, encoding="utf-8")
+
+
+def _put(document: Path, text: str, marks: tuple[str, str], parts: Sequence[str]) -> str:
+    head, begin, rest = text.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not begin or not end:
-        raise BenchError(f"{document} has no lines {BEGIN} and {END}.")
-    picture = document.with_suffix(".svg")
-    picture.write_text(chart(report), encoding="utf-8")
-    shown = f"![How far what is wanted was reached]({picture.name})"
-    block = "\n\n".join([BEGIN, markdown(report), shown, _missed(report), END])
-    document.write_text(head + block + tail, encoding="utf-8")
+        raise BenchError(f"{document} has no lines {marks[0]} and {marks[1]}.")
+    return head + "\n\n".join([begin, *parts, end]) + tail
 
 
-def _missed(report: Report) -> str:
+def _missed(rows: Sequence[Outcome]) -> str:
     """What was wanted and not reached."""
-    missed = [row for row in report.rows if row.reached is not None and row.reached < 1]
+    missed = [row for row in rows if row.reached is not None and row.reached < 1]
     if not missed:
         return "Everything that is wanted was reached."
     lines = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bench import queries
@@ -24,20 +25,22 @@ _TOGETHER = 500  # rows a mutation while data is loaded
 class Lab:
     """Lends servers to rows, and stops them all in the end. Leave it by `close`."""
 
-    def __init__(self, folder: Path, size: int, seed: int) -> None:
-        self.folder, self.size, self.seed = folder, size, seed
+    def __init__(self, folder: Path, size: int, seed: int, servers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """servers: the settings that lead to those of the services engine, which must be empty."""
+        self.folder, self.size, self.seed, self.servers = folder, size, seed, servers
         self.seconds = min(1.0, max(0.1, size / _FULL))
         self.data = Data(size, seed)
         self._servers: dict[str, Process] = {}
         self._measured: dict[Any, Any] = {}
         self._fresh = 0
+        self._filled = False
 
     async def server(self) -> Process:
         """Recollect, with the data in it."""
         if "recollect" not in self._servers:
-            filled = self.home.exists()
             self._servers["recollect"] = server = await self._serve(RECOLLECT, self.home)
-            if not filled:
+            if not self._filled:
+                self._filled = True
                 await self._fill(server)
         return self._servers["recollect"]
 
@@ -98,7 +101,8 @@ class Lab:
             await server.stop()
 
     async def _serve(self, arguments: Iterable[str], folder: Path) -> Process:
-        return await start([*arguments, "serve", "--port", "0", "--data", str(folder)], self.folder / "server.log")
+        serve = [*arguments, "serve", "--port", "0", "--data", str(folder)]
+        return await start(serve, self.folder / "server.log", self.servers)
 
     async def _fill(self, server: Process) -> None:
         connection = await server.connect()

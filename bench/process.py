@@ -9,8 +9,9 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from bench.http import Connection, get
@@ -74,11 +75,13 @@ async def run(arguments: Sequence[str], log: Path) -> bytes:
     return printed
 
 
-async def _spawned(arguments: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
-    """Python with these arguments, our packages in reach, and none of the caller's settings."""
+async def _spawned(
+    arguments: Sequence[str], errors: IO[bytes], settings: Mapping[str, str] = MappingProxyType({})
+) -> asyncio.subprocess.Process:
+    """Python with these arguments and settings, our packages in reach, and none of the caller's settings."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
     paths = [str(HOME), *filter(None, [environ.get("PYTHONPATH")])]
-    environ |= {"PYTHONPATH": os.pathsep.join(paths), "RECOLLECT_MEMORY_CAPACITY": "100000000"}
+    environ |= {"PYTHONPATH": os.pathsep.join(paths), "RECOLLECT_MEMORY_CAPACITY": "100000000", **settings}
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors, env=environ
     )
@@ -113,11 +116,13 @@ def _ours() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-async def start(arguments: Sequence[str], log: Path, ready: str = "/readyz") -> Process:
+async def start(
+    arguments: Sequence[str], log: Path, settings: Mapping[str, str] = MappingProxyType({}), ready: str = "/readyz"
+) -> Process:
     """Runs Python with these arguments until it prints its URL and `ready` answers 200. Raises BenchError."""
     begun = time.perf_counter()
     with log.open("ab") as errors:
-        process = await _spawned(arguments, errors)
+        process = await _spawned(arguments, errors, settings)
     try:
         async with asyncio.timeout(_UP_WITHIN_S):
             port = await _port(process)

@@ -77,14 +77,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 3
     opt_in: bool = False
 
-    async def run(self, lab: Lab) -> Outcome:
-        """Measures it."""
+    async def run(self, lab: Lab, embedded: Lab | None = None) -> Outcome:
+        """Measures it. embedded: where the same is measured for comparison, on the embedded engine."""
         values: list[float] = []
         baselines: list[float] = []
+        beside: list[float] = []
         for _ in range(self.rounds):
             values.append(await self.measure(lab))
             if self.baseline is not None:
                 baselines.append(await self.baseline(lab))
+            if embedded is not None:
+                beside.append(await self.measure(embedded))
         return Outcome(
             name=self.name,
             title=self.title,
@@ -94,11 +97,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             against=self.against,
             baseline=statistics.median(baselines) if baselines else None,
             wanted=self.wanted,
+            embedded=statistics.median(beside) if beside else None,
         )
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row has come to."""
+    """What a row has come to. embedded: the value on the embedded engine, of a row of the services engine."""
 
     name: str
     title: str
@@ -108,6 +112,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     against: str = ""
     baseline: float | None = None
     wanted: Wanted | None = None
+    embedded: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -137,7 +142,8 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run. others: what part of the machine was taken by what is not ours."""
+    """A whole run. others: what part of the machine was taken by what is not ours, the servers of the services engine
+    among it. services: the rows of that engine."""
 
     date: str
     machine: Machine
@@ -146,7 +152,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     others: float
     rows: list[Outcome]
+    services: list[Outcome] = []
 
     def row(self, name: str) -> Outcome | None:
         """The outcome of a row, if it was run."""
-        return next((row for row in self.rows if row.name == name), None)
+        return next((row for row in [*self.rows, *self.services] if row.name == name), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -45,36 +45,46 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
+def services_cells(outcome: Outcome) -> tuple[str, ...]:
+    """A row of the services engine as its table shows it: beside the embedded one."""
+    title, value, *rest = cells(outcome)
+    return (title, value, number(outcome.embedded), *rest)
+
+
 _HEAD = ("", "measured", "", "beside", "of", "ratio", "wanted", "met")
-_RIGHT = {"measured", "beside", "ratio", "wanted"}
+_SERVICES_HEAD = ("", "services", "embedded", "", "beside", "of", "ratio", "wanted", "met")
+_RIGHT = {"measured", "services", "embedded", "beside", "ratio", "wanted"}
 
 
 def changes(report: Report, before: Report) -> Iterator[tuple[Outcome, Outcome, float]]:
     """The rows of both runs, with what share of their speed they have gained or lost."""
-    for outcome in report.rows:
+    for outcome in [*report.rows, *report.services]:
         earlier = before.row(outcome.name)
         change = outcome.change(earlier) if earlier else None
         if earlier is not None and change is not None:
             yield outcome, earlier, change
 
 
-def print_table(report: Report, before: Report | None, console: Console) -> None:
-    """Prints the table, and what has changed since an earlier run."""
+def print_tables(report: Report, before: Report | None, console: Console) -> None:
+    """Prints the tables, and what has changed since an earlier run."""
     told = {} if before is None else {row.name: (old, change) for row, old, change in changes(report, before)}
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in _HEAD:
-        table.add_column(name, justify="right" if name in _RIGHT else "left")
-    if before is not None:
-        table.add_column("before", justify="right")
-        table.add_column("change")
-    for outcome in report.rows:
-        missed = outcome.reached is not None and outcome.reached < 1
-        texts: list[str | Text] = list(cells(outcome))
-        texts[-1] = Text(str(texts[-1]), style="bold red" if missed else "green")
+    for rows, head, show in ((report.rows, _HEAD, cells), (report.services, _SERVICES_HEAD, services_cells)):
+        if not rows:
+            continue
+        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for name in head:
+            table.add_column(name, justify="right" if name in _RIGHT else "left")
         if before is not None:
-            texts += _since(told.get(outcome.name))
-        table.add_row(*texts)
-    console.print(table)
+            table.add_column("before", justify="right")
+            table.add_column("change")
+        for outcome in rows:
+            missed = outcome.reached is not None and outcome.reached < 1
+            texts: list[str | Text] = list(show(outcome))
+            texts[-1] = Text(str(texts[-1]), style="bold red" if missed else "green")
+            if before is not None:
+                texts += _since(told.get(outcome.name))
+            table.add_row(*texts)
+        console.print(table)
 
 
 def _since(found: tuple[Outcome, float] | None) -> list[str | Text]:
@@ -85,15 +95,27 @@ def _since(found: tuple[Outcome, float] | None) -> list[str | Text]:
     return [number(earlier.value), Text(f"{change:+.0%}{' slower' if slower else ''}", "bold red" if slower else "")]
 
 
+def circumstances(report: Report) -> str:
+    """Where and when a run was made."""
+    machine = report.machine
+    return (
+        f"{report.date}, {machine.cores} cores of {machine.cpu}, {machine.memory_gb:.0f} GB, {machine.system}, Python "
+        f"{machine.python}. {report.item_count:,} memories; {report.seconds:.0f} s for all rows"
+    )
+
+
 def markdown(report: Report) -> str:
     """The table in Markdown, with where and when it was made."""
-    machine = report.machine
-    lines = [
-        f"{report.date}, {machine.cores} cores of {machine.cpu}, {machine.memory_gb:.0f} GB, {machine.system}, Python "
-        f"{machine.python}. {report.item_count:,} memories; {report.seconds:.0f} s for all rows, while "
-        f"other programs took {report.others:.0%} of the processors.",
-        "",
-        "| | measured | | beside | of | ratio | wanted | met |",
-        "|---|--:|---|--:|---|--:|--:|---|",
-    ]
-    return "\n".join(lines + [f"| {' | '.join(cells(outcome))} |" for outcome in report.rows])
+    said = f"{circumstances(report)}, while other programs took {report.others:.0%} of the processors."
+    return "\n".join([said, "", *_rows(_HEAD, map(cells, report.rows))])
+
+
+def services_markdown(report: Report) -> str:
+    """The table of the services engine beside the embedded one, with where and when it was made."""
+    said = f"{circumstances(report)}; Neo4j, Weaviate and Redis on the same machine."
+    return "\n".join([said, "", *_rows(_SERVICES_HEAD, map(services_cells, report.services))])
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    sides = ["--:" if name in _RIGHT else "---" for name in head]
+    return [f"| {' | '.join(head)} |", f"|{'|'.join(sides)}|", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -24,7 +24,8 @@ _BATCH = 100
 _SLOW_DISK = ("-m", "bench.slow_disk")
 
 
-def _adding(lab: Lab) -> Next:
+def adding(lab: Lab) -> Next:
+    """Requests that add a message to one session after the other."""
     texts = [message["text"] for message in small_talk(200, lab.seed)]
     requests = [_message(lab.data.others[number % len(lab.data.others)], text) for number, text in enumerate(texts)]
     return _round(requests)
@@ -48,7 +49,7 @@ def _round(requests: list[bytes]) -> Next:
 
 def _add(callers: int) -> Measure:
     async def measure(lab: Lab) -> float:
-        return (await load(await lab.server(), _adding(lab), lab.seconds, callers, queries.WRITTEN)).rate
+        return (await load(await lab.server(), adding(lab), lab.seconds, callers, queries.WRITTEN)).rate
 
     return measure
 
@@ -80,7 +81,7 @@ async def _add_on_slow_disk(lab: Lab) -> float:
     async def measure() -> Load:
         async with lab.fresh(_SLOW_DISK) as server:
             await _sessions(server, lab)
-            return await load(server, _adding(lab), 2 * lab.seconds, 128, queries.WRITTEN)
+            return await load(server, adding(lab), 2 * lab.seconds, 128, queries.WRITTEN)
 
     return (await lab.once("slow disk", measure)).rate
 
@@ -96,7 +97,7 @@ async def _sessions(server: Process, lab: Lab) -> None:
     connection.close()
 
 
-def _batches(query: str, name: str, items: list[dict[str, Any]], callers: int = 8) -> Measure:
+def batches(query: str, name: str, items: list[dict[str, Any]], callers: int = 8) -> Measure:
     """Rows a second, where a mutation brings some of them to a session."""
 
     async def measure(lab: Lab) -> float:
@@ -155,20 +156,20 @@ ROWS = [
         name="add-batches",
         title="addMessages, 100 at a time, 8 callers",
         unit="durable rows/s",
-        measure=_batches(queries.ADD_MESSAGES, "messages", small_talk(_BATCH, 1)),
+        measure=batches(queries.ADD_MESSAGES, "messages", small_talk(_BATCH, 1)),
         wanted=at_least(30_000),
     ),
     Row(
         name="trace-1",
         title="appendTraceEvents, 1 at a time, 128 callers",
         unit="durable rows/s",
-        measure=_batches(queries.APPEND, "events", events(1), 128),
+        measure=batches(queries.APPEND, "events", events(1), 128),
     ),
     Row(
         name="trace-batches",
         title="appendTraceEvents, 100 at a time, 8 callers",
         unit="durable rows/s",
-        measure=_batches(queries.APPEND, "events", events(_BATCH)),
+        measure=batches(queries.APPEND, "events", events(_BATCH)),
         wanted=at_least(30_000),
     ),
     Row(

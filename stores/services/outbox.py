@@ -207,6 +207,8 @@ class Relay:
 
     async def _pass(self, workspace: str) -> bool:
         """Tells up to 400 entries; whether there may be more. Two statements and one or two calls of Weaviate."""
+        if self._vectors.breaker.state == "open":
+            raise Unavailable("Weaviate is left in peace")
         async with self._passing, self._graph.transaction() as unit:
             record = await unit.run(_TAKE, workspace=workspace)
             assert record is not None

@@ -69,6 +69,7 @@ class _Job:
                 self.future.set_result(self.result)
             else:
                 self.future.set_exception(self.error)
+                self.future.exception()  # seen: the caller may have left
 
 
 class Writer:

@@ -9,7 +9,7 @@ import pytest
 
 from domain.actor import User
 from stores.errors import Unavailable
-from stores.ports import Engine, Store
+from stores.ports import FIGURES, Engine, Store
 from tests.contract.making import World, keep, user
 
 
@@ -25,6 +25,20 @@ async def test_stats_count_records(engine: Engine, things: World) -> None:
     stats = await engine.stats()
     assert stats["records"]["memory"] == 2
     assert stats["records"]["session"] == 1
+
+
+async def test_figures_count_what_is_written(engine: Engine, store: Store) -> None:
+    def written() -> tuple[float, float]:
+        figures = engine.figures()
+        assert {figure.name for figure in figures} <= set(FIGURES)
+        assert len({(figure.name, figure.of) for figure in figures}) == len(figures)
+        sums = [sum(figure.value for figure in figures if figure.name == name) for name in ("writes", "commits")]
+        return sums[0], sums[1]
+
+    writes, commits = written()
+    await asyncio.gather(*(keep(store, user()) for _ in range(30)))
+    assert written()[0] == writes + 30
+    assert commits < written()[1] <= commits + 30
 
 
 async def test_closing_finishes_the_writes_that_were_begun(engine: Engine, store: Store) -> None:

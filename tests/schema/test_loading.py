@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,8 +26,10 @@ class Watched:
         self.calls: Counter[tuple[str, Any]] = Counter()
         self.broken: dict[tuple[str, Any], Exception] = {}
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(method):
+            return method  # type: ignore[no-any-return]
 
         async def watched(*args: Any, **named: Any) -> Any:
             what = (name, args[0] if isinstance(args[0], type | Collection) else None)
