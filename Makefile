@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
+# What the tests of the services engine need is fetched and started, where it can be; `make test SERVERS=` leaves it out.
+SERVERS = $(BIN)/python -m tests.servers where-possible --
+
 .PHONY: run test check bench format schema
 
 run: $(VENV)/ready
 	@$(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
-	$(BIN)/python -m tests.servers where-possible -- $(BIN)/pytest
+	$(SERVERS) $(BIN)/pytest $(ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -108,7 +108,7 @@ async def paths(
         links = await context.store.links_between(list(pairwise(path)), kinds)
         memories = await present(context.store, Memory, path)
         if len(memories) == len(path) and len(links) == len(path) - 1:
-            found.append(MemoryPath(memories, links, len(links), prod(link.weight for link in links)))
+            found.append(MemoryPath(memories, links, len(links), prod((link.weight for link in links), start=1.0)))
     return found
 
 

@@ -155,9 +155,9 @@ class Writer:
         db.execute("BEGIN IMMEDIATE")
         try:
             for job in group:
-                transaction = job.begin()
                 if apart:
                     db.execute("SAVEPOINT job")
+                transaction = job.begin()
                 job.run(transaction)
                 if isinstance(job.error, apsw.FullError | apsw.IOError):
                     raise job.error

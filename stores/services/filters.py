@@ -117,7 +117,7 @@ class Where:
             self.add(f"({self._inner(part, compile)})")
         if filter.or_ is not None:
             parts = [f"({self._inner(part, compile)})" for part in filter.or_]
-            self.add(f"({' OR '.join(parts) or 'false'})")
+            self.add(f"({' OR '.join(parts) or _NEVER})")
         if filter.not_ is not None:
             self.add(f"NOT coalesce(({self._inner(filter.not_, compile)}), false)")
 
@@ -126,6 +126,10 @@ class Where:
         inner = Where(self._prefix, self)
         compile(filter, inner)
         return inner.cypher
+
+
+_NEVER = "$workspace IS NULL"
+"""What holds for nothing. With a literal false no index is left to be named to the planner, which is an error."""
 
 
 def _named(label: str) -> str:

@@ -136,7 +136,11 @@ _UNIQUE = {
 _INDEXES = {
     "User": (("workspace", "created_at", "id"),),
     "Agent": (("workspace", "created_at", "id"),),
-    "Session": (("workspace", "created_at", "id"), ("workspace", "last_active_at", "id")),
+    "Session": (
+        ("workspace", "created_at", "id"),
+        ("workspace", "last_active_at", "id"),
+        ("workspace", "title", "id"),
+    ),
     "Participant": (("actor",), ("workspace", "external_id")),
     "Message": (("session", "place"), ("sender", "place"), ("thread", "place"), ("parent", "place")),
     "Memory": (
@@ -169,7 +173,7 @@ _INDEXES = {
 
 
 def statements() -> list[str]:
-    """The constraints and indexes, each made where it is missing. Version 2."""
+    """The constraints and indexes, each made where it is missing. Version 3."""
     names = sorted({label.name for label in LABELS.values()})
     made = [f"CREATE CONSTRAINT {n.lower()}_id IF NOT EXISTS FOR (n:{n}) REQUIRE n.id IS UNIQUE" for n in names]
     made.append("CREATE CONSTRAINT link_id IF NOT EXISTS FOR ()-[r:LINK]-() REQUIRE r.id IS UNIQUE")

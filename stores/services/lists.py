@@ -51,7 +51,7 @@ class Lists:
         rows = rows_of(of, filter, where, chosen)
         after, before = await self._marks(of, parents, slice, chosen)
         record = await self._read(
-            _page(_OWNER.get(of, "p"), rows, where, chosen, slice),
+            _page(_OWNER.get(of, "p"), rows, where, slice),
             parents=parents,
             limit=slice.limit + 1,
             **_named("after", after),
@@ -153,9 +153,10 @@ def _named(name: str, mark: Mark | None) -> dict[str, Any]:
     return {} if mark is None else {f"{name}{index}": value for index, value in enumerate(mark)}
 
 
-def _page(owner: str, rows: Rows, where: Where, order: Order, slice: Slice) -> str:
+def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
     """The statement for pages. Its record: the owners of the lists, whether there is more on the side that the page is
     not cut on, and a list for each column and for what is sorted by; each has an entry for each parent."""
+    order = rows.order
     cuts = [_compared(order, rows.row, name, side) for name, side in (("after", 1), ("before", -1))
             if getattr(slice, name) is not None]  # fmt: skip
     far = "false"

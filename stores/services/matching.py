@@ -19,13 +19,14 @@ from stores.services.labels import LINK, MEMORY, Label
 
 
 class Rows(NamedTuple):
-    """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns; and what its
-    order begins with, the columns of an index that are the same for all rows."""
+    """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns; their order,
+    and what it begins with, the columns of an index that are the same for all rows."""
 
     row: str
     match: str
     columns: Sequence[str]
     decode: Callable[[Any], Any]
+    order: Order
     first: Sequence[str] = ()
 
 
@@ -108,13 +109,14 @@ _NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
 }
 """What a filter may name that has an index of its own."""
 
-_BY_ACTIVITY = ("workspace", "last_active_at", "id")
+_SESSIONS = {order: ("workspace", order, "id") for order in ("last_active_at", "title")}
+"""Indexes for other orders of sessions."""
 
 
 def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     """The rows of a list that a filter lets through; where: takes the filter's parameters."""
     if of is Collection.MEMORY_LINKS:
-        return _links(filter, where)
+        return _links(filter, where, order)
     label, index, match = _LISTS[of]
     apply(filter, label.name, where)
     sorted_by = order.expression.removeprefix("{0}.")
@@ -122,8 +124,8 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
     if of is Collection.STATES:
         tied = ["n.namespace = p"]
-    elif of is Collection.SESSIONS and sorted_by in _BY_ACTIVITY:
-        index = _BY_ACTIVITY
+    elif of is Collection.SESSIONS:
+        index = _SESSIONS.get(sorted_by, index)
     for name, narrower in _NARROWER.get(of, {}).items():
         if (found := getattr(filter, name, None)) is not None:
             index = narrower
@@ -131,19 +133,23 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     if index:
         there = [*tied, *(f"n.{column} IS NOT NULL" for column in index[1:])]
         hint = f"USING INDEX n:{label.name}({', '.join(index)})"
-        match = f"MATCH (n:{label.name}) {hint} WHERE {' AND '.join(there)}"
+        match = f"MATCH (n:{label.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
     # Of several that are called the same by others, the index gives no order.
     ordered = sorted_by in index and getattr(found, "external_id", None) is None
+    if sorted_by == "title" and not ordered:
+        # Strings that are stored and others are compared by different rules, so none are taken as they are stored.
+        order = order._replace(expression=f"{order.expression} + ''")
     return Rows(
         "n",
         f"{match} AND {label.live()} AND {where.cypher}",
         [f"n.{column}" for column in label.columns],
         label.decode,
+        order,
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
 
 
-def _links(filter: Any, where: Where) -> Rows:
+def _links(filter: Any, where: Where, order: Order) -> Rows:
     apply(filter, "LINK", where)
     match = _LINKS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
     ends = {"src": "startNode(l).id", "dst": "endNode(l).id"}
@@ -152,4 +158,5 @@ def _links(filter: Any, where: Where) -> Rows:
         f"{match} WHERE {MEMORY.live('m')} AND {MEMORY.live('o')} AND {where.cypher}",
         [ends.get(column, f"l.{column}") for column in LINK.columns],
         LINK.decode,
+        order,
     )

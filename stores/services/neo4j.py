@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,7 +23,7 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, Unavailable
 from stores.services.breaker import Breaker
 from stores.services.labels import statements
-from stores.services.pulse import Pulse
+from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
 CALL_SECONDS = 10.0
@@ -32,7 +31,6 @@ CALL_SECONDS = 10.0
 
 _CONNECT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
-_NO_ANSWER = "no answer in time"
 
 _WHICH_BOLT = bytes.fromhex("6060b017 00040405 00000104 00000000 00000000")
 """The greeting of a client that speaks Bolt 5.0 to 5.4, or 4.1; the answer has four bytes."""
@@ -46,7 +44,7 @@ _OF_A_TRANSACTION = ".Transaction."
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
 
-VERSION = 2
+VERSION = 3
 """Of the constraints and indexes; a server that has a newer one was used by a newer program."""
 
 
@@ -60,19 +58,12 @@ class Address:
         parts = urlsplit(url)
         if not parts.scheme.startswith(("neo4j", "bolt")) or not parts.hostname:
             raise CannotOpen("RECOLLECT_GRAPH_URL must look like neo4j://user:password@host:7687/database.")
-        self.host, self.port = parts.hostname, parts.port or 7687
-        self.place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.place = f"{host}:{parts.port or 7687}"
         self.uri = f"{parts.scheme}://{self.place}"
-        self.tls = _any_certificate() if "+" in parts.scheme else None
+        self.port = Place(parts.hostname, parts.port or 7687, "+" in parts.scheme)
         self.auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self.database = parts.path.strip("/") or "neo4j"
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """For asking whether somebody is there, which is no secret; the driver looks at certificates."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 _SETTINGS: dict[str, Any] = {
@@ -139,7 +130,7 @@ class Graph:
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
         self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
-        self._pulse = Pulse(self._ask, lambda: self.breaker.trip(_NO_ANSWER))
+        self._pulse = Pulse(lambda: address.port.ask(_WHICH_BOLT, 4), lambda: self.breaker.trip(NO_ANSWER))
         self.calls = 0
 
     def _session(self, **settings: Any) -> Any:
@@ -148,18 +139,6 @@ class Graph:
         return self._driver.session(
             database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
         )
-
-    async def _ask(self) -> None:
-        """Whether somebody is there, over a connection of its own: which version of Bolt shall it be?
-
-        That takes Neo4j a millisecond, however busy it is. Raises OSError or EOFError.
-        """
-        reader, writer = await asyncio.open_connection(self._address.host, self._address.port, ssl=self._address.tls)
-        try:
-            writer.write(_WHICH_BOLT)
-            await reader.readexactly(4)
-        finally:
-            writer.close()
 
     async def read(self, statement: str, **parameters: Any) -> Record:
         """The one record of a reading statement. Tried a second time on a connection that had gone stale."""
@@ -290,5 +269,5 @@ class Unit:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return _NO_ANSWER
+        return NO_ANSWER
     return (str(getattr(error, "message", "") or error) or type(error).__name__).splitlines()[0]

@@ -119,7 +119,7 @@ class ServicesStore:
             "UNWIND $keys AS k MATCH (m:Message {id: k})-[r:DRAWS_ON]->(n:Memory) "
             f"WHERE m.workspace = $workspace AND {MEMORY.live()} WITH k, r, n ORDER BY r.position "
             "WITH collect(k) AS ks, collect(r) AS rs, collect(n) AS ns "
-            f"RETURN [ks, [r IN rs | r.score], [r IN rs | r.note], "
+            "RETURN [ks, [r IN rs | r.score], [r IN rs | r.note], "
             f"{'[n IN ns | n.id]' if along is None else MEMORY.lists()}]",
             list(dict.fromkeys(message_ids)),
         )

@@ -38,6 +38,7 @@ from domain.node import Id
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
 from stores.services.breaker import Breaker
+from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 Where = Any
 """A condition on objects (weaviate.classes.query.Filter ...), or None; the client's own type has no public name."""
@@ -82,6 +83,8 @@ _MISSING = re.compile(
 )
 """The last is what it says of a tenant of a collection that it does not know; a write then makes such a collection."""
 
+_LIVE = b"GET /v1/.well-known/live HTTP/1.0\r\n\r\n"
+
 _DETAILS = re.compile(r'details = "(.*)"')
 _TENANT = re.compile(r"(?!sha256-)[A-Za-z0-9_-]{1,64}")
 
@@ -125,6 +128,8 @@ class Vectors:
         self._name, self._dimension = f"RecollectMemory_{VERSION}_{dimension}", dimension
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
+        place = _place(url)
+        self._pulse = Pulse(lambda: place.ask(_LIVE, 1), lambda: self.breaker.trip(NO_ANSWER))
         self.behind: set[str] = set()
         self.calls = 0
 
@@ -227,6 +232,7 @@ class Vectors:
 
     async def close(self) -> None:
         """Lets go of the connection."""
+        await self._pulse.close()
         await self._client.close()
 
     @contextlib.asynccontextmanager
@@ -240,7 +246,7 @@ class Vectors:
         self.breaker.enter()
         self.calls += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with self._pulse.waiting(seconds):
                 async with self._connecting:
                     await self._client.connect()
                 yield self._client
@@ -286,7 +292,7 @@ def _client(url: str) -> weaviate.WeaviateAsyncClient:
             raise ValueError
     except ValueError:
         raise CannotOpen("RECOLLECT_VECTORS_URL must look like weaviate://:APIKEY@host:8080?grpc=50051.") from None
-    secure = parts.scheme == "weaviates" or options.get("tls") == ["true"]
+    secure = _secure(url)
     return weaviate.use_async_with_custom(
         http_host=parts.hostname,
         http_port=port,
@@ -302,6 +308,16 @@ def _client(url: str) -> weaviate.WeaviateAsyncClient:
         ),
         skip_init_checks=True,  # one of them asks the package index for a newer client
     )
+
+
+def _place(url: str) -> Place:
+    parts = urlsplit(url)
+    return Place(parts.hostname or "", parts.port or 8080, _secure(url))
+
+
+def _secure(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "weaviates" or parse_qs(parts.query).get("tls") == ["true"]
 
 
 def tenant_name(workspace: str) -> str:
@@ -327,6 +343,8 @@ def _weight(one: Any) -> float:
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return NO_ANSWER
     said = str(getattr(error, "message", "") or error)
     if details := _DETAILS.search(said):
         said = details[1]

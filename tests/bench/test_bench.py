@@ -10,10 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.__main__ import main
-from bench.document import BEGIN, END
+from bench.document import BEGIN, END, SERVICES_BEGIN, SERVICES_END
+from bench.document import write as write_document
 from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, within_times
 from bench.rows import ROWS
+from bench.rows.services import ROWS as SERVICES_ROWS
 from bench.show import number
+from tests.servers import SETTINGS
+from tests.services import empty, require_services
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +80,51 @@ def test_a_name_that_no_row_has_is_refused() -> None:
     assert refused.exit_code == 2 and "'nothing'" in refused.output
 
 
+def test_rows_of_the_servers_are_not_measured_without_them() -> None:
+    refused = CliRunner().invoke(main, ["--only", "services-get"])
+    assert refused.exit_code == 2 and "'services-get'" in refused.output
+    refused = CliRunner().invoke(main, ["--graph-url", "neo4j://localhost"], env=dict.fromkeys(SETTINGS))
+    assert refused.exit_code == 2 and "no RECOLLECT_VECTORS_URL and no RECOLLECT_EVENTS_URL" in refused.output
+
+
+def test_rows_of_the_servers_stand_beside_the_embedded_ones(tmp_path: Path) -> None:
+    found = report(outcome("plain", 3.0))
+    row = outcome("services-get", 2.0, lower=True)
+    row = msgspec.structs.replace(row, embedded=0.5, baseline=1.0, against="the driver", wanted=within_times(1.7))
+    document = tmp_path / "doc.md"
+    document.write_text(f"{BEGIN}\nkept\n{END}\n{SERVICES_BEGIN}\nold\n{SERVICES_END}\n", encoding="utf-8")
+    write_document(msgspec.structs.replace(found, rows=[], services=[row]), document)
+    text = document.read_text(encoding="utf-8")
+    assert "kept" in text and "old" not in text
+    assert "| services-get | 2.00 | 0.50 | ms | 1.00 | the driver | 2.00x | ≤ 1.7x | 1.18x short |" in text
+
+
+async def test_a_row_of_the_servers_is_measured_on_both_engines() -> None:
+    labs: list[object] = []
+
+    async def measure(lab: object) -> float:
+        labs.append(lab)
+        return float(len(labs))
+
+    row = Row(name="r", title="r", unit="s", measure=measure, rounds=2)
+    found = await row.run("services", embedded="embedded")  # type: ignore[arg-type]
+    assert labs == ["services", "embedded"] * 2
+    assert (found.value, found.embedded) == (2.0, 3.0)
+
+
+def test_a_run_on_the_servers() -> None:
+    require_services()
+    empty()
+    ran = CliRunner().invoke(main, ["--services", "--item-count", "40", "--only", "services-nested-50"])
+    assert ran.exit_code == 0, ran.output
+    assert "Nested page of 50" in ran.output and "one raw call of the driver" in ran.output
+    refused = CliRunner().invoke(main, ["--services", "--item-count", "40", "--only", "services-get"])
+    assert refused.exit_code == 1 and "wants empty ones" in refused.output
+    empty()
+
+
 def test_names_are_given_once() -> None:
-    names = [row.name for row in ROWS]
+    names = [row.name for row in [*ROWS, *SERVICES_ROWS]]
     assert len(names) == len(set(names))
 
 

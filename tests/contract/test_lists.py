@@ -17,13 +17,28 @@ from domain.memory import Memory, MemoryFilter, MemoryOrder, MemoryOrderField, M
 from domain.message import MemoryRef, MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection, Slice
-from domain.session import SessionOrder, SessionOrderField
+from domain.session import SessionFilter, SessionOrder, SessionOrderField
 from domain.span import SpanOrder, SpanOrderField
+from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import Ref
 from stores.ports import Collection, Store, Transaction
 from tests.contract.filling import FILLINGS, LOGS, fill, time
-from tests.contract.making import World, after, cursors, delete, keep, memory, names, page, session, span, world
+from tests.contract.making import (
+    World,
+    after,
+    cursors,
+    delete,
+    keep,
+    memory,
+    names,
+    page,
+    participant,
+    session,
+    span,
+    state,
+    world,
+)
 
 every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value[0])
 timed_lists = pytest.mark.parametrize(
@@ -375,9 +390,48 @@ async def check_order(store: Store, of: Collection, made: list[Any], order: Any,
         assert ids == whole
 
 
+CHARACTERS = ["", "A", "Z", "a", "\u00e9", "\ud7ff", "\ue000", "\uffee", "\U0001f600", "\U0001f600a"]
+"""In the order of their code points; UTF-16 has another one."""
+
+
+async def test_keys_are_in_the_order_of_their_characters(store: Store) -> None:
+    await keep(store, *(state(key, value={}) for key in reversed(CHARACTERS[1:])))
+    assert await names(store, Collection.STATES, "app", by="key") == CHARACTERS[1:]
+    for index, key in enumerate(CHARACTERS[1:-1], 2):
+        [cursor] = cursors(await page(store, Collection.STATES, "app", StateFilter(prefix=key), limit=1))
+        rest = await page(store, Collection.STATES, "app", after=cursor)
+        assert [one.key for one in rest.nodes] == CHARACTERS[index:]
+        before = await page(store, Collection.STATES, "app", before=cursor)
+        assert [one.key for one in before.nodes] == CHARACTERS[1 : index - 1]
+
+
+async def test_a_walk_by_title_meets_all_of_an_actor(store: Store, things: World) -> None:
+    async def script(tx: Transaction) -> None:
+        for title in CHARACTERS:
+            made = session(title=title)(tx)
+            await tx.put([made])
+            await tx.put([participant(made, actor_id=things.user.id)(tx)])
+
+    await store.write(script)
+    order = SessionOrder(field=SessionOrderField.TITLE, direction=OrderDirection.ASC)
+    filter = SessionFilter(participant=Ref(id=things.user.id))
+    for of, parent, which in (
+        (Collection.ACTOR_SESSIONS, things.user, None),
+        (Collection.SESSIONS, "", filter),
+    ):
+        seen: list[str] = []
+        cursor: str | None = None
+        while True:
+            found = await page(store, of, parent, which, order, limit=2, after=cursor)
+            seen += [one.title for one in found.nodes]
+            if not found.has_next_page:
+                break
+            cursor = found.page_info.end_cursor
+        assert sorted(seen) == sorted([*CHARACTERS, "Talk"])
+
+
 async def test_titles_are_in_the_order_of_their_characters(store: Store) -> None:
-    titles = ["", "A", "Z", "a", "\u00e9", "\ud7ff", "\ue000", "\uffee", "\U0001f600", "\U0001f600a"]
-    made = await keep(store, *(session(title=title) for title in reversed(titles)))
+    made = await keep(store, *(session(title=title) for title in reversed(CHARACTERS)))
     for direction in OrderDirection:
         order = SessionOrder(field=SessionOrderField.TITLE, direction=direction)
         await check_order(store, Collection.SESSIONS, made, order, "title")

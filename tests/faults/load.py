@@ -137,7 +137,7 @@ class Subscriber:
                 except Refused as refused:
                     assert refused.code == "UNAVAILABLE", refused.code
             self.breaks += 1
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
 
 
 def named(edge: Any) -> str:
