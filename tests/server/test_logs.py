@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,12 @@ def test_a_line_tells_what_an_operation_was(wordy: Running) -> None:
     query = "query Look($n: Int) { sessions(first: $n) { nodes { messages { nodes { id } } } } }"
     answer = post(wordy, {"query": query, "variables": {"n": 3}}, **{"X-Request-Id": "from-a-proxy:1"})
     assert answer.headers["X-Request-Id"] == "from-a-proxy:1"
-    [line] = [line for line in lines(wordy) if line["message"] == "operation"]
+    for _ in range(100):  # the line is written after the answer
+        told = [line for line in lines(wordy) if line["message"] == "operation"]
+        if told:
+            break
+        time.sleep(0.05)
+    [line] = told
     assert line["requestId"] == "from-a-proxy:1"
     assert (line["kind"], line["name"], line["outcome"]) == ("query", "Look", "OK")
     assert line["cost"] == answer.json()["extensions"]["cost"]
