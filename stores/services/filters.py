@@ -20,7 +20,7 @@ from stores.budget import Budget
 from stores.ports import LinkFilter
 from stores.rows import micros
 from stores.services.labels import MEMORY
-from stores.services.properties import looked_into, members
+from stores.services.properties import looked_into, members, sortable
 
 
 class Where:
@@ -237,7 +237,7 @@ def _span(f: SpanFilter, w: Where) -> None:
 
 def _state(f: StateFilter, w: Where) -> None:
     if f.prefix is not None:
-        w.add("n.name STARTS WITH ?", f.prefix)
+        w.add("n.name_key STARTS WITH ?", sortable(f.prefix))
     w.has_all("n.tag_list", f.tags)
     w.within("n.updated_at", f.updated_at)
 

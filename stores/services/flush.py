@@ -38,7 +38,9 @@ async def flush(to: Committed, pending: Pending) -> None:
         await _responses(to, [record for record, _ in messages.values() if isinstance(record, Message)])
     stored = pending.records.get("memory", {})
     for batch in _batches([[id, vector] for id, vector in pending.vectors.items() if id not in stored]):
-        await to.run("UNWIND $rows AS r MATCH (n:Memory {id: r[0]}) SET n.vector = r[1]", rows=batch)
+        await to.run(
+            "UNWIND $rows AS r MATCH (n:Memory {id: r[0], workspace: $workspace}) SET n.vector = r[1]", rows=batch
+        )
     if links := pending.records.get("link"):
         await _links(to, links)
     await _references(to, pending)
@@ -120,7 +122,8 @@ async def _links(to: Committed, puts: dict[Id, Put]) -> None:
     rows = [dict(zip(LINK.columns, row, strict=True)) for _, row in puts.values()]
     for batch in _batches(rows):
         await to.run(
-            "UNWIND $rows AS r MATCH (a:Memory {id: r.src}) MATCH (b:Memory {id: r.dst}) "
+            "UNWIND $rows AS r MATCH (a:Memory {id: r.src, workspace: $workspace}) "
+            "MATCH (b:Memory {id: r.dst, workspace: $workspace}) "
             "MERGE (a)-[l:LINK {kind: r.kind}]->(b) "
             "SET l.id = r.id, l.workspace = $workspace, l.weight = r.weight, l.created_at = r.created_at, "
             "l.metadata = r.metadata",
@@ -137,10 +140,10 @@ async def _references(to: Committed, pending: Pending) -> None:
             of.setdefault(ref.memory_id, [ref.memory_id, ref.score, ref.note])
     for batch in _batches([[id, list(refs.values())] for id, refs in drawn.items()]):
         await to.run(
-            "UNWIND $rows AS r MATCH (m:Message {id: r[0]}) CALL (m, r) { "
+            "UNWIND $rows AS r MATCH (m:Message {id: r[0], workspace: $workspace}) CALL (m, r) { "
             "OPTIONAL MATCH (m)-[old:DRAWS_ON]->() WITH m, r, coalesce(max(old.position) + 1, 0) AS base "
             "UNWIND range(0, size(r[1]) - 1) AS i WITH m, base + i AS position, r[1][i] AS ref "
-            "MATCH (t:Memory {id: ref[0]}) WHERE NOT EXISTS { (m)-[:DRAWS_ON]->(t) } "
+            "MATCH (t:Memory {id: ref[0], workspace: $workspace}) WHERE NOT EXISTS { (m)-[:DRAWS_ON]->(t) } "
             "CREATE (m)-[:DRAWS_ON {position: position, score: ref[1], note: ref[2]}]->(t) }",
             rows=batch,
         )

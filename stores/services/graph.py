@@ -97,12 +97,11 @@ async def explore(graph: Graph, workspace: str, now: int, center: Id, exploratio
         least=exploration.min_weight,
         kinds=_names(exploration.kinds),
     )
-    truncated, ids, *lists = record
-    width = len(LINK.columns)
-    links = [LINK.decode(row) for row in zip(*lists[:width], strict=True) if None not in row]
+    truncated, ids, linked, *hanging = record
+    links = [LINK.decode(row) for row in zip(*linked, strict=True) if None not in row]
     hangers = (
         GraphEdge(id, other, kind, 1.0)
-        for (kind, _), found in zip(wanted, lists[width:], strict=True)
+        for (kind, _), found in zip(wanted, hanging, strict=True)
         for id, others in zip(ids, found, strict=True)
         for other in others
         if id is not None and other is not None
@@ -189,7 +188,7 @@ async def links_between(
     kinds: Sequence[MemoryLinkKind] | None,
 ) -> list[MemoryLink]:
     """The strongest link of each pair, in either direction."""
-    record = await graph.read(
+    [found] = await graph.read(
         "UNWIND $pairs AS p CALL (p) { MATCH (a:Memory {id: p[0]})-[l:LINK]-(b:Memory {id: p[1]}) "
         f"WHERE {MEMORY.live('a')} AND {MEMORY.live('b')} AND {_FOLLOWED} "
         "RETURN l ORDER BY l.weight DESC, l.id LIMIT 1 } "
@@ -200,7 +199,7 @@ async def links_between(
         least=0.0,
         kinds=_names(kinds),
     )
-    return [LINK.decode(row) for row in zip(*record, strict=True) if None not in row]
+    return [LINK.decode(row) for row in zip(*found, strict=True) if None not in row]
 
 
 # How others, o, are found by what they share, m, and what each shared thing adds to the score.

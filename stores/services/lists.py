@@ -14,6 +14,7 @@ from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection
 from stores.rows import moment
 from stores.services.filters import Where
+from stores.services.labels import lists
 from stores.services.matching import Rows, rows_of
 from stores.services.neo4j import Graph
 from stores.services.properties import USAGE
@@ -58,10 +59,10 @@ class Lists:
             **_named("before", before),
             **where.parameters,
         )
-        owners, far, *lists = record
+        owners, far, sorted_by, columns = record
         pages = []
         for i, parent in enumerate(parents):
-            found = list(zip(*(column[i] for column in lists), strict=True))
+            found = list(zip(*(column[i] for column in columns), sorted_by[i], strict=True))
             more = len(found) > slice.limit
             found = [row for row in found[: slice.limit] if row[-1] is not None]  # or it was deleted meanwhile
             if slice.backward:
@@ -166,13 +167,13 @@ def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
     way = "DESC" if order.descending != slice.backward else "ASC"
     value = order.of(rows.row)
     sorted_by = dict.fromkeys([*rows.first, value, *([] if order.log else [f"{rows.row}.id"])])
-    lists = [f"[rs IN groups | [{rows.row} IN rs | {column}]]" for column in [*rows.columns, value]]
     return (
         f"{where.given}{_EACH.format('$parents')} CALL (refs, p) {{ {' AND '.join([rows.match, *cuts])} "
         f"WITH {rows.row} ORDER BY {', '.join(f'{key} {way}' for key in sorted_by)} LIMIT $limit "
         f"RETURN collect({rows.row}) AS rs }} WITH i, rs, {far} AS far, {owner} AS owner ORDER BY i "
         f"WITH collect(rs) AS groups, collect(far) AS far, collect(owner) AS owners RETURN owners, far, "
-        f"{', '.join(lists)} AS sorted_by"
+        f"[rs IN groups | [{rows.row} IN rs | {value}]] AS sorted_by, "
+        f"{lists(rows.columns, f'[rs IN groups | [{rows.row} IN rs | {rows.value}]]')} AS columns"
     )
 
 

@@ -20,7 +20,7 @@ from stores.ports import Log
 from stores.rows import moment
 from stores.services.committed import Turn
 from stores.services.filters import Where, apply, matches
-from stores.services.labels import EVENT, MEMORY, MESSAGE, Label
+from stores.services.labels import EVENT, MEMORY, MESSAGE, Label, lists
 from stores.services.neo4j import Graph
 from stores.services.news import News
 
@@ -79,7 +79,7 @@ class Logs:
         of: Label[Any] = EVENT if log.kind == "trace" else MESSAGE
         where = Where()
         apply(filter, of.name, where)
-        record = await self._read(
+        [nodes] = await self._read(
             f"{where.given}MATCH (n:{of.name}) WHERE n.session = $session AND n.place > $after AND n.place <= $end "
             f"AND {of.live()} AND {where.cypher} WITH n ORDER BY n.place LIMIT {_BATCH} WITH collect(n) AS ns "
             f"RETURN {of.lists()}",
@@ -88,7 +88,7 @@ class Logs:
             end=end,
             **where.parameters,
         )
-        lines = of.records(list(record))
+        lines = of.records(nodes)
         return lines, lines[-1].place if len(lines) == _BATCH else end
 
     async def _changes(self, after: int, end: int, filter: MemoryFilter | None) -> tuple[list[Any], int]:
@@ -96,7 +96,7 @@ class Logs:
         last = (
             "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL RETURN d.memory }[0]"
         )
-        memory = ", ".join(f"[r IN rows | r.m.{column}]" for column in MEMORY.columns)
+        memory = lists(MEMORY.columns, "[r IN rows | r.m[c]]")
         record = await self._read(
             f"MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > $after AND n.place <= $end "
             f"WITH n ORDER BY n.place LIMIT {_BATCH} OPTIONAL MATCH (m:Memory {{id: n.memory_id}}) "
@@ -107,10 +107,10 @@ class Logs:
             after=after,
             end=end,
         )
-        places, kinds, ids, times, links, lasts, *columns = record
+        places, kinds, ids, times, links, lasts, memories = record
         changes = []
         for place, kind, id, time, link, deleted, row in zip(
-            places, kinds, ids, times, links, lasts, zip(*columns, strict=True), strict=True
+            places, kinds, ids, times, links, lasts, zip(*memories, strict=True), strict=True
         ):
             if row[0] is None and deleted is None:
                 continue

@@ -15,16 +15,17 @@ from stores.orders import Order
 from stores.ports import Collection, LinkFilter
 from stores.services import labels
 from stores.services.filters import Where, apply
-from stores.services.labels import LINK, MEMORY, Label
+from stores.services.labels import LINK, LINK_VALUE, MEMORY, Label
 
 
 class Rows(NamedTuple):
-    """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns; their order,
-    and what it begins with, the columns of an index that are the same for all rows."""
+    """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns, and the value
+    of one of them, c; their order, and what it begins with, the columns of an index that are the same for all rows."""
 
     row: str
     match: str
     columns: Sequence[str]
+    value: str
     decode: Callable[[Any], Any]
     order: Order
     first: Sequence[str] = ()
@@ -49,7 +50,7 @@ _LISTS: dict[Collection, _List] = {
     Collection.AGENTS: _list(labels.AGENT, "workspace", "created_at", "id"),
     Collection.MEMORIES: _list(MEMORY, "workspace", "created_at", "id"),
     Collection.SPANS: _list(labels.SPAN, "workspace", "started_at", "id"),
-    Collection.STATES: _list(labels.STATE, "workspace", "namespace", "name"),
+    Collection.STATES: _list(labels.STATE, "workspace", "namespace", "name_key"),
     Collection.AUDIT: _list(labels.AUDIT, "workspace", "id"),
     Collection.SESSION_PARTICIPANTS: _list(labels.PARTICIPANT, "session", "identity"),
     Collection.SESSION_MESSAGES: _list(labels.MESSAGE, "session", "place"),
@@ -109,8 +110,11 @@ _NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
 }
 """What a filter may name that has an index of its own."""
 
-_SESSIONS = {order: ("workspace", order, "id") for order in ("last_active_at", "title")}
+_SESSIONS = {order: ("workspace", order, "id") for order in ("last_active_at", "title_key")}
 """Indexes for other orders of sessions."""
+
+_TEXTS = {"title": "title_key", "name": "name_key"}
+"""What stands for a text where rows are sorted by it (stores.services.properties.sortable)."""
 
 
 def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
@@ -120,6 +124,9 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     label, index, match = _LISTS[of]
     apply(filter, label.name, where)
     sorted_by = order.expression.removeprefix("{0}.")
+    if sorted_by in _TEXTS:
+        sorted_by = _TEXTS[sorted_by]
+        order = order._replace(expression=f"{{0}}.{sorted_by}")
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
     if of is Collection.STATES:
@@ -136,13 +143,11 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         match = f"MATCH (n:{label.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
     # Of several that are called the same by others, the index gives no order.
     ordered = sorted_by in index and getattr(found, "external_id", None) is None
-    if sorted_by == "title" and not ordered:
-        # Strings that are stored and others are compared by different rules, so none are taken as they are stored.
-        order = order._replace(expression=f"{order.expression} + ''")
     return Rows(
         "n",
         f"{match} AND {label.live()} AND {where.cypher}",
-        [f"n.{column}" for column in label.columns],
+        label.columns,
+        "n[c]",
         label.decode,
         order,
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
@@ -152,11 +157,11 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
 def _links(filter: Any, where: Where, order: Order) -> Rows:
     apply(filter, "LINK", where)
     match = _LINKS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
-    ends = {"src": "startNode(l).id", "dst": "endNode(l).id"}
     return Rows(
         "l",
         f"{match} WHERE {MEMORY.live('m')} AND {MEMORY.live('o')} AND {where.cypher}",
-        [ends.get(column, f"l.{column}") for column in LINK.columns],
+        LINK.columns,
+        LINK_VALUE,
         LINK.decode,
         order,
     )

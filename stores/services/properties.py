@@ -2,11 +2,12 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
 tag_list, capability_list, target_list: the lists that columns hold as JSON. size: the UTF-8 bytes of a memory's text.
-words: its words for the full-text index. input_tokens, output_tokens, total_tokens, cost_usd: what a span used.
+words: its words for the full-text index. title_key, name_key: what titles and names are sorted by. input_tokens, output_tokens, total_tokens, cost_usd: what a span used.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ def _number(literal: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
+_LATE = re.compile("[\ud7ff-\U0010ffff]")
+
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
 
 
@@ -43,6 +46,15 @@ def members(value: Json) -> list[str]:
 def looked_into(memory: Memory) -> dict[str, Any]:
     """What filters look into of a memory, beside its columns."""
     return {"members": members(memory.metadata), "tag_list": memory.tags}
+
+
+def sortable(text: str) -> str:
+    """A text whose order is that of the code points, and whose beginning is the beginning's.
+
+    Neo4j compares texts by code points where it reads them off an index, and by the units of UTF-16 where it does not;
+    from U+D800 on these differ. So no such character is left: U+D7FF and six digits stand for it.
+    """
+    return _LATE.sub(lambda found: f"\ud7ff{ord(found[0]):06x}", text)
 
 
 def _memory(memory: Memory) -> dict[str, Any]:
@@ -58,7 +70,11 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _session(session: Session) -> dict[str, Any]:
-    return {"members": members(session.metadata), "capability_list": session.capabilities}
+    return {
+        "members": members(session.metadata),
+        "capability_list": session.capabilities,
+        "title_key": sortable(session.title),
+    }
 
 
 def _user(user: User) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def _agent(agent: Agent) -> dict[str, Any]:
 
 
 def _state(entry: StateEntry) -> dict[str, Any]:
-    return {"tag_list": entry.tags}
+    return {"tag_list": entry.tags, "name_key": sortable(entry.key)}
 
 
 def _audit(entry: AuditEntry) -> dict[str, Any]:

@@ -202,7 +202,7 @@ class _Finding:
             **self._where.parameters,
             **parameters,
         )
-        texts, stored, *columns = record
+        texts, stored, columns = record
         # One that is deleted while the statement reads it has lost its columns.
         rows = {row[0]: row for row in zip(*columns, strict=True) if None not in (row[0], row[_VERSION])}
         ranks = _ranks(texts)

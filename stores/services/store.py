@@ -81,7 +81,7 @@ class ServicesStore:
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
         """Records of a kind by id."""
         if kind is MemoryLink:
-            links = await self._read(
+            [links] = await self._read(
                 "MATCH (a:Memory)-[l:LINK]->(b:Memory) WHERE l.id > $after AND l.workspace = $workspace "
                 f"AND {MEMORY.live('a')} AND {MEMORY.live('b')} WITH l ORDER BY l.id LIMIT $limit "
                 f"WITH collect(l) AS ls RETURN {link_lists()}",
@@ -90,13 +90,13 @@ class ServicesStore:
             )
             return [LINK.decode(row) for row in zip(*links, strict=True)]  # type: ignore[misc]
         of = label(kind)
-        nodes = await self._read(
+        [nodes] = await self._read(
             f"MATCH (n:{of.name}) WHERE n.id > $after AND {of.live()} WITH n ORDER BY n.id LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {of.lists()}",
             after=after or "",
             limit=limit,
         )
-        return of.records(list(nodes))
+        return of.records(nodes)
 
     async def pages(
         self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
@@ -120,12 +120,13 @@ class ServicesStore:
             f"WHERE m.workspace = $workspace AND {MEMORY.live()} WITH k, r, n ORDER BY r.position "
             "WITH collect(k) AS ks, collect(r) AS rs, collect(n) AS ns "
             "RETURN [ks, [r IN rs | r.score], [r IN rs | r.note], "
-            f"{'[n IN ns | n.id]' if along is None else MEMORY.lists()}]",
+            f"{'[[n IN ns | n.id]]' if along is None else MEMORY.lists()}]",
             list(dict.fromkeys(message_ids)),
         )
-        of_messages, scores, notes, ids, *_ = value
+        of_messages, scores, notes, memories = value
+        ids = memories[0]
         if along is not None:
-            along.update(zip(ids, MEMORY.records(value[3:]), strict=True))
+            along.update(zip(ids, MEMORY.records(memories), strict=True))
         found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
         for message_id, *ref in zip(of_messages, ids, scores, notes, strict=True):
             found[message_id].append(MemoryRef(*ref))
@@ -135,7 +136,7 @@ class ServicesStore:
         """The memories formed from each message."""
         value = await self._turn.ask(
             f"UNWIND $keys AS k MATCH (n:Memory) WHERE n.source_message = k AND {MEMORY.live()} "
-            f"WITH n ORDER BY n.id WITH collect(n) AS ns RETURN [{MEMORY.lists()}]",
+            f"WITH n ORDER BY n.id WITH collect(n) AS ns RETURN {MEMORY.lists()}",
             list(dict.fromkeys(message_ids)),
         )
         found: dict[Id | None, list[Memory]] = {id: [] for id in message_ids}

@@ -170,7 +170,7 @@ class ServicesTransaction:
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
         """An owner's active memories with the least weight."""
         await self._settle()
-        record = await self._committed.run(
+        [nodes] = await self._committed.run(
             "MATCH (n:Memory) WHERE n.holder = $holder AND n.status = 'ACTIVE' AND NOT n.id IN $keep "
             f"AND {MEMORY.live()} WITH n ORDER BY n.importance * n.decay_factor, n.id LIMIT $count "
             f"WITH collect(n) AS ns RETURN {MEMORY.lists()}",
@@ -178,14 +178,14 @@ class ServicesTransaction:
             keep=list(keep),
             count=count,
         )
-        return MEMORY.records(list(record))
+        return MEMORY.records(nodes)
 
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
         """Active memories of a filter by id."""
         await self._settle()
         where = Where()
         apply(filter, "Memory", where)
-        record = await self._committed.run(
+        [nodes] = await self._committed.run(
             f"{where.given}MATCH (n:Memory) WHERE n.workspace = $workspace AND n.status = 'ACTIVE' AND n.id > $after "
             f"AND {MEMORY.live()} AND {where.cypher} WITH n ORDER BY n.id LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {MEMORY.lists()}",
@@ -193,18 +193,18 @@ class ServicesTransaction:
             limit=limit,
             **where.parameters,
         )
-        return MEMORY.records(list(record))
+        return MEMORY.records(nodes)
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
         """Some records whose time is over."""
         await self._settle()
         of = label(kind)
-        record = await self._committed.run(
+        [nodes] = await self._committed.run(
             f"MATCH (n:{of.name}) WHERE n.expires_at <= $now AND n.workspace = $workspace WITH n LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {of.lists()}",
             limit=limit,
         )
-        return of.records(list(record))
+        return of.records(nodes)
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         """What was noted under an idempotency key."""

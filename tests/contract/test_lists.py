@@ -395,14 +395,18 @@ CHARACTERS = ["", "A", "Z", "a", "\u00e9", "\ud7ff", "\ue000", "\uffee", "\U0001
 
 
 async def test_keys_are_in_the_order_of_their_characters(store: Store) -> None:
-    await keep(store, *(state(key, value={}) for key in reversed(CHARACTERS[1:])))
-    assert await names(store, Collection.STATES, "app", by="key") == CHARACTERS[1:]
-    for index, key in enumerate(CHARACTERS[1:-1], 2):
-        [cursor] = cursors(await page(store, Collection.STATES, "app", StateFilter(prefix=key), limit=1))
-        rest = await page(store, Collection.STATES, "app", after=cursor)
-        assert [one.key for one in rest.nodes] == CHARACTERS[index:]
-        before = await page(store, Collection.STATES, "app", before=cursor)
-        assert [one.key for one in before.nodes] == CHARACTERS[1 : index - 1]
+    keys = [*CHARACTERS[1:], "\U0010ffff", "\U0010ffffa"]
+    await keep(store, *(state(key) for key in reversed(keys)))
+    assert await names(store, Collection.STATES, "app", by="key") == keys
+    for index, key in enumerate(keys):
+        filter = StateFilter(prefix=key)
+        found = await page(store, Collection.STATES, "app", filter)
+        assert [one.key for one in found.nodes] == [one for one in keys if one.startswith(key)]
+        cursor = cursors(found)[0]
+        for part, expected in (({"after": cursor}, keys[index + 1 :]), ({"before": cursor}, keys[:index])):
+            assert [one.key for one in (await page(store, Collection.STATES, "app", **part)).nodes] == expected
+            within = await page(store, Collection.STATES, "app", filter, **part)
+            assert [one.key for one in within.nodes] == [one for one in expected if one.startswith(key)]
 
 
 async def test_a_walk_by_title_meets_all_of_an_actor(store: Store, things: World) -> None:

@@ -62,7 +62,7 @@ LISTS: dict[str, List] = {
     "memory.recalls": List('{ memory(by: {externalId: "m0"}) { recalls%s } }', 200, "{ memories { nodes { recalls%s } } }"),
     "span.children": List('{ trace(traceId: "t0") { root { children%s } } }', 1000, "{ spans { nodes { children%s } } }"),
     "span.events": List('{ trace(traceId: "t0") { root { events%s } } }', 1000, "{ spans { nodes { events%s } } }"),
-    "trace.spans": List('{ trace(traceId: "t0") { spans%s } }', 1000, '{ session(by: {externalId: "s"}) { traces { nodes { spans%s } } } }'),
+    "trace.spans": List('{ trace(traceId: "long") { spans%s } }', 1000, '{ session(by: {externalId: "s"}) { traces { nodes { spans%s } } } }'),
 }  # fmt: skip
 
 PAGE = "{ edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }"
@@ -76,7 +76,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def full(template: Path, folder: Path, family: str) -> AsyncIterator[Graph]:
-    """A graph where each of the lists has N things, or nearly: see grow(). A copy of its own, but for the servers."""
+    """A graph where each of the lists has N things, or more. A copy of its own, but for the servers."""
     if not (held(template) if family == "services" else (template / "recollect.db").exists()):
         filled = Graph(template, Clock(), family=family)
         await fill(filled)
@@ -131,28 +131,14 @@ async def fill(graph: Graph) -> None:
                 "linkMemories", {"links": [{"source": {"externalId": "m0"}, "target": {"externalId": f"m{i}"}}]}
             )
     await graph.do("linkMemories", {"links": [{"source": {"externalId": "m1"}, "target": {"externalId": "m0"}}]})
-
-
-async def grow(graph: Graph, name: str) -> None:
-    """What only some lists need, so that they too have N."""
-    if name in ("span.children", "trace.spans"):
-        for i in range(N if name == "span.children" else N - 1):
-            await graph.do(
-                "startSpan",
-                {"session": {"externalId": "s1"}, "name": "x", "traceId": "t0", "spanId": f"c{i}", "parentSpanId": "a"},
-            )
-    if name in ("span.events", "message.trace"):
-        events = [
-            {"type": "x", "traceId": "t0", "spanId": "a", "message": {"externalId": "x0"}}
-            for _ in range(N - 1 if name == "span.events" else N)
-        ]
-        await graph.do("appendTraceEvents", {"session": {"externalId": "s1"}, "events": events})
-    if name == "session.traces":
-        await graph.do("startSpan", {**S, "name": "x", "traceId": "one more"})
-    if name == "session.spans":
-        await graph.do("startSpan", {**S, "name": "x", "traceId": "one more"})
-    if name == "session.trace":
-        await graph.do("appendTraceEvents", {**S, "events": [{"type": "x"}]})
+    await graph.do("startSpan", {**S, "name": "x", "traceId": "one more"})
+    for i in range(N):
+        for there, of, of_parent in (("s1", "t0", "a"), ("s2", "long", None)):
+            span = {"name": "x", "traceId": of, "spanId": f"c{i}", "parentSpanId": of_parent}
+            await graph.do("startSpan", {"session": {"externalId": there}, **span})
+    of_both = {"type": "x", "message": {"externalId": "x0"}, "traceId": "t0", "spanId": "a"}
+    events = [*[of_both] * (N - 1), {"type": "x", "message": {"externalId": "x0"}}]
+    await graph.do("appendTraceEvents", {"session": {"externalId": "s1"}, "events": events})
 
 
 ARGUMENTS = "first: $first, after: $after, last: $last, before: $before"
@@ -183,7 +169,6 @@ async def page(graph: Graph, name: str, **arguments: Any) -> Any:
 
 
 async def everything(graph: Graph, name: str) -> Any:
-    await grow(graph, name)
     found = await page(graph, name, first=100)
     if name in ("session.messages",):
         assert len(found["nodes"]) > N
@@ -234,7 +219,6 @@ async def test_pages_meet_without_gap_or_overlap(full: Graph, name: str) -> None
 @pytest.mark.parametrize("name", LISTS)
 async def test_what_cannot_be_asked(full: Graph, name: str) -> None:
     listed = LISTS[name]
-    await grow(full, name)
     cap = listed.cap
     query = document(listed.query)
     for arguments, path in (
@@ -254,10 +238,7 @@ async def test_what_cannot_be_asked(full: Graph, name: str) -> None:
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_cursor_from_elsewhere(full: Graph, name: str) -> None:
-    await grow(full, name)
     elsewhere = "session.messages" if name != "session.messages" else "session.trace"
-    if elsewhere == "session.trace":
-        await grow(full, elsewhere)
     cursor = (await page(full, elsewhere, first=1))["pageInfo"]["endCursor"]
     for argument in ("after", "before"):
         assert await full.refusal(document(LISTS[name].query), **{argument: cursor}) == ("INVALID", [argument])
@@ -265,7 +246,6 @@ async def test_a_cursor_from_elsewhere(full: Graph, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, listed in LISTS.items() if listed.several])
 async def test_a_cursor_with_several_parents(full: Graph, name: str) -> None:
-    await grow(full, name)
     cursor = (await page(full, name, first=1))["pageInfo"]["endCursor"]
     several = LISTS[name].several
     assert several is not None

@@ -83,6 +83,7 @@ class Neo4j(Server):
             f"server.bolt.advertised_address={HOST}:{self.ports[0]}",
             "server.http.enabled=false",
             "server.memory.pagecache.size=512m",
+            "dbms.cypher.min_replan_interval=1h",  # tests empty and fill it all the time; a plan takes 0.1 s
             "db.tx_log.preallocate=false",  # else a quarter of a gigabyte for each of its two databases
             f"dbms.security.auth_enabled={str(self.password is not None).lower()}",
             "dbms.usage_report.enabled=false",
