@@ -16,8 +16,6 @@ test: $(VENV)/ready
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
-	$(BIN)/pytest tests/schema tests/docs
-	$(BIN)/pytest --cov=domain --cov=stores --cov-report=term:skip-covered --cov-fail-under=90 tests/domain tests/contract tests/stores
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench

@@ -2,7 +2,8 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
 tag_list, capability_list, target_list: the lists that columns hold as JSON. size: the UTF-8 bytes of a memory's text.
-words: its words for the full-text index. title_key, name_key: what titles and names are sorted by. input_tokens, output_tokens, total_tokens, cost_usd: what a span used.
+words: its words for the full-text index. title_key, name_key: what titles and names are sorted by. input_tokens,
+output_tokens, total_tokens, cost_usd: what a span used.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def _number(literal: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-_LATE = re.compile("[\ud7ff-\U0010ffff]")
+_FIRST_LATE = 0xB700
+_LATE = re.compile("[\ub700-\U0010ffff]")
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
 
@@ -52,9 +54,15 @@ def sortable(text: str) -> str:
     """A text whose order is that of the code points, and whose beginning is the beginning's.
 
     Neo4j compares texts by code points where it reads them off an index, and by the units of UTF-16 where it does not;
-    from U+D800 on these differ. So no such character is left: U+D7FF and six digits stand for it.
+    from U+D800 on these differ. So such characters are moved below: two stand for each from U+B700 on, and take no more
+    than the four bytes that are left for one in the key of an index (1,000 of them in a namespace, and in a name).
     """
-    return _LATE.sub(lambda found: f"\ud7ff{ord(found[0]):06x}", text)
+    return _LATE.sub(_moved, text)
+
+
+def _moved(found: re.Match[str]) -> str:
+    head, tail = divmod(ord(found[0]) - _FIRST_LATE, 127)
+    return chr(_FIRST_LATE + head) + chr(1 + tail)
 
 
 def _memory(memory: Memory) -> dict[str, Any]:

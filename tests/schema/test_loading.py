@@ -121,8 +121,9 @@ class TestOneCallForALevel:
         assert calls["pages", Collection.SESSION_MESSAGES] == 2
         assert calls["counts", None] == 1
         places = 3  # where the query speaks of messages: said, again, and their parents
-        for once in (("get", Participant), ("memory_refs", None), ("get", Memory), ("responses", None)):
+        for once in (("get", Participant), ("memory_refs", None), ("responses", None)):
             assert 1 <= calls[once] <= places
+        assert calls.get(("get", Memory), 0) <= places, "they may have come with the references"
         assert calls["get", User] <= 2 * places, "actors of senders and owners of memories"
         assert calls["get", Thread] == 1
 
