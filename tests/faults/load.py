@@ -140,6 +140,13 @@ class Subscriber:
             await asyncio.sleep(0.5)
 
 
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Ends tasks, and returns when their connections are closed."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def named(edge: Any) -> str:
     """The name of what an event tells of."""
     node = edge.get("node") or edge["memory"]

@@ -15,7 +15,7 @@ import pytest
 from neo4j import Driver
 
 from tests.faults.conftest import Start, column, health, seconds_until
-from tests.faults.load import EVENTS, MEMORY
+from tests.faults.load import EVENTS, MEMORY, end
 from tests.server.running import Running, transport
 from tests.servers import Server, Servers
 
@@ -125,7 +125,7 @@ async def test_redis_hangs(servers: Servers, start: Start) -> None:
     await here.ask(MEMORY, {"text": "after", "k": "redis after"})
     await asyncio.to_thread(seconds_until, lambda: len(seen) == 7, 15)
     assert seen == [f"{when} {number}" for when in ("before", "meanwhile") for number in range(3)] + ["after"]
-    following.cancel()
+    await end([following])
 
 
 @pytest.mark.parametrize("name", ["neo4j", "weaviate", "redis"])

@@ -24,6 +24,7 @@ from tests.faults.load import (
     Load,
     Subscriber,
     doubled,
+    end,
     in_lanes,
 )
 from tests.server.running import Running
@@ -90,8 +91,7 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
     for one in subscribers:
         assert one.seen == logs[one.query]
     assert all(one.breaks for one in subscribers if one.target is first), "all of them lost their connection"
-    for task in following:
-        task.cancel()
+    await end(following)
     report |= figures(load, subscribers, logs) | {"seconds of load": time.monotonic() - began}
     print("\n" + "\n".join(f"{name}: {figure}" for name, figure in report.items()))
 

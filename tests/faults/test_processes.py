@@ -7,7 +7,7 @@ import asyncio
 from neo4j import Driver
 
 from tests.faults.conftest import Start, column
-from tests.faults.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled
+from tests.faults.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled, end
 from tests.faults.test_killed import beside
 from tests.server.running import Running
 
@@ -47,8 +47,7 @@ async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: D
     assert subscribers[2].seen == stored
     pages = [await read(process) for process in (first, second)]
     assert pages[0] == pages[1] == stored
-    for task in following:
-        task.cancel()
+    await end(following)
     assert not any(one.breaks for one in subscribers)
 
 

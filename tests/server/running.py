@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def edges(payload: Any) -> Any:
     return edge
 
 
-async def over_websocket(address: str, query: str, variables: Any, protocol: str) -> AsyncIterator[Any]:
+async def over_websocket(address: str, query: str, variables: Any, protocol: str) -> AsyncGenerator[Any]:
     """Events over one of the two sub-protocols."""
     start = {"graphql-transport-ws": "subscribe", "graphql-ws": "start"}[protocol]
     async with connect(f"ws://{address}/graphql", subprotocols=[Subprotocol(protocol)], proxy=None) as socket:
@@ -140,14 +141,16 @@ async def over_websocket(address: str, query: str, variables: Any, protocol: str
 
 async def transport(address: str, query: str, variables: Any, cursor: str | None = None) -> AsyncIterator[Any]:
     """graphql-transport-ws; a cursor goes into the variable `after`."""
-    async for edge in over_websocket(address, query, _after(variables, cursor), "graphql-transport-ws"):
-        yield edge
+    async with aclosing(over_websocket(address, query, _after(variables, cursor), "graphql-transport-ws")) as found:
+        async for edge in found:
+            yield edge
 
 
 async def legacy(address: str, query: str, variables: Any, cursor: str | None = None) -> AsyncIterator[Any]:
     """graphql-ws; a cursor goes into the variable `after`."""
-    async for edge in over_websocket(address, query, _after(variables, cursor), "graphql-ws"):
-        yield edge
+    async with aclosing(over_websocket(address, query, _after(variables, cursor), "graphql-ws")) as found:
+        async for edge in found:
+            yield edge
 
 
 async def sse(address: str, query: str, variables: Any, cursor: str | None = None) -> AsyncIterator[Any]:

@@ -41,7 +41,10 @@ ROOM = 4 * 2**30
 
 
 def _in_memory() -> Path | None:
-    """A file system without a disk, where there is one with room: a test does not wait for it. It outlives a SIGKILL."""
+    """A file system without a disk, where there is one with room and TMPDIR names no other: a test does not wait for it.
+    It outlives a SIGKILL."""
+    if os.environ.get("TMPDIR"):
+        return None
     shared = Path("/dev/shm")
     return shared if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM else None
 

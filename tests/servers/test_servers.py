@@ -217,8 +217,11 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers"], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
-    with process:
+    try:
         assert within(20, lambda: len(list(tmp_path.glob("*/log"))) == 3)
         process.terminate()
         assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
     assert not list(tmp_path.iterdir())
