@@ -86,7 +86,7 @@ def main(  # noqa: PLR0913 - one for each option
     rows = _chosen(only, million, services=bool(servers))
     before = None if compare is None else _read(compare)
     try:
-        report = uvloop.run(_run(rows, item_count, seed, servers))
+        report, failed = uvloop.run(_run(rows, item_count, seed, servers))
         if json_file is not None:
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
         if svg_file is not None:
@@ -98,10 +98,14 @@ def main(  # noqa: PLR0913 - one for each option
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     print_tables(report, before, _console())
+    for failure in failed:
+        click.echo(f"Not measured: {failure}", err=True)
     if report.others > _DISTURBED:
         click.echo(f"Other programs took {report.others:.0%} of the processors meanwhile: run it again.", err=True)
     if before is not None and any(change < -SLOWER for *_, change in changes(report, before)):
         click.echo("Something became slower by more than 10 %.", err=True)
+    if failed:
+        sys.exit(1)
 
 
 def _servers(services: bool, urls: Sequence[str]) -> dict[str, str]:
@@ -132,8 +136,11 @@ def _read(file: Path) -> Report:
         raise click.UsageError(f"{file} is no result of the bench.") from None
 
 
-async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str, str]) -> Report:
-    """Measures the rows one after the other. What was started is stopped, however this ends."""
+async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str, str]) -> tuple[Report, list[str]]:
+    """Measures the rows one after the other, and tells what went wrong with others; raises BenchError if all did.
+
+    What was started is stopped, however this ends.
+    """
     running = asyncio.current_task()
     assert running is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
@@ -141,6 +148,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
     begun, others = time.perf_counter(), Others()
     outcomes: list[Outcome] = []
     services: list[Outcome] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="recollect-bench-") as folder, _progress() as progress:
         lab = Lab(Path(folder), item_count, seed)
         elsewhere = Lab(Path(folder, "services"), item_count, seed, servers)
@@ -149,15 +157,20 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
         try:
             for row in rows:
                 progress.update(task, description=row.title, refresh=True)
-                if row in SERVICES_ROWS:
-                    services.append(await row.run(elsewhere, embedded=lab))
-                else:
-                    outcomes.append(await row.run(lab))
+                try:
+                    if row in SERVICES_ROWS:
+                        services.append(await row.run(elsewhere, embedded=lab))
+                    else:
+                        outcomes.append(await row.run(lab))
+                except BenchError as error:  # the others took minutes
+                    failed.append(f"{row.name}: {error}")
                 progress.advance(task)
         finally:
             await elsewhere.close()
             await lab.close()
-    return Report(
+    if failed and not outcomes and not services:
+        raise BenchError(failed[0])
+    report = Report(
         date=date.today().isoformat(),
         machine=_machine(),
         item_count=item_count,
@@ -167,6 +180,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
         rows=outcomes,
         services=services,
     )
+    return report, failed
 
 
 def _allow_sockets() -> None:

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from server import cli, serving
 from server.app import create_app
+from server.auth import Access
 from server.service import Service
 
 EVERY_S = 0.005
@@ -42,8 +43,8 @@ def _queued() -> float:
     return int(_SCHEDULED.read_text(encoding="ascii").split()[1]) / 1e6
 
 
-def _probed(file: Path, service: Service) -> Starlette:
-    made = create_app(service)
+def _probed(file: Path, service: Service, access: Access) -> Starlette:
+    made = create_app(service, access)
     inner = made.router.lifespan_context
 
     @contextlib.asynccontextmanager
@@ -61,7 +62,7 @@ def _probed(file: Path, service: Service) -> Starlette:
 
 def main(file: str, *arguments: str) -> None:
     """Runs the command line with these arguments."""
-    vars(serving)["create_app"] = lambda service: _probed(Path(file), service)
+    vars(serving)["create_app"] = lambda service, access: _probed(Path(file), service, access)
     cli.main(arguments)
 
 

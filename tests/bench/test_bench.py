@@ -32,7 +32,9 @@ def ran(folder: Path) -> Result:
     (folder / "before.json").write_bytes(msgspec.json.encode(before))
     files = {"--json": "now.json", "--svg": "now.svg", "--doc": "doc.md", "--compare": "before.json"}
     options = [text for name, file in files.items() for text in (name, str(folder / file))]
-    return CliRunner().invoke(main, ["--item-count", "40", "--only", "typename", "--only", "search-p95", *options])
+    return CliRunner().invoke(
+        main, ["--item-count", "40", "--only", "typename", "--only", "search-p95", "--only", "late-p99", *options]
+    )
 
 
 def outcome(name: str, value: float, unit: str = "ms", lower: bool = False) -> Outcome:
@@ -54,8 +56,8 @@ def test_the_table_names_the_rows_and_what_became_slower(ran: Result) -> None:
 
 def test_the_result_is_complete(ran: Result, folder: Path) -> None:
     found = msgspec.json.decode((folder / "now.json").read_bytes(), type=Report)
-    assert [row.name for row in found.rows] == ["typename", "search-p95"]
-    first, second = found.rows
+    assert [row.name for row in found.rows] == ["typename", "search-p95", "late-p99"]
+    first, second, _ = found.rows
     assert first.ratio is not None and first.ratio > 1
     assert first.wanted == times(8)
     assert second.value > 0 and second.baseline is None
