@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-TURN_S = 0.002
+TURN_S = 0.001
 """How long a turn may last before those who can wait do."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
@@ -46,6 +46,9 @@ T = TypeVar("T")
 _MANY = 2
 """From how many ids on one statement for all is quicker than one for each."""
 
+_MUCH = 200
+"""From so many rows on a read is one for the pool. A row takes some 4 us, but each lets other threads run in between."""
+
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
 
@@ -76,8 +79,12 @@ class EmbeddedStore:
         if len(unique) < _MANY:
             found = {id: self._one(kind, of.by_id, (id,)) for id in unique}
         else:
-            rows_found = self._engine.reader.execute(of.by_ids, (text(list(unique)), self._key))
-            found = {(record := of.decode(row)).id: record for row in rows_found}
+            bindings = text(list(unique)), self._key
+
+            def read(db: apsw.Connection) -> dict[Id, N | None]:
+                return {(record := of.decode(row)).id: record for row in db.execute(of.by_ids, bindings)}
+
+            found = await self._read(len(unique), read)
         if kind is Trace:
             found = {id: trace and self._summed(trace) for id, trace in found.items()}
         return [found.get(id) for id in ids]
@@ -86,6 +93,10 @@ class EmbeddedStore:
         """The records of these natural keys."""
         found = [self._one(kind, table(kind).by_natural, key) for key in keys]
         return [record and self._summed(record) for record in found] if kind is Trace else found
+
+    async def _read(self, most: int, read: Callable[[apsw.Connection], T]) -> T:
+        """Reads at most so many rows: here, or where that is long, in the pool."""
+        return read(self._engine.reader) if most < _MUCH else await self._engine.in_thread(read)
 
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
         row = self._engine.reader.execute(sql, (*key, self._key)).fetchone()
@@ -111,8 +122,13 @@ class EmbeddedStore:
         self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
         """A page for each parent."""
-        lists = Lists(self._engine.reader, self._key, self._engine.epoch)
-        pages = [lists.page(of, parent, slice, filter, order) for parent in parents]
+        workspace, epoch = self._key, self._engine.epoch
+
+        def read(db: apsw.Connection) -> list[Page[Any]]:
+            lists = Lists(db, workspace, epoch)
+            return [lists.page(of, parent, slice, filter, order) for parent in parents]
+
+        pages = await self._read(slice.limit * len(parents), read)
         if of is Collection.SESSION_TRACES:
             pages = [msgspec.structs.replace(p, nodes=[self._summed(trace) for trace in p.nodes]) for p in pages]
         return pages
@@ -133,12 +149,17 @@ class EmbeddedStore:
             f"WHERE +m.workspace = ?{rows.MEMORY.live} ORDER BY r.message, r.position"
         )
         found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
-        read: Any = self._engine.reader.execute(sql, (text(list(found)), self._key))
-        for message_id, score, note, *memory in read:
-            id = memory[0]
-            found[message_id].append(MemoryRef(id, score, note))
-            if along is not None and id not in along:
-                along[id] = rows.MEMORY.decode(memory)
+        bindings = text(list(found)), self._key
+
+        def read(db: apsw.Connection) -> None:
+            there: Any = db.execute(sql, bindings)
+            for message_id, score, note, *memory in there:
+                id = memory[0]
+                found[message_id].append(MemoryRef(id, score, note))
+                if along is not None and id not in along:
+                    along[id] = rows.MEMORY.decode(memory)
+
+        await self._read(len(found), read)
         return [found[id] for id in message_ids]
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:

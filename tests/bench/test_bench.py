@@ -67,7 +67,7 @@ def test_the_result_is_complete(ran: Result, folder: Path) -> None:
 def test_the_chart_has_a_bar_for_each_row(ran: Result, folder: Path) -> None:
     drawing = ElementTree.fromstring((folder / "now.svg").read_text(encoding="utf-8"))
     bars = [part for part in drawing.iter() if part.get("class") in ("met", "missed")]
-    assert len(bars) == 2
+    assert len(bars) == 3
 
 
 def test_the_document_keeps_what_is_around_the_table(ran: Result, folder: Path) -> None:
