@@ -47,7 +47,8 @@ _MANY = 2
 """From how many ids on one statement for all is quicker than one for each."""
 
 _MUCH = 200
-"""From so many rows on a read is one for the pool. A row takes some 4 us, but each lets other threads run in between."""
+"""From so many rows on a read is one for the pool. A row takes some 4 us, but each lets other threads run in between:
+with others at work that held up the loop for 20 ms and more."""
 
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
