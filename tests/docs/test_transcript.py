@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.docs.examples import HOME
+from tests.server.running import environment
 
 _CURSOR = re.compile(r'((?:cursor|endCursor|after)\\?": ?\\?")[^"\\]+')
 
@@ -20,7 +21,7 @@ def settled(text: str) -> str:
 def test_the_transcript_can_be_written_again(tmp_path: Path) -> None:
     target = tmp_path / "transcript.md"
     script = [sys.executable, str(HOME / "docs" / "transcript.py"), str(target)]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False, env=environment())
     assert done.returncode == 0, done.stderr
     kept = (HOME / "docs" / "transcript.md").read_text(encoding="utf-8")
     assert settled(target.read_text(encoding="utf-8")) == settled(kept)
