@@ -129,7 +129,7 @@ class EmbeddedStore:
             lists = Lists(db, workspace, epoch)
             return [lists.page(of, parent, slice, filter, order) for parent in parents]
 
-        pages = await self._read(slice.limit * len(parents), read)
+        pages = await self._read(slice.limit, read)
         if of is Collection.SESSION_TRACES:
             pages = [msgspec.structs.replace(p, nodes=[self._summed(trace) for trace in p.nodes]) for p in pages]
         return pages

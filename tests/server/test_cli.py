@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.cli import main
+from tests.servers import SETTINGS
 
 CHAT = [
     {"role": "user", "content": "Do you have black tea?"},
@@ -21,6 +22,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         main(list(arguments))
     out, err = capsys.readouterr()
     return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture(autouse=True)
+def a_folder_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands work on folders, also where the tests have servers."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
