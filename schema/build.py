@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import strawberry
-from graphql import GraphQLSchema
+from graphql import GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from schema.fields import bind
@@ -24,8 +24,21 @@ def _declared() -> strawberry.Schema:
 
 def build() -> GraphQLSchema:
     """The executable schema; its operations run with a schema.loading.Loading as their context."""
-    schema = _declared()._schema
+    schema = executable(_declared())
     bind(schema)
+    return schema
+
+
+def executable(declared: strawberry.Schema) -> GraphQLSchema:
+    """The schema as graphql-core has it, whose own rules see to one-of inputs.
+
+    Strawberry's rule looks at the variables of the operation that it has met last: it raises KeyError where there is no
+    such variable, and AttributeError in a fragment before the first operation.
+    """
+    schema = declared._schema
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLInputObjectType):
+            type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
     return schema
 
 

@@ -8,16 +8,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NonNullTypeNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    ValidationRule,
+    is_input_object_type,
+    is_non_null_type,
     parse,
     specified_rules,
     validate,
 )
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from server.compiled import Plans
 from server.errors import PARSE_FAILED, VALIDATION_FAILED, refusal
@@ -29,7 +33,28 @@ from server.rights import Rights, rights
 _TOO_MANY = ("tokens. Parsing aborted.", "comments. Parsing aborted.")
 """How graphql-core's parser says that it has read as much as it may."""
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+class OneOfVariablesRule(ValidationRule):
+    """A variable that is the member of a one-of input must not be nullable, where that input is required.
+
+    graphql-core's VariablesInAllowedPositionRule sees to those that are not: it asks whether `Ref!` is one (3.3.2).
+    """
+
+    def leave_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
+        """Looks at the variables of an operation, in its fragments too."""
+        given = {one.variable.name.value: one for one in node.variable_definitions or ()}
+        for usage in self.context.get_recursive_variable_usages(node):
+            defined = given.get(usage.node.name.value)
+            if defined is None or isinstance(defined.type, NonNullTypeNode) or not is_non_null_type(usage.parent_type):
+                continue
+            parent = usage.parent_type.of_type
+            if is_input_object_type(parent) and parent.is_one_of:
+                name = usage.node.name.value
+                message = f"Variable '${name}' must be non-nullable to be used for OneOf Input Object '{parent}'."
+                self.report_error(GraphQLError(message, [defined, usage.node]))
+
+
+RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, OneOfVariablesRule)
 
 
 HASH = 16

@@ -102,9 +102,33 @@ class TestRefusals:
         refused = await error("query Q($by: Ref!) { find(by: $by) }", {"by": by})
         assert refused["extensions"] == {"code": "BAD_USER_INPUT"}
 
-    async def test_one_of_in_the_document(self) -> None:
-        refused = await error('{ find(by: {id: "1", externalId: "2"}) }')
+    @pytest.mark.parametrize(
+        "query",
+        [
+            '{ find(by: {id: "1", externalId: "2"}) }',
+            "{ find(by: {}) }",
+            "{ find(by: {id: null}) }",
+            "query Q($id: ID) { find(by: {id: $id}) }",
+            "query Q($id: ID = 5) { find(by: {id: $id}) }",
+            "query Q($id: ID) { ...F } fragment F on Query { find(by: {id: $id}) }",
+            "{ find(by: {id: $id}) }",
+            "fragment F on Query { find(by: {id: $id}) } { ...F }",
+        ],
+    )
+    async def test_one_of_in_the_document(self, query: str) -> None:
+        refused = await error(query)
         assert refused["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "query Q($id: ID!) { find(by: {id: $id}) }",
+            "fragment F on Query { find(by: {id: $id}) } query Q($id: ID!) { ...F }",
+            "query P { __typename } fragment F on Query { find(by: {id: $id}) } query Q($id: ID!) { ...F }",
+        ],
+    )
+    async def test_one_of_with_a_variable(self, query: str) -> None:
+        assert await run(query, {"id": "7"}, "Q") == {"data": {"find": "7"}}
 
     @pytest.mark.parametrize(
         ("query", "name", "message"),

@@ -21,6 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from domain.errors import CursorExpired, ErrorCode, Rejected, UserError
 from resolvers.uploads import Upload
+from schema.build import executable
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
@@ -198,18 +199,20 @@ def _file(value: Any) -> Any:
     return value
 
 
-SCHEMA = strawberry.Schema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    config=StrawberryConfig(
-        scalar_map={
-            Anything: strawberry.scalar(name="JSON", serialize=_as_it_is, parse_value=_as_it_is),
-            File: strawberry.scalar(name="Upload", parse_value=_file),
-            Moment: strawberry.scalar(name="DateTime", serialize=_as_it_is, parse_value=_as_it_is),
-        }
-    ),
-)._schema
+SCHEMA = executable(
+    strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        config=StrawberryConfig(
+            scalar_map={
+                Anything: strawberry.scalar(name="JSON", serialize=_as_it_is, parse_value=_as_it_is),
+                File: strawberry.scalar(name="Upload", parse_value=_file),
+                Moment: strawberry.scalar(name="DateTime", serialize=_as_it_is, parse_value=_as_it_is),
+            }
+        ),
+    )
+)
 
 
 def make_app(limits: Limits = DEFAULTS, **times: Any) -> Starlette:
