@@ -175,7 +175,9 @@ class GraphQLHTTP:
             await asyncio.gather(*ends, return_exceptions=True)
             await events.aclose()
         if done == {expiry}:
-            await stream.write(_single(encode_errors(expired().errors)))
+            with contextlib.suppress(TimeoutError):  # a client that takes nothing
+                async with asyncio.timeout(self._send_timeout):
+                    await stream.write(_single(encode_errors(expired().errors)))
         elif self._stopping.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -248,12 +250,17 @@ async def _send(
     """Sends a whole answer, compressed where that is worth it and wanted. more: headers beside the usual ones."""
     headers = [(b"content-type", media_type.encode()), (b"vary", b"accept, accept-encoding")]
     headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
-    if len(body) >= COMPRESSED_FROM and "gzip" in asked.get("accept-encoding", ""):
+    if len(body) >= COMPRESSED_FROM and _takes_gzip(asked.get("accept-encoding", "")):
         body = _gzip(body) if len(body) < THREAD_FROM else await asyncio.to_thread(_gzip, body)
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=128)
+def _takes_gzip(header: str) -> bool:
+    return dict(_weighed(part) for part in header.split(",")).get("gzip", 0) > 0
 
 
 def _gzip(body: bytes) -> bytes:

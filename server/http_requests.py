@@ -61,7 +61,7 @@ class RequestReader:
     async def _body(self, receive: Receive, length: str) -> bytes:
         if length.isdecimal():
             self._bound(int(length[:20]))
-        message = await receive()
+        message = await _next(receive)
         body = _chunk(message)
         self._bound(len(body))
         if not message.get("more_body", False):
@@ -96,13 +96,17 @@ async def _rest(receive: Receive) -> AsyncIterator[bytes]:
     """The pieces of a body that are still to come."""
     more = True
     while more:
-        try:
-            async with asyncio.timeout(STALLED_AFTER):
-                message = await receive()
-        except TimeoutError:
-            raise HTTPRefused(408, "The body does not come.", {"Connection": "close"}) from None
+        message = await _next(receive)
         yield _chunk(message)
         more = message.get("more_body", False)
+
+
+async def _next(receive: Receive) -> Any:
+    try:
+        async with asyncio.timeout(STALLED_AFTER):
+            return await receive()
+    except TimeoutError:
+        raise HTTPRefused(408, "The body does not come.", {"Connection": "close"}) from None
 
 
 def _chunk(message: Any) -> bytes:
@@ -122,6 +126,7 @@ def _from_query_string(query_string: bytes) -> Request:
     def read() -> Request:
         for name in ("variables", "extensions"):
             given[name] = msgspec.json.decode(given[name]) if given.get(name) else None
+        given["operationName"] = given.get("operationName") or None  # empty in a URL is none, says GraphQL over HTTP
         return msgspec.convert(given, Request)
 
     return _checked(read)

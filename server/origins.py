@@ -13,6 +13,8 @@ from domain.errors import ErrorCode
 from server.errors import OperationRefused, plain
 from server.rights import FORBIDDEN_STATUS
 
+_FOREIGN = ("cross-site", "same-site")
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address, or a name stands for such a one."""
@@ -26,15 +28,19 @@ def is_loopback(host: str) -> bool:
 def check(scope: Scope, allowed: Collection[str]) -> None:
     """Raises OperationRefused for a request to an open server that a foreign page may have made.
 
-    Its Host must be a name of this machine, for a foreign name may point here (DNS rebinding). Its Origin, which
-    browsers send along, must be that same host, or one of those that are allowed.
+    Its Host must be a name of this machine, for a foreign name may point here (DNS rebinding). Its Origin must be that
+    same host, or one of those that are allowed; browsers send it along but where a page only embeds what it asks for
+    (an image, say), which Fetch Metadata tells: https://www.w3.org/TR/fetch-metadata/.
     """
     headers = Headers(scope=scope)
     host = headers.get("host", "")
     if not _is_ours(host):
         raise _refused("This server is open to this machine only, and the Host of the request is another.")
     origin = headers.get("origin")
-    if origin is not None and origin not in allowed and origin.lower() not in _same(host.lower()):
+    if origin is None:
+        if headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-dest") != "document":
+            raise _refused("This request is made by a page of another site.")
+    elif origin not in allowed and origin.lower() not in _same(host.lower()):
         raise _refused("This Origin is not allowed; RECOLLECT_CORS_ORIGINS names those that are.")
 
 

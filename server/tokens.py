@@ -121,7 +121,9 @@ class Issuer:
                 TypeError,
                 AttributeError,
             ) as error:
-                _log.warning("the keys at RECOLLECT_JWT_JWKS_URL cannot be had: %s", error or type(error).__name__)
+                # Not what the error says: the address can have a secret in it.
+                status = f" {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else ""
+                _log.warning("the keys at RECOLLECT_JWT_JWKS_URL cannot be had: %s%s", type(error).__name__, status)
                 return
             self._keys = {key.key_id: key for key in keys if key.algorithm_name in ALGORITHMS}
 

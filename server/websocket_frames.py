@@ -12,8 +12,12 @@ from typing import cast
 
 from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
 
 EXTENSION = "recollect.write_text"
+
+MAX_FRAGMENTS = 10_000
+"""Of which a message may be made: also an empty one takes room until the last has come."""
 
 _TEXT_FRAME = 0x81
 """The last frame of a text message (RFC 6455, section 5.2)."""
@@ -27,6 +31,22 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         extensions = cast("dict[str, object]", self.scope.setdefault("extensions", {}))
         extensions[EXTENSION] = self.write_text
         await super().run_asgi()
+
+    def handle_ping(self) -> None:
+        """Answers, unless the client takes nothing: its pongs would fill the memory."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Takes a fragment of a message."""
+        if self.close_sent:
+            return
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
 
     def write_text(self, payloads: Sequence[bytes]) -> bool:
         """Sends text messages (UTF-8) at once; False, with nothing sent, while the client is slow or is leaving."""

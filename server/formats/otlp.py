@@ -23,6 +23,10 @@ MAX_SPANS = 10_000
 MAX_SPAN = 1024 * 1024
 """How many bytes a span of a request in protobuf has at the most."""
 
+MAX_TOLD = 64 * 1024 * 1024
+"""How many bytes of JSON the attributes of a request's spans have at the most: those of their resource and library are
+written down with each span, so ten thousand spans can tell ten thousand times what stands in the request once."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS = ("", "internal", "server", "client", "producer", "consumer")
 _STATUS = (SpanStatusCode.UNSET, SpanStatusCode.OK, SpanStatusCode.ERROR)
@@ -81,16 +85,21 @@ class Read(msgspec.Struct, frozen=True):
 
 def read(spans: Iterable[tuple[ToldSpan | None, Source]]) -> Read:
     """What the spans of a request tell. Raises TooLarge, and what reading the request raises."""
-    found = Read([], [])
+    found, size = Read([], []), 0
     for place, (span, source) in enumerate(spans):
         if place == MAX_SPANS:
             raise TooLarge(f"A request has at most {MAX_SPANS:,} spans; send it in parts.")
         try:
             if span is None:
                 raise Unacceptable(f"it has more than {MAX_SPAN:,} bytes")
-            found.reports.append(report(span, source))
+            told = report(span, source)
         except Unacceptable as reason:
             found.rejected.append(f"span {place + 1}: {reason}")
+            continue
+        size += len(bytes(told.attributes)) + sum(len(bytes(event.attributes)) for event in told.events)
+        if size > MAX_TOLD:
+            raise TooLarge(f"The spans have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
+        found.reports.append(told)
     return found
 
 

@@ -27,7 +27,7 @@ from graphql import (
 
 from server.limits import Limits, exceeded
 from server.limits.cost import Cost, times, total
-from server.limits.sizes import SMALL, Size, introspected, is_list, literal, named, sliced
+from server.limits.sizes import SMALL, Size, introspected, is_list, listed, literal, named, sliced
 
 WRITE = 10
 """What a field of Mutation costs."""
@@ -180,6 +180,7 @@ class _Shape:
                 weight = INTROSPECTED if is_list(field) else 0
             elif field is not None:
                 asked = sliced(field, node, self._defaults)
+                page += listed(node, self._defaults) if parent is self._schema.mutation_type else []
                 (sizes if is_list(field) else page).extend(asked)
                 sizes += [] if asked and is_list(field) else _unasked(field, at)
             if node.selection_set is not None:

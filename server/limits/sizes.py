@@ -11,6 +11,7 @@ from graphql import (
     GraphQLSchema,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -24,7 +25,8 @@ SLICING = ("first", "last", "limit", "ids")
 """The arguments that say how many there will be: numbers, or a list of which each item brings one."""
 
 SMALL = 10
-"""How many there are in a list without such an argument, which the contract has only where lists are small."""
+"""How many there are in a list without such an argument, which the contract has only where lists are small, and in what
+a mutation answers with."""
 
 
 class Given(NamedTuple):
@@ -38,10 +40,25 @@ class Given(NamedTuple):
         value = variables.get(self.name)
         if type(value) is list:
             return len(value)
+        if type(value) is float and value.is_integer():  # which GraphQL takes for a whole number
+            value = int(value)
         return bounded(value) if type(value) is int else self.otherwise
 
 
-Size = int | Given
+class Listed(NamedTuple):
+    """The longest list in an input that a variable gives, or the list that it gives; `otherwise` without one."""
+
+    name: str
+    otherwise: int
+
+    def read(self, variables: Mapping[str, Any]) -> int:
+        """The size in a request."""
+        value = variables.get(self.name, self.otherwise)
+        members = value.values() if isinstance(value, dict) else [value]
+        return max([len(member) for member in members if type(member) is list], default=self.otherwise)
+
+
+Size = int | Given | Listed
 
 
 def bounded(number: int) -> int:
@@ -70,10 +87,27 @@ def _size(value: ValueNode, otherwise: int, defaults: Mapping[str, int]) -> Size
     return otherwise if (number := literal(value)) is None else number
 
 
+def listed(node: FieldNode, defaults: Mapping[str, int]) -> list[Size]:
+    """How long the lists are that a mutation answers with: as long as those in its input, but never less than SMALL."""
+    sizes: list[Size] = [SMALL]
+    for argument in node.arguments or ():
+        value = argument.value
+        for part in [field.value for field in value.fields] if isinstance(value, ObjectValueNode) else [value]:
+            if isinstance(part, VariableNode):
+                name = part.name.value
+                sizes.append(Listed(name, defaults.get(name, SMALL)))
+            elif isinstance(part, ListValueNode):
+                sizes.append(len(part.values))
+    return sizes
+
+
 def literal(value: ValueNode | None) -> int | None:
-    """The size that a literal means; None if it means none."""
+    """The size that a literal means, that of the longest list in an object; None if it means none."""
     if isinstance(value, IntValueNode):
         return bounded(int(value.value[:20]))
+    if isinstance(value, ObjectValueNode):
+        lists = [field.value for field in value.fields if isinstance(field.value, ListValueNode)]
+        return max([len(one.values) for one in lists], default=None)
     return len(value.values) if isinstance(value, ListValueNode) else None
 
 

@@ -254,6 +254,17 @@ class TestOpenServer:
     async def test_a_foreign_origin_is_refused(self, open_server: Running, path: str, origin: str) -> None:
         assert (await send(open_server, None, path=path, Origin=origin)).status_code == 403
 
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    async def test_what_a_foreign_page_embeds_is_refused(self, open_server: Running, site: str) -> None:
+        """It has no Origin."""
+        for dest, status in (("image", 403), ("iframe", 403), ("empty", 403), ("document", 200)):
+            told = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": dest}
+            assert (await send(open_server, None, **told)).status_code == status, dest
+        ours = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+        assert (await send(open_server, None, **ours)).status_code == 200
+        allowed = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "empty", "Origin": "https://app.example.com"}
+        assert (await send(open_server, None, **allowed)).status_code == 200
+
     async def test_its_own_names_and_pages_are_let_in(self, open_server: Running) -> None:
         port = open_server.port
         for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}", "a.localhost"):

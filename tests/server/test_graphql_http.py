@@ -141,6 +141,22 @@ class TestSize:
         assert sent[0]["status"] == 413
         assert read == 6
 
+    @pytest.mark.parametrize("pieces", [[], [b"{"]])
+    async def test_a_body_that_does_not_come(self, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("server.http_requests.STALLED_AFTER", 0.05)
+        sent: list[Message] = []
+        left = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+
+        async def receive() -> Message:
+            return left.pop() if left else await asyncio.Future()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "query_string": b"", "headers": [(b"content-type", JSON.encode())]}
+        await asyncio.wait_for(GraphQLHTTP(Executor(SCHEMA), make_context)(scope, receive, send), 5)
+        assert sent[0]["status"] == 408
+
 
 class TestStatus:
     """GraphQL over HTTP: what is no well-formed request is 400 everywhere, the rest depends on the media type."""
@@ -179,7 +195,8 @@ class TestGet:
         assert response.json() == {"data": {"hello": "hello +ä&"}, "extensions": {"cost": 1}}
 
     async def test_empty_parameters_are_absent(self, http: httpx.AsyncClient) -> None:
-        response = await http.get("/graphql", params={"query": "{ hello }", "variables": "", "extensions": ""})
+        empty = {"variables": "", "extensions": "", "operationName": ""}
+        response = await http.get("/graphql", params={"query": "{ hello }", **empty})
         assert response.status_code == 200
 
     @pytest.mark.parametrize(
@@ -266,6 +283,7 @@ class TestCompression:
         plain = await post(http, body, **{"accept-encoding": "identity"})
         packed = await post(http, body, **{"accept-encoding": "gzip"})
         assert "content-encoding" not in plain.headers
+        assert "content-encoding" not in (await post(http, body, **{"accept-encoding": "gzip;q=0, br"})).headers
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.json() == plain.json()
         assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 5

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from server.websocket_frames import MAX_FRAGMENTS
 from tests.graphql_client import in_memory
 from tests.server.attacks import ATTACKS, ODD
 from tests.server.measuring import Usage, Witness, measured
@@ -219,6 +220,37 @@ class TestHeads:
         answer = await http.get("/healthz", headers={"a": "b" * 32_000})
         assert answer.status_code == 200
 
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [b"0\r\nX: ", *[b"a" * 10_000] * 500],
+            [b"0\r\n", *[b"X: y\r\n" * 1_000] * 500],
+            [b"5;" + b"a" * 10_000, *[b"a" * 10_000] * 500],
+        ],
+    )
+    async def test_what_stands_beside_a_body_is_bounded_too(
+        self, server: Running, witness: Witness, http: httpx.AsyncClient, pieces: list[bytes]
+    ) -> None:
+        head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        async with measured(server.process.pid, witness) as usage:
+            answer = await raw(server, head, *pieces)
+        assert answer.count(b"HTTP/1.1 ") <= 1, "one request has one answer"
+        assert usage.peak < 20
+
+    async def test_a_head_behind_a_long_body_is_not_too_long(self, server: Running) -> None:
+        body = json.dumps({"query": "{ __typename }" + " " * 40_000}).encode()
+        head = (
+            b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection(*server.address.split(":"))
+        writer.write(head % len(body) + body + b"GET /")
+        await asyncio.sleep(0.1)
+        writer.write(b"healthz HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        assert answer.count(b"HTTP/1.1 200 ") == 2
+        assert b"431" not in answer
+
     async def test_a_socket_is_bounded_too(self, server: Running) -> None:
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a\r\n"
         answer = await raw(
@@ -234,6 +266,34 @@ class TestHeads:
 
 
 class TestSockets:
+    async def test_pings_of_one_who_takes_nothing(self, server: Running, witness: Witness) -> None:
+        _, writer = await self._upgraded(server)
+        ping = bytes((0x89, 0x80 | 125, 0, 0, 0, 0)) + b"a" * 125
+        async with measured(server.process.pid, witness) as usage:
+            for _ in range(500):
+                writer.write(ping * 800)
+                await writer.drain()
+        writer.transport.abort()
+        assert usage.peak < MEMORY_MB / 5
+
+    async def test_a_message_in_too_many_pieces(self, server: Running) -> None:
+        reader, writer = await self._upgraded(server)
+        writer.write(bytes((0x01, 0x80, 0, 0, 0, 0)) + bytes((0x00, 0x80, 0, 0, 0, 0)) * MAX_FRAGMENTS)
+        answer = await asyncio.wait_for(reader.read(), 20)
+        assert answer[0] == 0x88
+        assert int.from_bytes(answer[2:4]) == 1009
+        writer.close()
+
+    async def _upgraded(self, server: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(*server.address.split(":"))
+        writer.write(
+            b"GET /graphql HTTP/1.1\r\nHost: %b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n" % server.address.encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        return reader, writer
+
     @pytest.mark.parametrize(
         "frame", ["null", "[]", "1", '"a"', "{", json.dumps({"type": "subscribe", "id": "1", "payload": {"query": 1}})]
     )

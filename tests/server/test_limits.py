@@ -97,7 +97,35 @@ def test_a_cycle_of_fragments_is_for_validation() -> None:
         executor().prepare(Request(cycle))
 
 
+def deleting(input: str, *variables: str) -> str:
+    """A mutation whose answer has a list."""
+    declared = f"({' '.join(variables)})" if variables else ""
+    fields = "{ memories { links(first: 5) { nodes { id } } } }"
+    return f"mutation {declared} {{ deleteMemories(input: {input}) {fields} }}"
+
+
+FORTY = f"[{'{id: 5}' * 40}]"
+REFS = [{"id": "a"}] * 40
+
+
 class TestCost:
+    @pytest.mark.parametrize(
+        ("document", "variables", "size"),
+        [
+            (deleting("{memories: [{id: 5}]}"), {}, 10),
+            (deleting(f"{{memories: {FORTY}}}"), {}, 40),
+            (deleting("$i", "$i: DeleteMemoriesInput!"), {"i": {"memories": REFS}}, 40),
+            (deleting("$i", "$i: DeleteMemoriesInput!"), {"i": 5}, 10),
+            (deleting("{memories: $m}", "$m: [Ref!]!"), {"m": REFS}, 40),
+            (deleting("$i", f"$i: DeleteMemoriesInput! = {{memories: {FORTY}}}"), {}, 40),
+            (deleting("{memories: $m}", f"$m: [Ref!]! = {FORTY}"), {}, 40),
+        ],
+    )
+    def test_a_mutation_answers_with_as_many_as_it_names(
+        self, document: str, variables: dict[str, Any], size: int
+    ) -> None:
+        assert cost(document, variables) == 1 + 10 + size * (1 + 1 + 5)
+
     @pytest.mark.parametrize(
         ("query", "expected"),
         [
@@ -133,6 +161,10 @@ class TestCost:
             ("$n: Int = 4", {"n": 9}, 9),
             ("$n: Int", {"n": "wrong"}, 50),
             ("$n: Int", {"n": True}, 50),
+            ("$n: Int", {"n": 7.0}, 7),  # a whole number for GraphQL
+            ("$n: Int", {"n": 1e3}, 1000),
+            ("$n: Int", {"n": 7.5}, 50),
+            ("$n: Int", {"n": 1e300}, 1000),
         ],
     )
     def test_variables_say_how_many(self, declared: str, variables: dict[str, Any], size: int) -> None:

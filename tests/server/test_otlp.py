@@ -309,6 +309,13 @@ class TestRefused:
             assert answer.status_code == 413
             assert (await post(http, b"\x0a\x00" * (otlp_protobuf.MAX_PARTS + 1), PROTOBUF)).status_code == 413
 
+    async def test_what_is_said_once_and_told_with_each_span(self, context: Context) -> None:
+        resource = {"attributes": [{"key": "a", "value": {"stringValue": "x" * (MAX_ATTRIBUTES - 1000)}}]}
+        spans = [span(id=f"{number:016x}") for number in range(1, 301)]
+        async with client(context) as http:
+            assert (await post(http, request(*spans, resource=resource))).status_code == 413
+            assert (await post(http, request(*spans[:10], resource=resource))).status_code == 200
+
     async def test_when_all_bodies_together_are_too_much(self, context: Context) -> None:
         async with client(context, max_held_bytes=10) as http:
             answer = await post(http, request(span()))

@@ -52,14 +52,14 @@ class Issuer:
 
     def __init__(self) -> None:
         self.keys = [jwk(algorithm, key, algorithm) for algorithm, key in KEYS.items()]
-        self.asked, self.body = 0, b""
+        self.asked, self.body, self.status = 0, b"", 200
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
                 body = issuer.body or json.dumps({"keys": issuer.keys}).encode()
-                self.send_response(200)
+                self.send_response(issuer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 with contextlib.suppress(OSError):
@@ -282,6 +282,15 @@ class TestSettings:
         assert status == 1
         [line] = err.splitlines()
         assert "RECOLLECT_JWT_ISSUER" in line
+
+
+async def test_the_address_of_the_keys_is_not_logged(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = Tokens(settings(jwt_jwks_url=f"{issuer.url.replace('//', '//me:swordfish@')}?key=swordfish"))
+    issuer.status = 404
+    with pytest.raises(BadCredential):
+        await tokens.find(token())
+    assert "HTTPStatusError 404" in caplog.text
+    assert "swordfish" not in caplog.text
 
 
 async def test_on_a_server(tmp_path: Path, issuer: Issuer) -> None:

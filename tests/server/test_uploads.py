@@ -51,6 +51,12 @@ class TestFiles:
             every.decode("latin-1"), "\r\n--" * 4, ""
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("name", ["файл.txt", "日本.png", "é.txt"])
+    async def test_names_are_in_any_script(self, http: httpx.AsyncClient, name: str) -> None:
+        operations = {"query": QUERY, "variables": {"files": [None]}}
+        answer = await send(http, form(operations, {"0": ["variables.files.0"]}, ("0", (name, b"a", "text/plain"))))
+        assert answer.json()["data"] == {"contents": [f"{name} text/plain 1 b'a'"]}
+
     async def test_one_file_in_two_places(self, http: httpx.AsyncClient) -> None:
         operations = {"query": QUERY, "variables": {"files": [None, None]}}
         places = {"0": ["variables.files.0", "variables.files.1"]}
