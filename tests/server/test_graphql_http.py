@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +16,7 @@ from starlette.types import Message
 from server.executor import Executor
 from server.graphql_http import Accepted, GraphQLHTTP
 from server.limits import Limits
-from tests.server.toy import BOARD, SCHEMA, SECRET, make_context
+from tests.server.toy import BOARD, SCHEMA, SECRET, make_context, serving
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
@@ -291,3 +293,31 @@ class TestCompression:
     async def test_a_short_one_is_not(self, http: httpx.AsyncClient) -> None:
         answer = await post(http, {"query": "{ hello }"}, **{"accept-encoding": "gzip"})
         assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize(("connection", "seconds"), [("close", 0.3), ("keep-alive", 5.5)])  # uvicorn keeps it for 5
+async def test_an_answer_that_nobody_takes_is_given_up(
+    connection: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.http_heads.TAKES_NOTHING", seconds)
+    query = "query Q($v: JSON!) {" + " ".join(f"a{n}: echo(value: $v)" for n in range(50)) + "}"
+    body = json.dumps({"query": query, "variables": {"v": "x" * 900_000}}).encode()
+    head = f"POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\nContent-Type: {JSON}\r\n"
+    with serving(Limits(max_repeats=50)) as address, socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = address.split(":")
+        await asyncio.to_thread(idle.connect, (host, int(port)))
+        await asyncio.to_thread(idle.sendall, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await asyncio.sleep(seconds + 1)
+        taken = await asyncio.to_thread(_rest_of, idle)
+    assert taken < 50 * 900_000
+
+
+def _rest_of(connection: socket.socket) -> int:
+    """How much of an answer is still to be had."""
+    taken = 0
+    connection.settimeout(5)
+    with contextlib.suppress(OSError):
+        while piece := connection.recv(1 << 20):
+            taken += len(piece)
+    return taken

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from domain.caller import Caller
+from server.auth import Access
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
 from tests.server.toy import BOARD, SCHEMA, eventually, make_context, serving
@@ -182,4 +184,24 @@ async def test_a_reader_that_takes_nothing_holds_up_the_source_and_is_given_up(k
     assert BOARD.produced[key] == 4
     await asyncio.wait_for(serving, 5)
     assert BOARD.produced[key] == 4
+    assert BOARD.closed[key] == 1
+
+
+class Expiring(Access):
+    """Admits anybody, until an event."""
+
+    def __init__(self, end: asyncio.Event) -> None:
+        super().__init__()
+        self._end = end
+
+    async def ended(self, caller: Caller) -> None:
+        await self._end.wait()
+
+
+async def test_a_reader_that_takes_nothing_does_not_hold_a_stream_beyond_its_credential(key: str) -> None:
+    reader = Reader(5, json.dumps({"query": TICKS, "variables": {"k": key, "to": 1000}}).encode())
+    endpoint = GraphQLHTTP(Executor(SCHEMA), make_context, access=Expiring(reader.stuck), send_timeout=0.1)
+    headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
+    scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
+    await asyncio.wait_for(endpoint(scope, reader.receive, reader.send), 5)
     assert BOARD.closed[key] == 1

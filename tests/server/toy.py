@@ -25,6 +25,7 @@ from schema.build import executable
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
+from server.http_heads import bounded
 from server.limits import DEFAULTS, Limits
 from stores.errors import Unavailable
 
@@ -233,6 +234,7 @@ def serving(limits: Limits = DEFAULTS, **options: Any) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             make_app(limits, **options),
+            http=bounded(limits),
             ws="websockets-sansio",
             ws_max_size=1024 * 1024,
             lifespan="off",
