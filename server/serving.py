@@ -21,7 +21,7 @@ from server import logs
 from server.app import create_app
 from server.auth import open_access
 from server.demo import fill, is_demo, live_agent
-from server.http_heads import bounded
+from server.http_protocol import bounded
 from server.origins import is_loopback
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings

@@ -53,7 +53,7 @@ class Listed(NamedTuple):
 
     def read(self, variables: Mapping[str, Any]) -> int:
         """The size in a request."""
-        value = variables.get(self.name, self.otherwise)
+        value = variables.get(self.name)
         members = value.values() if isinstance(value, dict) else [value]
         return max([len(member) for member in members if type(member) is list], default=self.otherwise)
 

@@ -25,7 +25,7 @@ from schema.build import executable
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
-from server.http_heads import bounded
+from server.http_protocol import bounded
 from server.limits import DEFAULTS, Limits
 from stores.errors import Unavailable
 

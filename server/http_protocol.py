@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol, with bounds for the head of a request: how long it may be, and how long it may take.
+"""uvicorn's HTTP protocol, with bounds for what is not a body: how long it may be, and how long each side may take.
 
 httptools keeps a header until it is whole and uvicorn keeps all of them, so a head without an end would fill the
-memory, and one that never comes would hold its connection for ever.
+memory, and one that never comes would hold its connection for ever. So would what stands beside the chunks of a body,
+and an answer that nobody takes.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ TOO_LATE = 408
 _PER_HEADER = len(": \r\n")
 
 
-class BoundedHeads(HttpToolsProtocol):
-    """Refuses a head that is too long with 431, and one that is too late with 408."""
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head that is too long with 431, and one that is too late with 408; closes what else is without end."""
 
     limits: Limits
 
@@ -140,4 +141,4 @@ class BoundedHeads(HttpToolsProtocol):
 
 def bounded(limits: Limits) -> type[HttpToolsProtocol]:
     """The protocol with these limits, as uvicorn takes it."""
-    return type("BoundedHeads", (BoundedHeads,), {"limits": limits})
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
