@@ -4,7 +4,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 
 # What the tests of the services engine need is fetched and started, where it can be; `make test SERVERS=` leaves it out.
-SERVERS = $(BIN)/python -m tests.servers where-possible --
+SERVERS = $(BIN)/python -m tests.support.servers where-possible --
 
 .PHONY: run test check bench format schema
 

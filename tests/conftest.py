@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphql_client import Clock, Graph, in_memory
-from tests.services import require_services
+from tests.support.graphql_client import Clock, Graph, in_memory
+from tests.support.services import require_services
 
 # Each client for HTTP loads all certificates, 25 ms, though no test speaks TLS with anybody.
 ssl.create_default_context = cache(ssl.create_default_context)

@@ -16,8 +16,8 @@ from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, w
 from bench.rows import ROWS
 from bench.rows.services import ROWS as SERVICES_ROWS
 from bench.show import number
-from tests.servers import SETTINGS
-from tests.services import empty, require_services
+from tests.support.servers import SETTINGS
+from tests.support.services import empty, require_services
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.installing import HERE, Missing, installed, is_required
-from tests.docs.examples import HOME, blocks
-from tests.graphql_client import in_memory
-from tests.server.running import Running
+from tests.support.examples import HOME, blocks
+from tests.support.graphql_client import in_memory
+from tests.support.node_clients import HERE, Missing, installed, is_required
+from tests.support.running import Running
 
 PAGE = HOME / "docs" / "clients.md"
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from schema.build import sdl
-from tests.clients.proxy import Proxy
-from tests.docs.examples import HOME, blocks
-from tests.server.running import Running
+from tests.support.examples import HOME, blocks
+from tests.support.proxy import Proxy
+from tests.support.running import Running
 
 PAGE = HOME / "docs" / "clients.md"
 CREATE = "mutation ($input: CreateSessionInput!) { createSession(input: $input) { errors { code } } }"

@@ -10,7 +10,7 @@ import pytest
 from stores.open import open_engine
 from stores.ports import Engine, Store
 from tests.contract.making import DIMENSION, Clock, World, world
-from tests.services import open_services, require_services
+from tests.support.services import open_services, require_services
 
 Family = Callable[[Path, Clock], Engine]
 

@@ -14,7 +14,7 @@ import pytest
 
 from server.cli import cli
 from server.settings import Settings
-from tests.docs.examples import HOME
+from tests.support.examples import HOME
 
 FILE = HOME / "docker-compose.yml"
 SECRETS = ("NEO4J_PASSWORD", "REDIS_PASSWORD", "WEAVIATE_API_KEY")

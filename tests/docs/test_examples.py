@@ -13,7 +13,7 @@ from graphql import OperationType
 
 from server.documents import Request
 from server.service import Service
-from tests.docs.examples import HOME, blocks, difference, examples, pages, run
+from tests.support.examples import HOME, blocks, difference, examples, pages, run
 
 TRANSCRIPT = HOME / "docs" / "transcript.md"
 WITH_EXAMPLES = [page for page in pages() if page != TRANSCRIPT and list(examples(page))]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.docs.examples import HOME, pages
+from tests.support.examples import HOME, pages
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 PAGES = sorted([*pages(), *(HOME / "docs" / "adr").glob("*.md")])

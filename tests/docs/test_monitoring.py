@@ -13,9 +13,9 @@ import yaml
 
 from domain.errors import ErrorCode
 from server import errors
-from tests.docs.examples import HOME
-from tests.server.running import Running
-from tests.server.scraping import Scrape, scrape
+from tests.support.examples import HOME
+from tests.support.running import Running
+from tests.support.scraping import Scrape, scrape
 
 RULES = yaml.safe_load((HOME / "docs" / "alerts.yml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((HOME / "docs" / "dashboard.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.examples import HOME
+from tests.support.examples import HOME
 
 PACKAGES = ("domain", "stores", "resolvers", "schema", "server")
 

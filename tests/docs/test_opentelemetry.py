@@ -13,8 +13,8 @@ import pytest
 from domain import conventions, model_call
 from domain.telemetry import EVENTS_COUNT, LEFT_OUT, MAX_ATTRIBUTES
 from server.formats.otlp import MAX_SPANS
-from tests.docs.examples import HOME, blocks
-from tests.server.running import Running, environment
+from tests.support.examples import HOME, blocks
+from tests.support.running import Running, environment
 
 PAGE = HOME / "docs" / "opentelemetry.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from server.graphql_http import GraphQLHTTP
 from server.graphql_ws import GraphQLWebSocket
 from server.settings import Settings
 from stores import embedder
-from tests.docs.examples import HOME, blocks, pages
+from tests.support.examples import HOME, blocks, pages
 
 REFERENCE = (HOME / "docs" / "reference.md").read_text(encoding="utf-8")
 LIVE = (HOME / "docs" / "live.md").read_text(encoding="utf-8")

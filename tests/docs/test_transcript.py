@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docs.examples import HOME
-from tests.server.running import environment
+from tests.support.examples import HOME
+from tests.support.running import environment
 
 _CURSOR = re.compile(r'((?:cursor|endCursor|after)\\?": ?\\?")[^"\\]+')
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from neo4j import Driver, GraphDatabase
 
 from server.settings import Settings
 from stores.embedder import open_embedder
 from stores.services.neo4j import Address, prepare
-from tests.server.running import Running
-from tests.servers import Servers, missing, running, unfetched
-
-Start = Callable[[], Running]
+from tests.support.faults import Start
+from tests.support.running import Running
+from tests.support.servers import Servers, missing, running, unfetched
 
 
 @pytest.fixture(scope="session")
@@ -65,24 +61,3 @@ def graph(servers: Servers) -> Iterator[Driver]:
     address = Address(servers.neo4j.url)
     with GraphDatabase.driver(address.uri, auth=address.auth) as driver:
         yield driver
-
-
-def column(graph: Driver, statement: str, **parameters: Any) -> list[Any]:
-    """The first value of each record."""
-    return [record[0] for record in graph.execute_query(statement, parameters).records]  # type: ignore[arg-type]
-
-
-def health(api: Running) -> dict[str, Any]:
-    """What /readyz says: its status code, and each store by its name."""
-    answer = httpx.get(f"http://{api.address}/readyz", trust_env=False, timeout=10)
-    body = answer.json()
-    return {"code": answer.status_code, "status": body["status"], **{one["name"]: one for one in body["stores"]}}
-
-
-def seconds_until(holds: Callable[[], bool], most: float) -> float:
-    """How long it takes until something holds."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begun < most, f"not within {most:g} s"
-        time.sleep(0.05)
-    return time.monotonic() - begun

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from neo4j import Driver
 
-from tests.faults.conftest import Start, column, health, seconds_until
-from tests.faults.load import EVENTS, MEMORY, end
-from tests.server.running import Running, transport
-from tests.servers import Server, Servers
+from tests.support.faults import Start, column, health, seconds_until
+from tests.support.load import EVENTS, MEMORY, end
+from tests.support.running import Running, transport
+from tests.support.servers import Server, Servers
 
 SOON = 2.0
 """Seconds in which a server that hangs is found out. The machine may have other things to do: see `soon`."""

@@ -11,8 +11,8 @@ import httpx
 from neo4j import Driver
 
 from stores.services.weaviate import Vectors
-from tests.faults.conftest import Start, column, health, seconds_until
-from tests.faults.load import (
+from tests.support.faults import Start, column, health, seconds_until
+from tests.support.load import (
     CHANGES,
     EVENTS,
     MEMORY,
@@ -27,8 +27,8 @@ from tests.faults.load import (
     end,
     in_lanes,
 )
-from tests.server.running import Running
-from tests.servers import Server, Servers
+from tests.support.running import Running
+from tests.support.servers import Server, Servers
 
 WRITES, WRITERS, SUBSCRIBERS = 2_000, 16, 51
 DIMENSION = 256

@@ -6,10 +6,10 @@ import asyncio
 
 from neo4j import Driver
 
-from tests.faults.conftest import Start, column
-from tests.faults.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled, end
 from tests.faults.test_killed import beside
-from tests.server.running import Running
+from tests.support.faults import Start, column
+from tests.support.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled, end
+from tests.support.running import Running
 
 WRITES = 300
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 USER = "user { id externalId name profile createdAt }"
 AGENT = "agent { id externalId name description config capabilities createdAt }"

@@ -13,7 +13,7 @@ from resolvers.context import Context
 from schema.build import build
 from server.importing import export_file
 from server.settings import Settings
-from tests.graphql_client import Graph, Words, ids
+from tests.support.graphql_client import Graph, Words, ids
 
 LOG = "{ auditLog%s { nodes { time caller callerName action outcome targets } } }"
 MUTATIONS = sorted(build().mutation_type.fields)  # type: ignore[union-attr]

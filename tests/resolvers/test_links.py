@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph, ids
+from tests.support.graphql_client import Graph, ids
 
 KINDS = ["RELATED", "DERIVED_FROM", "SUPPORTS", "CONTRADICTS", "SUPERSEDES", "CAUSES", "PRECEDES"]
 LINK = "links { id kind weight metadata createdAt source { externalId } target { externalId } }"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.errors import OperationRefused
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 S = {"session": {"externalId": "s"}}
 TRACE = (

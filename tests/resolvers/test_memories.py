@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from resolvers.sweeping import sweep
-from tests.graphql_client import Clock, Graph, ids, vector_of
+from tests.support.graphql_client import Clock, Graph, ids, vector_of
 
 ALL = """id externalId type scope status text tags metadata importance decayFactor accessCount lastAccessedAt createdAt
     updatedAt expiresAt version validFrom validUntil owner { __typename ... on User { externalId } ... on Agent { externalId } }

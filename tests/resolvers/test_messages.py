@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph, ids
+from tests.support.graphql_client import Graph, ids
 
 SESSION = {"session": {"externalId": "s"}}
 SENDER = "sender { id name type role actor { ... on User { externalId } ... on Agent { externalId } } }"

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schema.build import build
-from tests.graphql_client import Clock, Graph, Words
+from tests.support.graphql_client import Clock, Graph, Words
 
 EXAMPLES = 15
 SCHEMA = build()

@@ -8,7 +8,7 @@ import pytest
 
 from domain.caller import Caller
 from resolvers.context import Context
-from tests.graphql_client import Graph, Words
+from tests.support.graphql_client import Graph, Words
 
 KINDS = """{
   session(by: {externalId: "s"}) { id participants { nodes { id } } messages { nodes { id thread { id } } } trace { nodes { id } } spans { nodes { id } } traces { nodes { id } } }

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from stores.ports import Collection
-from tests.graphql_client import Clock, Graph, ids, new_epoch
-from tests.services import held
+from tests.support.graphql_client import Clock, Graph, ids, new_epoch
+from tests.support.services import held
 
 N = 7
 S = {"session": {"externalId": "s"}}

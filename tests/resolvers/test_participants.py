@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 ONE = (
     "participant { id type role name externalId joinedAt leftAt actor { __typename ... on User { "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph, direction, vector_of
+from tests.support.graphql_client import Graph, direction, vector_of
 
 SEARCH = """query ($q: MemoryQuery!, $f: MemoryFilter, $m: SearchMode! = HYBRID, $t: Float! = 0.5, $n: Int! = 10) {
   searchMemories(query: $q, filter: $f, mode: $m, threshold: $t, first: $n) { mode degraded tookMs hits { score

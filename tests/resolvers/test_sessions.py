@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph, ids
+from tests.support.graphql_client import Graph, ids
 
 ALL = """session { __typename id externalId kind title status context capabilities metadata createdAt updatedAt
     lastActiveAt messageCount version participants { nodes { name } } }"""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resolvers.sweeping import sweep
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 ALL = "id namespace key value tags version updatedAt expiresAt"
 

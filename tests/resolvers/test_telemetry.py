@@ -16,7 +16,7 @@ from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport
 from domain.values import encode_json
 from resolvers.telemetry import _claim, receive
 from stores.ports import Transaction
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -16,8 +16,8 @@ from server.errors import OperationRefused
 from server.formats import recollect_jsonl
 from server.formats.conversation import FormatError
 from server.formats.lines import KINDS
-from tests.graphql_client import Graph
-from tests.resolvers.tenants import (
+from tests.support.graphql_client import Graph
+from tests.support.tenants import (
     NODE,
     OURS,
     PLACES,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 SESSION = {"session": {"externalId": "s"}}
 EVENT = """id externalId type component time durationMs data user { externalId } agent { externalId } message { externalId }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graphql_client import Graph, ids
+from tests.support.graphql_client import Graph, ids
 
 S = {"session": {"externalId": "s"}}
 GLOBAL = {"scope": "GLOBAL"}

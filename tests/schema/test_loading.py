@@ -15,7 +15,7 @@ from domain.message import Thread
 from domain.participant import Participant
 from stores.errors import Unavailable
 from stores.ports import Collection
-from tests.graphql_client import Graph
+from tests.support.graphql_client import Graph
 
 
 class Watched:

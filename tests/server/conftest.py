@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from tests.server.toy import serving
+from tests.support.toy import serving
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from tests.server.running import Running, recollect
+from tests.support.running import Running, recollect
 
 ADMIN, WRITER, READER, ELSEWHERE = "swordfish-admin", "swordfish-writer==", "swordfish-reader", "swordfish-elsewhere"
 KEYS = f"{ADMIN}, {WRITER}=default:write,{READER}=default:READ,{ELSEWHERE}=other-1:admin"

@@ -17,7 +17,7 @@ import pytest
 from server.documents import Request
 from server.service import open_service
 from server.settings import BadSetting, Settings
-from tests.server.running import WAYS, Running, recollect
+from tests.support.running import WAYS, Running, recollect
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.cli import main
-from tests.servers import SETTINGS
+from tests.support.servers import SETTINGS
 
 CHAT = [
     {"role": "user", "content": "Do you have black tea?"},

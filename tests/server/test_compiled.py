@@ -31,10 +31,10 @@ from server.documents import DocumentCache, Request
 from server.executor import Executor
 from stores.errors import Unavailable
 from stores.ports import Log
-from tests.server.compiled_corpus import MUTATIONS, QUERIES, SUBSCRIPTIONS
-from tests.server.compiled_faults import WRONG, Faults, Telling
-from tests.server.compiled_operations import Maker, Operation, whole
-from tests.server.compiled_world import (
+from tests.support.compiled.corpus import MUTATIONS, QUERIES, SUBSCRIPTIONS
+from tests.support.compiled.faults import WRONG, Faults, Telling
+from tests.support.compiled.operations import Maker, Operation, whole
+from tests.support.compiled.world import (
     BROAD,
     STOPPED,
     World,

@@ -24,8 +24,8 @@ from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Script, Store
-from tests import services
-from tests.servers import SETTINGS
+from tests.support import services
+from tests.support.servers import SETTINGS
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from server.documents import DocumentCache, Request
 from server.errors import OperationRefused, formatted
 from server.executor import Executor, encode_result
 from server.limits import Limits
-from tests.server.toy import BOARD, SCHEMA, SECRET
+from tests.support.toy import BOARD, SCHEMA, SECRET
 
 
 async def run(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> dict[str, Any]:

@@ -25,10 +25,10 @@ from websockets.typing import Subprotocol
 
 from schema.build import build
 from server import errors
-from tests.graphql_client import in_memory
-from tests.server.measuring import Usage
-from tests.server.nonsense import Nonsense
-from tests.server.running import Running
+from tests.support.graphql_client import in_memory
+from tests.support.measuring import Usage
+from tests.support.nonsense import Nonsense
+from tests.support.running import Running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc")
 

@@ -16,7 +16,7 @@ from starlette.types import Message
 from server.executor import Executor
 from server.graphql_http import Accepted, GraphQLHTTP
 from server.limits import Limits
-from tests.server.toy import BOARD, SCHEMA, SECRET, make_context, serving
+from tests.support.toy import BOARD, SCHEMA, SECRET, make_context, serving
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"

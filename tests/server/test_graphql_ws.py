@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from server.executor import Executor
 from server.graphql_ws import GraphQLWebSocket
 from server.limits import Limits
-from tests.server.toy import BOARD, SCHEMA, SECRET, eventually, make_context, serving
+from tests.support.toy import BOARD, SCHEMA, SECRET, eventually, make_context, serving
 
 TRANSPORT = "graphql-transport-ws"
 LEGACY = "graphql-ws"

@@ -16,10 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from server.websocket_frames import MAX_FRAGMENTS
-from tests.graphql_client import in_memory
-from tests.server.attacks import ATTACKS, ODD
-from tests.server.measuring import Usage, Witness, measured
-from tests.server.running import Running
+from tests.support.attacks import ATTACKS, ODD
+from tests.support.graphql_client import in_memory
+from tests.support.measuring import Usage, Witness, measured
+from tests.support.running import Running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc")
 

@@ -16,8 +16,8 @@ import pytest
 from server import keys
 from server.settings import BadSetting, Settings
 from stores.embedded.engine import FILE
-from tests.server.running import Running, recollect
 from tests.server.test_access import CHANGES, VIEWER, codes, ended, send, socket
+from tests.support.running import Running, recollect
 
 ADMIN = "swordfish-admin"
 ADMINS = "api-key-of-the-environment"

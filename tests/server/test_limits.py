@@ -17,8 +17,8 @@ from server.documents import Request
 from server.errors import OperationRefused
 from server.executor import Executor
 from server.limits import Limits
-from tests.server.attacks import ATTACKS, ODD
-from tests.server.toy import BOARD, SCHEMA, eventually
+from tests.support.attacks import ATTACKS, ODD
+from tests.support.toy import BOARD, SCHEMA, eventually
 
 STANDARD = get_introspection_query(
     specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True

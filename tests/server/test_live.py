@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import httpx
 import pytest
-from websockets.exceptions import WebSocketException
 
-from tests.server.running import WAYS, Refused, Running
+from tests.support.running import BROKEN, WAYS, Refused, Running
 
 TRACE = (
     'subscription ($after: String, $of: String! = "s") { sessionTrace(session: {externalId: $of}, after: '
@@ -29,8 +27,6 @@ STARTS = (
     '{ memoryCursor session(by: {externalId: "s"}) { traceCursor messageCursor trace { totalCount edges '
     "{ cursor node { data } } pageInfo { endCursor } } } }"
 )
-BROKEN = (OSError, httpx.TransportError, WebSocketException)
-"""What a client meets when the server goes."""
 
 EVENTS, FEWER = 1000, 240
 

@@ -16,7 +16,7 @@ import pytest
 
 from server import logs
 from server.observing import Observed
-from tests.server.running import Refused, Running, over_websocket, recollect
+from tests.support.running import Refused, Running, over_websocket, recollect
 
 MARK = "s3cr3t"
 KEY = f"{MARK}-key-of-an-admin"

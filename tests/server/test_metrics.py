@@ -17,8 +17,8 @@ from websockets.typing import Subprotocol
 from server import metrics
 from server.observing import Observed
 from stores.ports import FIGURES
-from tests.server.running import Running
-from tests.server.scraping import Scrape, scrape, scraped
+from tests.support.running import Running
+from tests.support.scraping import Scrape, scrape, scraped
 
 ADMIN, READER, ELSEWHERE = "admin-key-1234567", "reader-key-123456", "other-key-1234567"
 KEYS = f"{ADMIN},{READER}=default:read,{ELSEWHERE}=elsewhere:admin"

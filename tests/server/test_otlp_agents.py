@@ -19,7 +19,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.semconv._incubating.attributes import user_attributes as user
 from opentelemetry.trace import Tracer
 
-from tests.server.running import WAYS, Running
+from tests.support.running import WAYS, Running
 
 FOLLOW = """subscription ($of: String!, $after: String) { sessionTrace(session: {externalId: $of}, after: $after) {
   cursor node { type component data span { name kind attributes usage { totalTokens } } user { name } agent { name } } } }"""

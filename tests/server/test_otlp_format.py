@@ -25,9 +25,9 @@ from server.import_sinks import Sink, StoreSink
 from server.import_url import ServerError, UrlSink
 from server.importing import Summary, import_file
 from server.otlp_http import OTLPTraces
-from tests.server.running import recollect
 from tests.server.test_otlp import request, span
 from tests.server.test_recollect_jsonl import opened
+from tests.support.running import recollect
 
 NAMED = {"attributes": [{"key": "session.id", "value": {"stringValue": "s"}}]}
 LINES = [request(span(id=f"{n:016x}")) for n in range(1, 4)] + [request(span(id="f" * 16, **NAMED))]

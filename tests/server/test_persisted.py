@@ -15,8 +15,8 @@ from server.errors import OperationRefused
 from server.executor import Executor
 from server.persisted import MAX_REGISTERED_BYTES, Persisted, read_trusted
 from server.settings import BadSetting
-from tests.server.running import Running, recollect
-from tests.server.toy import BOARD, SCHEMA
+from tests.support.running import Running, recollect
+from tests.support.toy import BOARD, SCHEMA
 
 HELLO = "query Hello($name: String!) { hello(name: $name) }"
 

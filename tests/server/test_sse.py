@@ -16,7 +16,7 @@ from domain.caller import Caller
 from server.auth import Access
 from server.executor import Executor
 from server.graphql_http import GraphQLHTTP
-from tests.server.toy import BOARD, SCHEMA, eventually, make_context, serving
+from tests.support.toy import BOARD, SCHEMA, eventually, make_context, serving
 
 TICKS = "subscription S($k: String!, $to: Int!, $after: String) { ticks(key: $k, to: $to, after: $after) { number } }"
 HEADERS = {"Accept": "text/event-stream"}

@@ -23,8 +23,8 @@ from server import tokens
 from server.keys import BadCredential
 from server.settings import BadSetting, Settings
 from server.tokens import Tokens
-from tests.server.running import Running, recollect
 from tests.server.test_access import ended, send, socket
+from tests.support.running import Running, recollect
 
 KEYS: dict[str, Any] = {
     "RS256": rsa.generate_private_key(65537, 2048),

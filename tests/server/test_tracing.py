@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.running import ROOT, Running, over_websocket, recollect
-from tests.server.scraping import scrape
+from tests.support.running import ROOT, Running, over_websocket, recollect
+from tests.support.scraping import scrape
 
 MARK = "s3cr3t"
 NESTED = """query Nested { sessions { nodes { externalId messages(first: 3) { nodes { id sender { name } } } } } }"""

@@ -10,7 +10,7 @@ import pytest
 
 from server.limits import Limits
 from server.multipart import IN_MEMORY
-from tests.server.toy import BOARD, serving
+from tests.support.toy import BOARD, serving
 
 QUERY = "query ($files: [Upload!]!) { contents(files: $files) }"
 LEAVE = {"GraphQL-Require-Preflight": "1"}

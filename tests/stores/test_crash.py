@@ -20,7 +20,7 @@ from domain.values import decode_json
 from stores.embedded.engine import FILE, EmbeddedEngine, open_embedded
 from stores.ports import Search, Store
 from tests.contract.making import DIMENSION
-from tests.stores.crashing import COUNTERS, SESSIONS, vector_of, word_of
+from tests.support.crashing import COUNTERS, SESSIONS, vector_of, word_of
 
 ROUNDS = 20
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ class Acknowledged:
 def run_and_kill(folder: Path, round: int, seconds: float) -> bytes:
     """Lets the program write for a while, kills it, and gives back what it told."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.stores.crashing", str(folder), str(round)],
+        [sys.executable, "-m", "tests.support.crashing", str(folder), str(round)],
         stdout=subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

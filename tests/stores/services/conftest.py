@@ -12,8 +12,8 @@ import pytest
 from stores.open import open_engine
 from stores.services.engine import ServicesEngine
 from tests.contract.making import DIMENSION, Clock
-from tests.servers import Weaviate
-from tests.services import empty, require_services, urls
+from tests.support.servers import Weaviate
+from tests.support.services import empty, require_services, urls
 
 Open = Callable[[], ServicesEngine]
 

@@ -21,7 +21,7 @@ from stores.services.neo4j import CALL_SECONDS, Address, Graph
 from stores.services.news import News
 from stores.services.pulse import Pulse
 from tests.contract.making import DIMENSION, Clock, follow, message, say, talk
-from tests.services import empty, require_services, urls
+from tests.support.services import empty, require_services, urls
 
 
 class Wire:

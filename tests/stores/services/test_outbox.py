@@ -14,9 +14,9 @@ from domain.search import SearchMode, rank
 from stores.ports import Found, Search, Store, Vector
 from stores.services.engine import ServicesEngine
 from tests.contract.making import axis, delete, directions, memory, remember, replace
-from tests.servers import Weaviate
-from tests.services import run
 from tests.stores.services.conftest import Open, drained, within
+from tests.support.servers import Weaviate
+from tests.support.services import run
 
 WORDS = Search(SearchMode.TEXT, 0.0, 10, "sky")
 

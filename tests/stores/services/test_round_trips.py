@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stores.services.engine import ServicesEngine
-from tests.graphql_client import Clock, Graph
-from tests.services import require_services
+from tests.support.graphql_client import Clock, Graph
+from tests.support.services import require_services
 
 PAGE = """query ($after: String) { session(by: {externalId: "s"}) { title messages(first: 50, after: $after) { edges { cursor node {
     text content { ... on TextContent { text } } sender { name actor { ... on User { externalId } ... on Agent { externalId } } }

@@ -17,7 +17,7 @@ from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
 from stores.services.weaviate import FIRST, LAST, Entry, Missing, Vectors, tenant_name
 from tests.contract.making import DIMENSION, axis, directions
-from tests.servers import Weaviate
+from tests.support.servers import Weaviate
 
 ACTIVE = Filter.by_property("status").equal("ACTIVE")
 """Every search has a condition; with one an index of less than 40,000 is searched exactly."""

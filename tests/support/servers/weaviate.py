@@ -7,8 +7,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.servers.installing import cache, command, whole
-from tests.servers.process import HOST, Server
+from tests.support.servers.installing import cache, command, whole
+from tests.support.servers.process import HOST, Server
 
 VERSION = "1.35.2"
 SOURCE = f"github.com/weaviate/weaviate/cmd/weaviate-server@v{VERSION}"

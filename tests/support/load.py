@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.server.running import Refused, Running, transport
-from tests.server.test_live import BROKEN
+from tests.support.running import BROKEN, Refused, Running, transport
 
 EVENTS = """mutation ($s: String!, $k: String!, $events: [TraceEventInput!]!) { appendTraceEvents(
     input: {session: {externalId: $s}, events: $events, idempotencyKey: $k}) { errors { message } } }"""

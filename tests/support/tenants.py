@@ -35,7 +35,7 @@ from server.documents import Request
 from server.executor import Executor
 from server.formats import recollect_jsonl
 from server.limits import Limits
-from tests.graphql_client import Graph, Words, vector_of
+from tests.support.graphql_client import Graph, Words, vector_of
 
 SCHEMA = build_schema(sdl())
 ROOTS: dict[str, GraphQLObjectType] = {

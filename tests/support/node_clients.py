@@ -10,7 +10,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "clients"
 FILES = ("package.json", "package-lock.json", ".npmrc")
 REQUIRED = "RECOLLECT_REQUIRE"
 """Names, separated by commas, what must be there on this machine, such as `node`; without it what is missing is

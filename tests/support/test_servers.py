@@ -18,7 +18,7 @@ from neo4j.exceptions import AuthError
 from redis import Redis as RedisClient
 from redis.exceptions import AuthenticationError
 
-from tests.servers import Neo4j, Redis, Server, ServerFailed, Weaviate, missing, unfetched
+from tests.support.servers import Neo4j, Redis, Server, ServerFailed, Weaviate, missing, unfetched
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-horse"
@@ -30,7 +30,7 @@ def needs(*kinds: type[Server]) -> None:
         if sentence := kind.missing():
             pytest.skip(sentence)
         if not kind.fetched():
-            pytest.skip(f"{kind.package} is not fetched yet; `python -m tests.servers install` does that.")
+            pytest.skip(f"{kind.package} is not fetched yet; `python -m tests.support.servers install` does that.")
 
 
 def is_running(pid: int) -> bool:
@@ -141,7 +141,7 @@ def test_a_server_that_is_late_says_so() -> None:
 def test_servers_go_with_the_process_that_started_them() -> None:
     needs(Redis)
     program = """
-from tests.servers import Redis
+from tests.support.servers import Redis
 server = Redis()
 server.start()
 server.wait_until_ready()
@@ -171,7 +171,7 @@ for name in ("GRAPH", "VECTORS", "EVENTS"):
     socket.create_connection((url.hostname, url.port)).close()
 raise SystemExit(7)
 """
-    command = [sys.executable, "-m", "tests.servers", "--", sys.executable, "-W", "error", "-c", program]
+    command = [sys.executable, "-m", "tests.support.servers", "--", sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 
@@ -215,7 +215,7 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     """While it waits for its servers, too."""
     needs(Redis, Neo4j, Weaviate)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers"], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [sys.executable, "-m", "tests.support.servers"], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
     try:
         assert within(20, lambda: len(list(tmp_path.glob("*/log"))) == 3)

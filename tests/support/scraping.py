@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from prometheus_client.parser import text_string_to_metric_families as read
 
-from tests.server.running import Running
+from tests.support.running import Running
 
 
 def scraped(server: Running, key: str | None = None) -> httpx.Response:

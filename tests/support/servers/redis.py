@@ -10,8 +10,8 @@ from pathlib import Path
 from redis import Redis as Client
 from redis.exceptions import RedisError
 
-from tests.servers.installing import command
-from tests.servers.process import HOST, Server
+from tests.support.servers.installing import command
+from tests.support.servers.process import HOST, Server
 
 
 class Redis(Server):

@@ -1,4 +1,4 @@
-"""python -m tests.servers [install | [where-possible] -- COMMAND ...]"""
+"""python -m tests.support.servers [install | [where-possible] -- COMMAND ...]"""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from tests.servers import SETTINGS, ServerFailed, install, missing, running
+from tests.support.servers import SETTINGS, ServerFailed, install, missing, running
 
 USAGE = """\
-python -m tests.servers                 fetches and starts Neo4j, Weaviate and Redis, prints the settings
+python -m tests.support.servers                 fetches and starts Neo4j, Weaviate and Redis, prints the settings
                                         that lead to them, and stops them at Ctrl-C
-python -m tests.servers -- COMMAND ...  runs a command with these settings, stops them, exits as it did
-python -m tests.servers where-possible -- COMMAND ...
+python -m tests.support.servers -- COMMAND ...  runs a command with these settings, stops them, exits as it did
+python -m tests.support.servers where-possible -- COMMAND ...
                                         the same, but where they cannot run here it says why and runs the
                                         command without them; where the settings are given, with those
-python -m tests.servers install         only fetches"""
+python -m tests.support.servers install         only fetches"""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@
         servers.redis.kill()
         servers.redis.restart()
 
-From a shell, `python -m tests.servers -- COMMAND` runs a command with them.
+From a shell, `python -m tests.support.servers -- COMMAND` runs a command with them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.servers.installing import ServerFailed
-from tests.servers.neo4j import Neo4j
-from tests.servers.process import Server
-from tests.servers.redis import Redis
-from tests.servers.weaviate import Weaviate
+from tests.support.servers.installing import ServerFailed
+from tests.support.servers.neo4j import Neo4j
+from tests.support.servers.process import Server
+from tests.support.servers.redis import Redis
+from tests.support.servers.weaviate import Weaviate
 
 __all__ = [
     "SETTINGS",

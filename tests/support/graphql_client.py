@@ -27,7 +27,7 @@ from server.executor import Executor
 from server.limits import Limits
 from stores.open import open_engine
 from stores.ports import Engine, Transaction, Vector
-from tests.services import everything, open_services, run
+from tests.support.services import everything, open_services, run
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

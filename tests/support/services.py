@@ -19,7 +19,7 @@ from neo4j import Driver, GraphDatabase
 from stores.open import open_engine
 from stores.ports import Engine
 from stores.services.neo4j import Address
-from tests.servers import SETTINGS
+from tests.support.servers import SETTINGS
 
 _held: list[Path] = []
 """The folder whose graph the servers hold: they have room for one at a time."""
@@ -31,7 +31,7 @@ def require_services() -> None:
         return
     if "services" in os.environ.get("RECOLLECT_REQUIRE", ""):
         pytest.fail("the servers are required, but not all of " + ", ".join(SETTINGS) + " are set")
-    pytest.skip("needs Neo4j, Weaviate and Redis: python -m tests.servers -- pytest")
+    pytest.skip("needs Neo4j, Weaviate and Redis: python -m tests.support.servers -- pytest")
 
 
 def urls() -> dict[str, str]:

@@ -16,11 +16,14 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from server.cli import main; main()"
 STARTS_IN = 60.0
+BROKEN = (OSError, httpx.TransportError, WebSocketException)
+"""What a follower meets when the server goes."""
 
 
 class Refused(Exception):

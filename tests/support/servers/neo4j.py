@@ -13,8 +13,8 @@ from typing import LiteralString
 from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
-from tests.servers.installing import cache, command, whole
-from tests.servers.process import HOST, Server
+from tests.support.servers.installing import cache, command, whole
+from tests.support.servers.process import HOST, Server
 
 VERSION = "5.26.0"
 JAVA = 17

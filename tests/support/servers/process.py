@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from tests.servers.installing import ServerFailed, fetching, last_lines
+from tests.support.servers.installing import ServerFailed, fetching, last_lines
 
 HOST = "127.0.0.1"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from tests.server.compiled_operations import Operation
+from tests.support.compiled.operations import Operation
 
 _QUERIES = """
 { session(by: {externalId: "odd"}) { f1: id f0: title o: kind L: version out: status v_0: __typename item_1:
