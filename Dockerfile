@@ -8,7 +8,9 @@ RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement needs.txt
 COPY README.md LICENSE ./
 COPY bench bench
+COPY cli cli
 COPY domain domain
+COPY formats formats
 COPY resolvers resolvers
 COPY schema schema
 COPY server server

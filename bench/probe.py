@@ -18,9 +18,10 @@ from pathlib import Path
 import msgspec
 from starlette.applications import Starlette
 
-from server import cli, serving
+from cli.main import main as recollect
+from server import serving
+from server.access.auth import Access
 from server.app import create_app
-from server.auth import Access
 from server.service import Service
 
 EVERY_S = 0.005
@@ -63,7 +64,7 @@ def _probed(file: Path, service: Service, access: Access) -> Starlette:
 def main(file: str, *arguments: str) -> None:
     """Runs the command line with these arguments."""
     vars(serving)["create_app"] = lambda service, access: _probed(Path(file), service, access)
-    cli.main(arguments)
+    recollect(arguments)
 
 
 if __name__ == "__main__":

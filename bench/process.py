@@ -17,7 +17,7 @@ from typing import IO
 from bench.http import Connection, get
 
 HOME = Path(__file__).resolve().parent.parent
-RECOLLECT = ("-c", "from server.cli import main; main()")
+RECOLLECT = ("-c", "from cli.main import main; main()")
 
 _UP_WITHIN_S = 60.0
 _DOWN_WITHIN_S = 15.0

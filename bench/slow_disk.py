@@ -9,7 +9,7 @@ import time
 
 import apsw
 
-from server.cli import main
+from cli.main import main
 
 PAUSE_S = 0.001
 

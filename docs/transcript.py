@@ -30,7 +30,7 @@ from server.demo import fill  # noqa: E402
 from server.service import open_service  # noqa: E402
 from server.settings import Settings  # noqa: E402
 
-SERVE = "import sys; sys.path.insert(0, {home!r}); from server.cli import main; main({arguments!r})"
+SERVE = "import sys; sys.path.insert(0, {home!r}); from cli.main import main; main({arguments!r})"
 
 _CURSOR = re.compile(r'((?:cursor|endCursor|after)\\?": ?\\?"[\w-]{6})[\w-]+(?=[\w-]{4}\\?")')
 _WIDTH = 110

@@ -19,17 +19,17 @@ from starlette.routing import Route, WebSocketRoute
 from domain.caller import Caller
 from resolvers.health import health
 from resolvers.sweeping import sweep
-from server.auth import ANYONE, Access, origins_of
-from server.graphql_http import GraphQLHTTP
-from server.graphql_ws import GraphQLWebSocket
-from server.http_requests import PREFLIGHTED
-from server.logs import OperationLog
-from server.metrics import Metrics, Reading
-from server.metrics_http import MetricsHTTP
-from server.observing import Observing
-from server.otlp_http import OTLPTraces
+from server.access.auth import ANYONE, Access, origins_of
+from server.http.graphql import GraphQLHTTP
+from server.http.requests import PREFLIGHTED
+from server.otlp.traces import OTLPTraces
 from server.service import Service
-from server.tracing import open_tracing
+from server.telemetry.logs import OperationLog
+from server.telemetry.metrics import Metrics, Reading
+from server.telemetry.metrics_http import MetricsHTTP
+from server.telemetry.requests import Observing
+from server.telemetry.tracing import open_tracing
+from server.websocket.graphql import GraphQLWebSocket
 
 SWEEP_EVERY_S = 60.0
 

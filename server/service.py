@@ -10,11 +10,11 @@ from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
 from server.errors import OperationRefused
-from server.executor import Executor
-from server.observing import span
-from server.persisted import Persisted, read_trusted
+from server.graphql.executor import Executor
+from server.graphql.persisted import Persisted, read_trusted
 from server.settings import BadSetting, Settings
-from server.watched import WatchedEngine
+from server.telemetry.requests import span
+from server.telemetry.store_calls import WatchedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine

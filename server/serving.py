@@ -17,15 +17,15 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from server import logs
+from server.access.auth import open_access
+from server.access.origins import is_loopback
 from server.app import create_app
-from server.auth import open_access
 from server.demo import fill, is_demo, live_agent
-from server.http_protocol import bounded
-from server.origins import is_loopback
+from server.http.protocol import bounded
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
-from server.websocket_frames import FrameProtocol
+from server.telemetry import logs
+from server.websocket.frames import FrameProtocol
 
 
 def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:

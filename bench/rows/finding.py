@@ -17,7 +17,7 @@ from bench.lab import Lab, parts
 from bench.load import Load, Next, load
 from bench.row import Measure, Row, at_most
 from bench.vectors import Trial, clusters
-from server.documents import Request
+from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 

@@ -18,7 +18,7 @@ from bench.lab import Lab
 from bench.load import Next, load
 from bench.process import BenchError, Process
 from bench.row import Measure, Row, Wanted, times, within_times
-from server.documents import Request
+from server.graphql.documents import Request
 from stores.embedded.engine import EmbeddedEngine
 
 _CALLERS = 4

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pytest
 
-from server.cli import cli
+from cli.main import cli
 from server.settings import Settings
 from tests.support.examples import HOME
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from graphql import OperationType
 
-from server.documents import Request
+from server.graphql.documents import Request
 from server.service import Service
 from tests.support.examples import HOME, blocks, difference, examples, pages, run
 

@@ -30,7 +30,7 @@ def test_our_package_names_belong_to_no_other_distribution() -> None:
 def start(*path: Path) -> subprocess.CompletedProcess[str]:
     """Starts the program with these folders in front of its path."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
-    program = [sys.executable, "-c", "from server.cli import main; main(['schema'])"]
+    program = [sys.executable, "-c", "from cli.main import main; main(['schema'])"]
     return subprocess.run(
         program, env=environment, cwd=path[0], capture_output=True, text=True, timeout=30, check=False
     )

@@ -12,7 +12,7 @@ import pytest
 
 from domain import conventions, model_call
 from domain.telemetry import EVENTS_COUNT, LEFT_OUT, MAX_ATTRIBUTES
-from server.formats.otlp import MAX_SPANS
+from formats.otlp.spans import MAX_SPANS
 from tests.support.examples import HOME, blocks
 from tests.support.running import Running, environment
 

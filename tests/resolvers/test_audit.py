@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from cli.importer import export_file
 from domain.caller import Caller
 from resolvers.context import Context
 from schema.build import build
-from server.importing import export_file
 from server.settings import Settings
 from tests.support.graphql_client import Graph, Words, ids
 

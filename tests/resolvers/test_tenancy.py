@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from domain.caller import LOCAL, Caller
+from formats.conversation import FormatError
+from formats.recollect import jsonl as recollect_jsonl
+from formats.recollect.lines import KINDS
 from schema.loading import Loading
-from server.documents import Request
 from server.errors import OperationRefused
-from server.formats import recollect_jsonl
-from server.formats.conversation import FormatError
-from server.formats.lines import KINDS
+from server.graphql.documents import Request
 from tests.support.graphql_client import Graph
 from tests.support.tenants import (
     NODE,

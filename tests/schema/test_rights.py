@@ -8,7 +8,7 @@ from graphql import parse
 from domain.caller import Caller, Role, is_workspace
 from schema.build import build
 from schema.fields import right_of
-from server.rights import rights
+from server.access.rights import rights
 
 SCHEMA = build()
 ROOTS = {root.name: root for root in (SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type) if root}

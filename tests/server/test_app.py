@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from server.documents import Request
+from server.graphql.documents import Request
 from server.service import open_service
 from server.settings import BadSetting, Settings
 from tests.support.running import WAYS, Running, recollect

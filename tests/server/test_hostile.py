@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from server.websocket_frames import MAX_FRAGMENTS
+from server.websocket.frames import MAX_FRAGMENTS
 from tests.support.attacks import ATTACKS, ODD
 from tests.support.graphql_client import in_memory
 from tests.support.measuring import Usage, Witness, measured

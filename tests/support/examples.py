@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from server.documents import Request
+from server.graphql.documents import Request
 from server.service import Service
 
 HOME = Path(__file__).resolve().parent.parent.parent

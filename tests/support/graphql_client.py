@@ -21,9 +21,9 @@ import numpy as np
 from resolvers.context import MEMORY_CAPACITY, Context
 from schema.build import build
 from schema.loading import Loading
-from server.documents import Request
-from server.events import Event
-from server.executor import Executor
+from server.graphql.documents import Request
+from server.graphql.events import Event
+from server.graphql.executor import Executor
 from server.limits import Limits
 from stores.open import open_engine
 from stores.ports import Engine, Transaction, Vector

@@ -20,7 +20,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[2]
-MAIN = "from server.cli import main; main()"
+MAIN = "from cli.main import main; main()"
 STARTS_IN = 60.0
 BROKEN = (OSError, httpx.TransportError, WebSocketException)
 """What a follower meets when the server goes."""

@@ -28,12 +28,12 @@ from graphql import (
 )
 
 from domain.caller import Caller
+from formats.recollect import jsonl as recollect_jsonl
 from resolvers.context import Context
 from schema.build import build, sdl
 from schema.loading import Loading
-from server.documents import Request
-from server.executor import Executor
-from server.formats import recollect_jsonl
+from server.graphql.documents import Request
+from server.graphql.executor import Executor
 from server.limits import Limits
 from tests.support.graphql_client import Graph, Words, vector_of
 

@@ -22,11 +22,11 @@ from strawberry.schema.config import StrawberryConfig
 from domain.errors import CursorExpired, ErrorCode, Rejected, UserError
 from resolvers.uploads import Upload
 from schema.build import executable
-from server.executor import Executor
-from server.graphql_http import GraphQLHTTP
-from server.graphql_ws import GraphQLWebSocket
-from server.http_protocol import bounded
+from server.graphql.executor import Executor
+from server.http.graphql import GraphQLHTTP
+from server.http.protocol import bounded
 from server.limits import DEFAULTS, Limits
+from server.websocket.graphql import GraphQLWebSocket
 from stores.errors import Unavailable
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250, tzinfo=UTC)

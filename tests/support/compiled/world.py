@@ -22,10 +22,10 @@ from domain.caller import Role
 from schema.build import build
 from schema.fields import read_by
 from schema.loading import Loading, Relation
-from server.compiled import CompilingExecutor
 from server.demo import fill
-from server.documents import DocumentCache, Parsed, Request
-from server.executor import Executor
+from server.graphql.compiled import CompilingExecutor
+from server.graphql.documents import DocumentCache, Parsed, Request
+from server.graphql.executor import Executor
 from server.limits import Limits
 from server.service import Service, open_service
 from server.settings import Settings

@@ -1,0 +1,152 @@
+"""Copies everything from one store to another, and then compares the two.
+
+What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the audit
+log and the API keys, so that everybody gets in as before. What is there already stays, so a copy that was killed is
+completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the log of memory changes, and
+the places of trace events; every log gets places of its own, in the same order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from cli.comparison import Compared, compare, pages
+from domain.audit import AuditEntry
+from domain.caller import KEYS_WORKSPACE, Caller
+from domain.key import ApiKey
+from domain.node import Node
+from formats.conversation import FormatError
+from formats.recollect import jsonl as recollect_jsonl
+from formats.registry import lines
+from resolvers.context import Context
+from server.service import Service, open_service
+from server.settings import BadSetting, Settings
+from stores.ports import Transaction
+
+SERVICES = "services"
+"""What the servers of the settings are called, in place of a folder."""
+
+_EVERY = 500
+_SETTLED_SECONDS = 60.0
+_URLS = ("graph_url", "vectors_url", "events_url")
+
+Show = Callable[[str, int, int | None], None]
+"""Shows what is done, how far it is, and how much there is, where that is known."""
+
+
+async def copy(source: str, target: str, settings: Settings) -> None:
+    """Copies a folder or "services" to the other, prints the comparison, and ends with BadSetting if they differ.
+
+    Raises BadSetting or CannotOpen with one sentence, or Unavailable.
+    """
+    if source == target:
+        raise BadSetting("FROM and TO are the same store.")
+    async with _opened(source, settings, must_exist=True) as old, _opened(target, settings) as new:
+        with _shown() as show:
+            for workspace in sorted(await old.engine.workspaces()):
+                await _copy(old.context(Caller(workspace)), new.context(Caller(workspace)), show)
+            await _settled(new)
+            found = [
+                line
+                for workspace in sorted({*await old.engine.workspaces(), *await new.engine.workspaces()})
+                for line in await compare(old.context(Caller(workspace)), new.context(Caller(workspace)))
+            ]
+    _print(found)
+    if differing := [line for line in found if not line.same]:
+        listed = ", ".join(f"{line.kind} of {line.workspace}" for line in differing)
+        raise BadSetting(f"{target} does not hold the same as {source}: {listed}.")
+
+
+@contextlib.asynccontextmanager
+async def _opened(name: str, settings: Settings, *, must_exist: bool = False) -> AsyncIterator[Service]:
+    if name == SERVICES:
+        if missing := [f"RECOLLECT_{url.upper()}" for url in _URLS if not getattr(settings, url)]:
+            raise BadSetting(f"{SERVICES} means the servers of the settings, but {', '.join(missing)} is not set.")
+        service = open_service(Path(), settings)
+    else:
+        alone = msgspec.structs.replace(settings, **dict.fromkeys(_URLS, ""))
+        service = open_service(Path(name), alone, must_exist=must_exist)
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+async def _copy(old: Context, new: Context, show: Show) -> None:
+    """Copies one workspace."""
+    workspace = old.caller.workspace
+    if workspace == KEYS_WORKSPACE:
+        await _put_missing(old, new, ApiKey)
+        return
+    with tempfile.NamedTemporaryFile(prefix="recollect-copy-") as file:
+        count = 0
+        async for line in recollect_jsonl.export(old):
+            file.write(line)
+            count += 1
+            if count % _EVERY == 0:
+                show(f"reading {workspace}", count, None)
+        file.flush()
+        try:
+            await recollect_jsonl.load(
+                lambda: lines(Path(file.name)), new, lambda done, total: show(f"writing {workspace}", done, total)
+            )
+        except FormatError as error:
+            raise BadSetting(f"{workspace} cannot be copied: {error}") from None
+    await _put_missing(old, new, AuditEntry)
+
+
+async def _put_missing(old: Context, new: Context, kind: type[Node]) -> None:
+    async for page in pages(old, kind):
+
+        async def script(tx: Transaction, page: list[Node] = page) -> None:
+            there = await tx.get(kind, [record.id for record in page])
+            await tx.put([record for record, before in zip(page, there, strict=True) if before is None])
+
+        await new.store.write(script)
+
+
+async def _settled(service: Service) -> None:
+    """Waits until what was written can be found."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLED_SECONDS):
+            while sum([part.backlog for part in await service.engine.health()]):  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _shown() -> Iterator[Show]:
+    """A bar on the terminal, if there is one."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+
+
+def _print(found: list[Compared]) -> None:
+    table = Table(box=None, header_style="bold")
+    for name in ("workspace", "kind"):
+        table.add_column(name)
+    for name in ("from", "to"):
+        table.add_column(name, justify="right")
+    for name in ("checksum", "checksum of the copy", ""):
+        table.add_column(name)
+    for line in found:
+        counts = (f"{line.source.count:,}", f"{line.target.count:,}")
+        checksums = (line.source.checksum, line.target.checksum)
+        table.add_row(line.workspace, line.kind, *counts, *checksums, "same" if line.same else "DIFFERS")
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)
+    if not found:
+        click.echo("There was nothing to copy.")

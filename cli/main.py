@@ -1,0 +1,300 @@
+"""The command line. What a command needs is imported when it runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import click
+
+from cli.packages import clash
+from server import __version__
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+T = TypeVar("T")
+
+DATA = "./recollect-data"
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DATA,
+    show_default=True,
+    envvar="RECOLLECT_DATA",
+    show_envvar=True,
+    help="The folder everything is kept in; made where it is missing.",
+)
+workspace_option = click.option("--workspace", help='The workspace of the folder; "default" where none is named.')
+url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="recollect")
+def cli() -> None:
+    """Recollect keeps what AI agents say, remember and do as one graph, and serves it by GraphQL.
+
+    \b
+    Try it:       recollect serve --demo        then open http://127.0.0.1:8000/graphql
+    Bring data:   recollect import conversations.json
+    Look around:  recollect search "black tea"  and  recollect stats
+    Take it away: recollect export backup.jsonl
+
+    Everything stands in one folder (--data); one server at a time holds it.
+    """
+
+
+@cli.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="RECOLLECT_HOST",
+    show_envvar=True,
+    help="The address to listen on.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    envvar="RECOLLECT_PORT",
+    show_envvar=True,
+    help="The port to listen on; 0 takes a free one.",
+)
+@data_option
+@click.option("--demo", is_flag=True, help="Fill an empty folder with demo data and keep a simulated agent running.")
+def serve(host: str, port: int, data: Path, demo: bool) -> None:
+    """Start the server.
+
+    \b
+    /graphql   GraphQL over HTTP, WebSocket and SSE; a page to try it in a browser
+    /v1/traces spans of programs that are instrumented with OpenTelemetry
+    /healthz   the process answers
+    /readyz    the store answers
+    /metrics   figures for Prometheus
+    """
+    from server.serving import serve as run
+
+    run(host, port, data, _settings(), demo)
+
+
+@cli.command("import", short_help="Bring in conversations from other tools, or an export.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@data_option
+@url_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["chatgpt", "openai-messages", "otlp", "recollect-jsonl"]),
+    help="What the files hold; the content tells where it is not given.",
+)
+@click.option(
+    "--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next."
+)
+@click.option("--owner", default="me", show_default=True, help="The user (by externalId) those memories belong to.")
+@workspace_option
+def import_(
+    files: Sequence[Path],
+    data: Path,
+    url: str | None,
+    format_: str | None,
+    memories: bool,
+    owner: str,
+    workspace: str | None,
+) -> None:
+    """Bring in conversations and traces from other tools, or an export.
+
+    \b
+    chatgpt           conversations.json of a ChatGPT data export
+    openai-messages   lists of chat messages: logs of completions, runs of agents
+    otlp              spans of OpenTelemetry in JSON, as the Collector writes them
+    recollect-jsonl   what `recollect export` writes
+
+    The same file again adds nothing; a broken file changes nothing.
+    """
+    from cli.importer import import_files
+
+    run(import_files(files, data, url, format_, memories, owner, _settings(), workspace))
+
+
+@cli.command(short_help="Write everything to a file of JSON lines.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@data_option
+@workspace_option
+def export(file: Path, data: Path, workspace: str | None) -> None:
+    """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
+    from cli.importer import export_file
+
+    run(export_file(file, data, _settings(), workspace))
+
+
+@cli.command("copy", short_help="Copy everything between a folder and the servers.")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_(source: str, target: str) -> None:
+    """Copy everything in FROM to TO, and compare the two. Each is a data folder, or the word services.
+
+    \b
+    services          Neo4j, Weaviate and Redis at RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL
+                      and RECOLLECT_EVENTS_URL
+
+    What TO has already stays as it is, so a copy that was interrupted goes on where it is called again. It ends with
+    a table: counts and a checksum for each kind of record, and whether a sample of searches finds the same. Where
+    anything differs, the status is 1. Nothing else should write to either while it runs.
+    """
+    from cli.copy import copy
+
+    run(copy(source, target, _settings()))
+
+
+@cli.command(short_help="Find memories, with the parts of each score.")
+@click.argument("query")
+@data_option
+@url_option
+@click.option("--owner", help="Only memories of this user or agent (by externalId).")
+@click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
+              show_default=True, help="By words and meaning, by meaning, or by words.")  # fmt: skip
+@click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@workspace_option
+def search(
+    query: str,
+    data: Path,
+    url: str | None,
+    owner: str | None,
+    mode: str,
+    first: int,
+    as_json: bool,
+    workspace: str | None,
+) -> None:
+    """Find memories, with the parts of each score: relevance x importance x decay."""
+    from cli import client
+
+    found = run(client.search(client.Asked(data, url, _settings(), workspace), query, owner, mode.upper(), first))
+    client.show_search(found, as_json)
+
+
+@cli.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def stats(data: Path, as_json: bool) -> None:
+    """Show how much is in the folder."""
+    from cli import client
+
+    client.show_stats(run(client.stats(data, _settings())), as_json)
+
+
+@cli.group(short_help="Make, list and revoke API keys.")
+def keys() -> None:
+    """Make, list and revoke API keys: of a folder, or through a running server with an admin key in RECOLLECT_KEY."""
+
+
+@keys.command("create")
+@click.option("--name", default="key", show_default=True, help="What the key is for.")
+@click.option("--role", type=click.Choice(["READ", "WRITE", "ADMIN"], case_sensitive=False), default="READ",
+              show_default=True, help="What may be done with it.")  # fmt: skip
+@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good; without, until it is revoked.")
+@workspace_option
+@data_option
+@url_option
+def create_key(name: str, role: str, days: int | None, workspace: str | None, data: Path, url: str | None) -> None:
+    """Make an API key and print it, this once: what is kept is a hash."""
+    from cli import client
+    from cli import keys as api_keys
+
+    asked = client.Asked(data, url, _settings(), workspace, must_exist=False)
+    run(api_keys.create(asked, name, role.upper(), days))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@workspace_option
+@data_option
+@url_option
+def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None) -> None:
+    """Show the API keys of a workspace, without what opens it."""
+    from cli import client
+    from cli import keys as api_keys
+
+    run(api_keys.show(client.Asked(data, url, _settings(), workspace), as_json))
+
+
+@keys.command("revoke")
+@click.argument("id")
+@workspace_option
+@data_option
+@url_option
+def revoke_key(id: str, workspace: str | None, data: Path, url: str | None) -> None:
+    """Revoke the API key ID: within seconds it opens nothing, and what it has open ends."""
+    from cli import client
+    from cli import keys as api_keys
+
+    run(api_keys.revoke(client.Asked(data, url, _settings(), workspace), id))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    from schema.build import sdl
+
+    click.echo(sdl(), nl=False)
+
+
+@cli.command(
+    "bench",
+    short_help="Measure the speed on this machine.",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench_(arguments: Sequence[str]) -> None:
+    """Measure the speed on this machine, each figure beside what it should be compared with."""
+    from bench.__main__ import main as measure
+
+    measure.main(args=list(arguments), prog_name="recollect bench")
+
+
+def _settings() -> Settings:
+    from server.settings import Settings
+
+    return Settings.read(os.environ)
+
+
+def run(work: Awaitable[T]) -> T:
+    """Runs an asynchronous command to its end."""
+
+    async def wait() -> T:
+        return await work
+
+    return asyncio.run(wait())
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the program with one line on standard error."""
+    click.echo(f"recollect: {message}", err=True)
+    sys.exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Whatever a person can do wrong ends in one line and a status above 0."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if wrong := clash():
+        fail(wrong)
+    from server.settings import BadSetting
+    from stores.errors import CannotOpen, Unavailable
+
+    try:
+        cli.main(args=arguments, prog_name="recollect", standalone_mode=True)
+    except (CannotOpen, BadSetting) as error:
+        fail(str(error))
+    except Unavailable:
+        fail("the disk does not take the data; make room and try again. What was acknowledged is kept.")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,299 @@
+"""OTLP in JSON: requests over HTTP, and files.
+
+Ids are in hex, bytes in base64, 64-bit numbers may be texts, null is what is not given, and members that are not known
+are passed over. A file holds one request, or one a line, as the Collector's file exporter writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from domain.values import MAX_BATCH
+from formats.conversation import FormatError
+from formats.otlp.spans import Malformed, Read, Source, ToldSpan, TooLarge, link, number, read
+
+NAME = "otlp"
+
+_INT64 = range(-(2**63), 2**63)
+
+
+class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A message of the protocol; null stands for what is not given."""
+
+
+class ArrayValue(_Message):
+    """A list of values."""
+
+    values: list[AnyValue] | None = None
+
+
+class KeyValueList(_Message):
+    """An object."""
+
+    values: list[KeyValue] | None = None
+
+
+class AnyValue(_Message):
+    """A value of one of these types; none is given for null."""
+
+    string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: int | str | None = None
+    double_value: float | str | None = None
+    array_value: ArrayValue | None = None
+    kvlist_value: KeyValueList | None = None
+    bytes_value: str | None = None
+
+
+class KeyValue(_Message):
+    """One attribute."""
+
+    key: str = ""
+    value: AnyValue | None = None
+
+
+class Event(_Message):
+    """Something that happened during a span."""
+
+    time_unix_nano: int | str | None = None
+    name: str | None = None
+    attributes: list[KeyValue] | None = None
+
+
+class Link(_Message):
+    """A span that another one is tied to."""
+
+    trace_id: str | None = None
+    span_id: str | None = None
+    trace_state: str | None = None
+    attributes: list[KeyValue] | None = None
+
+
+class Status(_Message):
+    """How a span ended."""
+
+    message: str | None = None
+    code: int | None = None
+
+
+class JsonSpan(_Message):
+    """A span."""
+
+    trace_id: str | None = None
+    span_id: str | None = None
+    trace_state: str | None = None
+    parent_span_id: str | None = None
+    name: str | None = None
+    kind: int | None = None
+    start_time_unix_nano: int | str | None = None
+    end_time_unix_nano: int | str | None = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: int | None = None
+    events: list[Event] | None = None
+    dropped_events_count: int | None = None
+    links: list[Link] | None = None
+    dropped_links_count: int | None = None
+    status: Status | None = None
+
+
+class Resource(_Message):
+    """What runs."""
+
+    attributes: list[KeyValue] | None = None
+
+
+class Scope(_Message):
+    """The library that tells of the spans."""
+
+    name: str | None = None
+    version: str | None = None
+    attributes: list[KeyValue] | None = None
+
+
+class ScopeSpans(_Message):
+    """Spans of one library."""
+
+    scope: Scope | None = None
+    spans: list[JsonSpan] | None = None
+
+
+class ResourceSpans(_Message):
+    """Spans of one program."""
+
+    resource: Resource | None = None
+    scope_spans: list[ScopeSpans] | None = None
+
+
+class Request(_Message):
+    """ExportTraceServiceRequest, which is TracesData too."""
+
+    resource_spans: list[ResourceSpans] | None = None
+
+
+_decode = msgspec.json.Decoder(Request).decode
+
+MAX_OBJECTS = 400_000
+"""How many objects a request over HTTP may have: each takes some 100 bytes of memory, and an attribute is two."""
+
+
+def spans_in(body: bytes) -> Iterator[tuple[ToldSpan, Source]]:
+    """The spans of a request, each with its source. Raises Malformed, TooLarge."""
+    if body.count(b"{") > MAX_OBJECTS:
+        raise TooLarge(f"A request has at most {MAX_OBJECTS:,} objects; send it in parts.")
+    return _spans(_decoded(body))
+
+
+def _decoded(body: bytes) -> Request:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"This is no OTLP in JSON: {error}.") from None
+    except RecursionError:
+        raise Malformed("The request is nested too deeply.") from None
+
+
+def _spans(request: Request) -> Iterator[tuple[ToldSpan, Source]]:
+    for of in request.resource_spans or ():
+        resource = _attributes(of.resource.attributes if of.resource else None)
+        for library in of.scope_spans or ():
+            scope = library.scope or Scope()
+            source = Source(resource, scope.name or "", scope.version or "", _attributes(scope.attributes))
+            for span in library.spans or ():
+                yield _span(span), source
+
+
+def _span(span: JsonSpan) -> ToldSpan:
+    status = span.status or Status()
+    return ToldSpan(
+        span.trace_id or "",
+        span.span_id or "",
+        span.parent_span_id or "",
+        span.name or "",
+        span.kind or 0,
+        _int(span.start_time_unix_nano),
+        _int(span.end_time_unix_nano),
+        _attributes(span.attributes),
+        [(_int(e.time_unix_nano), e.name or "", _attributes(e.attributes)) for e in span.events or ()],
+        [
+            link(one.trace_id or "", one.span_id or "", one.trace_state or "", _attributes(one.attributes))
+            for one in span.links or ()
+        ],
+        status.code or 0,
+        status.message or "",
+        span.trace_state or "",
+        (span.dropped_attributes_count or 0, span.dropped_events_count or 0, span.dropped_links_count or 0),
+    )
+
+
+def _attributes(pairs: Sequence[KeyValue] | None) -> dict[str, Any]:
+    return {pair.key: None if pair.value is None else _value(pair.value) for pair in pairs or ()}
+
+
+def _value(value: AnyValue) -> Any:
+    if value.string_value is not None:
+        return value.string_value
+    if value.int_value is not None:
+        return _int(value.int_value)
+    if value.bool_value is not None:
+        return value.bool_value
+    if value.double_value is not None:
+        return _double(value.double_value)
+    if value.array_value is not None:
+        return [_value(one) for one in value.array_value.values or ()]
+    if value.kvlist_value is not None:
+        return _attributes(value.kvlist_value.values)
+    return value.bytes_value
+
+
+def _int(value: int | str | None) -> int:
+    try:
+        found = int(value or 0)
+    except ValueError:
+        raise Malformed("A whole number is none.") from None
+    if found not in _INT64:
+        raise Malformed("A whole number has more than 64 bits.")
+    return found
+
+
+def _double(value: float | str) -> float | str:
+    try:
+        return number(float(value))
+    except ValueError:
+        raise Malformed("A number is none.") from None
+
+
+# -- files -----------------------------------------------------------------------------------------------------
+
+
+class Exports(msgspec.Struct, frozen=True):
+    """What a file holds: requests of up to 1,000 spans."""
+
+    requests: list[Request]
+
+
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"resourceSpans"\s*:')
+
+
+def recognizes(head: bytes) -> bool:
+    """Whether a file that begins so is one of ours."""
+    return _HEAD.match(head) is not None
+
+
+def read_file(data: bytes) -> Exports:
+    """The requests of a file, each of them checked. Raises FormatError, which names the line and the span."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    lines = [(f"line {place}", line) for place, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise FormatError("the file is empty")
+    try:
+        _decode(lines[0][1])
+    except msgspec.ValidationError:
+        pass
+    except msgspec.DecodeError:
+        lines = [("", data)]  # one request, written over many lines
+    requests = []
+    for where, line in lines:
+        try:
+            for part in parts(_decoded(line)):
+                if rejected := reports(part).rejected:
+                    raise FormatError(rejected[0], where)
+                requests.append(part)
+        except Malformed as error:
+            raise FormatError(str(error).rstrip("."), where) from None
+    return Exports(requests)
+
+
+def reports(request: Request) -> Read:
+    """What the spans of a request tell. Raises Malformed, TooLarge."""
+    return read(_spans(request))
+
+
+def encode(request: Request) -> bytes:
+    """A request as JSON."""
+    return msgspec.json.encode(request)
+
+
+def parts(request: Request, size: int = MAX_BATCH) -> Iterator[Request]:
+    """A request in several, of up to `size` spans each."""
+    taken: list[ResourceSpans] = []
+    room = size
+    for of in request.resource_spans or ():
+        for library in of.scope_spans or ():
+            spans = library.spans or []
+            while spans:
+                taken.append(ResourceSpans(of.resource, [ScopeSpans(library.scope, spans[:room])]))
+                spans, room = spans[room:], room - len(spans[:room])
+                if not room:
+                    yield Request(taken)
+                    taken, room = [], size
+    if taken:
+        yield Request(taken)
+
+
+def count(request: Request) -> int:
+    """How many spans a request has."""
+    return sum(len(library.spans or ()) for of in request.resource_spans or () for library in of.scope_spans or ())

@@ -1,0 +1,169 @@
+"""OTLP in protobuf, by the messages of opentelemetry-proto: imported with the first request, as it takes 25 ms.
+
+The outer messages are taken apart here, and spans are decoded one by one: decoded at once, two bytes of an empty
+message would take up to 170 bytes of memory.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from formats.otlp.spans import MAX_SPAN, Malformed, Source, ToldSpan, TooLarge, link, number
+
+M = TypeVar("M", bound=Message)
+
+MAX_PARTS = 400_000
+"""How many fields, attributes and values a request has at the most: some 2 us each."""
+
+_BROKEN = "This is no OTLP in protobuf."
+
+
+def spans_in(body: bytes) -> Iterator[tuple[ToldSpan | None, Source]]:
+    """The spans of an ExportTraceServiceRequest, each with its source; None for one that is too long.
+
+    Raises Malformed, TooLarge.
+    """
+    return _Reading().spans(memoryview(body))
+
+
+class _Reading:
+    """One request on its way from bytes to spans, of which only so much is read."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PARTS
+
+    def spans(self, body: memoryview) -> Iterator[tuple[ToldSpan | None, Source]]:
+        """See spans_in."""
+        for of in self._parts(body, 1):
+            resource = self._attributes(self._last(Resource, of, 1).attributes)
+            for library in self._parts(of, 2):
+                scope = self._last(InstrumentationScope, library, 1)
+                source = Source(resource, scope.name, scope.version, self._attributes(scope.attributes))
+                for part in self._parts(library, 2):
+                    yield None if len(part) > MAX_SPAN else self._span(_decoded(Span, part)), source
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise TooLarge(f"A request has at most {MAX_PARTS:,} fields and values; send it in parts.")
+
+    def _last(self, kind: type[M], message: memoryview, field: int) -> M:
+        """The message in a field, of which the last one counts."""
+        parts = self._parts(message, field)
+        if not parts:
+            return kind()
+        if len(parts[-1]) > MAX_SPAN:
+            raise TooLarge("The attributes of a resource or library are too long.")
+        return _decoded(kind, parts[-1])
+
+    def _parts(self, message: memoryview, field: int) -> list[memoryview]:
+        """What a message has in a field (https://protobuf.dev/programming-guides/encoding/)."""
+        found: list[memoryview] = []
+        at, end = 0, len(message)
+        while at < end:
+            self._spend(1)
+            tag, at = _varint(message, at)
+            match tag & 7:
+                case 0:
+                    _, at = _varint(message, at)
+                case 1:
+                    at += 8
+                case 2:
+                    length, start = _varint(message, at)
+                    at = start + length
+                    if tag >> 3 == field:
+                        found.append(message[start:at])
+                case 5:
+                    at += 4
+                case _:
+                    raise Malformed(_BROKEN)
+        if at != end:
+            raise Malformed(_BROKEN)
+        return found
+
+    def _span(self, span: Span) -> ToldSpan:
+        self._spend(len(span.events) + len(span.links))
+        return ToldSpan(
+            span.trace_id.hex(),
+            span.span_id.hex(),
+            span.parent_span_id.hex(),
+            span.name,
+            span.kind,
+            span.start_time_unix_nano,
+            span.end_time_unix_nano,
+            self._attributes(span.attributes),
+            [(event.time_unix_nano, event.name, self._attributes(event.attributes)) for event in span.events],
+            [
+                link(one.trace_id.hex(), one.span_id.hex(), one.trace_state, self._attributes(one.attributes))
+                for one in span.links
+            ],
+            span.status.code,
+            span.status.message,
+            span.trace_state,
+            (span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count),
+        )
+
+    def _attributes(self, pairs: Sequence[KeyValue]) -> dict[str, Any]:
+        self._spend(len(pairs))
+        return {pair.key: self._value(pair.value) for pair in pairs}
+
+    def _value(self, value: AnyValue) -> Any:
+        match value.WhichOneof("value"):
+            case "string_value":
+                return value.string_value
+            case "int_value":
+                return value.int_value
+            case "bool_value":
+                return value.bool_value
+            case "double_value":
+                return number(value.double_value)
+            case "array_value":
+                self._spend(len(value.array_value.values))
+                return [self._value(one) for one in value.array_value.values]
+            case "kvlist_value":
+                return self._attributes(value.kvlist_value.values)
+            case "bytes_value":
+                return base64.b64encode(value.bytes_value).decode()
+        return None
+
+
+def _decoded(kind: type[M], data: memoryview) -> M:
+    try:
+        return kind.FromString(bytes(data))
+    except DecodeError:
+        raise Malformed(_BROKEN) from None
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """A number, and where it ends."""
+    value = 0
+    for shift, byte in enumerate(data[at : at + 10]):
+        value |= (byte & 0x7F) << 7 * shift
+        if byte < 0x80:
+            return value, at + shift + 1
+    raise Malformed(_BROKEN)
+
+
+def response(rejected: int, message: str) -> bytes:
+    """ExportTraceServiceResponse; nothing at all where nothing was rejected."""
+    if not rejected:
+        return b""
+    partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
+    return ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+
+
+def status(code: int, message: str) -> bytes:
+    """google.rpc.Status (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto): a number in
+    field 1 and a text in field 2, in which an ExportTracePartialSuccess has them too."""
+    return ExportTracePartialSuccess(rejected_spans=code, error_message=message).SerializeToString()

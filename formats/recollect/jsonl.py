@@ -1,0 +1,134 @@
+"""Our own format: everything in a workspace, a record a line, each under the id it has."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from domain.actor import Agent, User
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryVersion
+from domain.message import Message
+from domain.node import Id, Node
+from domain.page import Slice
+from domain.search import Recall
+from domain.session import Session
+from domain.span import Span, Trace
+from domain.state import StateEntry
+from domain.trace import TraceEvent
+from formats.recollect.lines import MemoryRefs, Writer
+from formats.recollect.restore import Source, check, load
+from resolvers.context import Context
+from stores.ports import Collection, Store
+
+__all__ = ["NAME", "Source", "check", "export", "load"]
+
+NAME = "recollect-jsonl"
+
+N = TypeVar("N", bound=Node)
+
+_PAGE = 500
+
+
+async def export(context: Context) -> AsyncIterator[bytes]:
+    """The lines of everything in the workspace, each with its line break.
+
+    Reads page by page, so nothing else should write to the store meanwhile. Memories that have expired are left out,
+    and what hangs on them.
+    """
+    store, writer = context.store, Writer()
+    yield writer.header(context.embedder.name, context.embedder.dimension)
+    memories: set[Id] = set()
+    for part in (
+        _scans(store, writer, User, Agent),
+        _sessions(store, writer),
+        _memories(store, writer, memories),
+        _around(store, writer, memories),
+        _scans(store, writer, Trace, Span),
+        _events(store, writer),
+        _recalls(store, writer, memories),
+        _scans(store, writer, StateEntry),
+    ):
+        async for line in part:
+            yield line
+    yield writer.end()
+
+
+async def _pages(store: Store, kind: type[N]) -> AsyncIterator[list[N]]:
+    after: Id | None = None
+    while page := await store.scan(kind, after, _PAGE):
+        yield page
+        after = page[-1].id
+
+
+async def _scan(store: Store, kind: type[N]) -> AsyncIterator[N]:
+    async for page in _pages(store, kind):
+        for record in page:
+            yield record
+
+
+async def _list(store: Store, of: Collection, parent: Id) -> AsyncIterator[Any]:
+    """A list in its default order."""
+    after: str | None = None
+    more = True
+    while more:
+        page = (await store.pages(of, [parent], Slice(_PAGE, after=after)))[0]
+        for record in page.nodes:
+            yield record
+        after, more = page.page_info.end_cursor, page.has_next_page
+
+
+async def _scans(store: Store, writer: Writer, *kinds: type[Node]) -> AsyncIterator[bytes]:
+    for kind in kinds:
+        async for record in _scan(store, kind):
+            yield writer.record(record)
+
+
+async def _sessions(store: Store, writer: Writer) -> AsyncIterator[bytes]:
+    """Each session, and below it who takes part, its threads, and its messages by place."""
+    async for session in _scan(store, Session):
+        yield writer.record(session)
+        for of in (Collection.SESSION_PARTICIPANTS, Collection.SESSION_THREADS, Collection.SESSION_MESSAGES):
+            async for record in _list(store, of, session.id):
+                yield writer.record(record)
+
+
+async def _memories(store: Store, writer: Writer, written: set[Id]) -> AsyncIterator[bytes]:
+    async for page in _pages(store, Memory):
+        vectors = await store.vectors([memory.id for memory in page])
+        for memory, vector in zip(page, vectors, strict=True):
+            written.add(memory.id)
+            yield writer.record(memory, vector)
+
+
+async def _around(store: Store, writer: Writer, memories: set[Id]) -> AsyncIterator[bytes]:
+    """What hangs on memories: the messages that drew on them, their links and their history."""
+    async for messages in _pages(store, Message):
+        found = await store.memory_refs([message.id for message in messages])
+        for message, refs in zip(messages, found, strict=True):
+            if kept := [ref for ref in refs if ref.memory_id in memories]:
+                yield writer.record(MemoryRefs(message.id, kept))
+    async for link in _scan(store, MemoryLink):
+        if link.source_id in memories and link.target_id in memories:
+            yield writer.record(link)
+    async for version in _scan(store, MemoryVersion):
+        if version.memory_id in memories:
+            yield writer.record(version)
+
+
+async def _events(store: Store, writer: Writer) -> AsyncIterator[bytes]:
+    """The lines of every session's log in order, then those of no session; each store gives places of its own."""
+    async for session in _scan(store, Session):
+        async for event in _list(store, Collection.SESSION_TRACE, session.id):
+            yield writer.record(msgspec.structs.replace(event, place=0))
+    async for event in _scan(store, TraceEvent):
+        if event.session_id is None:
+            yield writer.record(msgspec.structs.replace(event, place=0))
+
+
+async def _recalls(store: Store, writer: Writer, memories: set[Id]) -> AsyncIterator[bytes]:
+    async for recall in _scan(store, Recall):
+        if recall.memory_id in memories:
+            yield writer.record(recall)

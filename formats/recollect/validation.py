@@ -1,0 +1,165 @@
+"""The check of a file of our own format before anything of it is written: within itself, and against what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.actor import Agent, User
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryVersion
+from domain.message import Message, Thread
+from domain.node import Id, Node
+from domain.participant import Participant, identity
+from domain.search import Recall
+from domain.session import Session
+from domain.span import Span, Trace
+from domain.state import StateEntry
+from domain.trace import TraceEvent
+from formats.conversation import FormatError
+from formats.recollect.lines import KINDS, Entry, MemoryRefs
+from stores.ports import NaturalKey, Store
+
+_BATCH = 500
+_TOGETHER = ("session", "participant", "thread", "message")
+_ORDER = {name: 2 if name in _TOGETHER else place for place, name in enumerate(KINDS)}
+
+_REFERENCES: dict[type[Any], dict[str, type[Node] | None]] = {
+    Participant: {"session_id": Session},
+    Thread: {"session_id": Session},
+    Message: {"session_id": Session, "sender_id": Participant, "thread_id": Thread, "parent_id": Message},
+    Memory: {"owner_id": None, "source_message_id": Message, "session_id": Session},
+    MemoryRefs: {"message_id": Message},
+    MemoryLink: {"source_id": Memory, "target_id": Memory},
+    MemoryVersion: {"memory_id": Memory},
+    Trace: {"session_id": Session},
+    Span: {"session_id": Session, "message_id": Message},
+    TraceEvent: {"session_id": Session, "message_id": Message, "span_record_id": Span},
+    Recall: {"memory_id": Memory, "session_id": Session, "message_id": Message, "event_id": TraceEvent},
+}
+"""What records hold on to, and must stand before them. None: an actor of either kind. The parent of an event may also
+stand behind it; who is only mentioned (a participant's actor, an event's user) may be gone."""
+
+
+def natural_key(record: Node) -> NaturalKey | None:
+    """What a record is called by beside its id, as stores.ports has it; None where it has no such name."""
+    match record:
+        case User() | Agent() | Session() | Message() | Memory():
+            return None if record.external_id is None else (record.external_id,)
+        case Participant():
+            key = identity(record.type, record.name, record.actor_id, record.external_id)
+            return (record.session_id, key)
+        case Thread():
+            return (record.session_id, record.name)
+        case TraceEvent():
+            known = record.session_id is not None and record.external_id is not None
+            return (str(record.session_id), str(record.external_id)) if known else None
+        case Span():
+            return (record.trace_id, record.span_id)
+        case Trace():
+            return (record.trace_id,)
+        case MemoryLink():
+            return (record.source_id, record.kind.value, record.target_id)
+        case StateEntry():
+            return (record.namespace, record.key)
+    return None
+
+
+class Check:
+    """Takes the entries of a file in order and raises FormatError at the first that cannot be written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ids: set[str] = set()
+        self._keys: set[tuple[type[Node], NaturalKey]] = set()
+        self._parents: dict[str, str] = {}
+        self._named: list[tuple[Entry, Node, NaturalKey]] = []
+        self._session: Session | None = None
+        self._stored_messages = self._place = 0
+        self._type, self._count = "user", 0
+
+    async def add(self, entry: Entry) -> None:
+        """Checks one more entry."""
+        record = entry.record
+        if _ORDER[entry.type] < _ORDER[self._type]:
+            raise FormatError(f"a line of type {entry.type} cannot stand behind one of type {self._type}", entry.where)
+        self._type = entry.type
+        self._count += 1
+        self._check_references(entry)
+        if isinstance(record, Node):
+            if record.id in self._ids:
+                raise FormatError(f"the id {record.id} is there twice", entry.where)
+            self._ids.add(record.id)
+            await self._check_name(entry, record)
+        if isinstance(record, Session):
+            await self._begin(record)
+        elif isinstance(record, Message):
+            await self._check_place(entry, record)
+        elif isinstance(record, TraceEvent) and record.parent_id is not None:
+            self._parents[record.parent_id] = entry.where
+
+    async def finish(self) -> int:
+        """Checks what can only be known at the end; how many records there were."""
+        for parent, where in self._parents.items():
+            if parent not in self._ids:
+                raise FormatError(f"parent_id names {parent}, which is not in the file", where)
+        await self._compare()
+        return self._count
+
+    def _check_references(self, entry: Entry) -> None:
+        record = entry.record
+        for name, kind in _REFERENCES.get(type(record), {}).items():
+            self._check_reference(entry, name, getattr(record, name), kind)
+        if isinstance(record, MemoryRefs):
+            for ref in record.refs:
+                self._check_reference(entry, "refs", ref.memory_id, Memory)
+        if isinstance(record, Participant | Thread | Message) and (
+            self._session is None or record.session_id != self._session.id
+        ):
+            raise FormatError("it stands below another session than its own", entry.where)
+
+    def _check_reference(self, entry: Entry, name: str, target: Id | None, kind: type[Node] | None) -> None:
+        if target is None:
+            return
+        if target not in self._ids or (kind is not None and not target.startswith(f"{kind.prefix}_")):
+            raise FormatError(f"{name} names {target[:80]}, which does not stand before it", entry.where)
+
+    async def _begin(self, session: Session) -> None:
+        before = (await self._store.get(Session, [session.id]))[0]
+        self._session, self._place = session, 0
+        self._stored_messages = 0 if before is None else before.message_count
+
+    async def _check_place(self, entry: Entry, message: Message) -> None:
+        """Places go up; in a session that is there, a new message may only follow the stored ones."""
+        assert self._session is not None
+        if not self._place < message.place <= self._session.message_count:
+            raise FormatError(f"place {message.place} does not fit into its session", entry.where)
+        self._place = message.place
+        if message.place <= self._stored_messages and (await self._store.get(Message, [message.id]))[0] is None:
+            raise FormatError("its session is there, and has gone on with another message at this place", entry.where)
+
+    async def _check_name(self, entry: Entry, record: Node) -> None:
+        key = natural_key(record)
+        if key is None:
+            return
+        if (type(record), key) in self._keys:
+            raise FormatError(f"{_shown(key)} is there twice", entry.where)
+        self._keys.add((type(record), key))
+        if not isinstance(record, Trace | MemoryLink | StateEntry):
+            self._named.append((entry, record, key))
+            if len(self._named) == _BATCH:
+                await self._compare()
+
+    async def _compare(self) -> None:
+        """Nothing may be in the store under the same name and another id."""
+        for kind in {type(record) for _, record, _ in self._named}:
+            named = [one for one in self._named if type(one[1]) is kind]
+            for (entry, record, key), stored in zip(
+                named, await self._store.find(kind, [key for _, _, key in named]), strict=True
+            ):
+                if stored is not None and stored.id != record.id:
+                    raise FormatError(f"{kind.noun} {_shown(key)} is there already, under another id", entry.where)
+        self._named.clear()
+
+
+def _shown(key: NaturalKey) -> str:
+    return " ".join(key)[:120]

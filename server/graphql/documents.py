@@ -1,0 +1,176 @@
+"""Documents: from a request's text, or the hash of one, to a valid document whose cost is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import msgspec
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    NonNullTypeNode,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    ValidationRule,
+    is_input_object_type,
+    is_non_null_type,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from server.access.rights import Rights, rights
+from server.errors import PARSE_FAILED, VALIDATION_FAILED, refusal
+from server.graphql.compiled import Plans
+from server.graphql.limits.shape import Costs, Shapes
+from server.graphql.persisted import Persisted, id_of
+from server.limits import Limits, exceeded
+
+_TOO_MANY = ("tokens. Parsing aborted.", "comments. Parsing aborted.")
+"""How graphql-core's parser says that it has read as much as it may."""
+
+
+class OneOfVariablesRule(ValidationRule):
+    """A variable that is the member of a one-of input must not be nullable, where that input is required.
+
+    graphql-core's VariablesInAllowedPositionRule sees to those that are not: it asks whether `Ref!` is one (3.3.2).
+    """
+
+    def leave_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
+        """Looks at the variables of an operation, in its fragments too."""
+        given = {one.variable.name.value: one for one in node.variable_definitions or ()}
+        for usage in self.context.get_recursive_variable_usages(node):
+            defined = given.get(usage.node.name.value)
+            if defined is None or isinstance(defined.type, NonNullTypeNode) or not is_non_null_type(usage.parent_type):
+                continue
+            parent = usage.parent_type.of_type
+            if is_input_object_type(parent) and parent.is_one_of:
+                name = usage.node.name.value
+                message = f"Variable '${name}' must be non-nullable to be used for OneOf Input Object '{parent}'."
+                self.report_error(GraphQLError(message, [defined, usage.node]))
+
+
+RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, OneOfVariablesRule)
+
+
+HASH = 16
+"""How many digits of a document's hash name it in logs and spans."""
+
+
+class Request(msgspec.Struct):
+    """A GraphQL request as clients send it in JSON (`operationName`, `documentId`): with the text of a document, or
+    with the id of a persisted one."""
+
+    query: str | None = None
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = msgspec.field(default=None, name="operationName")
+    extensions: dict[str, Any] | None = None
+    document_id: str | None = msgspec.field(default=None, name="documentId")
+
+    def __post_init__(self) -> None:
+        if self.query is None and id_of(self.document_id, self.extensions) is None:
+            raise ValueError("`query` is missing, and there is no id of a persisted document")
+
+
+class Parsed(NamedTuple):
+    """A valid document, and what lives and dies with it: the plans compiled for its selections, the executors built
+    for its operations, and what these cost and take. hash: the start of the SHA-256 of its text."""
+
+    document: DocumentNode
+    plans: Plans
+    built: dict[int, Any]
+    costs: Costs
+    rights: Rights
+    hash: str = ""
+
+
+class DocumentCache:
+    """The documents used last, by their text.
+
+    entries, max_bytes: how many, and how much text in UTF-8. A parsed document holds 100 to 290 bytes of memory for
+    each byte of its text, so the default is worth some 150 MB at the very worst. hits, misses: how it has served.
+    """
+
+    def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
+        self._entries, self._max_bytes = entries, max_bytes
+        self._documents: OrderedDict[str, tuple[Parsed, int]] = OrderedDict()
+        self._bytes = 0
+        self.hits = self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def get(self, text: str) -> Parsed | None:
+        """The document of this text with its plans, now the one used last."""
+        found = self._documents.get(text)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._documents.move_to_end(text)
+        return found[0]
+
+    def put(self, text: str, document: Parsed) -> None:
+        """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > self._max_bytes:
+            return
+        self._documents[text] = document, size
+        self._bytes += size
+        while self._bytes > self._max_bytes or len(self._documents) > self._entries:
+            self._bytes -= self._documents.popitem(last=False)[1][1]
+
+
+class Documents:
+    """Finds, parses, measures and validates the documents of requests. Raises OperationRefused."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        cache: DocumentCache | None = None,
+        persisted: Persisted | None = None,
+    ) -> None:
+        self._schema, self._limits = schema, limits
+        self._shapes = Shapes(schema, limits)
+        self.cache = DocumentCache() if cache is None else cache
+        self._persisted = Persisted() if persisted is None else persisted
+        self._opaque = limits.introspection == "off"
+        self._rules = (*RULES, NoSchemaIntrospectionCustomRule) if self._opaque else RULES
+
+    def find(self, request: Request) -> Parsed:
+        """The document that a request means."""
+        text = self._persisted.text(request.query, request.document_id, request.extensions)
+        found = self.cache.get(text)
+        if found is None:
+            found = self._read(text)
+            self.cache.put(text, found)
+        if request.extensions:
+            self._persisted.keep(request.extensions, text)
+        return found
+
+    def _read(self, text: str) -> Parsed:
+        document = self._parsed(text)
+        costs = self._shapes.measure(document)
+        errors = validate(self._schema, document, self._rules, hide_suggestions=self._opaque)
+        if errors:
+            raise refusal(errors, VALIDATION_FAILED)
+        hash = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HASH]
+        return Parsed(document, {}, {}, costs, rights(self._schema, document), hash)
+
+    def _parsed(self, text: str) -> DocumentNode:
+        limits = self._limits
+        if len(text) > limits.max_document_bytes or len(text.encode("utf-8", "surrogatepass")) > (
+            limits.max_document_bytes
+        ):
+            raise exceeded(limits, "max_document_bytes", "The document is too long")
+        try:
+            return parse(text, max_lexical_tokens=limits.max_tokens, max_comments=limits.max_tokens)
+        except GraphQLError as error:
+            if error.message.endswith(_TOO_MANY):
+                raise exceeded(limits, "max_tokens", "The document has too many tokens or comments") from None
+            raise refusal([error], PARSE_FAILED) from None

@@ -1,0 +1,357 @@
+"""Runs GraphQL operations: text in, encoded results out, the same way for queries, mutations and events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncGenerator, Callable, Hashable
+from typing import Any, cast
+
+import msgspec
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    NameNode,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableNode,
+    Visitor,
+    create_source_event_stream,
+    visit,
+)
+from graphql.execution import get_variable_values
+from strawberry.execution import optimized_is_awaitable
+
+from domain.caller import Role
+from schema.variables import Unfit, Variables
+from server.access.rights import require
+from server.errors import (
+    BAD_USER_INPUT,
+    TIMEOUT,
+    TOO_COSTLY,
+    FormattedError,
+    OperationRefused,
+    formatted,
+    plain,
+    refusal,
+)
+from server.graphql.compiled import CompilingExecutor
+from server.graphql.documents import DocumentCache, Documents, Parsed, Request
+from server.graphql.events import Event, Events
+from server.graphql.limits.concurrency import Concurrency
+from server.graphql.limits.cost import known
+from server.graphql.live import Groups, Push
+from server.graphql.persisted import Persisted
+from server.limits import DEFAULTS, Limits, exceeded
+from server.telemetry.requests import current
+
+MAX_ERRORS = 50
+"""Of the variables of one request, that are told."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a valid document, with the variables as they came, and what it costs with them."""
+
+    parsed: Parsed
+    node: OperationDefinitionNode
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+    cost: int | None = None
+
+    @property
+    def kind(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.node.operation
+
+
+class Executor:
+    """Parses, validates, runs and encodes operations on one schema.
+
+    executor_class: what completes values; graphql-core's executor in the end.
+    persisted: the documents that can be named instead of sent.
+    audience: what a context may see; subscribers of equal audiences share the execution of an event. None: they do not.
+    caller: whose a context is, for the limits of what one caller runs at once.
+    role: of a context's caller, which must have the rights that an operation takes. None: they may do everything.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        executor_class: type[CompilingExecutor] = CompilingExecutor,
+        cache: DocumentCache | None = None,
+        limits: Limits = DEFAULTS,
+        persisted: Persisted | None = None,
+        audience: Callable[[object], Hashable | None] = lambda _context: None,
+        caller: Callable[[object], Hashable] = lambda _context: None,
+        role: Callable[[object], Role | None] = lambda _context: None,
+    ) -> None:
+        if schema.get_directive("defer") or schema.get_directive("stream"):
+            raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
+        self._schema = schema
+        self._executor_class = executor_class
+        self._limits = limits
+        self._documents = Documents(schema, limits, cache, persisted)
+        self._caller, self._role = caller, role
+        self._running = Concurrency(limits, "max_concurrent", "operations of one caller")
+        self._following = Concurrency(limits, "max_subscriptions", "subscriptions of one caller")
+        self._groups = Groups(self._follow, self.resume, audience)
+
+    async def execute(self, request: Request, context: object) -> bytes:
+        """Run a query or mutation. The encoded result; `errors` alone if it was refused."""
+        try:
+            return await self.run(self.prepare(request), context)
+        except OperationRefused as refused:
+            return encode_errors(refused.errors)
+
+    @property
+    def documents(self) -> DocumentCache:
+        """The documents used last."""
+        return self._documents.cache
+
+    @property
+    def following(self) -> tuple[int, int]:
+        """How many subscriptions are followed, and how many executions they share."""
+        return len(self._following), len(self._groups)
+
+    async def subscribe(self, request: Request, context: object) -> Events:
+        """Start a subscription. Raises OperationRefused if it cannot start."""
+        operation = self.prepare(request)
+        self._permit(operation, context)
+        return await self._follow(operation, context)
+
+    def prepare(self, request: Request) -> Operation:
+        """The operation a request means. Raises OperationRefused."""
+        parsed = self._documents.find(request)
+        node = _chosen(parsed.document, request.operation_name)
+        name = node.name.value if node.name else None
+        cost = known(parsed.costs[name], request.variables or {})
+        current.get().asks(node.operation.value, name or "", parsed.hash, cost)
+        if cost > self._limits.max_cost:
+            raise exceeded(self._limits, "max_cost", f"The operation costs {cost:,}", code=TOO_COSTLY, cost=cost)
+        return Operation(parsed, node, request.variables, request.extensions, cost)
+
+    def check(self, text: str) -> None:
+        """Raises OperationRefused where a document does not fit the schema and the limits."""
+        self._documents.find(Request(text))
+
+    async def run(self, operation: Operation, context: object) -> bytes:
+        """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
+        if operation.kind is OperationType.SUBSCRIPTION:
+            raise OperationRefused([plain("A subscription needs a stream: a WebSocket or SSE.", BAD_USER_INPUT)])
+        self._permit(operation, context)
+        caller = self._caller(context)
+        self._running.enter(caller)
+        try:
+            return await self._answer(self._build(operation, context), operation.cost)
+        finally:
+            self._running.leave(caller)
+
+    async def stream(
+        self, operation: Operation, context: object, push: Push | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """A prepared operation of any kind as a stream: a query or mutation is one event long.
+
+        push: may take an event at once, which is not yielded then. Raises OperationRefused, before the first event or
+        when a source fails. Close it to stop early.
+        """
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            yield Event(await self.run(operation, context))
+            return
+        self._permit(operation, context)
+        caller = self._caller(context)
+        self._following.enter(caller)
+        try:
+            async with contextlib.aclosing(self._groups.follow(operation, context, push)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._following.leave(caller)
+
+    def _permit(self, operation: Operation, context: object) -> None:
+        """Raises OperationRefused where the caller has not the right that the operation takes: looked at once, here."""
+        if (role := self._role(context)) is not None:
+            name = operation.node.name
+            require(role, operation.parsed.rights[name.value if name else None])
+
+    def resume(self, operation: Operation, cursor: str) -> Operation:
+        """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""
+        root, types = self._schema.subscription_type, TypeInfo(self._schema)
+        if operation.kind is not OperationType.SUBSCRIPTION or root is None:
+            return operation
+        change = _Resume(cursor, lambda: types.get_parent_type() is root and _takes_after(types))
+        document = visit(operation.parsed.document, TypeInfoVisitor(types, change))
+        name = operation.node.name.value if operation.node.name else None
+        variables = {**(operation.variables or {}), **change.variables}
+        same = document is operation.parsed.document
+        parsed = operation.parsed if same else operation.parsed._replace(document=document, plans={}, built={})
+        return dataclasses.replace(operation, parsed=parsed, node=_chosen(document, name), variables=variables)
+
+    async def _follow(self, operation: Operation, context: object) -> Events:
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            raise OperationRefused([plain("Only a subscription can be followed.", BAD_USER_INPUT)])
+        running = self._build(operation, context)
+        source = create_source_event_stream(running)
+        if optimized_is_awaitable(source):
+            source = await cast("Any", source)
+        if isinstance(source, ExecutionResult):
+            raise OperationRefused(formatted(source.errors or []))
+        each = running.build_per_event_executor
+        return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value)))
+
+    def _build(self, operation: Operation, context: object) -> Any:
+        """graphql-core's executor for one operation, variables coerced. Raises OperationRefused.
+
+        One is built for each operation of a document; a request runs on a copy of it, as an event does: 0.1 ms less.
+        """
+        built = operation.parsed.built
+        key = id(operation.node)  # alive as long as its document
+        try:
+            if key not in built:
+                built[key] = self._first(operation), _readable(self._schema, operation)
+            first, variables = built[key]
+            values = self._coerced(operation, variables)
+        except GraphQLError as error:  # Strawberry's one-of check raises where graphql-core collects
+            values = [error]
+        if isinstance(values, list):
+            raise refusal(values, BAD_USER_INPUT)
+        running = first.build_per_event_executor(None)
+        running.variable_values, running.context_value = values, context
+        running.operation_extensions = operation.extensions
+        running.background_futures, running._relevant_sub_fields = set(), {}  # what a copy must not share
+        running.plans = operation.parsed.plans
+        return running
+
+    def _coerced(self, operation: Operation, variables: Variables | None) -> Any:
+        """The values of the variables, or what is wrong with them: read straight away, or else by graphql-core."""
+        given = operation.variables or {}
+        if variables is not None:
+            with contextlib.suppress(Exception):
+                return variables.read(given)
+        return get_variable_values(
+            self._schema,
+            operation.node.variable_definitions or (),
+            given,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=self._limits.introspection == "off",
+        )
+
+    def _first(self, operation: Operation) -> Any:
+        """The executor that others are copies of; its variables are those of nobody."""
+        without = dataclasses.replace(operation.node, variable_definitions=())
+        others = [
+            node for node in operation.parsed.document.definitions if not isinstance(node, OperationDefinitionNode)
+        ]
+        built: Any = self._executor_class.build(
+            self._schema,
+            dataclasses.replace(operation.parsed.document, definitions=(without, *others)),
+            is_awaitable=cast("Any", optimized_is_awaitable),
+            hide_suggestions=self._limits.introspection == "off",
+        )
+        if isinstance(built, list):
+            raise built[0]
+        built.operation = operation.node
+        return built
+
+    async def _answer(self, running: Any, cost: int | None = None) -> bytes:
+        """Run what is built, for a request or for one event, and encode it."""
+        try:
+            result = running.execute_operation()
+            if optimized_is_awaitable(result):
+                async with asyncio.timeout(self._limits.max_seconds):
+                    result = await result
+            return encode_result(result.data, formatted(result.errors) if result.errors else None, cost)
+        except TimeoutError:
+            late = exceeded(self._limits, "max_seconds", "The operation takes too long", code=TIMEOUT)
+            return encode_result(None, late.errors, cost)
+        except Exception as error:
+            return encode_result(None, formatted([error]), cost)
+
+
+def _readable(schema: GraphQLSchema, operation: Operation) -> Variables | None:
+    try:
+        return Variables(schema, operation.node.variable_definitions or ())
+    except Unfit:
+        return None
+
+
+def encode_result(data: Any, errors: list[FormattedError] | None, cost: int | None = None) -> bytes:
+    """JSON of an execution result, errors first where there are any, and the cost last.
+
+    Values that scalars handed through (datetimes, msgspec.Raw) are encoded as they are. Raises if one has no JSON.
+    """
+    if errors:
+        current.get().fails(errors)
+    result = {"errors": errors, "data": data} if errors else {"data": data}
+    if cost is not None:
+        result["extensions"] = {"cost": cost}
+    try:
+        return msgspec.json.encode(result)
+    except (OverflowError, UnicodeEncodeError):  # an integer or a lone surrogate that only the slower encoder takes
+        return json.dumps(result, default=_plain, allow_nan=False, separators=(",", ":")).encode()
+
+
+def encode_errors(errors: list[FormattedError]) -> bytes:
+    """JSON of a response without data."""
+    current.get().fails(errors)
+    return msgspec.json.encode({"errors": errors})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return json.loads(bytes(value))
+    if isinstance(value, msgspec.Struct):  # an object of a compiled selection
+        return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+    return msgspec.to_builtins(value)
+
+
+def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is None:
+        if len(operations) == 1:
+            return operations[0]
+        message = "Must provide operation name if query contains multiple operations."
+    else:
+        for node in operations:
+            if node.name and node.name.value == name:
+                return node
+        message = f"Unknown operation named '{name}'."
+    raise OperationRefused([plain(message, BAD_USER_INPUT)])
+
+
+def _takes_after(types: TypeInfo) -> bool:
+    field = types.get_field_def()
+    return field is not None and "after" in field.args
+
+
+class _Resume(Visitor):
+    """Sets `after` of the root field: in the variables where it is one, else in a copy of the field."""
+
+    def __init__(self, cursor: str, is_resumable: Callable[[], bool]) -> None:
+        super().__init__()
+        self._cursor, self._is_resumable = cursor, is_resumable
+        self.variables: dict[str, str] = {}
+
+    def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
+        """The changed field, or None to leave it as it is."""
+        if not self._is_resumable():
+            return None
+        others = []
+        for argument in node.arguments or ():
+            if argument.name.value != "after":
+                others.append(argument)
+            elif isinstance(argument.value, VariableNode):
+                self.variables[argument.value.name.value] = self._cursor
+                return None
+        after = ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=self._cursor))
+        return dataclasses.replace(node, arguments=(*others, after))

@@ -1,0 +1,298 @@
+"""GraphQL over HTTP: JSON answers, server-sent events, and the page for people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import lru_cache
+from importlib import resources
+
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from domain.caller import Caller
+from server.access.auth import ANYONE, Access, expired
+from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
+from server.graphql.documents import Request
+from server.graphql.events import Event
+from server.graphql.executor import Executor, Operation, encode_errors
+from server.http.requests import JSON, HTTPRefused, RequestReader, parameters
+from server.limits import DEFAULTS, Limits
+
+RESPONSE_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+
+ASKING = ("query", "documentId", "extensions")
+"""Parameters of a URL of which one is in every request; a browser that sends none wants the page."""
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept",
+}
+
+# A value handed through as raw JSON may hold line breaks, which would end the data line of an event.
+ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+
+COMPRESSED_FROM = 2048
+"""The shortest body, in bytes, that is compressed for a client that accepts gzip."""
+
+THREAD_FROM = 64 * 1024
+"""The shortest body, in bytes, that is compressed in a thread: 1 MB takes some 8 ms."""
+
+
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+class GraphQLHTTP:
+    """The HTTP endpoint, an ASGI application for `Route("/graphql", GraphQLHTTP(...))`.
+
+    make_context: called once an operation for the resolvers' context. access: who may ask.
+    limits: what is longer than they allow is refused with 413 as soon as that is known.
+    keep_alive: seconds between the comments that keep an event stream open.
+    send_timeout: seconds after which a reader of an event stream that takes nothing is given up.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        make_context: Callable[[Caller], object],
+        *,
+        access: Access = ANYONE,
+        limits: Limits = DEFAULTS,
+        keep_alive: float = 12.0,
+        send_timeout: float = 60.0,
+    ) -> None:
+        self._executor, self._make_context, self._access = executor, make_context, access
+        self._reader = RequestReader(limits)
+        self._keep_alive, self._send_timeout = keep_alive, send_timeout
+        self._stopping = asyncio.Event()
+        self._page = resources.files("server.http").joinpath("page.html").read_bytes()
+
+    def stop(self) -> None:
+        """End all event streams, so that the server can stop; their clients come back with their cursor."""
+        self._stopping.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        headers = Headers(scope=scope)
+        accepted = _accepted(headers.get("accept") or "*/*")
+        try:
+            self._access.check(scope)
+            if scope["method"] == "GET" and _asks_for_page(scope, accepted):
+                await Response(self._page, media_type="text/html", headers=PAGE_HEADERS)(scope, receive, send)
+                return
+            _check(scope["method"], accepted)
+            scope["caller"] = await self._access.admit(scope)
+            request, forms = await self._reader.read(scope, receive, headers)
+            try:
+                await self._serve(request, headers, accepted, scope, receive, send)
+            finally:
+                for form in forms:
+                    form.close()
+        except HTTPRefused as refused:
+            body = encode_errors([plain(refused.message, BAD_REQUEST)])
+            await Response(body, refused.status, refused.headers, accepted.json or JSON)(scope, receive, send)
+        except OperationRefused as refused:  # before it was read
+            body = encode_errors(refused.errors)
+            await _send(send, refused.status or 400, accepted.json or JSON, body, headers, refused.headers)
+
+    async def _serve(
+        self, request: Request, headers: Headers, accepted: Accepted, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        media_type = accepted.json
+        caller: Caller = scope["caller"]
+        try:
+            operation = self._prepared(request, headers, accepted, scope["method"])
+            if media_type is None or operation.kind is OperationType.SUBSCRIPTION:
+                await self._stream(self._events(operation, caller), caller, receive, send)
+                return
+            status, body = 200, await self._executor.run(operation, self._make_context(caller))
+        except OperationRefused as refused:
+            body = encode_errors(refused.errors)
+            if media_type is None:
+                await self._stream(_single(body), caller, receive, send)
+                return
+            status = refused.status or (400 if media_type == RESPONSE_JSON else 200)
+        except HTTPRefused:
+            raise
+        except Exception as error:
+            status, body = 500, encode_errors(formatted([error]))
+        await _send(send, status, media_type or JSON, body, headers)
+
+    def _prepared(self, request: Request, headers: Headers, accepted: Accepted, method: str) -> Operation:
+        operation = self._executor.prepare(request)
+        if operation.kind is OperationType.MUTATION and method == "GET":
+            raise HTTPRefused(405, "A mutation needs POST.", {"Allow": "POST"})
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            return operation
+        if not accepted.stream:
+            raise HTTPRefused(406, f"A subscription needs a WebSocket, or {EVENT_STREAM} in Accept.")
+        cursor = headers.get("last-event-id")
+        return self._executor.resume(operation, cursor) if cursor else operation
+
+    async def _events(self, operation: Operation, caller: Caller) -> AsyncGenerator[Event, None]:
+        """The operation's events; a failure is the last one, as the SSE protocol has no other place for it."""
+        try:
+            context = self._make_context(caller)
+            async with contextlib.aclosing(self._executor.stream(operation, context)) as events:
+                async for event in events:
+                    yield event
+        except OperationRefused as refused:
+            yield Event(encode_errors(refused.errors))
+        except Exception as error:
+            yield Event(encode_errors(formatted([error])))
+
+    async def _stream(self, events: AsyncGenerator[Event, None], caller: Caller, receive: Receive, send: Send) -> None:
+        """Write events until they end, the client leaves or takes nothing any more, or their credential is no longer
+        good; then close them."""
+        stream = _EventStream(send)
+        await stream.begin()
+        expiry = asyncio.ensure_future(self._access.ended(caller))
+        ends = [
+            asyncio.ensure_future(work)
+            for work in (
+                stream.write(events),
+                stream.beat(self._keep_alive, self._send_timeout),
+                _disconnected(receive),
+                self._stopping.wait(),
+                expiry,
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in done:
+                end.result()
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+            await events.aclose()
+        if done == {expiry}:
+            with contextlib.suppress(TimeoutError):  # a client that takes nothing
+                async with asyncio.timeout(self._send_timeout):
+                    await stream.write(_single(encode_errors(expired().errors)))
+        elif self._stopping.is_set():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Accepted:
+    """What an Accept header allows.
+
+    json: the media type of a JSON answer, None if it allows none. stream, page: whether it names event streams, HTML.
+    """
+
+    def __init__(self, header: str) -> None:
+        self._ranges = dict(_weighed(part) for part in header.split(","))
+        lax, strict = self._quality(JSON), self._quality(RESPONSE_JSON)
+        named = RESPONSE_JSON in self._ranges
+        self.json = (RESPONSE_JSON if strict > lax or (strict == lax and named) else JSON) if lax or strict else None
+        # `*/*` is what clients send that say nothing: they expect an answer that ends.
+        self.stream = any(self._ranges.get(name, 0) > 0 for name in (EVENT_STREAM, "text/*"))
+        self.page = self._ranges.get("text/html", 0) > 0
+
+    def _quality(self, media_type: str) -> float:
+        for name in (media_type, "application/*", "*/*"):
+            if name in self._ranges:
+                return self._ranges[name]
+        return 0.0
+
+
+_accepted = lru_cache(maxsize=128)(Accepted)
+
+
+class _EventStream:
+    """One response of server-sent events (graphql-sse, distinct connections)."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._since: float | None = None  # when the send began that has not ended yet
+
+    async def begin(self) -> None:
+        """The head."""
+        headers = [(b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers.append((b"x-accel-buffering", b"no"))
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._chunk(b":\n\n")
+
+    async def write(self, events: AsyncGenerator[Event, None]) -> None:
+        """Everything from behind the head to `complete`, one event at a time as the client takes them."""
+        async for event in events:
+            name = b"id: %b\n" % event.cursor.encode() if event.cursor and event.cursor.isprintable() else b""
+            await self._chunk(b"event: next\n%bdata: %b\n\n" % (name, event.body.translate(ONE_LINE)))
+        await self._chunk(b"event: complete\ndata:\n\n", more=False)
+
+    async def beat(self, every: float, send_timeout: float) -> None:
+        """A comment every so many seconds; ends when one send has lasted longer than the timeout."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every)
+            if self._since is None:
+                await self._chunk(b":\n\n")
+            elif loop.time() - self._since > send_timeout:
+                return
+
+    async def _chunk(self, data: bytes, more: bool = True) -> None:
+        self._since = asyncio.get_running_loop().time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._since = None
+
+
+async def _send(
+    send: Send, status: int, media_type: str, body: bytes, asked: Headers, more: Mapping[str, str] = _NO_HEADERS
+) -> None:
+    """Sends a whole answer, compressed where that is worth it and wanted. more: headers beside the usual ones."""
+    headers = [(b"content-type", media_type.encode()), (b"vary", b"accept, accept-encoding")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
+    if len(body) >= COMPRESSED_FROM and _takes_gzip(asked.get("accept-encoding", "")):
+        body = _gzip(body) if len(body) < THREAD_FROM else await asyncio.to_thread(_gzip, body)
+        headers.append((b"content-encoding", b"gzip"))
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=128)
+def _takes_gzip(header: str) -> bool:
+    return dict(_weighed(part) for part in header.split(",")).get("gzip", 0) > 0
+
+
+def _gzip(body: bytes) -> bytes:
+    return zlib.compress(body, level=1, wbits=31)
+
+
+def _check(method: str, accepted: Accepted) -> None:
+    if method not in ("GET", "POST"):
+        raise HTTPRefused(405, "GraphQL is served by GET and POST.", {"Allow": "GET, POST"})
+    if accepted.json is None and not accepted.stream:
+        raise HTTPRefused(406, f"Answers are {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.")
+
+
+def _asks_for_page(scope: Scope, accepted: Accepted) -> bool:
+    return accepted.page and not any(name in ASKING for name, _ in parameters(scope["query_string"]))
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    name, *parameters = part.split(";")
+    quality = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            with contextlib.suppress(ValueError):
+                quality = float(value)
+    return name.strip().lower(), quality
+
+
+async def _single(body: bytes) -> AsyncGenerator[Event, None]:
+    yield Event(body)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

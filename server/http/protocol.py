@@ -1,0 +1,144 @@
+"""uvicorn's HTTP protocol, with bounds for what is not a body: how long it may be, and how long each side may take.
+
+httptools keeps a header until it is whole and uvicorn keeps all of them, so a head without an end would fill the
+memory, and one that never comes would hold its connection for ever. So would what stands beside the chunks of a body,
+and an answer that nobody takes.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.graphql.executor import encode_errors
+from server.limits import Limits, exceeded
+
+HEAD_TIMEOUT = 10.0
+"""Seconds within which the head of a request must be whole, from the connection's or the request's beginning."""
+
+TAKES_NOTHING = 60.0
+"""Seconds after which a client that takes nothing of its answer is given up."""
+
+TOO_LONG = 431
+TOO_LATE = 408
+
+_PER_HEADER = len(": \r\n")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head that is too long with 431, and one that is too late with 408; closes what else is without end."""
+
+    limits: Limits
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading = True  # a head, not a body
+        self._moved = False  # past a head, within a body or to its end, by what has come last
+        self._received, self._too_long = 0, False
+        self._timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begins to wait for the first head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._reading = True
+        super().on_message_begin()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what has come, as far as there is room for it."""
+        self._moved = False
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._received = 0 if self._moved else self._received + len(data)
+        if self._received > self.limits.max_header_bytes:
+            self._too_long = True
+            self.send_400_response("")
+        elif self._moved and not self._reading:
+            self._stop_waiting()
+        elif self._timer is None:  # for a head, or for what httptools keeps behind one: chunks' extensions, trailers
+            self._wait()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The end of a body, and of its trailers."""
+        self._moved = True
+        super().on_message_complete()
+
+    def on_headers_complete(self) -> None:
+        """Begins with the request, unless its head is too long."""
+        length = len(self.url) + sum([len(name) + len(value) + _PER_HEADER for name, value in self.headers])
+        if length > self.limits.max_header_bytes:
+            self._too_long = True
+            raise ValueError("too long")  # ends the parser, which asks for send_400_response
+        self._reading, self._moved = False, True
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what the parser could not read, or not read further."""
+        if self._too_long:
+            refused = exceeded(self.limits, "max_header_bytes", "The head of the request is too long")
+            self._end(TOO_LONG, b"Request Header Fields Too Large", encode_errors(refused.errors))
+        else:
+            super().send_400_response(msg)
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(HEAD_TIMEOUT, self._late)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = None
+        self._end(TOO_LATE, b"Request Timeout", b"")
+
+    def _end(self, status: int, reason: bytes, body: bytes) -> None:
+        """Refuses a head; what comes in the middle of a request or of its answer is not answered a second time."""
+        if self._reading and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (status, reason, len(body), body)
+            )
+        self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """The end of an answer, which may wait for the client to take it."""
+        super().on_response_complete()
+        self._let_go(self.transport.get_write_buffer_size())
+
+    def _let_go(self, left: int) -> None:
+        """Gives up a client that takes nothing of what is left for it when the connection is to be closed."""
+
+        def look() -> None:
+            now = self.transport.get_write_buffer_size()
+            if not self.transport.is_closing():
+                return
+            if now >= left:
+                self.transport.abort()
+            else:
+                self._let_go(now)
+
+        if left:
+            self.loop.call_later(TAKES_NOTHING, look)
+
+
+def bounded(limits: Limits) -> type[HttpToolsProtocol]:
+    """The protocol with these limits, as uvicorn takes it."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})

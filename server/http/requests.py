@@ -1,0 +1,141 @@
+"""GraphQL requests out of HTTP: a query string, JSON, or a form with files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from server.graphql.documents import Request
+from server.http.multipart import Form, Malformed
+from server.limits import Limits, exceeded
+
+JSON = "application/json"
+FORM = "multipart/form-data"
+
+PREFLIGHTED = ("apollo-require-preflight", "graphql-require-preflight", "x-apollo-operation-name", "x-requested-with")
+"""Headers that a browser sends to another site only when that site has allowed it. A form needs no leave, so without
+one of these it could be a page of anybody's that writes with its visitor's rights."""
+
+STALLED_AFTER = 30.0
+"""Seconds within which the next piece of a body must come."""
+
+_decode = msgspec.json.Decoder(Request).decode
+
+
+class HTTPRefused(Exception):
+    """What came is no GraphQL request."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+
+class RequestReader:
+    """Reads requests. Raises HTTPRefused, or OperationRefused with a status where one goes beyond a limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def read(self, scope: Scope, receive: Receive, headers: Headers) -> tuple[Request, Sequence[Form]]:
+        """The request, and what is to be closed when its operation has ended."""
+        if scope["method"] == "GET":
+            self._bound(len(scope["query_string"]))
+            return _from_query_string(scope["query_string"]), ()
+        content_type = headers.get("content-type", "")
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type == JSON:
+            body = await self._body(receive, headers.get("content-length", ""))
+            return _checked(lambda: _decode(body)), ()
+        if media_type == FORM:
+            if not any(headers.get(name) for name in PREFLIGHTED):
+                raise HTTPRefused(400, f"A form needs one of the headers {', '.join(PREFLIGHTED)}.")
+            return await self._form(receive, content_type)
+        raise HTTPRefused(415, f"The body of a POST is {JSON}, or {FORM} with files.")
+
+    async def _body(self, receive: Receive, length: str) -> bytes:
+        if length.isdecimal():
+            self._bound(int(length[:20]))
+        message = await _next(receive)
+        body = _chunk(message)
+        self._bound(len(body))
+        if not message.get("more_body", False):
+            return body
+        whole = bytearray(body)
+        async for chunk in _rest(receive):
+            whole += chunk
+            self._bound(len(whole))
+        return bytes(whole)
+
+    async def _form(self, receive: Receive, content_type: str) -> tuple[Request, Sequence[Form]]:
+        try:
+            form = Form(content_type, self._limits)
+        except Malformed as problem:
+            raise HTTPRefused(400, f"{problem}.") from None
+        try:
+            async for chunk in _rest(receive):
+                form.write(chunk)
+            return _checked(form.request), (form,)
+        except BaseException as problem:
+            form.close()
+            if isinstance(problem, Malformed):
+                raise HTTPRefused(400, f"{problem}.") from None
+            raise
+
+    def _bound(self, length: int) -> None:
+        if length > self._limits.max_body_bytes:
+            raise exceeded(self._limits, "max_body_bytes", "The request is too long", status=413)
+
+
+async def _rest(receive: Receive) -> AsyncIterator[bytes]:
+    """The pieces of a body that are still to come."""
+    more = True
+    while more:
+        message = await _next(receive)
+        yield _chunk(message)
+        more = message.get("more_body", False)
+
+
+async def _next(receive: Receive) -> Any:
+    try:
+        async with asyncio.timeout(STALLED_AFTER):
+            return await receive()
+    except TimeoutError:
+        raise HTTPRefused(408, "The body does not come.", {"Connection": "close"}) from None
+
+
+def _chunk(message: Any) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise HTTPRefused(400, "The body is not complete.")
+    return message.get("body", b"")  # type: ignore[no-any-return]
+
+
+def parameters(query_string: bytes) -> list[tuple[str, str]]:
+    """The parameters of a URL."""
+    return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+
+
+def _from_query_string(query_string: bytes) -> Request:
+    given: dict[str, Any] = dict(parameters(query_string))
+
+    def read() -> Request:
+        for name in ("variables", "extensions"):
+            given[name] = msgspec.json.decode(given[name]) if given.get(name) else None
+        given["operationName"] = given.get("operationName") or None  # empty in a URL is none, says GraphQL over HTTP
+        return msgspec.convert(given, Request)
+
+    return _checked(read)
+
+
+def _checked(read: Callable[[], Request]) -> Request:
+    try:
+        return read()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPRefused(400, f"This is not a GraphQL request in JSON: {error}") from None
+    except RecursionError:
+        raise HTTPRefused(400, "The request is nested too deeply.") from None

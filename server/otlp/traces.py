@@ -1,0 +1,244 @@
+"""OTLP over HTTP: the spans of any program that is instrumented with OpenTelemetry come in here.
+
+https://opentelemetry.io/docs/specs/otlp/#otlphttp. Failures are told as google.rpc.Status in the request's encoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import zlib
+from collections.abc import Callable
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from domain.caller import Caller, Role
+from domain.telemetry import Received
+from formats.otlp import json as otlp_json
+from formats.otlp import spans as otlp
+from resolvers.context import Context
+from resolvers.telemetry import receive as take
+from server.access.auth import ANYONE, Access
+from server.access.rights import require
+from server.errors import OperationRefused
+from server.limits import DEFAULTS
+from server.telemetry.requests import current
+from stores.errors import Unavailable
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+NEW_SPANS = "recollect-new-spans"
+"""The header of an answer that says how many of the spans told something new."""
+
+MAX_TOLD = 5
+"""Of how many rejected spans the reason is told."""
+
+_COMPRESSED = {"gzip": 31, "deflate": 15}
+"""zlib's name for each way in which a body may be compressed."""
+
+_THREAD_FROM = 64 * 1024
+"""The shortest body, in bytes, that is read in a thread: 1 MB takes some 50 ms."""
+
+_log = logging.getLogger("recollect")
+
+
+class OTLPTraces:
+    """The endpoint for spans, an ASGI application for `Route("/v1/traces", OTLPTraces(...))`.
+
+    make_context: called once a request, for the graph of the caller's workspace. access: who may send.
+    max_body_bytes: a longer body, as it comes or inflated, is refused with 413.
+    max_held_bytes: what the bodies of all requests may take together; one beyond that is told to come again, with 503.
+    read_timeout: seconds within which a body must have come.
+    """
+
+    def __init__(
+        self,
+        make_context: Callable[[Caller], Context],
+        *,
+        access: Access = ANYONE,
+        max_body_bytes: int = DEFAULTS.max_spans_bytes,
+        max_held_bytes: int = 64 * 1024 * 1024,
+        read_timeout: float = 30.0,
+    ) -> None:
+        self._make_context, self._access = make_context, access
+        self._max, self._max_held, self._read_timeout = max_body_bytes, max_held_bytes, read_timeout
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one export."""
+        headers = Headers(scope=scope)
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        held = _Held(self)
+        try:
+            _check(scope["method"], media_type, headers)
+            caller = await self._access.admit(scope)
+            require(caller.role, Role.WRITE)
+            body = await self._body(receive, headers, held)
+            read, received = await self._export(body, media_type, caller)
+            news = {NEW_SPANS: str(received.new)}
+            answer = Response(_accepted(read.rejected, media_type), 200, news, media_type)
+        except _Refusal as refusal:
+            answer = refusal.response(media_type)
+        except OperationRefused as refused:
+            told = refused.errors[0]["message"]
+            answer = _Refusal(refused.status or 400, told, dict(refused.headers)).response(media_type)
+        finally:
+            held.release()
+        await answer(scope, receive, send)
+
+    async def _body(self, receive: Receive, headers: Headers, held: _Held) -> bytes:
+        """The body, inflated."""
+        too_large = _Refusal(
+            413, f"The request is too long, send it in parts; RECOLLECT_MAX_SPANS_BYTES is {self._max:,}."
+        )
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._max:
+            raise too_large
+        wbits = _COMPRESSED.get(headers.get("content-encoding", "").strip().lower())
+        inflate = None if wbits is None else _Inflating(self._max, wbits)
+        body, came = bytearray(), 0
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Refusal(400, "The body is not complete.")
+                    chunk = message.get("body", b"")
+                    came += len(chunk)
+                    chunk = chunk if inflate is None else inflate.more(chunk)
+                    held.add(len(chunk))
+                    body += chunk
+                    if max(came, len(body)) > self._max:
+                        raise too_large
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise _Refusal(408, "The body did not come in time.") from None
+        if inflate is not None:
+            inflate.end()
+        return bytes(body)
+
+    async def _export(self, body: bytes, media_type: str, caller: Caller) -> tuple[otlp.Read, Received]:
+        """Stores the spans of a body."""
+        try:
+            read = (
+                _read(body, media_type)
+                if len(body) < _THREAD_FROM
+                else await asyncio.to_thread(_read, body, media_type)
+            )
+            return read, await take(self._make_context(caller), read.reports)
+        except otlp.Malformed as error:
+            raise _Refusal(400, str(error)) from None
+        except otlp.TooLarge as error:
+            raise _Refusal(413, str(error)) from None
+        except Unavailable as error:
+            _log.warning("A store is unavailable: %s", error)
+            raise _later(error.retry_after_ms) from None
+        except Exception:
+            request_id = current.get().id or secrets.token_hex(4)
+            _log.exception("Internal error %s", request_id)
+            raise _Refusal(500, f"Internal error {request_id}") from None
+
+
+class _Held:
+    """The bytes that one request holds of what all may."""
+
+    def __init__(self, endpoint: OTLPTraces) -> None:
+        self._endpoint, self._bytes = endpoint, 0
+
+    def add(self, count: int) -> None:
+        """Raises _Refusal where all together would hold too much."""
+        self._bytes += count
+        self._endpoint._held += count
+        if self._endpoint._held > self._endpoint._max_held:
+            raise _later(1000)
+
+    def release(self) -> None:
+        self._endpoint._held -= self._bytes
+
+
+class _Inflating:
+    """A compressed stream that is inflated as it comes, one byte beyond the limit at the most."""
+
+    def __init__(self, limit: int, wbits: int) -> None:
+        self._stream, self._room, self._behind = zlib.decompressobj(wbits), limit + 1, False
+
+    def more(self, chunk: bytes) -> bytes:
+        """What the next part of the stream holds."""
+        if self._stream.eof:
+            self._behind = self._behind or bool(chunk)
+            return b""
+        try:
+            found = self._stream.decompress(chunk, self._room)
+        except zlib.error:
+            raise _Refusal(400, "The body is not compressed as it says.") from None
+        self._room -= len(found)
+        return found
+
+    def end(self) -> None:
+        """Raises _Refusal where the stream is not whole, or does not end with the body."""
+        if not self._stream.eof or self._stream.unused_data or self._behind:
+            raise _Refusal(400, "The compressed body is not complete, or there is more behind it.")
+
+
+class _Refusal(Exception):
+    """A request of which nothing is taken."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+    def response(self, media_type: str) -> Response:
+        """The answer that says so: google.rpc.Status, in JSON unless the request was protobuf."""
+        code = _CODES.get(self.status, 3)
+        if media_type == PROTOBUF:
+            from formats.otlp.protobuf import status
+
+            return Response(status(code, self.message), self.status, self.headers, PROTOBUF)
+        told = msgspec.json.encode({"code": code, "message": self.message})
+        return Response(told, self.status, self.headers, JSON)
+
+
+_CODES = {401: 16, 403: 7, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 500: 13, 503: 14}
+"""google.rpc.Code by HTTP status: UNIMPLEMENTED, DEADLINE_EXCEEDED, ...; INVALID_ARGUMENT where nothing else fits."""
+
+
+def _later(after_ms: int) -> _Refusal:
+    """What a client may try again."""
+    seconds = max(1, math.ceil(after_ms / 1000))
+    return _Refusal(503, "Spans cannot be taken now; try again later.", {"Retry-After": str(seconds)})
+
+
+def _check(method: str, media_type: str, headers: Headers) -> None:
+    if method != "POST":
+        raise _Refusal(405, "Spans are sent by POST.", {"Allow": "POST"})
+    if media_type not in (PROTOBUF, JSON):
+        raise _Refusal(415, f"Spans are sent as {PROTOBUF} or {JSON}.", {"Accept": f"{PROTOBUF}, {JSON}"})
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity", *_COMPRESSED):
+        accepted = ", ".join(_COMPRESSED)
+        raise _Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})
+
+
+def _read(body: bytes, media_type: str) -> otlp.Read:
+    if media_type == JSON:
+        return otlp.read(otlp_json.spans_in(body))
+    from formats.otlp.protobuf import spans_in
+
+    return otlp.read(spans_in(body))
+
+
+def _accepted(rejected: list[str], media_type: str) -> bytes:
+    """ExportTraceServiceResponse, with what was rejected."""
+    told = "; ".join(rejected[:MAX_TOLD]) + ("; ..." if len(rejected) > MAX_TOLD else "")
+    if media_type == JSON:
+        partial = {"rejectedSpans": str(len(rejected)), "errorMessage": told}
+        return msgspec.json.encode({"partialSuccess": partial} if rejected else {})
+    from formats.otlp.protobuf import response
+
+    return response(len(rejected), told)

@@ -1,0 +1,121 @@
+"""The command line, as a person meets it: what it prints, and one line for what they did wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from tests.support.servers import SETTINGS
+
+CHAT = [
+    {"role": "user", "content": "Do you have black tea?"},
+    {"role": "assistant", "content": "Yes: Assam and Darjeeling."},
+]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture(autouse=True)
+def a_folder_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands work on folders, also where the tests have servers."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    chat = tmp_path / "chat.json"
+    chat.write_text(json.dumps(CHAT))
+    folder = str(tmp_path / "data")
+    assert run(capsys, "import", str(chat), "--data", folder, "--memories")[0] == 0
+    return folder
+
+
+def test_help_teaches_the_product(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for word in ("serve --demo", "import", "export", "search", "stats", "schema", "--data"):
+        assert word in out
+    for command in ("serve", "import", "export", "search", "stats", "schema"):
+        assert run(capsys, command, "--help")[0] == 0
+
+
+def test_search_shows_hits_with_the_parts_of_their_scores(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "search", "black tea", "--data", data)
+    assert status == 0
+    assert "Do you have black tea?" in out
+    assert "similarity" in out
+    status, out, _ = run(capsys, "search", "black tea", "--data", data, "--json", "--first", "1")
+    [hit] = json.loads(out)["hits"]
+    parts = hit["parts"]
+    assert hit["score"] == pytest.approx(parts["fusion"] * parts["importance"] * parts["decay"])
+
+
+def test_search_of_an_owner_who_is_not_there_finds_nothing(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "search", "tea", "--data", data, "--owner", "nobody")[:2] == (0, "Nothing found.\n")
+
+
+def test_stats_counts_what_is_there(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "stats", "--data", data, "--json")
+    counted = json.loads(out)
+    assert status == 0
+    assert (counted["records"]["message"], counted["records"]["memory"], counted["records"]["link"]) == (2, 2, 1)
+    assert counted["bytes"] > 0
+    assert "message" in run(capsys, "stats", "--data", data)[1]
+
+
+def test_an_export_reads_back_to_the_same_export(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    assert run(capsys, "export", str(first), "--data", data)[0] == 0
+    other = str(tmp_path / "other")
+    assert run(capsys, "import", str(first), "--data", other)[0] == 0
+    assert run(capsys, "export", str(second), "--data", other)[0] == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_schema_is_the_committed_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    committed = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
+    assert run(capsys, "schema")[1] == committed.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "missing.json", "--data", "{data}"], "missing.json"),
+        (["import", "{broken}", "--data", "{data}"], "line 1"),
+        (["search", "tea", "--url", "http://127.0.0.1:1"], "does not answer"),
+        (["stats", "--data", "{broken}"], "broken.json"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"a": [1, 2')
+    filled = [word.format(data=tmp_path / "data", broken=broken) for word in arguments]
+    status, out, err = run(capsys, *filled)
+    assert status != 0
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_bad_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("MEMORY_CAPACITY", "many"), ("MEMORY_CAPACITY", "0"), ("EMBEDDER", "nothing")):
+        with monkeypatch.context() as setting:
+            setting.setenv(f"RECOLLECT_{name}", value)
+            status, _, err = run(capsys, "stats", "--data", str(tmp_path))
+        assert status == 1
+        assert f"RECOLLECT_{name}" in err
+        assert len(err.splitlines()) == 1

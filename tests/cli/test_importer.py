@@ -1,0 +1,344 @@
+"""Import of files into a folder and through a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.importer import export_file, import_file, import_files, write_export
+from cli.server_sink import ServerError, UrlSink
+from cli.store_sink import ARCHIVED, Sink, StoreSink
+from domain.actor import User
+from domain.link import MemoryLink, MemoryLinkKind
+from domain.memory import Memory, MemoryType
+from domain.message import Message
+from domain.session import Session
+from formats.conversation import FormatError
+from formats.recollect.restore import Loaded
+from formats.registry import FORMATS, detect, open_file
+from resolvers.context import Context
+from schema.build import build
+from schema.loading import Loading
+from server.graphql.executor import Executor
+from server.http.graphql import GraphQLHTTP
+from server.settings import BadSetting, Settings
+from tests.formats.test_chatgpt import conversation, node, said
+from tests.formats.test_openai_messages import ASK, CALL, RESULT
+from tests.formats.test_recollect_jsonl import exported, opened
+
+TREE = {
+    "root": node(None, None, "sys"),
+    "sys": node("root", said("system", "")),
+    "ask": node("sys", said("user", "Rye or wheat?", create_time=1700000010.5)),
+    "rye": node("ask", said("assistant", "Rye.", create_time=1700000020)),
+    "wheat": node("ask", said("assistant", "Wheat.", create_time=1700000030)),
+}
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
+    """An empty workspace."""
+    async with opened(tmp_path / "data") as context:
+        yield context
+
+
+@pytest.fixture
+async def url(context: Context) -> AsyncIterator[UrlSink]:
+    """The same workspace behind a server."""
+    app: Any = GraphQLHTTP(Executor(build()), lambda _: Loading(context))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield UrlSink(client, "/")
+
+
+@pytest.fixture(params=["folder", "url"])
+def sink(request: pytest.FixtureRequest, context: Context, url: UrlSink) -> Sink:
+    """Both ways into the workspace."""
+    return StoreSink(context) if request.param == "folder" else url
+
+
+def written(folder: Path, value: Any, name: str = "file.json") -> Path:
+    """A file with this JSON."""
+    path = folder / name
+    path.write_text(json.dumps(value))
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    """The names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def graph(context: Context) -> tuple[list[Session], list[Message], list[Memory]]:
+    """What is in the workspace."""
+    store = context.store
+    messages = await store.scan(Message, None, 5_000)
+    return await store.scan(Session, None, 100), messages, await store.scan(Memory, None, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("value", "format"),
+    [
+        ([conversation(TREE)], "chatgpt"),
+        (conversation(TREE), "chatgpt"),
+        ([ASK], "openai-messages"),
+        ([[ASK]], "openai-messages"),
+        ([{"task_id": 1, "traj": [ASK]}], "openai-messages"),
+        ({"messages": [ASK]}, "openai-messages"),
+    ],
+)
+def test_the_content_tells_the_format(value: Any, format: str) -> None:
+    assert detect(value) == format
+
+
+@pytest.mark.parametrize("value", [[], {}, [5], "text", None, [{"a": 1}], {"role": "user", "content": "x"}])
+def test_what_tells_nothing_is_refused(value: Any) -> None:
+    with pytest.raises(FormatError, match="no format that is known"):
+        detect(value)
+
+
+def test_our_own_format_is_told_by_its_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"recollect": 1,\n')
+    assert open_file(path).format == "recollect-jsonl"
+
+
+async def test_a_conversation_becomes_a_session_with_its_tree(sink: Sink, context: Context, tmp_path: Path) -> None:
+    summary = await import_file(written(tmp_path, [conversation(TREE)]), sink)
+    assert summary.format == "chatgpt"
+    assert summary.counts == {"sessions": Loaded(1, 0), "messages": Loaded(4, 0)}
+    (session,), messages, memories = await graph(context)
+    assert (session.external_id, session.title, session.message_count) == ("chatgpt:c1", "Bread", 4)
+    assert [message.text for message in messages] == ["", "Rye or wheat?", "Rye.", "Wheat."]
+    first, ask, rye, wheat = messages
+    assert [message.parent_id for message in messages] == [None, first.id, ask.id, ask.id]
+    assert ask.created_at.timestamp() == 1700000010.5
+    assert memories == []
+    assert rye.sender_id == wheat.sender_id
+
+
+async def test_the_same_file_again_adds_nothing(sink: Sink, context: Context, tmp_path: Path) -> None:
+    path = written(tmp_path, [[ASK, CALL, RESULT], [ASK]])
+    await import_file(path, sink, memories=True)
+    before = await exported(context)
+    summary = await import_file(path, sink, memories=True)
+    assert summary.counts == {"sessions": Loaded(0, 2), "messages": Loaded(0, 4), "memories": Loaded(0, 3)}
+    assert await exported(context) == before
+
+
+async def test_a_newer_export_adds_the_new_nodes(sink: Sink, context: Context, tmp_path: Path) -> None:
+    await import_file(written(tmp_path, [conversation(TREE)]), sink, memories=True)
+    _, old, _ = await graph(context)
+    more = {**TREE, "thanks": node("rye", said("user", "Thanks!", create_time=1700000040))}
+    summary = await import_file(written(tmp_path, [conversation(more, title="Renamed")]), sink, memories=True)
+    assert summary.counts == {"sessions": Loaded(0, 1), "messages": Loaded(1, 4), "memories": Loaded(1, 3)}
+    (session,), messages, _ = await graph(context)
+    assert messages[:4] == old
+    assert (messages[4].text, messages[4].parent_id, session.message_count) == ("Thanks!", old[2].id, 5)
+
+
+async def test_a_call_finds_its_result(sink: Sink, context: Context, tmp_path: Path) -> None:
+    await import_file(written(tmp_path, [ASK, CALL, RESULT]), sink)
+    _, messages, _ = await graph(context)
+    (call,) = messages[1].tool_calls
+    (response,) = await context.store.responses([call])
+    assert (call.call_id, call.tool, json.loads(bytes(call.arguments))) == ("c9", "track", {"n": 1.0})
+    assert response is not None and response.result is not None
+    assert bytes(response.result) == b'"255.0"'
+    assert messages[2].text == "255.0"
+
+
+async def test_memories_know_their_message_and_what_comes_next(sink: Sink, context: Context, tmp_path: Path) -> None:
+    path = written(tmp_path, [conversation(TREE)])
+    assert "memories" not in (await import_file(path, sink)).counts
+    summary = await import_file(path, sink, memories=True, owner="ada")
+    assert summary.counts["memories"] == Loaded(3, 0)
+    _, messages, memories = await graph(context)
+    assert [memory.source_message_id for memory in memories] == [message.id for message in messages[1:]]
+    assert [memory.created_at for memory in memories] == [message.created_at for message in messages[1:]]
+    (owner,) = await context.store.scan(User, None, 10)
+    assert owner.external_id == "ada"
+    assert {(memory.type, memory.owner_id) for memory in memories} == {(MemoryType.EPISODIC, owner.id)}
+    links = await context.store.scan(MemoryLink, None, 10)
+    ask, rye, wheat = (memory.id for memory in memories)
+    assert {(link.kind, link.source_id, link.target_id) for link in links} == {
+        (MemoryLinkKind.PRECEDES, ask, rye),
+        (MemoryLinkKind.PRECEDES, ask, wheat),
+    }
+    assert all(vector is not None for vector in await context.store.vectors([ask, rye, wheat]))
+
+
+async def test_memories_that_make_room_for_others_are_counted(sink: Sink, context: Context, tmp_path: Path) -> None:
+    context.capacity = 3
+    await import_file(written(tmp_path, [ASK, CALL, RESULT]), sink, memories=True)
+    summary = await import_file(written(tmp_path, [conversation(TREE)]), sink, memories=True)
+    assert summary.counts["memories"] == Loaded(3, 0)
+    assert summary.counts[ARCHIVED] == Loaded(2, 0)
+
+
+async def test_what_a_server_does_not_take_is_found_before_anything_is_written(
+    context: Context, url: UrlSink, tmp_path: Path
+) -> None:
+    found = said("tool", content={"content_type": "search", "result": "r" * 300_000})
+    calls = {**CALL, "tool_calls": [{**CALL["tool_calls"][0], "function": {"name": "f", "arguments": "a" * 800_000}}]}
+    for value, reason in (
+        ([conversation({**TREE, "found": node("rye", found)})], "its metadata has more than the 262,144 bytes"),
+        ([ASK, calls], "it has more than the 786,432 bytes"),
+    ):
+        with pytest.raises(FormatError, match=reason):
+            await import_file(written(tmp_path, value), url)
+    assert await graph(context) == ([], [], [])
+
+
+async def test_many_long_messages_are_no_matter_for_a_folder(context: Context, url: UrlSink, tmp_path: Path) -> None:
+    path = written(tmp_path, [{"role": "user", "content": f"{place}" * (place % 50)} for place in range(2_500)])
+    assert (await import_file(path, url)).counts["messages"] == Loaded(2_500, 0)
+    assert (await import_file(path, StoreSink(context))).counts["messages"] == Loaded(0, 2_500)
+    long = written(tmp_path, [{"role": "user", "content": "ü" * 150_000}, ASK])
+    with pytest.raises(FormatError, match=r"message openai:.*150,000 characters, and the server takes 100,000"):
+        await import_file(long, url)
+    assert (await import_file(long, StoreSink(context))).counts["messages"] == Loaded(2, 0)
+
+
+async def test_a_broken_file_leaves_nothing(sink: Sink, context: Context, tmp_path: Path) -> None:
+    good = [
+        conversation({"a": node(None, said("user", str(place)))}, conversation_id=f"c{place}") for place in range(4)
+    ]
+    data = written(tmp_path, good).read_bytes()
+    for size in range(0, len(data), 50):
+        path = tmp_path / "cut.json"
+        path.write_bytes(data[:size])
+        with pytest.raises(FormatError) as error:
+            await import_file(path, sink)
+        assert "line" in error.value.position or error.value.message == "the file is empty"
+    good[3]["mapping"]["a"]["message"]["author"] = {}
+    with pytest.raises(FormatError, match=r'conversation 4 \("Bread"\), node a: author.role is missing'):
+        await import_file(written(tmp_path, good), sink)
+    assert await graph(context) == ([], [], [])
+
+
+async def test_a_file_that_cannot_be_read_is_said_to_be(context: Context, tmp_path: Path) -> None:
+    for path, message in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(FormatError, match=f"cannot be read: {message}"):
+            await import_file(path, StoreSink(context))
+    with pytest.raises(FormatError, match="there is no format 'csv'"):
+        await import_file(tmp_path, StoreSink(context), format="csv")
+
+
+async def test_a_given_format_is_taken_at_its_word(context: Context, tmp_path: Path) -> None:
+    path = written(tmp_path, [])
+    assert (await import_file(path, StoreSink(context), format="chatgpt")).counts["sessions"] == Loaded(0, 0)
+    with pytest.raises(FormatError, match="line 1: not a record of this format"):
+        await import_file(path, StoreSink(context), format="recollect-jsonl")
+
+
+async def test_an_export_is_imported_to_the_same_graph(context: Context, url: UrlSink, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    source = written(tmp_path, [conversation(TREE)])
+    await import_file(source, StoreSink(context), memories=True, progress=lambda *done: told.append(done))
+    assert told == [(1, 1)]
+    path = tmp_path / "all.jsonl"
+    records = await write_export(path, context)
+    assert files(tmp_path) == ["all.jsonl", "data", "file.json"]
+    async with opened(tmp_path / "copy") as copy:
+        summary = await import_file(path, StoreSink(copy))
+        assert sum(count.new for count in summary.counts.values()) == records
+        assert summary.counts["memories"] == Loaded(3, 0)
+        assert await graph(copy) == await graph(context)
+        assert await exported(copy) == await exported(context)
+    with pytest.raises(FormatError, match="--data"):
+        await import_file(path, url)
+
+
+async def test_an_export_that_fails_leaves_no_file(context: Context, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await write_export(tmp_path / "none" / "x.jsonl", context)
+    context.store = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        await write_export(tmp_path / "x.jsonl", context)
+    assert files(tmp_path) == ["data"]
+
+
+async def test_what_a_server_answers_is_said_in_one_line(tmp_path: Path) -> None:
+    answers: list[httpx.Response | Exception] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    path = written(tmp_path, [ASK])
+    refusal = {"data": {"done": {"errors": [{"code": "LIMIT", "message": "Enough.", "path": ["input"]}]}}}
+    absent = httpx.Response(200, json={"data": {"session": None}})
+    cases: list[tuple[list[httpx.Response | Exception], str]] = [
+        ([httpx.ConnectError("refused")] * 3, "no answer from http://server: refused"),
+        ([httpx.Response(502, text="<html>")], "the server answered with status 502, and not as GraphQL does"),
+        ([httpx.Response(401, json={"errors": [{"message": "Who are you?"}]})], "the server answered: Who are you?"),
+        ([absent, httpx.Response(200, json=refusal)], r"the server refused: Enough. \(input\)"),
+    ]
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://server") as client:
+        for given, message in cases:
+            answers[:] = given
+            with pytest.raises(ServerError, match=message):
+                await import_file(path, UrlSink(client))
+
+
+def test_a_file_of_any_depth_is_read_or_refused(tmp_path: Path) -> None:
+    for depth in range(850, 1000):
+        path = tmp_path / "deep.json"
+        path.write_text('[{"role": "user", "content": "", "x": %s}]' % ("[" * depth + "]" * depth))
+        try:
+            open_file(path)
+        except FormatError as error:
+            assert error.message == "the JSON is nested too deeply"
+
+
+async def test_the_command_line_imports_files_and_exports_folders(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    first, second = written(tmp_path, [conversation(TREE)], "a.json"), written(tmp_path, [ASK], "b.json")
+    data, copy, settings = tmp_path / "data", tmp_path / "copy", Settings()
+    await import_files([first, second], data, None, None, True, "me", settings)
+    await export_file(tmp_path / "x.jsonl", data, settings)
+    await import_files([tmp_path / "x.jsonl"], copy, None, None, False, "me", settings)
+    assert capfdbinary.readouterr().out.decode().splitlines() == [
+        f"{first} (chatgpt): sessions 1 new, 0 already there; messages 4 new, 0 already there; "
+        "memories 3 new, 0 already there",
+        f"{second} (openai-messages): sessions 1 new, 0 already there; messages 1 new, 0 already there; "
+        "memories 1 new, 0 already there",
+        f"{tmp_path / 'x.jsonl'} (recollect-jsonl): users 1 new, 0 already there; sessions 2 new, 0 already there; "
+        "participants 4 new, 0 already there; messages 5 new, 0 already there; memories 4 new, 0 already there; "
+        "links 2 new, 0 already there",
+    ]
+    await export_file(Path("-"), copy, settings)
+    assert capfdbinary.readouterr().out == (tmp_path / "x.jsonl").read_bytes()
+
+
+async def test_a_broken_file_stops_those_before_it_too_and_makes_no_folder(tmp_path: Path) -> None:
+    good, bad, data = written(tmp_path, [ASK], "a.json"), written(tmp_path, [ASK, 5], "b.json"), tmp_path / "data"
+    with pytest.raises(BadSetting) as error:
+        await import_files([good, bad], data, None, None, False, "me", Settings())
+    assert str(error.value) == f"{bad}: message 2: it must be an object, not a number"
+    with pytest.raises(BadSetting, match="There is no data folder"):
+        await export_file(tmp_path / "x.jsonl", data, Settings())
+    assert files(tmp_path) == ["a.json", "b.json"]
+
+
+async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    path, settings = written(tmp_path, [ASK]), Settings()
+    with pytest.raises(BadSetting, match=r"file\.json: no answer from http://127\.0\.0\.1:1"):
+        await import_files([path], tmp_path, "http://127.0.0.1:1/graphql", None, False, "me", settings)
+    with pytest.raises(BadSetting, match="is no URL"):
+        await import_files([path], tmp_path, "http://[::1", None, False, "me", settings)
+    with pytest.raises(BadSetting, match=r"cannot be written: No such file"):
+        await export_file(tmp_path / "none" / "x.jsonl", tmp_path, settings)
+
+
+def test_the_formats_have_their_names() -> None:
+    assert FORMATS == ("chatgpt", "openai-messages", "otlp", "recollect-jsonl")
