@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
@@ -98,8 +99,11 @@ def fold(text: str) -> str:
     return text.lower().replace("ς", "σ")  # at the end of a word lower() makes the former of what it makes the latter
 
 
-def merge(base: Json, patch: Json | None, remove: list[str] | None = None) -> Json:
-    """`base`, an object, with the members of `patch` set and those named in `remove` gone; one level deep."""
+def merge(base: Json, patch: Json | None, remove: Sequence[str] | None, path: Sequence[str | int]) -> Json:
+    """`base`, an object, with the members of `patch` set and those named in `remove` gone; one level deep.
+
+    Raises Rejected (INVALID, at `path`, where the patch was given) for an object that would be too large.
+    """
     members = decode_json(base)
     if patch is not None:
         members.update(decode_json(patch))
@@ -107,5 +111,5 @@ def merge(base: Json, patch: Json | None, remove: list[str] | None = None) -> Js
         members.pop(name, None)
     merged = encode_json(members)
     if len(bytes(merged)) > MAX_JSON:
-        raise invalid(f"The merged object would pass {MAX_JSON} bytes.", ["contextPatch"])
+        raise invalid(f"The merged object would pass {MAX_JSON} bytes.", path)
     return merged

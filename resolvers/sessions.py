@@ -117,7 +117,7 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
             "status": input.status,
             "capabilities": input.capabilities,
             "metadata": input.metadata,
-            "context": None if patch is None else merge(before.context, patch.set, patch.remove),
+            "context": None if patch is None else merge(before.context, patch.set, patch.remove, ["contextPatch"]),
         }
         return await _store(tx, before, **{name: value for name, value in changes.items() if value is not None})
 

@@ -253,7 +253,7 @@ def _merged(before: Json, told: Json) -> Json:
     if before == told:
         return before
     try:
-        return merge(before, told)
+        return merge(before, told, None, ["attributes"])
     except Rejected:
         return told
 

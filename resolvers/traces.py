@@ -103,7 +103,7 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 async def append_in(
     tx: Transaction, session: Session | None, events: Sequence[TraceEventInput], path: Path = ("events",)
 ) -> list[TraceEvent]:
-    """Appends events. An empty path means one event, whose fields stand at the top.
+    """Appends events. An empty path means one span's event: its fields stand at the top, its data as `attributes`.
 
     Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
     """
@@ -201,7 +201,7 @@ class _Appending:
         if input.type == SPAN_START:
             span = await self._opened(input, trace_id, span_id, span, path)
         elif input.type == SPAN_END:
-            span = _closed(input, span or await self._opened(input, trace_id, span_id, None, path), self._tx)
+            span = _closed(input, span or await self._opened(input, trace_id, span_id, None, path), self._tx, path)
         else:
             return span
         self._spans[trace_id, span_id] = span
@@ -235,7 +235,7 @@ class _Appending:
             before.status_message if before else None,
             started,
             before.ended_at if before else None,
-            _attributes(before.attributes if before else EMPTY_OBJECT, input.data),
+            _attributes(before.attributes if before else EMPTY_OBJECT, input.data, path),
             await self._id(Message, input.message, [*path, "message"]) or (before.message_id if before else None),
             await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
         )
@@ -252,7 +252,7 @@ def _started(input: TraceEventInput, now: datetime, path: Path) -> datetime:
         raise invalid("That span would have begun before the year 1.", [*path, "durationMs"]) from None
 
 
-def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:
+def _closed(input: TraceEventInput, span: Span, tx: Transaction, path: Path) -> Span:
     data = decode_json(input.data) if input.data is not None else None
     data = data if isinstance(data, dict) else {}
     code = data.get("statusCode")
@@ -260,7 +260,7 @@ def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:
     return msgspec.structs.replace(
         span,
         ended_at=input.time or tx.now,
-        attributes=_attributes(span.attributes, input.data),
+        attributes=_attributes(span.attributes, input.data, path),
         status_code=SpanStatusCode.__members__.get(str(code), span.status_code),
         status_message=message if isinstance(message, str) else span.status_message,
         **({"name": input.name} if input.name else {}),
@@ -268,11 +268,11 @@ def _closed(input: TraceEventInput, span: Span, tx: Transaction) -> Span:
     )
 
 
-def _attributes(before: Json, data: Json | None) -> Json:
+def _attributes(before: Json, data: Json | None, path: Path) -> Json:
     """The attributes with an event's data, where that is an object; what says how the span ended is no attribute."""
     if data is None or not isinstance(decode_json(data), dict):
         return before
-    return merge(before, data, ["statusCode", "statusMessage"])
+    return merge(before, data, ["statusCode", "statusMessage"], [*path, "data"] if path else ["attributes"])
 
 
 async def start_span(context: Context, input: StartSpanInput) -> Span:
@@ -320,7 +320,7 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
             type=SPAN_END,
             component=input.component,
             time=input.ended_at,
-            data=merge(input.attributes or EMPTY_OBJECT, encode_json(how)),
+            data=merge(input.attributes or EMPTY_OBJECT, encode_json(how), None, ["attributes"]),
             trace_id=span.trace_id,
             span_id=span.span_id,
         )

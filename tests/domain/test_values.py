@@ -28,7 +28,7 @@ def test_json_keeps_plain_values(value: Any) -> None:
 def test_merging_sets_members_then_removes_names(
     base: dict[str, Any], patch: dict[str, Any] | None, remove: list[str] | None
 ) -> None:
-    merged = decode_json(merge(encode_json(base), None if patch is None else encode_json(patch), remove))
+    merged = decode_json(merge(encode_json(base), None if patch is None else encode_json(patch), remove, []))
     expected = {**base, **(patch or {})}
     for name in remove or ():
         expected.pop(name, None)
@@ -38,9 +38,10 @@ def test_merging_sets_members_then_removes_names(
 def test_a_merge_that_grows_too_large_is_refused() -> None:
     half = "x" * (MAX_JSON // 2)
     base = encode_json({"a": half})
-    with pytest.raises(Rejected):
-        merge(base, encode_json({"b": half}))
-    assert decode_json(merge(base, encode_json({"a": half}))) == {"a": half}
+    with pytest.raises(Rejected) as refused:
+        merge(base, encode_json({"b": half}), None, ["events", 1, "data"])
+    assert refused.value.errors[0].path == ["events", "1", "data"]
+    assert decode_json(merge(base, encode_json({"a": half}), None, [])) == {"a": half}
 
 
 @given(values)

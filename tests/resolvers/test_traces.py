@@ -441,6 +441,18 @@ class TestStartingAndEnding:
     async def test_refusals(self, graph: Graph, mutation: str, input: Any, code: str, path: list[str]) -> None:
         assert await graph.fails(mutation, input) == (code, path)
 
+    async def test_attributes_that_become_too_many_are_told_by_the_input_that_brought_them(self, graph: Graph) -> None:
+        half, grows = {"a": "x" * 200_000}, {"a": [1e15] * 20_000}  # a number is kept as 1000000000000000.0
+        assert await graph.fails("startSpan", {"name": "x", "attributes": grows}) == ("INVALID", ["attributes"])
+        made = (await graph.do("startSpan", {"name": "x", "traceId": "t", "spanId": "s", "attributes": half}, "span { id }"))["span"]
+        other = {"b": "x" * 200_000}
+        assert await graph.fails("endSpan", {"span": made["id"], "attributes": other}) == ("INVALID", ["attributes"])
+        assert await graph.fails("endSpan", {"span": made["id"], "attributes": grows}) == ("INVALID", ["attributes"])
+        for ending in ("span_end", "span_start"):
+            events = [{"type": "note"}, {"type": ending, "traceId": "t", "spanId": "s", "data": other}]
+            wrong = await graph.fails("appendTraceEvents", {**SESSION, "events": events})
+            assert wrong == ("INVALID", ["events", "1", "data"])
+
 
 class TestTrees:
     async def grow(self, graph: Graph) -> None:
