@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from domain.caller import LOCAL
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from domain.memory import CreateMemoriesInput, MemoryFilter, MemoryInput
@@ -46,7 +48,7 @@ def _service() -> Service:
 
 async def load(conversation: dict[str, Any]) -> None:
     """Stores a conversation: its sessions, messages and memories."""
-    context = _service().context()
+    context = _service().context(LOCAL)
     owner = Ref(external_id=conversation["id"])
     _owner[:] = [owner]
     for sitting in conversation["sessions"]:
@@ -70,7 +72,7 @@ async def load(conversation: dict[str, Any]) -> None:
 async def search(question: str, k: int) -> list[str]:
     """Turn ids for a question, best first."""
     found = await search_memories(
-        _service().context(), MemoryQuery(text=question), MemoryFilter(owner=_owner[0]), MODE, 0.0, k
+        _service().context(LOCAL), MemoryQuery(text=question), MemoryFilter(owner=_owner[0]), MODE, 0.0, k
     )
     return [_turns[hit.memory.id] for hit in found.hits]
 

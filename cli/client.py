@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from domain.caller import LOCAL, Caller, is_workspace
+from domain.caller import LOCAL, Caller, is_workspace, operator
 from server.errors import UNAUTHENTICATED
 from server.graphql.documents import Request
 from server.service import open_service
@@ -65,7 +65,7 @@ def check_workspace(name: str | None, url: str | None) -> None:
 
 def caller_in(workspace: str | None) -> Caller:
     """Who works on a folder."""
-    return LOCAL if workspace is None else Caller(workspace)
+    return LOCAL if workspace is None else operator(workspace)
 
 
 def credentials(settings: Settings) -> dict[str, str]:

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from cli.comparison import Compared, compare, pages
 from domain.audit import AuditEntry
-from domain.caller import KEYS_WORKSPACE, Caller
+from domain.caller import KEYS_WORKSPACE, operator
 from domain.key import ApiKey
 from domain.node import Node
 from formats.conversation import FormatError
@@ -55,12 +55,12 @@ async def copy(source: str, target: str, settings: Settings) -> None:
     async with _opened(source, settings, must_exist=True) as old, _opened(target, settings) as new:
         with _shown() as show:
             for workspace in sorted(await old.engine.workspaces()):
-                await _copy(old.context(Caller(workspace)), new.context(Caller(workspace)), show)
+                await _copy(old.context(operator(workspace)), new.context(operator(workspace)), show)
             await _settled(new)
             found = [
                 line
                 for workspace in sorted({*await old.engine.workspaces(), *await new.engine.workspaces()})
-                for line in await compare(old.context(Caller(workspace)), new.context(Caller(workspace)))
+                for line in await compare(old.context(operator(workspace)), new.context(operator(workspace)))
             ]
     _print(found)
     if differing := [line for line in found if not line.same]:

@@ -23,6 +23,8 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from domain.caller import LOCAL
+
 HOME = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HOME))
 
@@ -298,7 +300,7 @@ def _event(kind: str, data: dict[str, Any]) -> dict[str, Any]:
 async def _fill(data: Path) -> None:
     service = open_service(data, Settings())
     try:
-        await fill(service.context())
+        await fill(service.context(LOCAL))
     finally:
         await service.close()
 

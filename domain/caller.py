@@ -42,14 +42,19 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: when the credential ends, where that is known.
     """
 
-    workspace: str = DEFAULT_WORKSPACE
-    role: Role = Role.ADMIN
+    workspace: str
+    role: Role
     id: str = "local"
     name: str = "local"
     expires_at: datetime | None = None
 
 
-LOCAL = Caller()
+def operator(workspace: str) -> Caller:
+    """Whoever runs the program or has the data folder at hand: may do everything."""
+    return Caller(workspace, Role.ADMIN)
+
+
+LOCAL = operator(DEFAULT_WORKSPACE)
 """The one user of a server without credentials, and of the command line."""
 
 

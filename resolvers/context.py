@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from domain.audit import DONE
-from domain.caller import LOCAL, Caller
+from domain.caller import Caller
 from domain.errors import Rejected, not_found
 from domain.memory import Memory
 from domain.node import Id, Node
@@ -46,7 +46,7 @@ class Context:
         self,
         engine: Engine,
         embedder: Embedder,
-        caller: Caller = LOCAL,
+        caller: Caller,
         capacity: int = MEMORY_CAPACITY,
         clock: Callable[[], datetime] = _now,
     ) -> None:

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from domain.caller import Caller
+from domain.caller import LOCAL, operator
 from resolvers.health import health
 from resolvers.sweeping import sweep
-from server.access.auth import ANYONE, Access, origins_of
+from server.access.auth import Access, origins_of
 from server.http.graphql import GraphQLHTTP
 from server.http.requests import PREFLIGHTED
 from server.otlp.traces import OTLPTraces
@@ -36,7 +36,7 @@ SWEEP_EVERY_S = 60.0
 _log = logging.getLogger("recollect")
 
 
-def create_app(service: Service, access: Access = ANYONE) -> Starlette:
+def create_app(service: Service, access: Access) -> Starlette:
     """The application over an opened service, which it closes when the server stops. access: who may use it.
 
     A server calls `app.state.stop_streams()` when it begins to stop, for streams do not end by themselves.
@@ -52,7 +52,7 @@ def create_app(service: Service, access: Access = ANYONE) -> Starlette:
 
     async def readyz(_: Request) -> Response:
         """The store answers too; 503 where it does not."""
-        state = await health(service.context())
+        state = await health(service.context(LOCAL))
         status = 503 if state.status == "unhealthy" else 200
         return Response(msgspec.json.encode(state), status, media_type="application/json")
 
@@ -127,6 +127,6 @@ async def _sweep_for_ever(service: Service) -> None:
         await asyncio.sleep(SWEEP_EVERY_S)
         try:
             for workspace in await service.engine.workspaces():
-                await sweep(service.context(Caller(workspace)))
+                await sweep(service.context(operator(workspace)))
         except Exception as error:  # it will be tried again
             _log.warning("the sweep of what has expired failed: %s", error)

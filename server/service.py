@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from domain.caller import LOCAL, Caller, Role
+from domain.caller import Caller, Role
 from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
@@ -40,11 +40,11 @@ class Service:
         for id, text in (trusted or {}).items():
             _check(self.executor, id, text)
 
-    def context(self, caller: Caller = LOCAL) -> Context:
+    def context(self, caller: Caller) -> Context:
         """A caller's view of their workspace."""
         return Context(self.engine, self.embedder, caller, self.settings.memory_capacity)
 
-    def operation(self, caller: Caller = LOCAL) -> Loading:
+    def operation(self, caller: Caller) -> Loading:
         """What the fields of one operation share."""
         return Loading(self.context(caller), span)
 

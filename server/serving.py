@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
+from domain.caller import LOCAL
 from server.access.auth import open_access
 from server.access.origins import is_loopback
 from server.app import create_app
@@ -47,7 +48,7 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
     """Serves until a signal comes. Closes the service."""
     settings, address = service.settings, listening.getsockname()
     try:
-        access = await open_access(service.context(), settings, is_loopback(address[0]))
+        access = await open_access(service.context(LOCAL), settings, is_loopback(address[0]))
     except BaseException:
         await service.close()
         raise
@@ -137,7 +138,7 @@ def _with_demo(app: Starlette, service: Service) -> None:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        context = service.context()
+        context = service.context(LOCAL)
         await fill(context)
         agents = []
         if await is_demo(context):

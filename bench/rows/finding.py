@@ -17,6 +17,7 @@ from bench.lab import Lab, parts
 from bench.load import Load, Next, load
 from bench.row import Measure, Row, at_most
 from bench.vectors import Trial, clusters
+from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
@@ -76,7 +77,7 @@ async def _large(lab: Lab) -> Load:
 
 
 async def _ask(service: Service, query: str, variables: dict[str, Any]) -> bytes:
-    return await service.executor.execute(Request(query, variables), service.operation())
+    return await service.executor.execute(Request(query, variables), service.operation(LOCAL))
 
 
 def _million(size_or_wait: str) -> Measure:

@@ -56,8 +56,8 @@ class Access:
 
     def __init__(
         self,
-        keys: Keys | None = None,
-        tokens: Tokens | None = None,
+        keys: Keys | None,
+        tokens: Tokens | None,
         *,
         guarded: bool = False,
         origins: Collection[str] = (),
@@ -144,10 +144,6 @@ class _Watch:
         self.task, self.followers = task, 0
 
 
-ANYONE = Access()
-"""Admits whoever asks, as the one local user."""
-
-
 def expired() -> OperationRefused:
     """What a stream ends with when its credential does."""
     return _unauthenticated("The credential has expired or was revoked.", "invalid_token")
@@ -178,7 +174,7 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
         )
     origins = origins_of(settings)
     if not (mine or stored or tokens):
-        return Access(guarded=True, origins=origins)
+        return Access(None, None, guarded=True, origins=origins)
     rate = settings.rate_limit
     return Access(
         Keys(context.engine, mine), tokens, origins=origins, rate=None if rate == "off" else Rate(context.engine, rate)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from domain.caller import Caller, Role, is_workspace
+from domain.caller import DEFAULT_WORKSPACE, Caller, Role, is_workspace
 from domain.key import ApiKey, CreateApiKeyInput, digest_of
 from domain.node import Id
 from resolvers.context import Context
@@ -43,7 +43,7 @@ def given(setting: str) -> dict[str, Caller]:
         digest = digest_of(secret)
         if digest in callers:
             raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} has a key that another entry has.")
-        rights = (found["workspace"], Role[found["role"].upper()]) if found else (Caller().workspace, Role.ADMIN)
+        rights = (found["workspace"], Role[found["role"].upper()]) if found else (DEFAULT_WORKSPACE, Role.ADMIN)
         callers[digest] = Caller(*rights, f"setting_{digest[:12]}", f"RECOLLECT_API_KEYS {number}")
     return callers
 

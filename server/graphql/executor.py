@@ -77,24 +77,24 @@ class Operation:
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
+    role: of a context's caller, which must have the rights that an operation takes.
     executor_class: what completes values; graphql-core's executor in the end.
     persisted: the documents that can be named instead of sent.
     audience: what a context may see; subscribers of equal audiences share the execution of an event. None: they do not.
     caller: whose a context is, for the limits of what one caller runs at once.
-    role: of a context's caller, which must have the rights that an operation takes. None: they may do everything.
     """
 
     def __init__(
         self,
         schema: GraphQLSchema,
         *,
+        role: Callable[[object], Role],
         executor_class: type[CompilingExecutor] = CompilingExecutor,
         cache: DocumentCache | None = None,
         limits: Limits = DEFAULTS,
         persisted: Persisted | None = None,
         audience: Callable[[object], Hashable | None] = lambda _context: None,
         caller: Callable[[object], Hashable] = lambda _context: None,
-        role: Callable[[object], Role | None] = lambda _context: None,
     ) -> None:
         if schema.get_directive("defer") or schema.get_directive("stream"):
             raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
@@ -180,9 +180,8 @@ class Executor:
 
     def _permit(self, operation: Operation, context: object) -> None:
         """Raises OperationRefused where the caller has not the right that the operation takes: looked at once, here."""
-        if (role := self._role(context)) is not None:
-            name = operation.node.name
-            require(role, operation.parsed.rights[name.value if name else None])
+        name = operation.node.name
+        require(self._role(context), operation.parsed.rights[name.value if name else None])
 
     def resume(self, operation: Operation, cursor: str) -> Operation:
         """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.caller import Caller
-from server.access.auth import ANYONE, Access, expired
+from server.access.auth import Access, expired
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
 from server.graphql.documents import Request
 from server.graphql.events import Event
@@ -64,7 +64,7 @@ class GraphQLHTTP:
         executor: Executor,
         make_context: Callable[[Caller], object],
         *,
-        access: Access = ANYONE,
+        access: Access,
         limits: Limits = DEFAULTS,
         keep_alive: float = 12.0,
         send_timeout: float = 60.0,

@@ -23,7 +23,7 @@ from formats.otlp import json as otlp_json
 from formats.otlp import spans as otlp
 from resolvers.context import Context
 from resolvers.telemetry import receive as take
-from server.access.auth import ANYONE, Access
+from server.access.auth import Access
 from server.access.rights import require
 from server.errors import OperationRefused
 from server.limits import DEFAULTS
@@ -61,7 +61,7 @@ class OTLPTraces:
         self,
         make_context: Callable[[Caller], Context],
         *,
-        access: Access = ANYONE,
+        access: Access,
         max_body_bytes: int = DEFAULTS.max_spans_bytes,
         max_held_bytes: int = 64 * 1024 * 1024,
         read_timeout: float = 30.0,

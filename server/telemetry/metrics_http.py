@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from domain.caller import DEFAULT_WORKSPACE, Role
-from server.access.auth import ANYONE, Access
+from server.access.auth import Access
 from server.access.rights import require
 from server.errors import OperationRefused
 from server.graphql.executor import encode_errors
@@ -21,7 +21,7 @@ class MetricsHTTP:
     workspaces. None: whoever reaches the address.
     """
 
-    def __init__(self, metrics: Metrics, access: Access | None = ANYONE) -> None:
+    def __init__(self, metrics: Metrics, access: Access | None) -> None:
         self._metrics, self._access = metrics, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.caller import LOCAL, Caller
-from server.access.auth import ANYONE, Access, expired
+from server.access.auth import Access, expired
 from server.errors import FormattedError, OperationRefused, formatted
 from server.graphql.documents import Request
 from server.graphql.events import Event
@@ -112,7 +112,7 @@ class GraphQLWebSocket:
         executor: Executor,
         make_context: Callable[[Caller], object],
         *,
-        access: Access = ANYONE,
+        access: Access,
         limits: Limits = DEFAULTS,
         init_timeout: float = 10.0,
         keep_alive: float = 12.0,

@@ -15,7 +15,7 @@ from cli import copy as copy_command
 from cli.copy import copy
 from cli.main import main
 from domain.actor import UpsertUserInput
-from domain.caller import Caller, Role
+from domain.caller import LOCAL, Caller, Role
 from domain.key import CreateApiKeyInput
 from resolvers import actors, keys
 from resolvers.context import Context
@@ -35,8 +35,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def filled() -> None:
         service = open_service(folder, Settings())
-        await fill(service.context().acting("fill"))
-        other = service.context(Caller("other")).acting("upsertUser")
+        await fill(service.context(LOCAL).acting("fill"))
+        other = service.context(Caller("other", Role.ADMIN)).acting("upsertUser")
         await actors.upsert_user(other, UpsertUserInput(external_id="anna", name="Anna"))
         await keys.create(other, CreateApiKeyInput(name="a key", role=Role.WRITE))
         await service.close()
@@ -139,7 +139,7 @@ def _fails_after(service: Service, writes: int) -> None:
 async def test_a_difference_is_told(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "target"
     service = open_service(target, Settings())
-    await actors.upsert_user(service.context(), UpsertUserInput(external_id="stranger", name="Nobody's"))
+    await actors.upsert_user(service.context(LOCAL), UpsertUserInput(external_id="stranger", name="Nobody's"))
     await service.close()
     with pytest.raises(BadSetting, match=r"does not hold the same as .*: user of default\.$"):
         await copy(source, str(target), Settings())
@@ -151,7 +151,7 @@ async def test_a_difference_is_told(source: str, tmp_path: Path, capsys: pytest.
 async def test_a_record_that_is_another_one_is_refused(source: str, tmp_path: Path) -> None:
     target = tmp_path / "target"
     service = open_service(target, Settings())
-    await actors.upsert_user(service.context(), UpsertUserInput(external_id="jonas", name="Another Jonas"))
+    await actors.upsert_user(service.context(LOCAL), UpsertUserInput(external_id="jonas", name="Another Jonas"))
     await service.close()
     with pytest.raises(BadSetting, match=r"^default cannot be copied: .*jonas.* is there already"):
         await copy(source, str(target), Settings())

@@ -30,6 +30,7 @@ from server.settings import BadSetting, Settings
 from tests.formats.test_chatgpt import conversation, node, said
 from tests.formats.test_openai_messages import ASK, CALL, RESULT
 from tests.formats.test_recollect_jsonl import exported, opened
+from tests.support.graphql_client import ANYONE, anybody
 
 TREE = {
     "root": node(None, None, "sys"),
@@ -50,7 +51,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 @pytest.fixture
 async def url(context: Context) -> AsyncIterator[UrlSink]:
     """The same workspace behind a server."""
-    app: Any = GraphQLHTTP(Executor(build()), lambda _: Loading(context))
+    app: Any = GraphQLHTTP(Executor(build(), role=anybody), lambda _: Loading(context), access=ANYONE)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield UrlSink(client, "/")

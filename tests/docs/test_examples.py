@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from graphql import OperationType
 
+from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.service import Service
 from tests.support.examples import HOME, blocks, difference, examples, pages, run
@@ -32,7 +33,9 @@ async def answer(service: Service, query: str) -> dict[str, Any]:
     """What an example answers; a subscription only has to start."""
     if kind(service, query) is not OperationType.SUBSCRIPTION:
         return await run(service, query)
-    events = await service.executor.subscribe(Request(query.replace("demo-live", "demo-present")), service.operation())
+    events = await service.executor.subscribe(
+        Request(query.replace("demo-live", "demo-present")), service.operation(LOCAL)
+    )
     await events.aclose()
     return {}
 

@@ -27,6 +27,7 @@ from resolvers.context import Context
 from server.otlp.traces import OTLPTraces
 from tests.formats.test_recollect_jsonl import opened
 from tests.server.otlp.test_traces import request, span
+from tests.support.graphql_client import ANYONE
 from tests.support.running import recollect
 
 NAMED = {"attributes": [{"key": "session.id", "value": {"stringValue": "s"}}]}
@@ -42,7 +43,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 @pytest.fixture
 async def url(context: Context) -> AsyncIterator[UrlSink]:
     """The same workspace behind a server."""
-    app = Starlette(routes=[Route("/v1/traces", OTLPTraces(lambda _: context))])
+    app = Starlette(routes=[Route("/v1/traces", OTLPTraces(lambda _: context, access=ANYONE))])
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield UrlSink(client)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from domain.actor import Agent, User
+from domain.caller import LOCAL
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import MemoryRef, Message, TextContent, Thread, ToolCall, ToolResponse
@@ -55,7 +56,7 @@ async def opened(folder: Path, embedder: Letters | None = None) -> AsyncIterator
     embedder = embedder or Letters()
     engine = open_engine(str(folder), embedder.name, embedder.dimension)
     try:
-        yield Context(engine, embedder)
+        yield Context(engine, embedder, LOCAL)
     finally:
         await engine.close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.importer import export_file
-from domain.caller import Caller
+from domain.caller import DEFAULT_WORKSPACE, LOCAL, Caller, Role
 from resolvers.context import Context
 from schema.build import build
 from server.settings import Settings
@@ -26,7 +26,9 @@ async def log(graph: Graph, arguments: str = "") -> list[Any]:
 
 
 async def test_who_did_what_and_to_what(graph: Graph) -> None:
-    graph.context = Context(graph.engine, Words(), Caller(id="key_1", name="laptop"), clock=graph.clock)
+    graph.context = Context(
+        graph.engine, Words(), Caller(DEFAULT_WORKSPACE, Role.ADMIN, "key_1", "laptop"), clock=graph.clock
+    )
     made = await graph.do("createSession", {"externalId": "s"}, "session { id }")
     [entry] = await log(graph)
     assert entry.pop("time") > "2026"
@@ -115,6 +117,6 @@ async def test_an_export_is_noted(tmp_path: Path) -> None:
     await export_file(tmp_path / "all.jsonl", tmp_path / "data", Settings())
     service = open_service(tmp_path / "data", Settings())
     graph: Any = Graph.__new__(Graph)
-    graph.context = service.context()
+    graph.context = service.context(LOCAL)
     assert [(one["action"], one["caller"]) for one in await log(graph)] == [("export", "local")]
     await service.close()

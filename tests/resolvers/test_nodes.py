@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.caller import Caller
+from domain.caller import Caller, Role
 from resolvers.context import Context
 from tests.support.graphql_client import Graph, Words
 
@@ -134,7 +134,7 @@ async def test_an_id_of_another_kind_is_not_there(graph: Graph, everything: dict
 
 
 async def test_workspaces_do_not_see_each_other(graph: Graph, everything: dict[str, str]) -> None:
-    graph.context = Context(graph.engine, Words(), Caller("elsewhere"))
+    graph.context = Context(graph.engine, Words(), Caller("elsewhere", Role.ADMIN))
     await graph.begin()
     data = await graph.data("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=list(everything.values()))
     assert data["nodes"] == [None] * len(everything)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from domain.caller import LOCAL, Caller
+from domain.caller import LOCAL, Caller, Role
 from formats.conversation import FormatError
 from formats.recollect import jsonl as recollect_jsonl
 from formats.recollect.lines import KINDS
@@ -38,7 +38,7 @@ from tests.support.tenants import (
 
 @pytest.fixture
 async def world(graph: Graph) -> AsyncIterator[World]:
-    found = World(Tenant(graph, LOCAL, OURS), Tenant(graph, Caller("theirs"), THEIRS))
+    found = World(Tenant(graph, LOCAL, OURS), Tenant(graph, Caller("theirs", Role.ADMIN), THEIRS))
     for tenant in (found.theirs, found.ours):
         await tenant.fill()
         await tenant.remember()
@@ -200,7 +200,7 @@ async def test_logs_tell_of_ours_alone(world: World) -> None:
 async def test_an_import_takes_nothing_of_theirs(graph: Graph, world: World) -> None:
     """A file keeps its ids, and an id is of one workspace for ever."""
     lines = [line async for line in recollect_jsonl.export(world.theirs.context)]
-    for into in (world.ours, Tenant(graph, Caller("new"), OURS)):
+    for into in (world.ours, Tenant(graph, Caller("new", Role.ADMIN), OURS)):
         with pytest.raises(FormatError):
             await recollect_jsonl.load(lambda: iter(lines), into.context)
         assert await into.look() == into.kept

@@ -444,7 +444,9 @@ class TestStartingAndEnding:
     async def test_attributes_that_become_too_many_are_told_by_the_input_that_brought_them(self, graph: Graph) -> None:
         half, grows = {"a": "x" * 200_000}, {"a": [1e15] * 20_000}  # a number is kept as 1000000000000000.0
         assert await graph.fails("startSpan", {"name": "x", "attributes": grows}) == ("INVALID", ["attributes"])
-        made = (await graph.do("startSpan", {"name": "x", "traceId": "t", "spanId": "s", "attributes": half}, "span { id }"))["span"]
+        made = (
+            await graph.do("startSpan", {"name": "x", "traceId": "t", "spanId": "s", "attributes": half}, "span { id }")
+        )["span"]
         other = {"b": "x" * 200_000}
         assert await graph.fails("endSpan", {"span": made["id"], "attributes": other}) == ("INVALID", ["attributes"])
         assert await graph.fails("endSpan", {"span": made["id"], "attributes": grows}) == ("INVALID", ["attributes"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from graphql import parse
 
-from domain.caller import Caller, Role, is_workspace
+from domain.caller import LOCAL, Role, is_workspace
 from schema.build import build
 from schema.fields import right_of
 from server.access.rights import rights
@@ -57,7 +57,7 @@ def test_a_role_includes_those_below() -> None:
         [True, True, False],
         [True, True, True],
     ]
-    assert Caller().role.rights == ["READ", "WRITE", "ADMIN"]
+    assert LOCAL.role.rights == ["READ", "WRITE", "ADMIN"]
 
 
 @pytest.mark.parametrize("name", ["default", "a", "Team-1.x_y@z", "9", "x" * 100])

@@ -14,6 +14,7 @@ import apsw
 import httpx
 import pytest
 
+from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.service import open_service
 from server.settings import BadSetting, Settings
@@ -136,7 +137,9 @@ async def test_the_capacity_is_a_setting(tmp_path: Path) -> None:
     found = []
     for texts in ([str(i) for i in range(10)], ["one more"]):
         memories = [{"text": text, "scope": "GLOBAL"} for text in texts]
-        found.append(json.loads(await service.executor.execute(Request(query, {"m": memories}), service.operation())))
+        found.append(
+            json.loads(await service.executor.execute(Request(query, {"m": memories}), service.operation(LOCAL)))
+        )
     await service.close()
     assert [answer["data"]["createMemories"]["errors"] for answer in found] == [[], []]
     archived = [[memory["text"] for memory in answer["data"]["createMemories"]["archived"]] for answer in found]

@@ -18,9 +18,11 @@ from typing import Any
 import apsw
 import numpy as np
 
+from domain.caller import LOCAL, Role
 from resolvers.context import MEMORY_CAPACITY, Context
 from schema.build import build
 from schema.loading import Loading
+from server.access.auth import Access
 from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.graphql.executor import Executor
@@ -77,10 +79,19 @@ def vector_of(*words: str) -> list[float]:
     return [float(number) for number in sum(map(direction, words), np.zeros(Words.dimension))]
 
 
+ANYONE = Access(None, None)
+"""Admits whoever asks, as the one local user."""
+
+
+def anybody(_: object) -> Role:
+    """The role of everybody, where a test is not about rights."""
+    return Role.ADMIN
+
+
 @cache
 def executor() -> Executor:
     """The executor of the schema: one for all tests, as it keeps no state but parsed documents."""
-    return Executor(build(), limits=Limits(max_cost=10**9))  # some tests ask for everything at once
+    return Executor(build(), role=anybody, limits=Limits(max_cost=10**9))  # some tests ask for everything at once
 
 
 class Graph:
@@ -96,7 +107,7 @@ class Graph:
             if embedded
             else open_services(folder, Words.name, Words.dimension, clock)
         )
-        self.context = Context(self.engine, Words(), capacity=capacity, clock=clock)
+        self.context = Context(self.engine, Words(), LOCAL, capacity=capacity, clock=clock)
         self._file = apsw.Connection(str(folder / "recollect.db")) if embedded else None
 
     async def begin(self) -> None:

@@ -35,7 +35,7 @@ from schema.loading import Loading
 from server.graphql.documents import Request
 from server.graphql.executor import Executor
 from server.limits import Limits
-from tests.support.graphql_client import Graph, Words, vector_of
+from tests.support.graphql_client import Graph, Words, anybody, vector_of
 
 SCHEMA = build_schema(sdl())
 ROOTS: dict[str, GraphQLObjectType] = {
@@ -56,7 +56,7 @@ OURS, THEIRS = "OURS", "THEIRS"
 def executor() -> Executor:
     """One without limits: the queries here select everything at once."""
     sizes = ("document_bytes", "tokens", "selections", "aliases", "repeats", "cost")
-    return Executor(build(), limits=Limits(max_seconds=600, **{f"max_{size}": 10**9 for size in sizes}))  # type: ignore[arg-type]
+    return Executor(build(), role=anybody, limits=Limits(max_seconds=600, **{f"max_{size}": 10**9 for size in sizes}))  # type: ignore[arg-type]
 
 
 class Tenant:

@@ -28,6 +28,7 @@ from server.http.protocol import bounded
 from server.limits import DEFAULTS, Limits
 from server.websocket.graphql import GraphQLWebSocket
 from stores.errors import Unavailable
+from tests.support.graphql_client import ANYONE, anybody
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250, tzinfo=UTC)
 SECRET = "the password is swordfish"
@@ -218,12 +219,12 @@ SCHEMA = executable(
 
 def make_app(limits: Limits = DEFAULTS, **times: Any) -> Starlette:
     """The application; times are those of both endpoints, given to whichever knows them."""
-    executor = Executor(SCHEMA, limits=limits)
+    executor = Executor(SCHEMA, role=anybody, limits=limits)
     http = {name: value for name, value in times.items() if name in ("keep_alive", "send_timeout")}
     return Starlette(
         routes=[
-            Route("/graphql", GraphQLHTTP(executor, make_context, limits=limits, **http)),
-            WebSocketRoute("/graphql", GraphQLWebSocket(executor, make_context, limits=limits, **times)),
+            Route("/graphql", GraphQLHTTP(executor, make_context, access=ANYONE, limits=limits, **http)),
+            WebSocketRoute("/graphql", GraphQLWebSocket(executor, make_context, access=ANYONE, limits=limits, **times)),
         ]
     )
 

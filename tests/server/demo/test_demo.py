@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domain.caller import LOCAL
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryStatus, MemoryType
 from domain.message import Message
@@ -43,7 +44,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 @pytest.fixture
 async def context(service: Service) -> Context:
     """The view of an empty workspace."""
-    return service.context()
+    return service.context(LOCAL)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def filled() -> None:
         service = open_service(folder, Settings())
-        assert await fill(service.context())
+        assert await fill(service.context(LOCAL))
         await service.close()
 
     asyncio.run(filled())
@@ -71,7 +72,7 @@ async def story(folder: Path) -> AsyncIterator[Service]:
 @pytest.fixture
 async def told(story: Service) -> Context:
     """The view of the filled workspace."""
-    return story.context()
+    return story.context(LOCAL)
 
 
 async def everything(context: Context, kind: type[Any]) -> list[Any]:

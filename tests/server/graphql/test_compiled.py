@@ -24,6 +24,7 @@ import pytest_asyncio
 from graphql import DirectiveLocation, GraphQLDirective, GraphQLSchema, parse
 
 import server.graphql.compiled
+from domain.caller import LOCAL
 from domain.errors import invalid
 from domain.memory import Memory
 from server.graphql.compiled import CompilingExecutor, Plan
@@ -44,6 +45,7 @@ from tests.support.compiled.world import (
     watched,
     without_request_id,
 )
+from tests.support.graphql_client import anybody
 
 # graphql-core drops what is still to come of a value that an error has made null.
 pytestmark = [
@@ -398,7 +400,7 @@ class TestWrites:
         kind = log.split()[0]
         session = json.loads(await own.answer(own.plain, '{ session(by: {externalId: "odd"}) { id } }'))
         where = Log(kind, "" if kind == "changes" else session["data"]["session"]["id"])
-        store = own.service.context().store
+        store = own.service.context(LOCAL).store
         listing, [end] = store.listing(where), await store.ends([where])
         assert end > 3
         told = []
@@ -426,7 +428,7 @@ class TestPlans:
 
     async def test_they_die_with_their_document(self, world: World) -> None:
         cache = DocumentCache(entries=2)
-        executor = Executor(world.schema, cache=cache, limits=BROAD)
+        executor = Executor(world.schema, role=anybody, cache=cache, limits=BROAD)
         gc.collect()
         before = Plan.alive
         await world.answer(executor, NESTED)
@@ -529,6 +531,6 @@ class TestPlans:
             "{ sessions(first: 2) { nodes { id title @loud messages(first: 1) { nodes { text } } } } }",
             "{ sessions(first: 2) { nodes { id messages(first: 1) @loud { nodes { text } } } } }",
         ):
-            answer = await world.answer(Executor(schema, cache=cache, limits=BROAD), query)
+            answer = await world.answer(Executor(schema, role=anybody, cache=cache, limits=BROAD), query)
             assert answer == await world.answer(world.plain, query.replace(" @loud", ""))
             assert plans(cache, query) == [None]

@@ -16,12 +16,15 @@ from server.errors import OperationRefused, formatted
 from server.graphql.documents import DocumentCache, Request
 from server.graphql.executor import Executor, encode_result
 from server.limits import Limits
+from tests.support.graphql_client import anybody
 from tests.support.toy import BOARD, SCHEMA, SECRET
 
 
 async def run(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> dict[str, Any]:
     """The answer, but for its cost."""
-    answer: dict[str, Any] = json.loads(await Executor(SCHEMA).execute(Request(query, variables, name), BOARD))
+    answer: dict[str, Any] = json.loads(
+        await Executor(SCHEMA, role=anybody).execute(Request(query, variables, name), BOARD)
+    )
     answer.pop("extensions", None)
     return answer
 
@@ -38,7 +41,7 @@ class TestResults:
         assert await run(query, {"name": "you"}) == {"data": {"hello": "hello you", "later": "later"}}
 
     async def test_values_that_scalars_hand_through_are_encoded_as_they_are(self) -> None:
-        body = await Executor(SCHEMA).execute(Request("{ moment raw }"), BOARD)
+        body = await Executor(SCHEMA, role=anybody).execute(Request("{ moment raw }"), BOARD)
         assert (
             body
             == b'{"data":{"moment":"2026-01-02T12:00:00.000250Z","raw":{"kept":\r\n [1, 2]}},"extensions":{"cost":1}}'
@@ -68,7 +71,7 @@ class TestResults:
 
     def test_a_schema_with_incremental_delivery_is_refused(self) -> None:
         with pytest.raises(ValueError, match="@defer"):
-            Executor(build_schema("type Query { a: Int } directive @defer on FIELD"))
+            Executor(build_schema("type Query { a: Int } directive @defer on FIELD"), role=anybody)
 
 
 class TestRefusals:
@@ -84,7 +87,7 @@ class TestRefusals:
 
     async def test_too_many_tokens(self) -> None:
         for long in ("{" + " hello" * 50 + "}", "#\n" * 50 + "{ hello }"):
-            body = await Executor(SCHEMA, limits=Limits(max_tokens=40)).execute(Request(long), BOARD)
+            body = await Executor(SCHEMA, role=anybody, limits=Limits(max_tokens=40)).execute(Request(long), BOARD)
             told = json.loads(body)["errors"][0]["extensions"]
             assert told == {"code": "LIMIT", "limit": "RECOLLECT_MAX_TOKENS", "value": 40}
 
@@ -205,7 +208,7 @@ class TestDocumentCache:
             return parse(text, **options)
 
         monkeypatch.setattr("server.graphql.documents.parse", noting)
-        executor = Executor(SCHEMA)
+        executor = Executor(SCHEMA, role=anybody)
         for query in ("{ hello }", "{ hello }", "{ wrong }", "{ wrong }"):
             await executor.execute(Request(query), BOARD)
         assert parsed == ["{ hello }", "{ wrong }", "{ wrong }"]
@@ -230,7 +233,7 @@ class TestDocumentCache:
 class TestSubscriptions:
     async def test_events_with_their_cursors(self, key: str) -> None:
         request = Request("subscription S($k: String!) { ticks(key: $k, to: 2) { number odd } }", {"k": key})
-        events = [event async for event in await Executor(SCHEMA).subscribe(request, BOARD)]
+        events = [event async for event in await Executor(SCHEMA, role=anybody).subscribe(request, BOARD)]
         assert [(json.loads(event.body), event.cursor) for event in events] == [
             ({"data": {"ticks": {"number": 1, "odd": True}}}, "1"),
             ({"data": {"ticks": {"number": 2, "odd": False}}}, "2"),
@@ -239,7 +242,9 @@ class TestSubscriptions:
 
     async def test_an_error_in_one_event_is_that_events(self, key: str) -> None:
         request = Request(f'subscription {{ ticks(key: "{key}", after: "12", to: 14) {{ odd }} }}')
-        bodies = [json.loads(event.body) async for event in await Executor(SCHEMA).subscribe(request, BOARD)]
+        bodies = [
+            json.loads(event.body) async for event in await Executor(SCHEMA, role=anybody).subscribe(request, BOARD)
+        ]
         assert bodies[0]["errors"][0]["extensions"]["code"] == "INTERNAL"
         assert bodies[1] == {"data": {"ticks": {"odd": False}}}
 
@@ -253,11 +258,11 @@ class TestSubscriptions:
     )
     async def test_refused_before_it_starts(self, query: str, code: str) -> None:
         with pytest.raises(OperationRefused) as refused:
-            await Executor(SCHEMA).subscribe(Request(query), BOARD)
+            await Executor(SCHEMA, role=anybody).subscribe(Request(query), BOARD)
         assert refused.value.errors[0]["extensions"]["code"] == code
 
     async def test_a_source_that_fails_ends_the_stream(self) -> None:
-        events = await Executor(SCHEMA).subscribe(Request("subscription { breaks }"), BOARD)
+        events = await Executor(SCHEMA, role=anybody).subscribe(Request("subscription { breaks }"), BOARD)
         assert json.loads((await anext(events)).body) == {"data": {"breaks": 1}}
         with pytest.raises(OperationRefused) as refused:
             await anext(events)
@@ -266,14 +271,14 @@ class TestSubscriptions:
             await anext(events)
 
     async def test_a_source_that_rejects_at_once(self) -> None:
-        events = await Executor(SCHEMA).subscribe(Request("subscription { absent }"), BOARD)
+        events = await Executor(SCHEMA, role=anybody).subscribe(Request("subscription { absent }"), BOARD)
         with pytest.raises(OperationRefused) as refused:
             await anext(events)
         assert refused.value.errors[0]["extensions"] == {"code": "NOT_FOUND", "path": ["session"]}
 
     async def test_closing_early_closes_the_source(self, key: str) -> None:
         request = Request("subscription S($k: String!) { ticks(key: $k) { number } }", {"k": key})
-        events = await Executor(SCHEMA).subscribe(request, BOARD)
+        events = await Executor(SCHEMA, role=anybody).subscribe(request, BOARD)
         await anext(events)
         assert BOARD.closed[key] == 0
         await events.aclose()
@@ -296,12 +301,12 @@ class TestSubscriptions:
         schema = build_schema("type Query { a: Int } type Subscription { a: Int }")
         assert schema.subscription_type is not None
         schema.subscription_type.fields["a"].subscribe = lambda *_: Source()
-        events = await Executor(schema).subscribe(Request("subscription { a }"), None)
+        events = await Executor(schema, role=anybody).subscribe(Request("subscription { a }"), None)
         await events.aclose()
         assert closed == [True]
 
     async def test_a_stream_of_a_query_is_one_event_long(self) -> None:
-        executor = Executor(SCHEMA)
+        executor = Executor(SCHEMA, role=anybody)
         events = [e async for e in executor.stream(executor.prepare(Request("{ hello }")), BOARD)]
         assert [event.body for event in events] == [b'{"data":{"hello":"hello world"},"extensions":{"cost":1}}']
 
@@ -319,7 +324,7 @@ class TestResume:
     )
     async def test_the_cursor_replaces_after(self, signature: str, field: str, since: str | None, key: str) -> None:
         fragment = "fragment F on Subscription { ticks(key: $k, to: 7) { number } }" if field == "...F" else ""
-        executor = Executor(SCHEMA)
+        executor = Executor(SCHEMA, role=anybody)
         request = Request(f"subscription S({signature}) {{ {field} }} {fragment}", {"k": key, "from": since})
         operation = executor.prepare(request)
         resumed = executor.resume(operation, "5")
@@ -328,7 +333,7 @@ class TestResume:
             assert [body["data"]["ticks"]["number"] for body in bodies] == list(range(first, 8))
 
     def test_what_takes_no_cursor_is_left_alone(self) -> None:
-        executor = Executor(SCHEMA)
+        executor = Executor(SCHEMA, role=anybody)
         for query in ("{ hello }", "subscription { breaks }"):
             operation = executor.prepare(Request(query))
             assert executor.resume(operation, "5").parsed is operation.parsed

@@ -18,6 +18,7 @@ from server.graphql.documents import Request
 from server.graphql.executor import Executor
 from server.limits import Limits
 from tests.support.attacks import ATTACKS, ODD
+from tests.support.graphql_client import anybody
 from tests.support.toy import BOARD, SCHEMA, eventually
 
 STANDARD = get_introspection_query(
@@ -28,7 +29,7 @@ STANDARD = get_introspection_query(
 @cache
 def executor(**limits: Any) -> Executor:
     """The executor of the real schema with these limits."""
-    return Executor(build(), limits=Limits(**limits))
+    return Executor(build(), role=anybody, limits=Limits(**limits))
 
 
 def refused(query: str, variables: dict[str, Any] | None = None, **limits: Any) -> dict[str, Any]:
@@ -190,7 +191,7 @@ class TestCost:
         executor(max_cost=60).prepare(Request("query ($n: Int) { memories(first: $n) { nodes { id } } }", {"n": 58}))
 
     async def test_answers_report_it(self) -> None:
-        body = await Executor(SCHEMA).execute(Request('mutation { write(key: "cost") }'), BOARD)
+        body = await Executor(SCHEMA, role=anybody).execute(Request('mutation { write(key: "cost") }'), BOARD)
         assert json.loads(body)["extensions"] == {"cost": 11}
 
 
@@ -228,13 +229,15 @@ class TestIntrospection:
         assert b"did you mean" not in quiet.lower()
 
     async def test_type_names_stay(self) -> None:
-        body = await Executor(SCHEMA, limits=Limits(introspection="off")).execute(Request("{ __typename }"), BOARD)
+        body = await Executor(SCHEMA, role=anybody, limits=Limits(introspection="off")).execute(
+            Request("{ __typename }"), BOARD
+        )
         assert json.loads(body)["data"] == {"__typename": "Query"}
 
 
 class TestRunning:
     async def test_time(self, key: str) -> None:
-        slow = Executor(SCHEMA, limits=Limits(max_seconds=0.05))
+        slow = Executor(SCHEMA, role=anybody, limits=Limits(max_seconds=0.05))
         body = await slow.execute(Request("query ($k: String!) { waits(key: $k) }", {"k": key}), BOARD)
         answer = json.loads(body)
         assert answer["data"] is None
@@ -243,7 +246,7 @@ class TestRunning:
         await eventually(lambda: BOARD.closed[key] == 1)
 
     async def test_operations_of_one_caller_at_once(self, key: str) -> None:
-        busy = Executor(SCHEMA, limits=Limits(max_concurrent=2), caller=lambda context: context.name)
+        busy = Executor(SCHEMA, role=anybody, limits=Limits(max_concurrent=2), caller=lambda context: context.name)
         request = Request("query ($k: String!) { waits(key: $k) }", {"k": key})
 
         ada, ben = (SimpleNamespace(name=name, opened=BOARD.opened, closed=BOARD.closed) for name in ("ada", "ben"))
@@ -259,7 +262,7 @@ class TestRunning:
         assert len(busy._running) == 0
 
     async def test_subscriptions_of_one_caller_at_once(self, key: str) -> None:
-        follower = Executor(SCHEMA, limits=Limits(max_subscriptions=1))
+        follower = Executor(SCHEMA, role=anybody, limits=Limits(max_subscriptions=1))
         operation = follower.prepare(Request("subscription ($k: String!) { ticks(key: $k) { number } }", {"k": key}))
         first = follower.stream(operation, BOARD)
         await anext(first)

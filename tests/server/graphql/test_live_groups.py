@@ -13,6 +13,7 @@ import pytest
 
 import server.graphql.live
 import server.graphql.timeslice
+from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.service import Service, open_service
@@ -35,7 +36,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def ask(service: Service, query: str, variables: dict[str, Any] | None = None) -> Any:
-    answer = json.loads(await service.executor.execute(Request(query, variables), service.operation()))
+    answer = json.loads(await service.executor.execute(Request(query, variables), service.operation(LOCAL)))
     assert "errors" not in answer, answer
     return answer["data"]
 
@@ -51,7 +52,7 @@ def number(event: Event) -> int:
 
 def subscribed(service: Service, after: str | None = None, push: Any = None) -> Any:
     operation = service.executor.prepare(Request(TRACE, {"after": after}))
-    return service.executor.stream(operation, service.operation(), push)
+    return service.executor.stream(operation, service.operation(LOCAL), push)
 
 
 async def taken(events: Any, count: int) -> list[int]:
@@ -241,7 +242,7 @@ async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothin
     text = TRACE.replace('"s"', '"nobody"')
     for _ in range(2):
         operation = service.executor.prepare(Request(text, {}))
-        stream = service.executor.stream(operation, service.operation())
+        stream = service.executor.stream(operation, service.operation(LOCAL))
         with pytest.raises(server.graphql.live.OperationRefused):
             await anext(stream)
     assert len(service.executor._groups) == 0
@@ -251,7 +252,7 @@ async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothin
 async def test_variables_of_any_kind_name_a_group(service: Service, value: Any) -> None:
     """Also those that nothing declares: they come as they are."""
     operation = service.executor.prepare(Request("subscription { memoryChanges { cursor } }", {"odd": value}))
-    first, second = (service.executor.stream(operation, service.operation()) for _ in range(2))
+    first, second = (service.executor.stream(operation, service.operation(LOCAL)) for _ in range(2))
     waiting = await started(first, second)
     assert len(service.executor._groups) == 1
     for one in waiting:

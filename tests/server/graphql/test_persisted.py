@@ -15,6 +15,7 @@ from server.graphql.documents import Request
 from server.graphql.executor import Executor
 from server.graphql.persisted import MAX_REGISTERED_BYTES, Persisted, read_trusted
 from server.settings import BadSetting
+from tests.support.graphql_client import anybody
 from tests.support.running import Running, recollect
 from tests.support.toy import BOARD, SCHEMA
 
@@ -91,7 +92,7 @@ class TestAutomatic:
 
 class TestTrusted:
     async def test_nothing_else_runs(self) -> None:
-        executor = Executor(SCHEMA, persisted=Persisted({"h1": "{ hello }", "sha256:h2": "{ later }"}))
+        executor = Executor(SCHEMA, role=anybody, persisted=Persisted({"h1": "{ hello }", "sha256:h2": "{ later }"}))
 
         async def answer(**request: Any) -> Any:
             return json.loads(await executor.execute(Request(**request), BOARD))

@@ -16,6 +16,7 @@ from starlette.types import Message
 from server.graphql.executor import Executor
 from server.http.graphql import Accepted, GraphQLHTTP
 from server.limits import Limits
+from tests.support.graphql_client import ANYONE, anybody
 from tests.support.toy import BOARD, SCHEMA, SECRET, make_context, serving
 
 JSON = "application/json"
@@ -120,7 +121,9 @@ class TestSize:
         assert (await post(http, body + b" " * (1024 * 1024 - len(body)))).status_code == 200
 
     async def test_a_long_query_string(self) -> None:
-        transport = httpx.ASGITransport(GraphQLHTTP(Executor(SCHEMA), make_context, limits=Limits(max_body_bytes=100)))
+        transport = httpx.ASGITransport(
+            GraphQLHTTP(Executor(SCHEMA, role=anybody), make_context, access=ANYONE, limits=Limits(max_body_bytes=100))
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             refused(await client.get("/graphql", params={"query": "{ hello }" + " " * 100}), 413, "LIMIT")
 
@@ -137,7 +140,9 @@ class TestSize:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        endpoint = GraphQLHTTP(Executor(SCHEMA), make_context, limits=Limits(max_body_bytes=5000))
+        endpoint = GraphQLHTTP(
+            Executor(SCHEMA, role=anybody), make_context, access=ANYONE, limits=Limits(max_body_bytes=5000)
+        )
         scope = {"type": "http", "method": "POST", "query_string": b"", "headers": [(b"content-type", JSON.encode())]}
         await endpoint(scope, receive, send)
         assert sent[0]["status"] == 413
@@ -156,7 +161,9 @@ class TestSize:
             sent.append(message)
 
         scope = {"type": "http", "method": "POST", "query_string": b"", "headers": [(b"content-type", JSON.encode())]}
-        await asyncio.wait_for(GraphQLHTTP(Executor(SCHEMA), make_context)(scope, receive, send), 5)
+        await asyncio.wait_for(
+            GraphQLHTTP(Executor(SCHEMA, role=anybody), make_context, access=ANYONE)(scope, receive, send), 5
+        )
         assert sent[0]["status"] == 408
 
 
@@ -184,7 +191,7 @@ class TestStatus:
         def broken(_caller: object) -> object:
             raise RuntimeError(SECRET)
 
-        transport = httpx.ASGITransport(GraphQLHTTP(Executor(SCHEMA), broken))
+        transport = httpx.ASGITransport(GraphQLHTTP(Executor(SCHEMA, role=anybody), broken, access=ANYONE))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             response = await post(client, {"query": "{ hello }"})
         assert refused(response, 500, "INTERNAL") == "Internal error"

@@ -16,6 +16,7 @@ from domain.caller import Caller
 from server.access.auth import Access
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP
+from tests.support.graphql_client import ANYONE, anybody
 from tests.support.toy import BOARD, SCHEMA, eventually, make_context, serving
 
 TICKS = "subscription S($k: String!, $to: Int!, $after: String) { ticks(key: $k, to: $to, after: $after) { number } }"
@@ -176,7 +177,9 @@ class Reader:
 async def test_a_reader_that_takes_nothing_holds_up_the_source_and_is_given_up(key: str) -> None:
     body = json.dumps({"query": TICKS, "variables": {"k": key, "to": 1000}}).encode()
     reader = Reader(5, body)
-    endpoint = GraphQLHTTP(Executor(SCHEMA), make_context, keep_alive=0.05, send_timeout=0.1)
+    endpoint = GraphQLHTTP(
+        Executor(SCHEMA, role=anybody), make_context, access=ANYONE, keep_alive=0.05, send_timeout=0.1
+    )
     headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
     scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
     serving = asyncio.ensure_future(endpoint(scope, reader.receive, reader.send))
@@ -191,7 +194,7 @@ class Expiring(Access):
     """Admits anybody, until an event."""
 
     def __init__(self, end: asyncio.Event) -> None:
-        super().__init__()
+        super().__init__(None, None)
         self._end = end
 
     async def ended(self, caller: Caller) -> None:
@@ -200,7 +203,9 @@ class Expiring(Access):
 
 async def test_a_reader_that_takes_nothing_does_not_hold_a_stream_beyond_its_credential(key: str) -> None:
     reader = Reader(5, json.dumps({"query": TICKS, "variables": {"k": key, "to": 1000}}).encode())
-    endpoint = GraphQLHTTP(Executor(SCHEMA), make_context, access=Expiring(reader.stuck), send_timeout=0.1)
+    endpoint = GraphQLHTTP(
+        Executor(SCHEMA, role=anybody), make_context, access=Expiring(reader.stuck), send_timeout=0.1
+    )
     headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
     scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
     await asyncio.wait_for(endpoint(scope, reader.receive, reader.send), 5)

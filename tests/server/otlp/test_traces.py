@@ -30,6 +30,7 @@ from resolvers.context import Context
 from server.otlp.traces import JSON, PROTOBUF, OTLPTraces
 from stores.errors import Unavailable
 from tests.formats.test_recollect_jsonl import opened
+from tests.support.graphql_client import ANYONE
 
 TRACE = "0AF7651916CD43DD8448EB211C80319C"
 SPAN = "B7AD6B7169203331"
@@ -43,7 +44,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 
 def client(context: Context, **limits: Any) -> httpx.AsyncClient:
     """Speaks to the endpoint."""
-    app: Any = OTLPTraces(lambda _: context, **limits)
+    app: Any = OTLPTraces(lambda _: context, access=ANYONE, **limits)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server")
 
 
@@ -333,7 +334,7 @@ class TestRefused:
             sent.append(message)
 
         scope = {"type": "http", "method": "POST", "headers": [(b"content-type", JSON.encode())]}
-        await OTLPTraces(lambda _: context, read_timeout=0.01)(scope, never, send)
+        await OTLPTraces(lambda _: context, access=ANYONE, read_timeout=0.01)(scope, never, send)
         assert sent[0]["status"] == 408
 
     @pytest.mark.parametrize("type", [JSON, PROTOBUF])
@@ -347,7 +348,7 @@ class TestRefused:
         def broken(_caller: object) -> Context:
             raise RuntimeError("the password is swordfish")
 
-        app: Any = OTLPTraces(broken)
+        app: Any = OTLPTraces(broken, access=ANYONE)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server") as http:
             answer = await post(http, request(span()))
         assert answer.status_code == 500

@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from server.graphql.executor import Executor
 from server.limits import Limits
 from server.websocket.graphql import GraphQLWebSocket
+from tests.support.graphql_client import ANYONE, anybody
 from tests.support.toy import BOARD, SCHEMA, SECRET, eventually, make_context, serving
 
 TRANSPORT = "graphql-transport-ws"
@@ -93,7 +94,7 @@ class TestHandshake:
 
     async def test_the_time_for_init_ends_with_it(self) -> None:
         peer = Peer(INIT, {"type": "ping"}, takes=2, pause=0.1)
-        endpoint = GraphQLWebSocket(Executor(SCHEMA), make_context, init_timeout=0.05)
+        endpoint = GraphQLWebSocket(Executor(SCHEMA, role=anybody), make_context, access=ANYONE, init_timeout=0.05)
         await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
         assert peer.taken[-1]["text"] == '{"type":"pong"}'
 
@@ -289,7 +290,9 @@ class TestOperations:
 
         start = {"id": "1", "type": "subscribe", "payload": {"query": "{ hello }"}}
         peer = Peer(INIT, start, takes=2)
-        await asyncio.wait_for(GraphQLWebSocket(Executor(SCHEMA), broken)(SCOPE, peer.receive, peer.send), 5)
+        await asyncio.wait_for(
+            GraphQLWebSocket(Executor(SCHEMA, role=anybody), broken, access=ANYONE)(SCOPE, peer.receive, peer.send), 5
+        )
         assert "INTERNAL" in peer.taken[-1]["text"]
         assert SECRET not in peer.taken[-1]["text"]
 
@@ -419,7 +422,9 @@ class TestSlowReaders:
             for name in "123"
         ]
         peer = Peer(INIT, *starts, takes=10, stays=True)
-        endpoint = GraphQLWebSocket(Executor(SCHEMA), make_context, keep_alive=0.05, send_timeout=0.1)
+        endpoint = GraphQLWebSocket(
+            Executor(SCHEMA, role=anybody), make_context, access=ANYONE, keep_alive=0.05, send_timeout=0.1
+        )
         serving = asyncio.ensure_future(endpoint(SCOPE, peer.receive, peer.send))
         await peer.full.wait()
         await asyncio.wait_for(serving, 5)  # given up after the timeout
@@ -428,13 +433,15 @@ class TestSlowReaders:
 
     async def test_a_close_that_is_not_taken_does_not_hold_the_socket(self) -> None:
         peer = Peer(INIT, [], takes=1, stays=True)
-        endpoint = GraphQLWebSocket(Executor(SCHEMA), make_context, send_timeout=0.05)
+        endpoint = GraphQLWebSocket(Executor(SCHEMA, role=anybody), make_context, access=ANYONE, send_timeout=0.05)
         await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
         assert len(peer.taken) == 1
 
     async def test_pings_wait_as_well(self) -> None:
         peer = Peer(*[{"type": "ping"}] * 1000, takes=3, stays=True)
-        endpoint = GraphQLWebSocket(Executor(SCHEMA), make_context, keep_alive=0.05, send_timeout=0.1)
+        endpoint = GraphQLWebSocket(
+            Executor(SCHEMA, role=anybody), make_context, access=ANYONE, keep_alive=0.05, send_timeout=0.1
+        )
         await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
         assert len(peer.taken) == 3
         assert len(peer.messages) == 1000 - 4

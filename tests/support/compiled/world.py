@@ -18,7 +18,7 @@ import msgspec
 from graphql import GraphQLObjectType, GraphQLSchema, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from domain.caller import Role
+from domain.caller import LOCAL, Role
 from schema.build import build
 from schema.fields import read_by
 from schema.loading import Loading, Relation
@@ -29,6 +29,7 @@ from server.graphql.executor import Executor
 from server.limits import Limits
 from server.service import Service, open_service
 from server.settings import Settings
+from tests.support.graphql_client import anybody
 
 
 class PlainExecutor(CompilingExecutor):
@@ -78,14 +79,16 @@ class World:
         self.service = service
         self.schema = build()
         self.documents, self.plain_documents = (DocumentCache(entries=20) for _ in range(2))
-        self.compiled = Executor(self.schema, cache=self.documents, limits=BROAD)
-        self.plain = Executor(self.schema, executor_class=PlainExecutor, cache=self.plain_documents, limits=BROAD)
+        self.compiled = Executor(self.schema, role=anybody, cache=self.documents, limits=BROAD)
+        self.plain = Executor(
+            self.schema, role=anybody, executor_class=PlainExecutor, cache=self.plain_documents, limits=BROAD
+        )
         self.calls: Counter[str] = Counter()
         self.spoil: Spoil | None = None
         self.facts: dict[str, list[Any]] = {}
 
     def loading(self) -> Loading:
-        return self.service.operation()
+        return self.service.operation(LOCAL)
 
     def know(self, query: str) -> None:
         """Takes a document as valid, in both ways; they share nothing but its nodes."""
@@ -168,7 +171,7 @@ async def fill_folder(folder: Path) -> None:
     """The demo's story, and what it leaves out."""
     service = open_service(folder, Settings())
     try:
-        await fill(service.context())
+        await fill(service.context(LOCAL))
         world = World(service)
         for document, variables in MORE:
             answer = json.loads(await world.answer(world.plain, document, variables))
