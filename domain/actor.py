@@ -6,6 +6,8 @@ import enum
 from datetime import datetime
 from typing import ClassVar
 
+from msgspec import UNSET, UnsetType
+
 from domain.node import Node, register
 from domain.values import Command, GivenObject, Json, Key, Name, Text
 
@@ -57,20 +59,22 @@ class ActorFilter(Command, frozen=True, kw_only=True):
 
 
 class UpsertUserInput(Command, frozen=True, kw_only=True):
-    """A user: created, or changed where the externalId is known; what is left out stays."""
+    """A user: created, or changed where the externalId is known; what is left out stays, null clears what may be
+    empty."""
 
     external_id: Key
-    name: Name | None = None
-    profile: GivenObject = None
+    name: Name | UnsetType = UNSET
+    profile: GivenObject | UnsetType | None = UNSET
     idempotency_key: Key | None = None
 
 
 class UpsertAgentInput(Command, frozen=True, kw_only=True):
-    """An agent: created, or changed where the externalId is known; what is left out stays."""
+    """An agent: created, or changed where the externalId is known; what is left out stays, null clears what may be
+    empty."""
 
     external_id: Key
-    name: Name | None = None
-    description: Text | None = None
-    config: GivenObject = None
-    capabilities: list[Key] | None = None
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    config: GivenObject | UnsetType | None = UNSET
+    capabilities: list[Key] | UnsetType | None = UNSET
     idempotency_key: Key | None = None

@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from domain.node import Id, Node, register
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, Key, Ref, UnitFloat
@@ -64,7 +64,7 @@ class LinkInput(Command, frozen=True, kw_only=True):
     target: Ref
     kind: MemoryLinkKind = MemoryLinkKind.RELATED
     weight: UnitFloat = 1.0
-    metadata: GivenObject = None
+    metadata: GivenObject | UnsetType | None = UNSET
 
 
 class LinkMemoriesInput(Command, frozen=True, kw_only=True):

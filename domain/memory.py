@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from domain.errors import invalid
 from domain.link import NewLinkInput
@@ -24,6 +24,7 @@ from domain.values import (
     Key,
     Ref,
     Seconds,
+    Text,
     TimeRange,
     UnitFloat,
 )
@@ -201,19 +202,20 @@ class CreateMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 class UpdateMemoryInput(Command, frozen=True, kw_only=True):
-    """Changes of a memory; what is left out stays. The state before is kept in its history."""
+    """Changes of a memory; what is left out stays, null clears what may be empty. The state before is kept in its
+    history."""
 
     memory: Ref
-    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
-    importance: UnitFloat | None = None
-    tags: list[Key] | None = None
-    metadata: GivenObject = None
-    status: MemoryStatus | None = None
-    vector: list[float] | None = None
-    ttl_seconds: Seconds | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    if_version: int | None = None
+    text: Text | UnsetType = UNSET
+    importance: UnitFloat | UnsetType = UNSET
+    tags: list[Key] | UnsetType | None = UNSET
+    metadata: GivenObject | UnsetType | None = UNSET
+    status: MemoryStatus | UnsetType = UNSET
+    vector: list[float] | UnsetType = UNSET
+    ttl_seconds: Seconds | UnsetType | None = UNSET
+    valid_from: datetime | UnsetType | None = UNSET
+    valid_until: datetime | UnsetType | None = UNSET
+    if_version: int | UnsetType = UNSET
 
 
 Refs = Annotated[list[Ref], Meta(max_length=MAX_BATCH)]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from domain.node import Node, register
 from domain.page import OrderDirection
@@ -126,20 +127,21 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
 class ContextPatch(Command, frozen=True, kw_only=True):
     """Changes of a session's context: members to set, and names of members to remove."""
 
-    set: GivenObject = None
-    remove: list[str] | None = None
+    set: GivenObject | UnsetType = UNSET
+    remove: list[str] | UnsetType = UNSET
 
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):
-    """Changes of a session; what is left out stays. ifVersion guards against another's change in between."""
+    """Changes of a session; what is left out stays, null clears what may be empty. ifVersion guards against another's
+    change in between."""
 
     session: Ref
-    title: Name | None = None
-    status: SessionStatus | None = None
-    context_patch: ContextPatch | None = None
-    capabilities: list[Key] | None = None
-    metadata: GivenObject = None
-    if_version: int | None = None
+    title: Name | UnsetType | None = UNSET
+    status: SessionStatus | UnsetType = UNSET
+    context_patch: ContextPatch | UnsetType = UNSET
+    capabilities: list[Key] | UnsetType | None = UNSET
+    metadata: GivenObject | UnsetType | None = UNSET
+    if_version: int | UnsetType = UNSET
 
 
 class EndSessionInput(Command, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from domain import model_call
 from domain.message import ToolCall
@@ -167,14 +168,14 @@ class StartSpanInput(Command, frozen=True, kw_only=True):
 class EndSpanInput(Command, frozen=True, kw_only=True):
     """The end of a span: by its id, or by its traceId and spanId."""
 
-    span: Id | None = None
-    trace_id: Key | None = None
-    span_id: Key | None = None
+    span: Id | UnsetType = UNSET
+    trace_id: Key | UnsetType = UNSET
+    span_id: Key | UnsetType = UNSET
     status_code: SpanStatusCode = SpanStatusCode.OK
-    status_message: Name | None = None
-    ended_at: datetime | None = None
-    attributes: GivenObject = None
-    component: Name | None = None
+    status_message: Name | UnsetType | None = UNSET
+    ended_at: datetime | UnsetType = UNSET
+    attributes: GivenObject | UnsetType = UNSET
+    component: Name | UnsetType = UNSET
 
 
 _INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "inputTokens")

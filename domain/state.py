@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from domain.node import Node, register
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
@@ -38,14 +38,15 @@ class StateFilter(Command, frozen=True, kw_only=True):
 
 
 class StateInput(Command, frozen=True, kw_only=True):
-    """A value to keep. ifVersion: the version it must have now; 0 for an entry that must not exist yet."""
+    """A value to keep: without ttlSeconds it lasts, without tags the entry keeps those it has, null takes them away.
+    ifVersion: the version it must have now; 0 for an entry that must not exist yet."""
 
     namespace: Key
     key: Key
     value: GivenJson
-    tags: list[Key] | None = None
+    tags: list[Key] | UnsetType | None = UNSET
     ttl_seconds: Seconds | None = None
-    if_version: int | None = None
+    if_version: int | UnsetType = UNSET
 
 
 class SetStateInput(StateInput, frozen=True, kw_only=True):
@@ -66,4 +67,4 @@ class DeleteStateInput(Command, frozen=True, kw_only=True):
 
     namespace: Key
     key: Key
-    if_version: int | None = None
+    if_version: int | UnsetType = UNSET

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw
 
 from domain.errors import invalid
 from domain.node import Id
@@ -37,8 +37,15 @@ EMPTY_OBJECT = Raw(b"{}")
 NULL = Raw(b"null")
 
 
+S = TypeVar("S", bound=msgspec.Struct)
+
+
 class Command(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What a caller asks for. The constraints of its fields are checked where it is read from a request."""
+    """What a caller asks for. The constraints of its fields are checked where it is read from a request.
+
+    A member `T | None` takes null for left out. One of a change, which must tell the two apart, is `T | UnsetType`,
+    which refuses null, or `T | None | UnsetType`, of which null clears what it changes.
+    """
 
 
 class Ref(Command, frozen=True, kw_only=True):
@@ -92,6 +99,24 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     equal: bool = isinstance(a, bool) is isinstance(b, bool) and a == b
     return equal
+
+
+def given(command: Command, **empty: Any) -> dict[str, Any]:
+    """Those of the named members that were given, with what is said here in the place of null."""
+    found = {name: getattr(command, name) for name in empty}
+    return {name: empty[name] if value is None else value for name, value in found.items() if value is not UNSET}
+
+
+def changed(record: S, **changes: Any) -> S:
+    """The record with the changes; the same record where they change nothing."""
+    fresh = {name: value for name, value in changes.items() if not _equal(getattr(record, name), value)}
+    return msgspec.structs.replace(record, **fresh) if fresh else record
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Raw) and isinstance(b, Raw):
+        return bytes(a) == bytes(b) or same(decode_json(a), decode_json(b))
+    return bool(a == b)
 
 
 def fold(text: str) -> str:

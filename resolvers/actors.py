@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-import msgspec
-
 from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
 from domain.errors import invalid, not_found
 from domain.memory import MemoryUsage
 from domain.node import Id
-from domain.values import EMPTY_OBJECT, MAX_NAME, Ref
-from resolvers.context import Context, lookup
+from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
+from resolvers.context import Context, Unchanged, lookup
 from resolvers.writes import write
 from stores.ports import Transaction
 
@@ -53,10 +51,8 @@ async def upsert_user(context: Context, input: UpsertUserInput) -> User:
 
     async def script(tx: Transaction) -> User:
         before = (await tx.find(User, [(input.external_id,)]))[0]
-        after = before or _new_user(tx, input.external_id)
-        after = _changed(after, name=input.name, profile=input.profile)
-        await tx.put([after])
-        return after
+        after = changed(before or _new_user(tx, input.external_id), **given(input, name=None, profile=EMPTY_OBJECT))
+        return await _kept(tx, before, after)
 
     return await write(context, input, script)
 
@@ -66,23 +62,17 @@ async def upsert_agent(context: Context, input: UpsertAgentInput) -> Agent:
 
     async def script(tx: Transaction) -> Agent:
         before = (await tx.find(Agent, [(input.external_id,)]))[0]
-        after = before or _new_agent(tx, input.external_id)
-        after = _changed(
-            after,
-            name=input.name,
-            description=input.description,
-            config=input.config,
-            capabilities=input.capabilities,
-        )
-        await tx.put([after])
-        return after
+        changes = given(input, name=None, description=None, config=EMPTY_OBJECT, capabilities=[])
+        return await _kept(tx, before, changed(before or _new_agent(tx, input.external_id), **changes))
 
     return await write(context, input, script)
 
 
-def _changed(record: A, **changes: object) -> A:
-    """The record with the changes that are not None."""
-    return msgspec.structs.replace(record, **{name: value for name, value in changes.items() if value is not None})
+async def _kept(tx: Transaction, before: A | None, after: A) -> A:
+    if after is before:
+        raise Unchanged(before)
+    await tx.put([after])
+    return after
 
 
 def _new_agent(tx: Transaction, external_id: str) -> Agent:
@@ -121,6 +111,6 @@ async def all_named(tx: Transaction, kind: type[A], names: Mapping[str, str | No
     for external_id, before in stored.items():
         made: Any = before or (_new_agent if kind is Agent else _new_user)(tx, external_id)
         called = names[external_id]
-        found[external_id] = _changed(made, name=called if made.name == external_id else None)
+        found[external_id] = changed(made, name=called) if called and made.name == external_id else made
     await tx.put([after for external_id, after in found.items() if after != stored[external_id]])
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from domain.audit import DONE
 from domain.caller import Caller
@@ -19,6 +19,15 @@ N = TypeVar("N", bound=Node)
 T = TypeVar("T")
 
 MEMORY_CAPACITY = 10_000
+
+
+class Unchanged(Exception):
+    """What a script of Context.write raises where there is nothing to change: nothing is written, and `result` is what
+    the write returns."""
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+        super().__init__("nothing to change")
 
 
 class Embedder(Protocol):
@@ -63,7 +72,10 @@ class Context:
 
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction of the workspace (stores.ports.Store.write)."""
-        return await self.store.write(self.audited(script))
+        try:
+            return await self.store.write(self.audited(script))
+        except Unchanged as unchanged:
+            return cast(T, unchanged.result)
 
     async def refused(self, rejected: Rejected) -> None:
         """Notes in the audit log that the action was refused."""

@@ -95,7 +95,9 @@ async def revoke(context: Context, input: RevokeApiKeyInput) -> ApiKey:
         [before] = await tx.get(ApiKey, [input.id]) if input.id.startswith(f"{ApiKey.prefix}_") else [None]
         if before is None or before.workspace != context.caller.workspace:
             raise not_found(ApiKey.noun, ["id"])
-        after = msgspec.structs.replace(before, revoked_at=before.revoked_at or tx.now)
+        if before.revoked_at is not None:
+            return before
+        after = msgspec.structs.replace(before, revoked_at=tx.now)
         await tx.put([after])
         return after
 

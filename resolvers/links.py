@@ -12,7 +12,7 @@ from domain.link import LinkDirection, LinkInput, LinkMemoriesInput, MemoryLink,
 from domain.memory import Memory, MemoryStatus
 from domain.node import Id
 from domain.page import Page
-from domain.values import EMPTY_OBJECT, Ref
+from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.context import Context, lookup_all
 from resolvers.lists import MEMORY_LINKS
 from resolvers.writes import write
@@ -61,30 +61,23 @@ async def put_links(
     ends = await _ends(tx, inputs, path, fresh or {})
     keys = [(source.id, input.kind.value, target.id) for input, (source, target) in zip(inputs, ends, strict=True)]
     there = dict(zip(keys, await tx.find(MemoryLink, keys), strict=True)) if keys else {}
-    changed: dict[Id, Memory] = {}
+    marked: dict[Id, Memory] = {}
     stored = []
     for input, key, (source, target) in zip(inputs, keys, ends, strict=True):
-        source, target = changed.get(source.id, source), changed.get(target.id, target)
+        source, target = marked.get(source.id, source), marked.get(target.id, target)
         before = there[key]
-        record = MemoryLink(
-            before.id if before else tx.new_id(MemoryLink),
-            input.kind,
-            input.weight,
-            source.id,
-            target.id,
-            before.created_at if before else tx.now,
-            input.metadata or (before.metadata if before else EMPTY_OBJECT),
-        )
-        there[key] = record
-        await tx.put([record])
-        await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
+        new = before or MemoryLink(tx.new_id(MemoryLink), input.kind, input.weight, source.id, target.id, tx.now)
+        record = there[key] = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
+        stored.append(record)
+        if record is not before:
+            await tx.put([record])
+            await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
         if input.kind is MemoryLinkKind.SUPERSEDES and target.status is MemoryStatus.ACTIVE:
-            after = changed[target.id] = msgspec.structs.replace(
+            after = marked[target.id] = msgspec.structs.replace(
                 target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now
             )
             await tx.put([after])
             await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
-        stored.append(record)
     return stored
 
 

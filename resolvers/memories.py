@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange
@@ -36,9 +37,9 @@ from domain.memory import (
 )
 from domain.message import Message
 from domain.node import Id, id_of
-from domain.values import EMPTY_OBJECT, Ref
+from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named
-from resolvers.context import Context, lookup, lookup_all, require
+from resolvers.context import Context, Unchanged, lookup, lookup_all, require
 from resolvers.links import put_links
 from resolvers.writes import write
 from stores.ports import Transaction, Vector
@@ -124,7 +125,7 @@ async def create_many(context: Context, input: CreateMemoriesInput) -> Stored:
     return await write(context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored)
 
 
-async def vectors_of(context: Context, inputs: Sequence[MemoryInput | UpdateMemoryInput]) -> list[Vector]:
+async def vectors_of(context: Context, inputs: Sequence[MemoryInput]) -> list[Vector]:
     """A unit vector for each memory: the one given, or that of its text. Raises Rejected (INVALID)."""
     given = [
         None
@@ -134,7 +135,7 @@ async def vectors_of(context: Context, inputs: Sequence[MemoryInput | UpdateMemo
     ]
     missing = [i for i, vector in enumerate(given) if vector is None]
     if missing:
-        made = await context.embedder.embed([inputs[i].text or "" for i in missing])
+        made = await context.embedder.embed([inputs[i].text for i in missing])
         for i, vector in zip(missing, made, strict=True):
             given[i] = vector
     return [vector for vector in given if vector is not None]
@@ -253,19 +254,24 @@ async def _set_status(
 
 async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
     """Changes a memory and keeps what it was in its history. Raises Rejected: CONFLICT, INVALID, NOT_FOUND."""
-    if input.text is not None and not input.text.strip():
+    if input.text is not UNSET and not input.text.strip():
         raise invalid("A memory needs a text.", ["text"])
     vector: Vector | None = None
-    if input.vector is not None:
+    turned = False
+    if input.vector is not UNSET:
         vector = unit_vector(input.vector, context.embedder.dimension, ["vector"])
-    elif input.text is not None:
-        vector = (await vectors_of(context, [input]))[0]
+        turned = not await _points(context, input.memory, vector)
+    elif input.text is not UNSET:
+        vector = (await context.embedder.embed([input.text]))[0]
 
     async def script(tx: Transaction) -> StoredOne:
         before = await require(tx, Memory, input.memory, ["memory"])
-        if input.if_version is not None and input.if_version != before.version:
+        if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The memory is at version {before.version}.", ["ifVersion"])
         after = _changed(before, input, tx)
+        if after is before and not turned:
+            raise Unchanged(StoredOne(before, []))
+        after = msgspec.structs.replace(after, version=before.version + 1, updated_at=tx.now)
         await tx.put([_as_version(tx, before)])
         await tx.put([after])
         if vector is not None:
@@ -278,14 +284,21 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
 
 
 def _changed(before: Memory, input: UpdateMemoryInput, tx: Transaction) -> Memory:
-    names = ("text", "importance", "tags", "metadata", "status", "valid_from", "valid_until")
-    changes = {name: value for name in names if (value := getattr(input, name)) is not None}
-    if input.ttl_seconds is not None:
+    changes = given(input, text="", importance=0, tags=[], metadata=EMPTY_OBJECT, status=None)
+    changes |= given(input, valid_from=None, valid_until=None)
+    if input.ttl_seconds is not UNSET:
         changes["expires_at"] = expiry(input.ttl_seconds, tx.now)
-    after = msgspec.structs.replace(before, version=before.version + 1, updated_at=tx.now, **changes)
+    after = changed(before, **changes)
     if after.valid_from is not None and after.valid_until is not None and after.valid_until <= after.valid_from:
         raise invalid("validUntil must be after validFrom.", ["validUntil"])
     return after
+
+
+async def _points(context: Context, ref: Ref, vector: Vector) -> bool:
+    """Whether a memory has that vector, as precisely as vectors are kept."""
+    found = await memory(context, ref)
+    [kept] = await context.store.vectors([] if found is None else [found.id]) or [None]
+    return kept is not None and bool(np.allclose(kept, vector, atol=1e-3))
 
 
 def _as_version(tx: Transaction, memory: Memory) -> MemoryVersion:
@@ -320,6 +333,8 @@ async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
         if input.dry_run:
             return Stored(found, [])
         fresh = [memory for memory in found if memory.status is not MemoryStatus.ARCHIVED]
+        if not fresh:
+            raise Unchanged(Stored(found, []))
         after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
         return Stored(_updated(found, after), [])
 
@@ -332,6 +347,8 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         idle = [memory for memory in found if memory.status is not MemoryStatus.ACTIVE]
+        if not idle:
+            raise Unchanged(Stored(found, []))
         after = await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED)
         return Stored(_updated(found, after), await make_room(tx, after, context.capacity))
 
@@ -372,11 +389,11 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
         count, shown, after = 0, list[Memory](), None
         while page := await tx.matching(input.filter, _PAGE, after):
             after = page[-1].id
-            changed = [faded(memory) for memory in page]
+            fading = [fainter for memory in page if (fainter := faded(memory)) != memory]
             if not input.dry_run:
-                await tx.put(changed)
-            count += len(changed)
-            shown += changed[: _SHOWN - len(shown)]
+                await tx.put(fading)
+            count += len(fading)
+            shown += fading[: _SHOWN - len(shown)]
         return Affected(count, shown)
 
     return await context.write(script)

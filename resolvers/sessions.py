@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
@@ -29,9 +30,9 @@ from domain.session import (
     SessionStatus,
     UpdateSessionInput,
 )
-from domain.values import EMPTY_OBJECT, Ref, merge
+from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from resolvers.actors import actors, named
-from resolvers.context import Context, lookup, require
+from resolvers.context import Context, Unchanged, lookup, require
 from resolvers.writes import write
 from stores.ports import Log, Transaction
 
@@ -109,17 +110,13 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
 
     async def script(tx: Transaction) -> Session:
         before = await require(tx, Session, input.session, ["session"])
-        if input.if_version is not None and input.if_version != before.version:
+        if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The session is at version {before.version}.", ["ifVersion"])
-        patch = input.context_patch
-        changes = {
-            "title": input.title,
-            "status": input.status,
-            "capabilities": input.capabilities,
-            "metadata": input.metadata,
-            "context": None if patch is None else merge(before.context, patch.set, patch.remove, ["contextPatch"]),
-        }
-        return await _store(tx, before, **{name: value for name, value in changes.items() if value is not None})
+        changes = given(input, title="", status=None, capabilities=[], metadata=EMPTY_OBJECT)
+        if (patch := input.context_patch) is not UNSET:
+            parts = given(patch, set=None, remove=None)
+            changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
+        return await _store(tx, before, **changes)
 
     return await context.write(script)
 
@@ -156,7 +153,9 @@ async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
 
 
 async def _store(tx: Transaction, before: Session, **changes: Any) -> Session:
-    after = msgspec.structs.replace(before, updated_at=tx.now, version=before.version + 1, **changes)
+    if (after := changed(before, **changes)) is before:
+        raise Unchanged(before)
+    after = msgspec.structs.replace(after, updated_at=tx.now, version=before.version + 1)
     await tx.put([after])
     return after
 
@@ -176,7 +175,9 @@ async def remove_participant(context: Context, input: RemoveParticipantInput) ->
     async def script(tx: Transaction) -> Participant:
         found = await require(tx, Session, input.session, ["session"])
         before = await participant(tx, found, input.participant, ["participant"])
-        after = msgspec.structs.replace(before, left_at=before.left_at or tx.now)
+        if before.left_at is not None:
+            raise Unchanged(before)
+        after = msgspec.structs.replace(before, left_at=tx.now)
         await tx.put([after])
         return after
 

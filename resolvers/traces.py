@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from domain.actor import Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
@@ -16,7 +17,7 @@ from domain.node import Id, Node, id_of
 from domain.session import Session
 from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, TokenUsage, Trace
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
-from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, merge
+from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
 from resolvers.actors import named
 from resolvers.context import Context, lookup, named_by, require
 from resolvers.lists import TRACE_SPANS
@@ -312,15 +313,16 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
         span = await _named_span(tx, input)
         if span.ended_at is not None:
             raise reject(ErrorCode.CONFLICT, "This span has ended.", ["span"])
-        if input.ended_at is not None and input.ended_at < span.started_at:
+        said = given(input, component=None, ended_at=None, attributes=None, status_message=None)
+        if "ended_at" in said and said["ended_at"] < span.started_at:
             raise invalid("A span does not end before its start.", ["endedAt"])
         session = None if span.session_id is None else (await tx.get(Session, [span.session_id]))[0]
-        how = {"statusCode": input.status_code.value, "statusMessage": input.status_message}
+        how = {"statusCode": input.status_code.value, "statusMessage": said.get("status_message")}
         event = TraceEventInput(
             type=SPAN_END,
-            component=input.component,
-            time=input.ended_at,
-            data=merge(input.attributes or EMPTY_OBJECT, encode_json(how), None, ["attributes"]),
+            component=said.get("component"),
+            time=said.get("ended_at"),
+            data=merge(said.get("attributes", EMPTY_OBJECT), encode_json(how), None, ["attributes"]),
             trace_id=span.trace_id,
             span_id=span.span_id,
         )
@@ -333,9 +335,9 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
 
 
 async def _named_span(tx: Transaction, input: EndSpanInput) -> Span:
-    if input.span is not None:
+    if input.span is not UNSET:
         return await require(tx, Span, Ref(id=input.span), ["span"])
-    if input.trace_id is None or input.span_id is None:
+    if input.trace_id is UNSET or input.span_id is UNSET:
         raise invalid("Name the span: span, or traceId and spanId.", ["span"])
     found = (await tx.find(Span, [(input.trace_id.lower(), input.span_id.lower())]))[0]
     if found is None:

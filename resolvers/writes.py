@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from domain.errors import ErrorCode, reject
 from domain.node import Id, Node, kind_of
 from domain.values import Command
-from resolvers.context import Context
+from resolvers.context import Context, Unchanged
 from stores.ports import Script, Transaction
 
 T = TypeVar("T")
@@ -35,7 +35,10 @@ async def write(context: Context, input: Command, script: Script[T], revive: typ
                 raise reject(ErrorCode.CONFLICT, message, ["idempotencyKey"])
             result: T = await _revived(tx, noted[1], revive)
             return result
-        fresh = await context.audited(script)(tx)
+        try:
+            fresh = await context.audited(script)(tx)
+        except Unchanged as unchanged:  # the key must be noted all the same
+            fresh = cast(T, unchanged.result)
         await tx.note(key, digest, _noted(fresh))
         return fresh
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional, TypeVar, Union, get_args, get_origi
 
 import msgspec
 import strawberry
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from domain.errors import Rejected, invalid
 from domain.message import ContentInput
@@ -24,6 +24,8 @@ from schema.enums import ENUMS, publish
 from schema.scalars import JSON
 
 T = TypeVar("T")
+
+NOT_NULL = "Must not be null: leave it out, or give a value."
 
 ONE_OF: tuple[type, ...] = (Ref, MemoryQuery, ContentInput)
 
@@ -40,8 +42,7 @@ def graphql_type(annotation: Any) -> Any:
     if origin is Annotated:
         return graphql_type(arguments[0])
     if origin in (Union, types.UnionType):
-        [inner] = [argument for argument in arguments if argument is not type(None)]
-        return Optional[graphql_type(inner)]  # noqa: UP045
+        return Optional[graphql_type(unwrapped(annotation)[0])]  # noqa: UP045
     if origin is list:
         return list[graphql_type(arguments[0])]  # type: ignore[misc]
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
@@ -82,7 +83,7 @@ def published(name: str) -> type | None:
 def _default(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
     if field.required:
         return {}
-    return {"default": strawberry.UNSET if field.default in (None, msgspec.NODEFAULT) else field.default}
+    return {"default": strawberry.UNSET if field.default in (None, UNSET, msgspec.NODEFAULT) else field.default}
 
 
 def _sentence(command: type) -> str:
@@ -125,6 +126,8 @@ class Arguments:
     def _refusal(self, message: str) -> Rejected:
         what, _, where = message.partition(" - at `$")
         path = [name or index for name, index in re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", where)]
+        if what.endswith("got `null`"):
+            return invalid(NOT_NULL, self._path(path))
         return invalid(_allowed(self._struct, path) or f"{what}.".replace("`", ""), self._path(path))
 
     def _path(self, path: Sequence[str | int]) -> Sequence[str | int]:
@@ -152,14 +155,14 @@ def _allowed(annotation: Any, path: Sequence[str]) -> str | None:
 
 
 def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:
-    """An annotation without null and bounds, and the bounds."""
+    """An annotation without null, left out and bounds, and the bounds."""
     bounds: list[Meta] = []
     while get_origin(annotation) in (Annotated, Union, types.UnionType):
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
             bounds += [meta for meta in more if isinstance(meta, Meta)]
         else:
-            annotation = next(a for a in get_args(annotation) if a is not type(None))
+            annotation = next(a for a in get_args(annotation) if a not in (type(None), UnsetType))
     return annotation, bounds
 
 
@@ -181,14 +184,20 @@ Check = Callable[[Any], Iterator[tuple[list[str | int], str]]]
 
 
 @cache
-def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check], ...]:
-    """The fields of a command that types and bounds do not check to the end, each with its check."""
+def _checks(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Check, bool], ...]:
+    """The fields of a command that types and bounds do not check to the end, each with its check, and whether it
+    refuses null: to msgspec, any value may be null."""
     hints = get_type_hints(struct, include_extras=True)
     return tuple(
-        (field.name, field.encode_name, check)
+        (field.name, field.encode_name, check, refuses_null(hints[field.name]))
         for field in msgspec.structs.fields(struct)
         if (check := _check(hints[field.name])) is not None
     )
+
+
+def refuses_null(annotation: Any) -> bool:
+    """Whether a member that may be left out may not be null."""
+    return UnsetType in get_args(annotation) and type(None) not in get_args(annotation)
 
 
 def _check(annotation: Any) -> Check | None:
@@ -228,7 +237,10 @@ def _each(values: Sequence[Any], check: Check) -> Iterator[tuple[list[str | int]
 
 def _problems(command: msgspec.Struct) -> Iterator[tuple[list[str | int], str]]:
     """Where a command holds JSON that is too long, or no object where one must be, or a number that is none."""
-    for name, shown, check in _checks(type(command)):
-        if (value := getattr(command, name)) is not None:
+    for name, shown, check, solid in _checks(type(command)):
+        value = getattr(command, name)
+        if value is None and solid:
+            yield [shown], NOT_NULL
+        elif value is not None and value is not UNSET:
             for path, problem in check(value):
                 yield [shown, *path], problem
