@@ -4,7 +4,7 @@ RUN python -m venv /venv
 WORKDIR /source
 # What it needs before what it is: a change of the code fetches nothing again.
 COPY pyproject.toml ./
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > needs.txt \
+RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["services"], sep="\n")' > needs.txt \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement needs.txt
 COPY README.md LICENSE ./
 COPY bench bench

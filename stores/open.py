@@ -10,6 +10,9 @@ from stores.embedded.engine import open_embedded
 from stores.errors import CannotOpen
 from stores.ports import Engine
 
+CLIENTS = ("grpc", "neo4j", "redis", "weaviate")
+"""What the extra `services` brings; nothing else imports it."""
+
 
 def open_engine(
     data: str,
@@ -35,6 +38,10 @@ def open_engine(
         return open_embedded(Path(data), embedder, dimension, clock)
     if missing := [name for name, url in urls.items() if not url]:
         raise CannotOpen(f"Neo4j, Weaviate and Redis work together: {' and '.join(missing)} must be set too, or none.")
-    from stores.services.engine import Urls, open_services  # the clients take half a second to import
-
+    try:
+        from stores.services.engine import Urls, open_services  # the clients take half a second to import
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in CLIENTS:
+            raise
+        raise CannotOpen("Neo4j, Weaviate and Redis need their clients: pip install 'recollect[services]'.") from None
     return open_services(Urls(graph_url, vectors_url, events_url), embedder, dimension, clock)
