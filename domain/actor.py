@@ -6,6 +6,7 @@ import enum
 from datetime import datetime
 from typing import ClassVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from domain.node import Node, register
@@ -56,6 +57,9 @@ class ActorFilter(Command, frozen=True, kw_only=True):
     text: str | None = None
     capability: str | None = None
     metadata: GivenObject = None
+    and_: list[ActorFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[ActorFilter] | None = msgspec.field(name="or", default=None)
+    not_: ActorFilter | None = msgspec.field(name="not", default=None)
 
 
 class UpsertUserInput(Command, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
+import msgspec
+
 from domain.node import Id, Node, register
 from domain.values import Command, TimeRange
 
@@ -40,3 +42,6 @@ class AuditFilter(Command, frozen=True, kw_only=True):
     outcomes: list[str] | None = None
     target: Id | None = None
     time: TimeRange | None = None
+    and_: list[AuditFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[AuditFilter] | None = msgspec.field(name="or", default=None)
+    not_: AuditFilter | None = msgspec.field(name="not", default=None)

@@ -124,6 +124,9 @@ class MessageFilter(Command, frozen=True, kw_only=True):
     tool: str | None = None
     created_at: TimeRange | None = None
     metadata: GivenObject = None
+    and_: list[MessageFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[MessageFilter] | None = msgspec.field(name="or", default=None)
+    not_: MessageFilter | None = msgspec.field(name="not", default=None)
 
 
 class ToolCallInput(Command, frozen=True, kw_only=True):

@@ -146,6 +146,9 @@ class SpanFilter(Command, frozen=True, kw_only=True):
     started_at: TimeRange | None = None
     min_duration_ms: float | None = None
     running: bool | None = None
+    and_: list[SpanFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[SpanFilter] | None = msgspec.field(name="or", default=None)
+    not_: SpanFilter | None = msgspec.field(name="not", default=None)
 
 
 class StartSpanInput(Command, frozen=True, kw_only=True):

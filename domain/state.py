@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from domain.node import Node, register
@@ -35,6 +36,9 @@ class StateFilter(Command, frozen=True, kw_only=True):
     prefix: str | None = None
     tags: list[str] | None = None
     updated_at: TimeRange | None = None
+    and_: list[StateFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[StateFilter] | None = msgspec.field(name="or", default=None)
+    not_: StateFilter | None = msgspec.field(name="not", default=None)
 
 
 class StateInput(Command, frozen=True, kw_only=True):

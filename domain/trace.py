@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from domain.node import Id, Node, register
@@ -51,6 +52,9 @@ class TraceFilter(Command, frozen=True, kw_only=True):
     agent: Ref | None = None
     message: Id | None = None
     min_duration_ms: float | None = None
+    and_: list[TraceFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[TraceFilter] | None = msgspec.field(name="or", default=None)
+    not_: TraceFilter | None = msgspec.field(name="not", default=None)
 
 
 class TraceEventInput(Command, frozen=True, kw_only=True):

@@ -1,35 +1,31 @@
-"""Filters as SQL conditions on the alias t."""
+"""The operators of stores.filters in SQL, on the alias t."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from functools import singledispatch
 from typing import Any
 
-from domain.actor import ActorFilter
-from domain.audit import AuditFilter
-from domain.link import LinkDirection
-from domain.memory import MemoryFilter
-from domain.message import MessageFilter
-from domain.session import SessionFilter
-from domain.span import SpanFilter
-from domain.state import StateFilter
-from domain.trace import TraceFilter
-from domain.values import Json, Ref, TimeRange, fold
+from domain.actor import Agent, User
+from domain.memory import Memory
+from domain.values import FloatRange, Ref, TimeRange, fold
+from stores import filters as f
 from stores.budget import Budget
-from stores.ports import LinkFilter
+from stores.embedded.rows import TABLES
+from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros, raw
 
 
 class Where:
     """Conditions that must all hold, with their parameters."""
 
-    def __init__(self, workspace: int, budget: Budget | None = None) -> None:
+    def __init__(self, workspace: int) -> None:
         self.workspace = workspace
-        self._budget = budget or Budget()
         self.conditions: list[str] = []
         self.params: list[Any] = []
+        self._budget = Budget()
 
     def add(self, condition: str, *params: Any) -> None:
         """One more condition. Raises Rejected (INVALID) where there are too many, or too many values."""
@@ -42,228 +38,221 @@ class Where:
         """The conditions as one expression."""
         return " AND ".join(self.conditions) or "1"
 
-    def among(self, column: str, values: Sequence[Any] | None) -> None:
-        """The column has one of the values; an empty list matches nothing, None everything."""
-        if values is not None:
-            names = [value.value if isinstance(value, Enum) else value for value in values]
-            self.add(f"{column} IN ({', '.join('?' * len(names))})", *names)
+    def inside(self, condition: str, add: Add, value: Any) -> None:
+        """Adds a condition that has in it, for {}, what another adds."""
+        self.conditions.append(condition.format(self._taken(add, value)))
 
-    def within(self, column: str, range: TimeRange | None) -> None:
-        """The time lies in the half-open range."""
-        if range is not None:
-            self.at_least(column, range.from_)
-            if range.until is not None:
-                self.add(f"{column} < ?", micros(range.until))
-
-    def at_least(self, column: str, time: datetime | None) -> None:
-        """The time is not before that one."""
-        if time is not None:
-            self.add(f"{column} >= ?", micros(time))
-
-    def contains(self, column: str, text: str | None) -> None:
-        """The text contains that one, in either case."""
-        if text is not None:
-            # Not LIKE, whose patterns end at 50,000 bytes and at a NUL, and which folds ASCII letters only.
-            self.add(f"contains({column}, ?)", fold(text))
-
-    def has_all(self, column: str, strings: Iterable[str] | None) -> None:
-        """The JSON list of strings has all of these."""
-        for string in strings or ():
-            self.add(f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)", string)
-
-    def has_members(self, column: str, wanted: Json | None) -> None:
-        """The JSON object has all members of that one, with equal values."""
-        if wanted is not None:
-            self.add(f"has_members({column}, ?)", raw(wanted))
-
-    def refers(self, column: str, ref: Ref | None, *tables: str) -> None:
-        """The column holds the id that the reference names in one of the tables."""
-        if ref is None:
-            return
-        if ref.id is not None:
-            self.add(f"{column} = ?", ref.id)
-            return
-        found = " UNION ALL ".join(
-            f"SELECT id FROM {table} WHERE workspace = ? AND external_id = ?" for table in tables
-        )
-        self.add(f"{column} IN ({found})", *[self.workspace, ref.external_id] * len(tables))
-
-    def combine(self, filter: Any, compile: Callable[[Any, Where], None]) -> None:
+    def combine(self, filter: Any, add: Add) -> None:
         """The members and, or and not of a filter."""
         for part in filter.and_ or ():
-            inner = self._inner(part, compile)
-            self.add(f"({inner.sql})", *inner.params)
+            self._budget.spend()
+            self.inside("({})", add, part)
         if filter.or_ is not None:
-            parts = [self._inner(part, compile) for part in filter.or_]
-            self.add(
-                "(" + (" OR ".join(f"({part.sql})" for part in parts) or "0") + ")",
-                *[param for part in parts for param in part.params],
-            )
+            self._budget.spend()
+            parts = [f"({self._taken(add, part)})" for part in filter.or_]
+            self.conditions.append(f"({' OR '.join(parts) or '0'})")
         if filter.not_ is not None:
-            inner = self._inner(filter.not_, compile)
-            self.add(f"NOT coalesce(({inner.sql}), 0)", *inner.params)
+            self._budget.spend()
+            self.inside("NOT coalesce(({}), 0)", add, filter.not_)
 
-    def _inner(self, filter: Any, compile: Callable[[Any, Where], None]) -> Where:
+    def _taken(self, add: Add, value: Any) -> str:
+        """What is added, as one expression that is not among the conditions; its parameters stay."""
         self._budget.spend()
-        inner = Where(self.workspace, self._budget)
-        compile(filter, inner)
-        return inner
+        start = len(self.conditions)
+        add(self, value)
+        taken = " AND ".join(self.conditions[start:]) or "1"
+        del self.conditions[start:]
+        return taken
 
 
-def _session(f: SessionFilter, w: Where) -> None:
-    w.among("t.kind", f.kinds)
-    w.among("t.status", f.statuses)
-    if f.participant is not None:
-        who = Where(w.workspace)
-        who.refers("p.actor", f.participant, "user", "agent")
-        w.add(
-            f"t.key IN (SELECT p.session FROM participant p WHERE {who.sql} OR p.id = ? OR p.external_id = ?)",
-            *who.params,
-            f.participant.id,
-            f.participant.external_id,
+@singledispatch
+def _emit(op: Operator, kind: Kind, row: str) -> Add:
+    """What adds an operator's condition on a row of that alias; made once, at import."""
+    raise NotImplementedError(type(op))
+
+
+def _sortable(value: Any) -> Any:
+    return micros(value) if isinstance(value, datetime) else value
+
+
+@_emit.register
+def _(op: f.Equal, kind: Kind, row: str) -> Add:
+    sql = f"{row}.{op.column} = ?"
+    return lambda w, value: w.add(sql, op.normal(value))
+
+
+@_emit.register
+def _(op: f.Among, kind: Kind, row: str) -> Add:
+    column = f"{row}.{op.column}"
+
+    def add(w: Where, values: Sequence[Any]) -> None:
+        names = [value.value if isinstance(value, Enum) else value for value in values]
+        w.add(f"{column} IN ({', '.join('?' * len(names))})", *names)
+
+    return add
+
+
+@_emit.register
+def _(op: f.Within, kind: Kind, row: str) -> Add:
+    column = f"{row}.{op.column}"
+    least, most = f"{column} >= ?", {below: f"{column} {below} ?" for below in ("<", "<=")}
+
+    def add(w: Where, range: TimeRange | FloatRange) -> None:
+        low, high, below = f.bounds(range)
+        if low is not None:
+            w.add(least, _sortable(low))
+        if high is not None:
+            w.add(most[below], _sortable(high))
+
+    return add
+
+
+@_emit.register
+def _(op: f.AtLeast, kind: Kind, row: str) -> Add:
+    sql = f"{row}.{op.column} >= ?"
+    return lambda w, value: w.add(sql, _sortable(value))
+
+
+@_emit.register
+def _(op: f.Lasts, kind: Kind, row: str) -> Add:
+    sql = f"{row}.{op.end} - {row}.{op.start} >= ?"
+    return lambda w, ms: w.add(sql, ms * 1000)
+
+
+@_emit.register
+def _(op: f.HoldsAt, kind: Kind, row: str) -> Add:
+    start, end = f"{row}.{op.start}", f"{row}.{op.end}"
+    sql = f"({start} IS NULL OR {start} <= ?) AND ({end} IS NULL OR {end} > ?)"
+    return lambda w, time: w.add(sql, *[_sortable(time)] * 2)
+
+
+@_emit.register
+def _(op: f.IsNull, kind: Kind, row: str) -> Add:
+    there, missing = f"{row}.{op.column} IS NOT NULL", f"{row}.{op.column} IS NULL"
+    return lambda w, null: w.add(missing if null else there)
+
+
+@_emit.register
+def _(op: f.Prefix, kind: Kind, row: str) -> Add:
+    sql = f"substr({row}.{op.column}, 1, ?) = ?"
+    return lambda w, text: w.add(sql, len(text), text)
+
+
+@_emit.register
+def _(op: f.Contains, kind: Kind, row: str) -> Add:
+    # Not LIKE, whose patterns end at 50,000 bytes and at a NUL, and which folds ASCII letters only.
+    sql = " OR ".join(f"contains({row}.{column}, ?)" for column in op.columns)
+    sql, count = f"({sql})", len(op.columns)
+    return lambda w, text: w.add(sql, *[fold(text)] * count)
+
+
+@_emit.register
+def _(op: f.HasAll, kind: Kind, row: str) -> Add:
+    sql = f"EXISTS (SELECT 1 FROM json_each({row}.{op.column}) WHERE value = ?)"
+
+    def add(w: Where, value: Any) -> None:
+        for text in f.wanted(value):
+            w.add(sql, text)
+
+    return add
+
+
+@_emit.register
+def _(op: f.HasMembers, kind: Kind, row: str) -> Add:
+    sql = f"has_members({row}.{op.column}, ?)"
+    return lambda w, value: w.add(sql, raw(value))
+
+
+@_emit.register
+def _(op: f.PartContains, kind: Kind, row: str) -> Add:
+    sql = f"EXISTS (SELECT 1 FROM json_each({row}.{op.part.column}) WHERE contains(value ->> '{op.part.member}', ?))"
+    return lambda w, text: w.add(sql, fold(text))
+
+
+@_emit.register
+def _(op: f.HasPart, kind: Kind, row: str) -> Add:
+    sql = f"EXISTS (SELECT 1 FROM json_each({row}.{op.part.column}) WHERE value ->> '{op.part.member}' = ?)"
+    return lambda w, text: w.add(sql, text)
+
+
+def _named(kinds: Sequence[Kind], column: str = "id") -> str:
+    """The rows of some kinds that have an externalId; two parameters for each kind, the workspace and that."""
+    tables = [TABLES[kind].name for kind in kinds]
+    return " UNION ALL ".join(f"SELECT {column} FROM {one} WHERE workspace = ? AND external_id = ?" for one in tables)
+
+
+@_emit.register
+def _(op: f.RefersTo, kind: Kind, row: str) -> Add:
+    column, count = f"{row}.{op.column}", len(op.kinds)
+    by_id, by_name = f"{column} = ?", f"{column} IN ({_named(op.kinds)})"
+    if op.column in TABLES[kind].keys:
+        [other] = op.kinds
+        by_id, by_name = (
+            f"{column} = (SELECT key FROM {TABLES[other].name} WHERE id = ?)",
+            f"{column} IN ({_named(op.kinds, 'key')})",
         )
-    w.contains("t.title", f.text)
-    w.within("t.created_at", f.created_at)
-    w.at_least("t.last_active_at", f.active_since)
-    w.has_all("t.capabilities", None if f.capability is None else [f.capability])
-    w.has_members("t.metadata", f.metadata)
-    w.combine(f, _session)
+
+    def add(w: Where, value: Any) -> None:
+        ref = f.called(value)
+        if ref.id is not None:
+            w.add(by_id, ref.id)
+        else:
+            w.add(by_name, *[w.workspace, ref.external_id] * count)
+
+    return add
 
 
-def _memory(f: MemoryFilter, w: Where) -> None:
-    w.among("t.type", f.types)
-    w.among("t.scope", f.scopes)
-    w.refers("t.owner", f.owner, "user", "agent")
-    w.among("t.status", f.statuses)
-    if f.session is not None:
-        session = Where(w.workspace)
-        session.refers("id", f.session, "session")
-        w.add(f"t.session IN (SELECT key FROM session WHERE {session.sql})", *session.params)
-    w.has_all("t.tags", f.tags)
-    if f.importance is not None and f.importance.min is not None:
-        w.add("t.importance >= ?", f.importance.min)
-    if f.importance is not None and f.importance.max is not None:
-        w.add("t.importance <= ?", f.importance.max)
-    w.within("t.created_at", f.created_at)
-    if f.valid_at is not None:
-        valid_at(w, micros(f.valid_at))
-    w.contains("t.text", f.text)
-    w.has_members("t.metadata", f.metadata)
-    w.combine(f, _memory)
+@_emit.register
+def _(op: f.Called, kind: Kind, row: str) -> Add:
+    # Each side of the OR has an index of its own.
+    column, count = f"{row}.{op.column}", len(op.kinds) + 1
+    by_id = f"({column} = ? OR {row}.id = ?)"
+    by_name = f"({column} IN ({_named(op.kinds)}) OR ({row}.workspace = ? AND {row}.external_id = ?))"
+
+    def add(w: Where, ref: Ref) -> None:
+        if ref.id is not None:
+            w.add(by_id, ref.id, ref.id)
+        else:
+            w.add(by_name, *[w.workspace, ref.external_id] * count)
+
+    return add
 
 
-def valid_at(w: Where, us: int | None) -> None:
-    """The memory's fact held at that time (microseconds since 1970)."""
-    w.add("(t.valid_from IS NULL OR t.valid_from <= ?) AND (t.valid_until IS NULL OR t.valid_until > ?)", us, us)
+@_emit.register
+def _(op: f.Through, kind: Kind, row: str) -> Add:
+    inside = _emit(op.operator, op.kind, "x")
+    # Not IN, which would first read all that are called so in the whole workspace.
+    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} x WHERE x.key = {row}.{op.column} AND {{}})"
+    return lambda w, value: w.inside(sql, inside, value)
 
 
-def _message(f: MessageFilter, w: Where) -> None:
-    w.among("t.sender_type", f.sender_types)
-    if f.sender is not None:
-        who = Where(w.workspace)
-        who.refers("actor", f.sender, "user", "agent")
-        w.add(
-            f"t.sender IN (SELECT key FROM participant WHERE {who.sql} OR id = ? OR external_id = ?)",
-            *who.params,
-            f.sender.id,
-            f.sender.external_id,
-        )
-    if f.thread is not None:
-        w.add("t.thread IN (SELECT key FROM thread WHERE name = ?)", f.thread)
-    if f.text is not None:
-        inner = Where(w.workspace)
-        inner.contains("value ->> 'text'", f.text)
-        w.add(f"EXISTS (SELECT 1 FROM json_each(t.content) WHERE {inner.sql})", *inner.params)
-    if f.tool is not None:
-        w.add("EXISTS (SELECT 1 FROM json_each(t.content) WHERE value ->> 'tool' = ?)", f.tool)
-    w.within("t.created_at", f.created_at)
-    w.has_members("t.metadata", f.metadata)
+@_emit.register
+def _(op: f.Some, kind: Kind, row: str) -> Add:
+    inside = _emit(op.operator, op.kind, "x")
+    sql = f"{row}.key IN (SELECT x.{op.column} FROM {TABLES[op.kind].name} x WHERE {{}})"
+    return lambda w, value: w.inside(sql, inside, value)
 
 
-def _actor(table: str, properties: str) -> Callable[[ActorFilter, Where], None]:
-    def compile(f: ActorFilter, w: Where) -> None:
-        if f.text is not None:
-            names = Where(w.workspace)
-            names.contains("t.name", f.text)
-            external = Where(w.workspace)
-            external.contains("t.external_id", f.text)
-            w.add(f"({names.sql} OR {external.sql})", *names.params, *external.params)
-        if f.capability is not None:
-            if table == "user":
-                w.add("0")
-            else:
-                w.has_all("t.capabilities", [f.capability])
-        w.has_members(properties, f.metadata)
-
-    return compile
+@_emit.register
+def _(op: f.Never, kind: Kind, row: str) -> Add:
+    return lambda w, value: w.add("0")
 
 
-def _trace(f: TraceFilter, w: Where) -> None:
-    w.among("t.type", f.types)
-    w.among("t.component", f.components)
-    w.within("t.time", f.time)
-    w.refers("t.agent", f.agent, "agent")
-    if f.message is not None:
-        w.add("t.message = (SELECT key FROM message WHERE id = ?)", f.message)
-    if f.min_duration_ms is not None:
-        w.add("t.duration_ms >= ?", f.min_duration_ms)
+def _compiled(kind: Kind) -> Add:
+    return compiled(kind, lambda op: _emit(op, kind, "t"))
 
 
-def _span(f: SpanFilter, w: Where) -> None:
-    w.among("t.kind", f.kinds)
-    w.among("t.status_code", f.status_codes)
-    w.among("t.name", f.names)
-    if f.trace_id is not None:
-        w.add("t.trace_id = ?", f.trace_id.lower())
-    if f.session is not None:
-        session = Where(w.workspace)
-        session.refers("id", f.session, "session")
-        w.add(f"t.session IN (SELECT key FROM session WHERE {session.sql})", *session.params)
-    w.refers("t.agent", f.agent, "agent")
-    w.within("t.started_at", f.started_at)
-    if f.min_duration_ms is not None:
-        w.add("t.ended_at - t.started_at >= ?", f.min_duration_ms * 1000)
-    if f.running is not None:
-        w.add(f"t.ended_at IS {'NULL' if f.running else 'NOT NULL'}")
+_COMPILED = {kind: _compiled(kind) for kind in FILTERS}
+"""What adds a filter's conditions, by the kind of the rows."""
+
+valid_at = _emit(FILTERS[Memory]["valid_at"], Memory, "t")
+"""Adds the condition that a memory's fact held at a time."""
+
+is_called = _emit(f.RefersTo("id", (User, Agent)), User, "t")
+"""Adds the condition that a user or agent is the one that a reference names."""
 
 
-def _state(f: StateFilter, w: Where) -> None:
-    if f.prefix is not None:
-        w.add("substr(t.name, 1, ?) = ?", len(f.prefix), f.prefix)
-    w.has_all("t.tags", f.tags)
-    w.within("t.updated_at", f.updated_at)
-
-
-def _audit(f: AuditFilter, w: Where) -> None:
-    w.among("t.action", f.actions)
-    w.among("t.caller", f.callers)
-    w.among("t.outcome", f.outcomes)
-    w.has_all("t.targets", None if f.target is None else [f.target])
-    w.within("t.time", f.time)
-
-
-def _link(f: LinkFilter, w: Where) -> None:
-    w.among("t.kind", f.kinds)
-
-
-_COMPILERS: dict[tuple[type, str], Callable[[Any, Where], None]] = {
-    (SessionFilter, "session"): _session,
-    (MemoryFilter, "memory"): _memory,
-    (MessageFilter, "message"): _message,
-    (ActorFilter, "user"): _actor("user", "t.profile"),
-    (ActorFilter, "agent"): _actor("agent", "t.config"),
-    (TraceFilter, "event"): _trace,
-    (SpanFilter, "span"): _span,
-    (StateFilter, "state"): _state,
-    (AuditFilter, "audit"): _audit,
-    (LinkFilter, "link"): _link,
-}
-
-
-def apply(filter: Any, table: str, where: Where) -> None:
-    """Adds a filter's conditions on the table's rows."""
+def apply(filter: Any, kind: Kind, where: Where) -> None:
+    """Adds a filter's conditions on the rows of a kind."""
     if filter is not None:
-        _COMPILERS[type(filter), table](filter, where)
-
-
-__all__ = ["LinkDirection", "Where", "apply", "valid_at"]
+        _COMPILED[kind](where, filter)

@@ -152,7 +152,7 @@ class Lists:
         where.add("t.workspace = ?" if own else "+t.workspace = ?", self._workspace)
         if spec.table.live:
             where.add(spec.table.live.removeprefix(" AND "))
-        apply(filter, spec.table.name, where)
+        apply(filter, spec.table.kind, where)
         return where
 
     def _rows(

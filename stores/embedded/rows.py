@@ -38,6 +38,7 @@ class Table(Generic[N]):
         if log:
             self.encode = lambda record: shape.encode(record)[:-1]
         self.live = live = _LIVE if shape.expires else live
+        self.keys = keys
         # Not joins: each costs 8 us and more before its first row, where a subquery costs 0.3 us a row.
         read = [
             f"(SELECT id FROM {keys[name]} WHERE key = t.{name})" if name in keys else f"t.{name}" for name in columns

@@ -11,11 +11,11 @@ import apsw
 import msgspec
 import numpy as np
 
-from domain.memory import MemoryFilter, MemoryScope, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
 from domain.node import Id
 from domain.search import Candidate, SearchMode, similarity
 from stores.embedded import rows
-from stores.embedded.filters import Where, apply, valid_at
+from stores.embedded.filters import Where, apply, is_called, valid_at
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.ports import Found, Search
@@ -85,11 +85,11 @@ class Searcher:
         among = None if filter is None else filter.scopes
         parts = []
         owner = Where(self._workspace)
-        if filter is not None:
-            owner.refers("o.id", filter.owner, "user", "agent")
+        if filter is not None and filter.owner is not None:
+            is_called(owner, filter.owner)
         for scope, table, odd in ((MemoryScope.USER, "user", 0), (MemoryScope.AGENT, "agent", 1)):
             if among is None or scope in among:
-                parts.append(f"SELECT o.key * 2 + {odd} AS s FROM {table} o WHERE o.workspace = ? AND {owner.sql}")
+                parts.append(f"SELECT t.key * 2 + {odd} AS s FROM {table} t WHERE t.workspace = ? AND {owner.sql}")
         params = [self._workspace, *owner.params] * len(parts)
         if (among is None or MemoryScope.GLOBAL in among) and (filter is None or filter.owner is None):
             parts.append("SELECT ?")
@@ -108,7 +108,7 @@ class Searcher:
         if filter is None or filter.valid_at is None:
             valid_at(where, self._now)
         where.add(rows.MEMORY.live.removeprefix(" AND "))
-        apply(filter, "memory", where)
+        apply(filter, Memory, where)
         return where
 
     def _by_words(

@@ -297,7 +297,7 @@ class EmbeddedStore:
         end = self._end(log)
         where = Where(self._key)
         where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
-        apply(filter, of.name, where)
+        apply(filter, of.kind, where)
         found = read(f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)).fetchall()
         lines = [of.decode(row) for row in found]
         more = len(lines) == _BATCH
@@ -308,7 +308,7 @@ class EmbeddedStore:
         if filter is None:
             return True
         where = Where(self._key)
-        apply(filter, "memory", where)
+        apply(filter, Memory, where)
         of = rows.MEMORY
         sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
         return self._engine.reader.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None

@@ -180,7 +180,11 @@ CREATE TABLE audit (
   action TEXT NOT NULL, outcome TEXT NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (workspace, id)) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES, _KEYS_AND_AUDIT)
+_PARTICIPANTS_BY_NAME = """
+CREATE INDEX participant_external ON participant (workspace, external_id) WHERE external_id IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES, _KEYS_AND_AUDIT, _PARTICIPANTS_BY_NAME)
 """Each brings the file from the version of its index to the next. Never edited once released, only added to."""
 
 

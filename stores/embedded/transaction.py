@@ -267,7 +267,7 @@ class EmbeddedTransaction:
         """Active memories of a filter by id."""
         where = Where(self._workspace)
         where.add("t.workspace = ? AND t.status = 'ACTIVE' AND t.id > ?", self._workspace, after or "")
-        apply(filter, "memory", where)
+        apply(filter, Memory, where)
         sql = f"{rows.MEMORY.select} WHERE {where.sql}{rows.MEMORY.live} ORDER BY t.id LIMIT ?"
         return [rows.MEMORY.decode(row) for row in self._db.execute(sql, [*where.params, limit])]
 

@@ -1,26 +1,22 @@
-"""Filters as Cypher conditions on the node n, or on the relationship l of a link."""
+"""The operators of stores.filters in Cypher, on the node n, or on the relationship l of a link."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from functools import singledispatch
 from typing import Any
 
-from domain.actor import ActorFilter
-from domain.audit import AuditFilter
+from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
-from domain.message import MessageFilter
-from domain.session import SessionFilter
-from domain.span import SpanFilter
-from domain.state import StateFilter
-from domain.trace import TraceFilter
-from domain.values import Json, Ref, TimeRange, fold
+from domain.values import FloatRange, Ref, TimeRange, fold
+from stores import filters as f
 from stores.budget import Budget
-from stores.ports import LinkFilter
+from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros
-from stores.services.labels import MEMORY
-from stores.services.properties import looked_into, members, sortable
+from stores.services.labels import LABELS, MEMORY
+from stores.services.properties import listed, looked_into, members, sortable
 
 
 class Where:
@@ -30,11 +26,11 @@ class Where:
     outside is looked up once, before the first row: in the condition it would be for each row, at five times the cost.
     """
 
-    def __init__(self, prefix: str = "f", outer: Where | None = None) -> None:
+    def __init__(self, prefix: str = "f") -> None:
         self._prefix = prefix
-        self._budget: Budget = outer._budget if outer else Budget()
-        self.parameters: dict[str, Any] = outer.parameters if outer else {}
-        self._refs: list[str] = outer._refs if outer else []
+        self._budget = Budget()
+        self.parameters: dict[str, Any] = {}
+        self._refs: list[str] = []
         self.conditions: list[str] = []
 
     @property
@@ -67,213 +63,233 @@ class Where:
         self._refs.append(f"COLLECT {{ {self._bound(query, value)} }}")
         return f"refs[{len(self._refs) - 1}]"
 
-    def among(self, column: str, values: Sequence[Any] | None) -> None:
-        """The column has one of the values; an empty list matches nothing, None everything."""
-        if values is not None:
-            names = [value.value if isinstance(value, Enum) else value for value in values]
-            self.add(f"{column} IN ?", names, len(names))
+    def inside(self, condition: str, add: Add, value: Any) -> None:
+        """Adds a condition that has in it, for {}, what another adds."""
+        self.conditions.append(condition.format(self._taken(add, value)))
 
-    def within(self, column: str, range: TimeRange | None) -> None:
-        """The time lies in the half-open range."""
-        if range is not None:
-            self.at_least(column, range.from_)
-            if range.until is not None:
-                self.add(f"{column} < ?", micros(range.until))
-
-    def at_least(self, column: str, time: datetime | None) -> None:
-        """The time is not before that one."""
-        if time is not None:
-            self.add(f"{column} >= ?", micros(time))
-
-    def contains(self, text: str | None, *columns: str) -> None:
-        """One of the texts contains that one, in either case."""
-        if text is not None:
-            folded = [f"replace(toLower({column}), 'ς', 'σ')" for column in columns]  # as domain.values.fold
-            self.add(f"({' OR '.join(f'{column} CONTAINS ?' for column in folded)})", fold(text))
-
-    def has_all(self, column: str, strings: Iterable[str] | None) -> None:
-        """The list of strings has all of these."""
-        for string in strings or ():
-            self.add(f"? IN {column}", string)
-
-    def has_members(self, wanted: Json | None) -> None:
-        """The node's JSON object has all members of that one, with equal values."""
-        if wanted is not None:
-            self.add("all(member IN ? WHERE member IN n.members)", members(wanted))
-
-    def refers(self, column: str, ref: Ref | None, *labels: str) -> None:
-        """The column holds the id that the reference names under one of the labels."""
-        if ref is None:
-            return
-        if ref.id is not None:
-            self.add(f"{column} = ?", ref.id)
-            return
-        found = " UNION ALL ".join(f"{_named(label)} RETURN o.id AS id" for label in labels)
-        self.add(f"{column} IN {self.ids(found, ref.external_id)}")
-
-    def combine(self, filter: Any, compile: Callable[[Any, Where], None]) -> None:
+    def combine(self, filter: Any, add: Add) -> None:
         """The members and, or and not of a filter."""
         for part in filter.and_ or ():
-            self.add(f"({self._inner(part, compile)})")
+            self._budget.spend()
+            self.inside("({})", add, part)
         if filter.or_ is not None:
-            parts = [f"({self._inner(part, compile)})" for part in filter.or_]
-            self.add(f"({' OR '.join(parts) or _NEVER})")
+            self._budget.spend()
+            parts = [f"({self._taken(add, part)})" for part in filter.or_]
+            self.conditions.append(f"({' OR '.join(parts) or _NEVER})")
         if filter.not_ is not None:
-            self.add(f"NOT coalesce(({self._inner(filter.not_, compile)}), false)")
+            self._budget.spend()
+            self.inside("NOT coalesce(({}), false)", add, filter.not_)
 
-    def _inner(self, filter: Any, compile: Callable[[Any, Where], None]) -> str:
+    def _taken(self, add: Add, value: Any) -> str:
+        """What is added, as one expression that is not among the conditions; its parameters stay."""
         self._budget.spend()
-        inner = Where(self._prefix, self)
-        compile(filter, inner)
-        return inner.cypher
+        start = len(self.conditions)
+        add(self, value)
+        taken = " AND ".join(self.conditions[start:]) or "true"
+        del self.conditions[start:]
+        return taken
 
 
 _NEVER = "$workspace IS NULL"
 """What holds for nothing. With a literal false no index is left to be named to the planner, which is an error."""
 
 
-def _named(label: str) -> str:
-    return f"MATCH (o:{label}) WHERE o.workspace = $workspace AND o.external_id = ?"
+def _calling(kind: Kind) -> str:
+    return f"MATCH (o:{LABELS[kind].name}) WHERE o.workspace = $workspace AND o.external_id = ?"
 
 
-_PARTICIPATIONS = "MATCH (p:Participant) WHERE p.{} RETURN p.session AS id"
-_SESSIONS_BY_ID = f"{_PARTICIPATIONS.format('actor = ?')} UNION {_PARTICIPATIONS.format('id = ?')}"
-_SESSIONS_BY_NAME = " UNION ".join(
-    [
-        *(f"{_named(label)} {_PARTICIPATIONS.format('actor = o.id')}" for label in ("User", "Agent")),
-        _PARTICIPATIONS.format("workspace = $workspace AND p.external_id = ?"),
-    ]
-)
+def _named(kinds: Sequence[Kind]) -> str:
+    """The ids of what some kinds have under an externalId."""
+    return " UNION ALL ".join(f"{_calling(kind)} RETURN o.id AS id" for kind in kinds)
 
 
-def _session(f: SessionFilter, w: Where) -> None:
-    w.among("n.kind", f.kinds)
-    w.among("n.status", f.statuses)
-    if (who := f.participant) is not None:
-        by_id = who.id is not None
-        w.add(f"n.id IN {w.ids(_SESSIONS_BY_ID if by_id else _SESSIONS_BY_NAME, who.id or who.external_id)}")
-    w.contains(f.text, "n.title")
-    w.within("n.created_at", f.created_at)
-    w.at_least("n.last_active_at", f.active_since)
-    w.has_all("n.capability_list", None if f.capability is None else [f.capability])
-    w.has_members(f.metadata)
-    w.combine(f, _session)
+def _micros(value: Any) -> Any:
+    return micros(value) if isinstance(value, datetime) else value
 
 
-def _memory(f: MemoryFilter, w: Where) -> None:
-    w.among("n.type", f.types)
-    w.among("n.scope", f.scopes)
-    w.refers("n.owner", f.owner, "User", "Agent")
-    w.among("n.status", f.statuses)
-    w.refers("n.session", f.session, "Session")
-    w.has_all("n.tag_list", f.tags)
-    if f.importance is not None and f.importance.min is not None:
-        w.add("n.importance >= ?", f.importance.min)
-    if f.importance is not None and f.importance.max is not None:
-        w.add("n.importance <= ?", f.importance.max)
-    w.within("n.created_at", f.created_at)
-    if f.valid_at is not None:
-        valid_at(w, micros(f.valid_at))
-    w.contains(f.text, "n.text")
-    w.has_members(f.metadata)
-    w.combine(f, _memory)
+@singledispatch
+def _emit(op: Operator, node: str) -> Add:
+    """What adds an operator's condition on a node of that name; made once, at import."""
+    raise NotImplementedError(type(op))
 
 
-def valid_at(w: Where, us: int | None) -> None:
-    """The memory's fact held at that time (microseconds since 1970)."""
+@_emit.register
+def _(op: f.Equal, node: str) -> Add:
+    condition = f"{node}.{op.column} = ?"
+    return lambda w, value: w.add(condition, op.normal(value))
+
+
+@_emit.register
+def _(op: f.Among, node: str) -> Add:
+    condition = f"{node}.{op.column} IN ?"
+
+    def add(w: Where, values: Sequence[Any]) -> None:
+        names = [value.value if isinstance(value, Enum) else value for value in values]
+        w.add(condition, names, len(names))
+
+    return add
+
+
+@_emit.register
+def _(op: f.Within, node: str) -> Add:
+    column = f"{node}.{op.column}"
+    least, most = f"{column} >= ?", {below: f"{column} {below} ?" for below in ("<", "<=")}
+
+    def add(w: Where, range: TimeRange | FloatRange) -> None:
+        low, high, below = f.bounds(range)
+        if low is not None:
+            w.add(least, _micros(low))
+        if high is not None:
+            w.add(most[below], _micros(high))
+
+    return add
+
+
+@_emit.register
+def _(op: f.AtLeast, node: str) -> Add:
+    condition = f"{node}.{op.column} >= ?"
+    return lambda w, value: w.add(condition, _micros(value))
+
+
+@_emit.register
+def _(op: f.Lasts, node: str) -> Add:
+    condition = f"{node}.{op.end} - {node}.{op.start} >= ?"
+    return lambda w, ms: w.add(condition, ms * 1000)
+
+
+@_emit.register
+def _(op: f.HoldsAt, node: str) -> Add:
     # Not OR, which the planner would take apart into two reads of an index.
-    w.add("coalesce(n.valid_from <= ?, true) AND coalesce(n.valid_until > ?, true)", us)
+    condition = f"coalesce({node}.{op.start} <= ?, true) AND coalesce({node}.{op.end} > ?, true)"
+    return lambda w, time: w.add(condition, _micros(time))
 
 
-def _message(f: MessageFilter, w: Where) -> None:
-    w.among("n.sender_type", f.sender_types)
-    if (who := f.sender) is not None:
-        sender = "EXISTS {{ MATCH (who:Participant {{id: n.sender}}) WHERE {} }}"
-        if who.id is not None:
-            w.add(sender.format("? IN [who.id, who.actor]"), who.id)
+@_emit.register
+def _(op: f.IsNull, node: str) -> Add:
+    there, missing = f"{node}.{op.column} IS NOT NULL", f"{node}.{op.column} IS NULL"
+    return lambda w, null: w.add(missing if null else there)
+
+
+@_emit.register
+def _(op: f.Prefix, node: str) -> Add:
+    condition = f"{node}.{op.column}_key STARTS WITH ?"
+    return lambda w, text: w.add(condition, sortable(text))
+
+
+@_emit.register
+def _(op: f.Contains, node: str) -> Add:
+    # As domain.values.fold.
+    texts = [f"replace(toLower({node}.{column}), 'ς', 'σ') CONTAINS ?" for column in op.columns]
+    condition = f"({' OR '.join(texts)})"
+    return lambda w, text: w.add(condition, fold(text))
+
+
+@_emit.register
+def _(op: f.HasAll, node: str) -> Add:
+    condition = f"? IN {node}.{listed(op.column)}"
+
+    def add(w: Where, value: Any) -> None:
+        for text in f.wanted(value):
+            w.add(condition, text)
+
+    return add
+
+
+@_emit.register
+def _(op: f.HasMembers, node: str) -> Add:
+    condition = f"all(member IN ? WHERE member IN {node}.members)"
+    return lambda w, value: w.add(condition, members(value))
+
+
+@_emit.register
+def _(op: f.PartContains, node: str) -> Add:
+    condition = f"any(text IN {node}.{op.part.member}s WHERE text CONTAINS ?)"
+    return lambda w, text: w.add(condition, fold(text))
+
+
+@_emit.register
+def _(op: f.HasPart, node: str) -> Add:
+    condition = f"? IN {node}.{op.part.member}s"
+    return lambda w, text: w.add(condition, text)
+
+
+@_emit.register
+def _(op: f.RefersTo, node: str) -> Add:
+    column = f"{node}.{op.column}"
+    by_id, named = f"{column} = ?", _named(op.kinds)
+
+    def add(w: Where, value: Any) -> None:
+        ref = f.called(value)
+        if ref.id is not None:
+            w.add(by_id, ref.id)
         else:
-            actors = w.ids(" UNION ALL ".join(f"{_named(x)} RETURN o.id AS id" for x in _ACTORS), who.external_id)
-            w.add(sender.format(f"who.external_id = ? OR who.actor IN {actors}"), who.external_id)
-    if f.thread is not None:
-        w.add("EXISTS { MATCH (t:Thread {id: n.thread}) WHERE t.name = ? }", f.thread)
-    if f.text is not None:
-        w.add("any(text IN n.texts WHERE text CONTAINS ?)", fold(f.text))
-    w.has_all("n.tools", None if f.tool is None else [f.tool])
-    w.within("n.created_at", f.created_at)
-    w.has_members(f.metadata)
+            w.add(f"{column} IN {w.ids(named, ref.external_id)}")
+
+    return add
 
 
-def _actor(f: ActorFilter, w: Where) -> None:
-    w.contains(f.text, "n.name", "n.external_id")
-    w.has_all("coalesce(n.capability_list, [])", None if f.capability is None else [f.capability])
-    w.has_members(f.metadata)
+@_emit.register
+def _(op: f.Called, node: str) -> Add:
+    column, named = f"{node}.{op.column}", _named(op.kinds)
+    by_id, by_name = f"? IN [{node}.id, {column}]", f"{node}.external_id = ?"
+
+    def add(w: Where, ref: Ref) -> None:
+        if ref.id is not None:
+            w.add(by_id, ref.id)
+        else:
+            w.add(f"({by_name} OR {column} IN {w.ids(named, ref.external_id)})", ref.external_id)
+
+    return add
 
 
-def _trace(f: TraceFilter, w: Where) -> None:
-    w.among("n.type", f.types)
-    w.among("n.component", f.components)
-    w.within("n.time", f.time)
-    w.refers("n.agent", f.agent, "Agent")
-    if f.message is not None:
-        w.add("n.message = ?", f.message)
-    if f.min_duration_ms is not None:
-        w.add("n.duration_ms >= ?", f.min_duration_ms)
+@_emit.register
+def _(op: f.Through, node: str) -> Add:
+    inside = _emit(op.operator, "x")
+    condition = f"EXISTS {{{{ MATCH (x:{LABELS[op.kind].name} {{{{id: {node}.{op.column}}}}}) WHERE {{}} }}}}"
+    return lambda w, value: w.inside(condition, inside, value)
 
 
-def _span(f: SpanFilter, w: Where) -> None:
-    w.among("n.kind", f.kinds)
-    w.among("n.status_code", f.status_codes)
-    w.among("n.name", f.names)
-    if f.trace_id is not None:
-        w.add("n.trace_id = ?", f.trace_id.lower())
-    w.refers("n.session", f.session, "Session")
-    w.refers("n.agent", f.agent, "Agent")
-    w.within("n.started_at", f.started_at)
-    if f.min_duration_ms is not None:
-        w.add("n.ended_at - n.started_at >= ?", f.min_duration_ms * 1000)
-    if f.running is not None:
-        w.add(f"n.ended_at IS {'NULL' if f.running else 'NOT NULL'}")
+@_emit.register
+def _(op: f.Some, node: str) -> Add:
+    """Looked up once, before the first row: from an index for each way to be called."""
+    if not isinstance(op.operator, f.Called):
+        raise NotImplementedError(type(op.operator))
+    column, label = op.operator.column, LABELS[op.kind].name
+    some = f"MATCH (x:{label}) WHERE x.{{}} RETURN x.{op.column} AS id"
+    by_id = " UNION ".join(some.format(f"{name} = ?") for name in (column, "id"))
+    by_name = " UNION ".join(
+        [
+            *(f"{_calling(kind)} {some.format(f'{column} = o.id')}" for kind in op.operator.kinds),
+            some.format("workspace = $workspace AND x.external_id = ?"),
+        ]
+    )
+
+    def add(w: Where, ref: Ref) -> None:
+        w.add(f"{node}.id IN {w.ids(by_name if ref.id is None else by_id, ref.id or ref.external_id)}")
+
+    return add
 
 
-def _state(f: StateFilter, w: Where) -> None:
-    if f.prefix is not None:
-        w.add("n.name_key STARTS WITH ?", sortable(f.prefix))
-    w.has_all("n.tag_list", f.tags)
-    w.within("n.updated_at", f.updated_at)
+@_emit.register
+def _(op: f.Never, node: str) -> Add:
+    return lambda w, value: w.add(_NEVER)
 
 
-def _audit(f: AuditFilter, w: Where) -> None:
-    w.among("n.action", f.actions)
-    w.among("n.caller", f.callers)
-    w.among("n.outcome", f.outcomes)
-    w.has_all("n.target_list", None if f.target is None else [f.target])
-    w.within("n.time", f.time)
+def _compiled(kind: Kind) -> Add:
+    return compiled(kind, lambda op: _emit(op, "l" if kind is MemoryLink else "n"))
 
 
-def _link(f: LinkFilter, w: Where) -> None:
-    w.among("l.kind", f.kinds)
+_COMPILED = {kind: _compiled(kind) for kind in FILTERS}
+"""What adds a filter's conditions, by the kind of the nodes."""
+
+valid_at = _emit(FILTERS[Memory]["valid_at"], "n")
+"""Adds the condition that a memory's fact held at a time."""
 
 
-_ACTORS = ("User", "Agent")
-
-_COMPILERS: dict[tuple[type, str], Callable[[Any, Where], None]] = {
-    (SessionFilter, "Session"): _session,
-    (MemoryFilter, "Memory"): _memory,
-    (MessageFilter, "Message"): _message,
-    (ActorFilter, "User"): _actor,
-    (ActorFilter, "Agent"): _actor,
-    (TraceFilter, "TraceEvent"): _trace,
-    (SpanFilter, "Span"): _span,
-    (StateFilter, "State"): _state,
-    (AuditFilter, "AuditEntry"): _audit,
-    (LinkFilter, "LINK"): _link,
-}
-
-
-def apply(filter: Any, label: str, where: Where) -> None:
-    """Adds a filter's conditions on the label's nodes."""
+def apply(filter: Any, kind: Kind, where: Where) -> None:
+    """Adds a filter's conditions on the nodes of a kind."""
     if filter is not None:
-        _COMPILERS[type(filter), label](filter, where)
+        _COMPILED[kind](where, filter)
 
 
 def matches(filter: MemoryFilter, memories: Sequence[Memory]) -> tuple[str, dict[str, Any]]:
@@ -282,7 +298,7 @@ def matches(filter: MemoryFilter, memories: Sequence[Memory]) -> tuple[str, dict
     Its one value is a list with a boolean for each; what it takes beside is $workspace.
     """
     where = Where()
-    apply(filter, MEMORY.name, where)
+    apply(filter, Memory, where)
     rows = [dict(zip(MEMORY.columns, MEMORY.encode(one), strict=True)) | looked_into(one) for one in memories]
     statement = f"{where.given}UNWIND $memories AS n RETURN collect(coalesce({where.cypher}, false))"
     return statement, {**where.parameters, "memories": rows}

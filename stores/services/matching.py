@@ -122,7 +122,7 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     if of is Collection.MEMORY_LINKS:
         return _links(filter, where, order)
     label, index, match = _LISTS[of]
-    apply(filter, label.name, where)
+    apply(filter, label.kind, where)
     sorted_by = order.expression.removeprefix("{0}.")
     if sorted_by in _TEXTS:
         sorted_by = _TEXTS[sorted_by]
@@ -155,7 +155,7 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
 
 
 def _links(filter: Any, where: Where, order: Order) -> Rows:
-    apply(filter, "LINK", where)
+    apply(filter, LINK.kind, where)
     match = _LINKS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
     return Rows(
         "l",

@@ -45,6 +45,11 @@ def members(value: Json) -> list[str]:
     return [_encode({name: member}).decode() for name, member in _decode(value).items()]
 
 
+def listed(column: str) -> str:
+    """The property that has the texts of a column, which holds them as JSON."""
+    return f"{column[:-3]}y_list" if column.endswith("ies") else f"{column[:-1]}_list"
+
+
 def looked_into(memory: Memory) -> dict[str, Any]:
     """What filters look into of a memory, beside its columns."""
     return {"members": members(memory.metadata), "tag_list": memory.tags}

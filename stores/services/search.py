@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from domain.memory import MemoryFilter, MemoryStatus
+from domain.actor import Agent, User
+from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.node import Id
 from domain.search import Candidate, SearchMode, rank, similarity
 from stores.errors import Unavailable
@@ -23,7 +24,7 @@ from stores.ports import Found, Search, Vector
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY
 from stores.services.neo4j import Graph
-from stores.services.pushed import Names, Pushed, ids_of, names, pushed
+from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
 from stores.services.weaviate import Hit, Missing, Vectors
 from stores.services.words import stem
 
@@ -82,7 +83,7 @@ class _Finding:
             valid_at(where, self._now)
         if self._search.exclude is not None:
             where.add("n.id <> ?", self._search.exclude)
-        apply(filter, MEMORY.name, where)
+        apply(filter, Memory, where)
         return where
 
     async def find(self) -> Found:
@@ -91,7 +92,7 @@ class _Finding:
         filter = self._search.filter
         named = await names(self._graph, self._workspace, filter)
         self._within = self._clauses(named)
-        within = pushed(filter, self._now, named)
+        within = prefilter(filter, self._now, named)
         if not within.exact:
             everything = await self._matching(_FEW + 1)
             if len(everything.candidates) <= _FEW:
@@ -108,7 +109,7 @@ class _Finding:
                 raise
             return await self._instead()
 
-    async def _proposed(self, within: Pushed) -> Found:
+    async def _proposed(self, within: Prefilter) -> Found:
         """What Weaviate proposes; more of it while what it cannot check leaves too few."""
         count = self._count
         while True:
@@ -120,7 +121,7 @@ class _Finding:
                 return found
             count *= _OVERSAMPLE
 
-    async def _by_meaning(self, within: Pushed, count: int) -> list[Hit]:
+    async def _by_meaning(self, within: Prefilter, count: int) -> list[Hit]:
         if self._vector is None:
             return []
         threshold = self._search.threshold
@@ -133,7 +134,7 @@ class _Finding:
             return [hit for hit in hits if hit.score >= 0]
         return hits
 
-    async def _by_words(self, within: Pushed, count: int) -> list[Hit]:
+    async def _by_words(self, within: Prefilter, count: int) -> list[Hit]:
         return await self._vectors.by_words(self._workspace, self._words, count, within.where) if self._words else []
 
     async def _instead(self) -> Found:
@@ -174,7 +175,7 @@ class _Finding:
             "workspace": [self._workspace],
             "status": [status.value for status in filter.statuses or [MemoryStatus.ACTIVE]],
             "scope": [scope.value for scope in filter.scopes or ()],
-            "owner": [] if filter.owner is None else ids_of("actor", filter.owner, named),
+            "owner": [] if filter.owner is None else ids_of((User, Agent), filter.owner, named),
         }
         terms = {name: " ".join(map(_quoted, values)) for name, values in wanted.items() if values}
         return " ".join(f"+{name}:({values})^0" for name, values in terms.items())

@@ -184,7 +184,7 @@ class ServicesTransaction:
         """Active memories of a filter by id."""
         await self._settle()
         where = Where()
-        apply(filter, "Memory", where)
+        apply(filter, Memory, where)
         [nodes] = await self._committed.run(
             f"{where.given}MATCH (n:Memory) WHERE n.workspace = $workspace AND n.status = 'ACTIVE' AND n.id > $after "
             f"AND {MEMORY.live()} AND {where.cypher} WITH n ORDER BY n.id LIMIT $limit "

@@ -9,7 +9,7 @@ from domain.search import SearchMode
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores.ports import Search
 from stores.services.engine import ServicesEngine
-from stores.services.pushed import pushed
+from stores.services.prefilter import prefilter
 from tests.contract.making import after, axis, directions, keep, memory, remember, user
 from tests.stores.services.conftest import drained
 
@@ -100,9 +100,9 @@ UNCHECKED = [
 
 @pytest.mark.parametrize("filter", CHECKED)
 def test_what_weaviate_can_check(filter: MemoryFilter) -> None:
-    assert pushed(filter, 0, {}).exact
+    assert prefilter(filter, 0, {}).exact
 
 
 @pytest.mark.parametrize("filter", UNCHECKED)
 def test_what_it_cannot(filter: MemoryFilter) -> None:
-    assert not pushed(filter, 0, {}).exact
+    assert not prefilter(filter, 0, {}).exact

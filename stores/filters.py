@@ -1,0 +1,271 @@
+"""Filters as data: what each member of a filter asks of which column. An engine implements the operators, no filter.
+
+`and`, `or` and `not` are of every filter and stand in no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.link import MemoryLink
+from domain.memory import Memory
+from domain.message import Message, TextContent, Thread, ToolCall
+from domain.node import Id, Node
+from domain.participant import Participant
+from domain.session import Session
+from domain.span import Span
+from domain.state import StateEntry
+from domain.trace import TraceEvent
+from domain.values import FloatRange, Ref, TimeRange
+
+Kind: TypeAlias = type[Node]
+
+
+class Operator(msgspec.Struct, frozen=True):
+    """Base of the operators. A condition on a column that is null does not hold, so `not` of it does."""
+
+
+class Equal(Operator, frozen=True):
+    """The column has the value. normal: applied to what is given."""
+
+    column: str
+    normal: Callable[[Any], Any] = lambda value: value
+
+
+class Among(Operator, frozen=True):
+    """The column has one of the values; of an empty list none."""
+
+    column: str
+
+
+class Within(Operator, frozen=True):
+    """The column lies in a TimeRange (half-open) or in a FloatRange (both ends in it)."""
+
+    column: str
+
+
+class AtLeast(Operator, frozen=True):
+    """The column is not less than the value."""
+
+    column: str
+
+
+class Lasts(Operator, frozen=True):
+    """From one column's time to another's it is at least so many milliseconds."""
+
+    start: str
+    end: str
+
+
+class HoldsAt(Operator, frozen=True):
+    """The time lies between the columns', each of which may be open."""
+
+    start: str
+    end: str
+
+
+class IsNull(Operator, frozen=True):
+    """Given true, the column is null; given false, it is not."""
+
+    column: str
+
+
+class Prefix(Operator, frozen=True):
+    """The text begins so, case counting."""
+
+    column: str
+
+
+class Contains(Operator, frozen=True):
+    """One of the texts contains that one, in either case."""
+
+    columns: tuple[str, ...]
+
+
+class HasAll(Operator, frozen=True):
+    """The list of texts has all of those given, or the one."""
+
+    column: str
+
+
+class HasMembers(Operator, frozen=True):
+    """The JSON object has all members of that one, with equal values."""
+
+    column: str
+
+
+class Part(NamedTuple):
+    """The texts that one member of the objects in a JSON list holds; of: the same, of the record's value."""
+
+    column: str
+    member: str
+    of: Callable[[Any], list[str]]
+
+
+class PartContains(Operator, frozen=True):
+    """One of the part's texts contains that one, in either case."""
+
+    part: Part
+
+
+class HasPart(Operator, frozen=True):
+    """One of the part's texts is that one."""
+
+    part: Part
+
+
+class RefersTo(Operator, frozen=True):
+    """The reference names what a Ref calls by id or externalId, or what has an id."""
+
+    column: str
+    kinds: tuple[Kind, ...]
+
+
+class Called(Operator, frozen=True):
+    """The record is what a Ref calls by id or externalId, or its reference names that."""
+
+    column: str
+    kinds: tuple[Kind, ...]
+
+
+class Through(Operator, frozen=True):
+    """The record of a kind that the reference names passes another operator."""
+
+    column: str
+    kind: Kind
+    operator: Operator
+
+
+class Some(Operator, frozen=True):
+    """Some record of a kind whose column names this one passes another operator."""
+
+    kind: Kind
+    column: str
+    operator: Operator
+
+
+class Never(Operator, frozen=True):
+    """Nothing passes: records of this kind have no such thing."""
+
+
+_ACTORS = (User, Agent)
+_TEXTS = Part("content", "text", lambda content: [part.text for part in content if type(part) is TextContent])
+_TOOLS = Part("content", "tool", lambda content: [part.tool for part in content if type(part) is ToolCall])
+
+FILTERS: dict[Kind, dict[str, Operator]] = {
+    Session: {
+        "kinds": Among("kind"),
+        "statuses": Among("status"),
+        "participant": Some(Participant, "session", Called("actor", _ACTORS)),
+        "text": Contains(("title",)),
+        "created_at": Within("created_at"),
+        "active_since": AtLeast("last_active_at"),
+        "capability": HasAll("capabilities"),
+        "metadata": HasMembers("metadata"),
+    },
+    Memory: {
+        "types": Among("type"),
+        "scopes": Among("scope"),
+        "owner": RefersTo("owner", _ACTORS),
+        "statuses": Among("status"),
+        "session": RefersTo("session", (Session,)),
+        "tags": HasAll("tags"),
+        "importance": Within("importance"),
+        "created_at": Within("created_at"),
+        "valid_at": HoldsAt("valid_from", "valid_until"),
+        "text": Contains(("text",)),
+        "metadata": HasMembers("metadata"),
+    },
+    Message: {
+        "sender_types": Among("sender_type"),
+        "sender": Through("sender", Participant, Called("actor", _ACTORS)),
+        "thread": Through("thread", Thread, Equal("name")),
+        "text": PartContains(_TEXTS),
+        "tool": HasPart(_TOOLS),
+        "created_at": Within("created_at"),
+        "metadata": HasMembers("metadata"),
+    },
+    User: {"text": Contains(("name", "external_id")), "capability": Never(), "metadata": HasMembers("profile")},
+    Agent: {
+        "text": Contains(("name", "external_id")),
+        "capability": HasAll("capabilities"),
+        "metadata": HasMembers("config"),
+    },
+    TraceEvent: {
+        "types": Among("type"),
+        "components": Among("component"),
+        "time": Within("time"),
+        "agent": RefersTo("agent", (Agent,)),
+        "message": RefersTo("message", (Message,)),
+        "min_duration_ms": AtLeast("duration_ms"),
+    },
+    Span: {
+        "kinds": Among("kind"),
+        "status_codes": Among("status_code"),
+        "names": Among("name"),
+        "trace_id": Equal("trace_id", str.lower),
+        "session": RefersTo("session", (Session,)),
+        "agent": RefersTo("agent", (Agent,)),
+        "started_at": Within("started_at"),
+        "min_duration_ms": Lasts("started_at", "ended_at"),
+        "running": IsNull("ended_at"),
+    },
+    StateEntry: {"prefix": Prefix("name"), "tags": HasAll("tags"), "updated_at": Within("updated_at")},
+    AuditEntry: {
+        "actions": Among("action"),
+        "callers": Among("caller"),
+        "outcomes": Among("outcome"),
+        "target": HasAll("targets"),
+        "time": Within("time"),
+    },
+    MemoryLink: {"kinds": Among("kind")},
+}
+"""By the kind of the records that a filter is of."""
+
+
+Add: TypeAlias = Callable[[Any, Any], None]
+"""Adds what a value asks for to an engine's conditions, given as (conditions, value)."""
+
+
+def compiled(kind: Kind, emit: Callable[[Operator], Add]) -> Add:
+    """What adds the conditions of a filter, from what does for one operator.
+
+    An engine's conditions have a method combine(filter, add), for the members and, or and not.
+    """
+    conditions = [emit(operator) for operator in FILTERS[kind].values()]
+    members = attrgetter(*FILTERS[kind], "__class__")  # of two and more, it gives a tuple
+    logic = attrgetter("and_", "or_", "not_")
+    logical = kind is not MemoryLink  # whose filter is made of a list's arguments
+
+    def add(where: Any, filter: Any) -> None:
+        for condition, value in zip(conditions, members(filter), strict=False):
+            if value is not None:
+                condition(where, value)
+        if logical and logic(filter) != _PLAIN:
+            where.combine(filter, add)
+
+    return add
+
+
+_PLAIN = (None, None, None)
+
+
+def called(value: Ref | Id) -> Ref:
+    """What a reference calls; an id alone is one too."""
+    return value if isinstance(value, Ref) else Ref(id=value)
+
+
+def wanted(value: Sequence[str] | str) -> Sequence[str]:
+    """What a list of texts must have: those given, or the one."""
+    return [value] if isinstance(value, str) else value
+
+
+def bounds(range: TimeRange | FloatRange) -> tuple[Any, Any, str]:
+    """The least and the greatest of a range, None where it is open, and how what is in it compares with the latter."""
+    return (range.min, range.max, "<=") if isinstance(range, FloatRange) else (range.from_, range.until, "<")

@@ -1,0 +1,165 @@
+"""The operators of stores.filters on records: whether one passes a filter, with nothing but Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+from domain.node import Id, Node
+from domain.session import Session
+from domain.state import StateEntry
+from domain.values import Ref, fold, has_members
+from stores import filters as f
+from stores.filters import FILTERS, Operator
+
+_MICROSECOND = timedelta(microseconds=1)
+_FIELDS: dict[tuple[type[Node], str], str] = {(StateEntry, "name"): "key"}
+"""Where a record's field is not called as its column is."""
+
+
+class World(NamedTuple):
+    """What a filter may look at beside a record: all records by id, and those of a kind."""
+
+    get: Callable[[Id], Node | None]
+    all: Callable[[type[Node]], Iterable[Node]]
+
+    @classmethod
+    def of(cls, records: Mapping[Id, Node]) -> World:
+        """A world of these."""
+        return cls(records.get, lambda kind: (one for one in records.values() if isinstance(one, kind)))
+
+
+def passes(filter: Any, record: Node, world: World) -> bool:
+    """Whether a filter holds for a record."""
+    if filter is None:
+        return True
+    kind = Session if isinstance(record, Session) else type(record)
+    for member, op in FILTERS[kind].items():
+        if (value := getattr(filter, member)) is not None and not _holds(op, record, value, world):
+            return False
+    if (either := getattr(filter, "or_", None)) is not None and not any(passes(x, record, world) for x in either):
+        return False
+    without = getattr(filter, "not_", None)
+    return all(passes(x, record, world) for x in getattr(filter, "and_", None) or ()) and not (
+        without is not None and passes(without, record, world)
+    )
+
+
+def _column(record: Node, column: str) -> Any:
+    name = _FIELDS.get((type(record), column), column)
+    return getattr(record, name) if name in record.__struct_fields__ else getattr(record, f"{name}_id")
+
+
+@singledispatch
+def _holds(op: Operator, record: Node, value: Any, world: World) -> bool:
+    """Whether an operator's condition holds for a record."""
+    raise NotImplementedError(type(op))
+
+
+@_holds.register
+def _(op: f.Equal, record: Node, value: Any, world: World) -> bool:
+    return bool(_column(record, op.column) == op.normal(value))
+
+
+@_holds.register
+def _(op: f.Among, record: Node, value: Any, world: World) -> bool:
+    return _column(record, op.column) in value
+
+
+@_holds.register
+def _(op: f.Within, record: Node, value: Any, world: World) -> bool:
+    found = _column(record, op.column)
+    low, high, below = f.bounds(value)
+    if found is None:
+        return low is None and high is None
+    return (low is None or found >= low) and (high is None or found < high or (below == "<=" and found == high))
+
+
+@_holds.register
+def _(op: f.AtLeast, record: Node, value: Any, world: World) -> bool:
+    found = _column(record, op.column)
+    return found is not None and bool(found >= value)
+
+
+@_holds.register
+def _(op: f.Lasts, record: Node, value: Any, world: World) -> bool:
+    start, end = _column(record, op.start), _column(record, op.end)
+    return None not in (start, end) and bool((end - start) // _MICROSECOND >= value * 1000)
+
+
+@_holds.register
+def _(op: f.HoldsAt, record: Node, value: datetime, world: World) -> bool:
+    start, end = _column(record, op.start), _column(record, op.end)
+    return (start is None or start <= value) and (end is None or end > value)
+
+
+@_holds.register
+def _(op: f.IsNull, record: Node, value: bool, world: World) -> bool:
+    return (_column(record, op.column) is None) is value
+
+
+@_holds.register
+def _(op: f.Prefix, record: Node, value: str, world: World) -> bool:
+    return bool(_column(record, op.column).startswith(value))
+
+
+@_holds.register
+def _(op: f.Contains, record: Node, value: str, world: World) -> bool:
+    texts = (_column(record, column) for column in op.columns)
+    return any(fold(value) in fold(text) for text in texts if text is not None)
+
+
+@_holds.register
+def _(op: f.HasAll, record: Node, value: Any, world: World) -> bool:
+    return set(f.wanted(value)) <= set(_column(record, op.column))
+
+
+@_holds.register
+def _(op: f.HasMembers, record: Node, value: Any, world: World) -> bool:
+    return has_members(bytes(_column(record, op.column)).decode(), bytes(value).decode())
+
+
+@_holds.register
+def _(op: f.PartContains, record: Node, value: str, world: World) -> bool:
+    return any(fold(value) in fold(text) for text in op.part.of(_column(record, op.part.column)))
+
+
+@_holds.register
+def _(op: f.HasPart, record: Node, value: str, world: World) -> bool:
+    return value in op.part.of(_column(record, op.part.column))
+
+
+@_holds.register
+def _(op: f.RefersTo, record: Node, value: Any, world: World) -> bool:
+    return _names(f.called(value), _column(record, op.column), world)
+
+
+@_holds.register
+def _(op: f.Called, record: Node, value: Ref, world: World) -> bool:
+    return _names(value, record.id, world) or _names(value, _column(record, op.column), world)
+
+
+def _names(ref: Ref, id: Id | None, world: World) -> bool:
+    if ref.id is not None or id is None:
+        return id is not None and id == ref.id
+    return getattr(world.get(id), "external_id", None) == ref.external_id
+
+
+@_holds.register
+def _(op: f.Through, record: Node, value: Any, world: World) -> bool:
+    id = _column(record, op.column)
+    other = None if id is None else world.get(id)
+    return other is not None and _holds(op.operator, other, value, world)
+
+
+@_holds.register
+def _(op: f.Some, record: Node, value: Any, world: World) -> bool:
+    others = (other for other in world.all(op.kind) if _column(other, op.column) == record.id)
+    return any(_holds(op.operator, other, value, world) for other in others)
+
+
+@_holds.register
+def _(op: f.Never, record: Node, value: Any, world: World) -> bool:
+    return False

@@ -1,0 +1,78 @@
+"""How SQLite answers lists: from indexes, and without reading what is not asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.message import MessageFilter
+from domain.node import Id
+from domain.session import SessionFilter
+from domain.values import Ref
+from stores.embedded.engine import EmbeddedEngine
+from stores.open import open_engine
+from stores.ports import Collection
+from tests.contract import making as m
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
+    """An empty engine."""
+    opened = open_engine(str(tmp_path / "data"), "test", m.DIMENSION, m.Clock())
+    assert isinstance(opened, EmbeddedEngine)
+    yield opened
+    await opened.close()
+
+
+async def plan(engine: EmbeddedEngine, of: Collection, parent: str = "", **asked: Any) -> list[str]:
+    """The steps of all statements that a page and the count of a list run."""
+    ran: list[tuple[str, Any]] = []
+
+    def trace(cursor: Any, sql: str, values: Any) -> bool:
+        ran.append((sql, values))
+        return True
+
+    store = engine.workspace("main")
+    engine.reader.exec_trace = trace
+    try:
+        page = await m.page(store, of, parent, **asked)
+        await store.counts([page.count_key])
+    finally:
+        engine.reader.exec_trace = None
+    listed = [(sql, values) for sql, values in ran if " t WHERE " in sql]
+    assert len(listed) == 2
+    return [str(row[3]) for sql, values in listed for row in engine.reader.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+def scanned(steps: list[str]) -> list[str]:
+    """What is read whole, but for the values in a list."""
+    return [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+
+
+@pytest.mark.parametrize("who", [Ref(id=Id("usr_1")), Ref(external_id="ada")], ids=["id", "externalId"])
+async def test_whom_a_filter_names_is_found_by_an_index(engine: EmbeddedEngine, who: Ref) -> None:
+    await m.world(engine.workspace("main"))
+    steps = await plan(engine, Collection.SESSIONS, filter=SessionFilter(participant=who))
+    assert scanned(steps) == []
+    assert "SEARCH x USING INDEX participant_actor (actor=?)" in steps
+    if who.external_id is not None:
+        assert "SEARCH x USING INDEX participant_external (workspace=? AND external_id=?)" in steps
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        MessageFilter(sender=Ref(external_id="ada")),
+        MessageFilter(sender=Ref(id=Id("usr_1"))),
+        MessageFilter(thread="a"),
+    ],
+    ids=["externalId", "id", "thread"],
+)
+async def test_who_said_it_is_looked_up_for_each_message(engine: EmbeddedEngine, filter: MessageFilter) -> None:
+    things = await m.world(engine.workspace("main"))
+    steps = await plan(engine, Collection.SESSION_MESSAGES, things.session.id, filter=filter)
+    assert scanned(steps) == []
+    assert any(step.startswith("SEARCH x ") and step.endswith("INTEGER PRIMARY KEY (rowid=?)") for step in steps)
