@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -99,7 +98,7 @@ class Span(Node, frozen=True, gc=False):
 
 
 class Trace(Node, frozen=True, gc=False):
-    """All spans of one traceId, as far as they have come."""
+    """All spans of one traceId, as far as they have come. A store keeps their sums: see domain.tally."""
 
     prefix: ClassVar[str] = "trc"
     noun: ClassVar[str] = "trace"
@@ -107,9 +106,11 @@ class Trace(Node, frozen=True, gc=False):
     trace_id: str
     session_id: Id | None
     started_at: datetime
-    ended_at: datetime | None
-    status_code: SpanStatusCode
-    usage: TokenUsage
+    ended_at: datetime | None = None
+    status_code: SpanStatusCode = SpanStatusCode.UNSET
+    usage: TokenUsage = TokenUsage()
+    root_id: Id | None = None
+    span_count: int = 0
 
     @property
     def duration_ms(self) -> float | None:
@@ -199,11 +200,14 @@ def usage_of(attributes: Any) -> TokenUsage | None:
         return None
     if total is None and (asked is not None or said is not None):
         total = (asked or 0) + (said or 0)
-    return TokenUsage(_whole(asked), _whole(said), _whole(total), cost)
+    return TokenUsage(_whole(asked), _whole(said), _whole(total), _money(cost))
 
 
 MAX_COUNT = 2**31 - 1
 """The largest count that is told: GraphQL's Int."""
+
+MAX_COST = 1e12
+"""The largest cost of a span, in US dollars: sums of such stay finite."""
 
 
 def _members(attributes: Json) -> dict[str, Any]:
@@ -214,6 +218,10 @@ def _members(attributes: Json) -> dict[str, Any]:
 def _whole(count: float | None) -> int | None:
     """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
     return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
+
+
+def _money(cost: float | None) -> float | None:
+    return cost if cost is not None and -MAX_COST <= cost <= MAX_COST else None
 
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
@@ -227,26 +235,3 @@ def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
 def milliseconds(start: datetime, end: datetime) -> float:
     """The time from start to end."""
     return (end - start).total_seconds() * 1000
-
-
-def worst(codes: Iterable[SpanStatusCode]) -> SpanStatusCode:
-    """The status of what consists of spans."""
-    found = set(codes)
-    return next((code for code in (SpanStatusCode.ERROR, SpanStatusCode.OK) if code in found), SpanStatusCode.UNSET)
-
-
-def summarize(spans: list[Span]) -> tuple[datetime, datetime | None, SpanStatusCode, TokenUsage]:
-    """Of the spans of one trace: first start, last end (None while one runs), worst status, summed usage."""
-    ends = [span.ended_at for span in spans]
-    usages = [usage for span in spans if (usage := span.usage) is not None]
-
-    def total(name: str) -> Any:
-        counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
-        return min(sum(counts), MAX_COUNT) if counts else None
-
-    return (
-        min(span.started_at for span in spans),
-        None if None in ends else max(end for end in ends if end is not None),
-        worst(span.status_code for span in spans),
-        TokenUsage(total("input_tokens"), total("output_tokens"), total("total_tokens"), total("cost_usd")),
-    )

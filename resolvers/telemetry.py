@@ -14,7 +14,7 @@ from domain.node import Id
 from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import CreateSessionInput, Session
-from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace, milliseconds
+from domain.span import Span, SpanKind, SpanStatusCode, Trace, milliseconds
 from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Json, Ref, decode_json, encode_json, merge
@@ -76,7 +76,6 @@ class _Receiving:
         """Writes what is new in the reports."""
         await self._look_up(reports)
         new = sum(self._take(report) for report in reports)
-        await self._put_traces()
         await self._tx.put(list(self._changed.values()))
         self._lines.sort(key=lambda line: line.order)
         new_id = self._tx.new_id
@@ -208,20 +207,6 @@ class _Receiving:
             span.id, [], None,
         )  # fmt: skip
         self._lines.append(_Line((time, *rank), event))
-
-    async def _put_traces(self) -> None:
-        """New traces, and those that began earlier than was known. One that has no session yet gets it by a claim."""
-        starts: dict[str, datetime] = {}
-        for (trace_id, _), span in self._changed.items():
-            starts[trace_id] = min(span.started_at, starts.get(trace_id, span.started_at))
-        traces = []
-        for trace_id, started in starts.items():
-            if (before := self._traces.get(trace_id)) is None:
-                id, session = self._tx.new_id(Trace), self._sessions.get(trace_id)
-                traces.append(Trace(id, trace_id, session, started, None, SpanStatusCode.UNSET, TokenUsage()))
-            elif started < before.started_at:
-                traces.append(msgspec.structs.replace(before, started_at=started))
-        await self._tx.put(traces)
 
 
 async def _join(tx: Transaction, session: Session, actors: Iterable[Id | None]) -> None:

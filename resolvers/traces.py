@@ -15,12 +15,11 @@ from domain.memory import Memory
 from domain.message import Message
 from domain.node import Id, Node, id_of
 from domain.session import Session
-from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, TokenUsage, Trace
+from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, Trace
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
 from resolvers.actors import named
 from resolvers.context import Context, lookup, named_by, require
-from resolvers.lists import TRACE_SPANS
 from resolvers.writes import write
 from stores.ports import Log, Transaction
 
@@ -44,11 +43,7 @@ async def trace(context: Context, trace_id: str) -> Trace | None:
 
 async def roots(context: Context, traces: Sequence[Trace]) -> list[Span | None]:
     """The span of each trace that has no parent, the earliest one."""
-    pages = await TRACE_SPANS.pages(context, [trace.id for trace in traces], first=TRACE_SPANS.cap)
-    return [
-        next((span for span in page.nodes if span.parent_span_id is None), page.nodes[0] if page.nodes else None)
-        for page in pages
-    ]
+    return await named_by(context, Span, [trace.root_id for trace in traces])
 
 
 async def span_parents(context: Context, spans: Sequence[Span]) -> list[Span | None]:
@@ -221,9 +216,6 @@ class _Appending:
         tx = self._tx
         session = id_of(self._session)
         started = _started(input, tx.now, path)
-        if (await tx.find(Trace, [(trace_id,)]))[0] is None:
-            new = Trace(tx.new_id(Trace), trace_id, session, started, None, SpanStatusCode.UNSET, TokenUsage())
-            await tx.put([new])
         return Span(
             before.id if before else tx.new_id(Span),
             trace_id,

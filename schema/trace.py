@@ -102,4 +102,6 @@ class Trace(Node):
         description="From the first start to the last end; null while it runs."
     )
     status_code: SpanStatusCode = strawberry.field(description="ERROR where a span has it, else OK where one has it.")
-    usage: TokenUsage = strawberry.field(description="Summed over the spans.")
+    usage: TokenUsage = strawberry.field(
+        description="Summed over the spans; what parts of a span tell is not counted again for it."
+    )

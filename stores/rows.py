@@ -25,6 +25,7 @@ from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
+from domain.tally import Census, Counts, Sums, Tally
 from domain.trace import TraceEvent
 
 N = TypeVar("N", bound=Node)
@@ -37,6 +38,9 @@ _contents = msgspec.json.Decoder(list[Content])
 _strings = msgspec.json.Decoder(list[str])
 _ids = msgspec.json.Decoder(list[Id])
 _parts = msgspec.json.Decoder(ScoreParts)
+_counts = msgspec.json.Decoder(Counts)
+_sums = msgspec.json.Decoder(Sums)
+_census = msgspec.json.Decoder(Census)
 _encode = msgspec.json.Encoder().encode
 
 # Looked up in a mapping, a name costs a third of what the enum's own [] takes.
@@ -304,16 +308,44 @@ SPAN = Shape(
 
 
 def _trace(r: Row) -> Trace:
-    return Trace(r[0], r[1], r[2], moment(r[3]), None, SpanStatusCode.UNSET, TokenUsage())
+    return Trace(
+        r[0], r[1], r[2], moment(r[3]), moment(r[4]), _SpanStatusCode[r[5]], TokenUsage(r[6], r[7], r[8], r[9]), r[10],
+        r[11],
+    )  # fmt: skip
 
 
 TRACE = Shape(
     Trace,
     "trace",
-    "id trace_id session started_at",
+    "id trace_id session started_at ended_at status_code input_tokens output_tokens total_tokens cost_usd root "
+    "span_count",
     _trace,
-    lambda t: (t.id, t.trace_id, t.session_id, micros(t.started_at)),
+    lambda t: (
+        t.id, t.trace_id, t.session_id, micros(t.started_at), micros(t.ended_at), t.status_code.value,
+        *msgspec.structs.astuple(t.usage), t.root_id, t.span_count,
+    ),
     "trace_id",
+)  # fmt: skip
+
+
+def _tally(r: Row) -> Tally:
+    return Tally(
+        id=r[0], trace_id=r[1], span_id=r[2], parent_span_id=r[3], span_record_id=r[4], started_at=moment(r[5]),
+        ended_at=moment(r[6]), status_code=_SpanStatusCode[r[7]], own=_counts.decode(r[8]), below=_sums.decode(r[9]),
+        loose=bool(r[10]), census=None if r[11] is None else _census.decode(r[11]),
+    )  # fmt: skip
+
+
+TALLY = Shape(
+    Tally,
+    "tally",
+    "id trace_id span_id parent_span_id span started_at ended_at status_code own below loose census",
+    _tally,
+    lambda t: (
+        t.id, t.trace_id, t.span_id, t.parent_span_id, t.span_record_id, micros(t.started_at), micros(t.ended_at),
+        t.status_code.value, text(t.own), text(t.below), t.loose, None if t.census is None else text(t.census),
+    ),
+    "trace_id span_id",
 )  # fmt: skip
 
 
@@ -382,8 +414,8 @@ AUDIT = Shape(
 SHAPES: dict[type[Node], Shape[Any]] = {
     shape.kind: shape
     for shape in (
-        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, RECALL, STATE,
-        API_KEY, AUDIT,
+        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, TALLY,
+        RECALL, STATE, API_KEY, AUDIT,
     )
 }  # fmt: skip
 SHAPES.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))

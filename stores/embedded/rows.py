@@ -123,6 +123,8 @@ SPAN = Table(
 
 TRACE = Table(shapes.TRACE, "t.trace_id = ?", keys={"session": "session"})
 
+TALLY = Table(shapes.TALLY, "t.trace_id = ? AND t.span_id = ?")
+
 RECALL = Table(
     shapes.RECALL,
     keys={"memory": "memory", "session": "session", "message": "message", "event": "event"},
@@ -141,8 +143,8 @@ AUDIT = Table(shapes.AUDIT, conflict="workspace, id")
 TABLES: dict[type[Node], Table[Any]] = {
     table.kind: table
     for table in (
-        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, RECALL, STATE,
-        API_KEY, AUDIT,
+        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, LINK, EVENT, SPAN, TRACE, TALLY,
+        RECALL, STATE, API_KEY, AUDIT,
     )
 }  # fmt: skip
 TABLES.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))

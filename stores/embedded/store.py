@@ -15,7 +15,6 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
-from domain.span import Span, Trace, summarize
 from stores.embedded import graph, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
@@ -86,14 +85,11 @@ class EmbeddedStore:
                 return {(record := of.decode(row)).id: record for row in db.execute(of.by_ids, bindings)}
 
             found = await self._read(len(unique), read)
-        if kind is Trace:
-            found = {id: trace and self._summed(trace) for id, trace in found.items()}
         return [found.get(id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         """The records of these natural keys."""
-        found = [self._one(kind, table(kind).by_natural, key) for key in keys]
-        return [record and self._summed(record) for record in found] if kind is Trace else found
+        return [self._one(kind, table(kind).by_natural, key) for key in keys]
 
     async def _read(self, most: int, read: Callable[[apsw.Connection], T]) -> T:
         """Reads at most so many rows: here, or where that is long, in the pool."""
@@ -102,16 +98,6 @@ class EmbeddedStore:
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
         row = self._engine.reader.execute(sql, (*key, self._key)).fetchone()
         return None if row is None else table(kind).decode(row)
-
-    def _summed(self, trace: Any) -> Any:
-        found = self._engine.reader.execute(
-            f"{rows.SPAN.select} WHERE t.workspace = ? AND t.trace_id = ?", (self._key, trace.trace_id)
-        )
-        spans: list[Span] = [rows.SPAN.decode(row) for row in found]
-        if not spans:
-            return trace
-        started, ended, status, usage = summarize(spans)
-        return msgspec.structs.replace(trace, started_at=started, ended_at=ended, status_code=status, usage=usage)
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
         """Records of a kind by id."""
@@ -129,10 +115,7 @@ class EmbeddedStore:
             lists = Lists(db, workspace, epoch)
             return [lists.page(of, parent, slice, filter, order) for parent in parents]
 
-        pages = await self._read(slice.limit, read)
-        if of is Collection.SESSION_TRACES:
-            pages = [msgspec.structs.replace(p, nodes=[self._summed(trace) for trace in p.nodes]) for p in pages]
-        return pages
+        return await self._read(slice.limit, read)
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         """The lengths of whole lists."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import apsw
 
+from stores import sums
+from stores.embedded import rows
 from stores.embedded.vectors import SCHEMA as VECTOR_TABLES
 from stores.errors import CannotOpen
+from stores.ids import Ids
 
 APPLICATION_ID = 0x52656331
 """The bytes "Rec1" in the file's header (https://sqlite.org/fileformat2.html, offset 68)."""
@@ -184,7 +189,27 @@ _PARTICIPANTS_BY_NAME = """
 CREATE INDEX participant_external ON participant (workspace, external_id) WHERE external_id IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES, _KEYS_AND_AUDIT, _PARTICIPANTS_BY_NAME)
+# A tally of a span, and of each that is only named as a parent; span_id '' is a trace's own. See domain.tally.
+_SUMS = """
+ALTER TABLE trace ADD COLUMN ended_at INTEGER;
+ALTER TABLE trace ADD COLUMN status_code TEXT NOT NULL DEFAULT 'UNSET';
+ALTER TABLE trace ADD COLUMN input_tokens INTEGER;
+ALTER TABLE trace ADD COLUMN output_tokens INTEGER;
+ALTER TABLE trace ADD COLUMN total_tokens INTEGER;
+ALTER TABLE trace ADD COLUMN cost_usd REAL;
+ALTER TABLE trace ADD COLUMN root TEXT;
+ALTER TABLE trace ADD COLUMN span_count INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE tally (
+  key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workspace INTEGER NOT NULL, trace_id TEXT NOT NULL,
+  span_id TEXT NOT NULL, parent_span_id TEXT, span TEXT, started_at INTEGER, ended_at INTEGER,
+  status_code TEXT NOT NULL, own TEXT NOT NULL, below TEXT NOT NULL, loose INTEGER NOT NULL, census TEXT,
+  UNIQUE (workspace, trace_id, span_id));
+"""
+_SUMMED = 4
+"""The version from which on traces have sums."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST + VECTOR_TABLES, _KEYS_AND_AUDIT, _PARTICIPANTS_BY_NAME, _SUMS)
 """Each brings the file from the version of its index to the next. Never edited once released, only added to."""
 
 
@@ -205,4 +230,18 @@ def migrate(db: apsw.Connection, path: str) -> None:
     with db:
         for script in MIGRATIONS[version:]:
             db.execute(script)
+        if 0 < version < _SUMMED:  # behind all scripts: rows are written as they are now
+            _sum_up(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _sum_up(db: apsw.Connection) -> None:
+    """Gives traces the sums of their spans."""
+    ids = Ids(lambda: datetime.now(UTC))
+    for workspace, trace_id in db.execute("SELECT DISTINCT workspace, trace_id FROM span").fetchall():
+        of = "WHERE t.workspace = ? AND t.trace_id = ?", (workspace, trace_id)
+        spans = (rows.SPAN.decode(row) for row in db.execute(f"{rows.SPAN.select} {of[0]}", of[1]))
+        tallies, top = sums.summed_up(spans, lambda kind: kind.make_id(ids.next()))
+        db.executemany(rows.TALLY.insert, [(workspace, *rows.TALLY.encode(tally)) for tally in tallies])
+        for row in db.execute(f"{rows.TRACE.select} {of[0]}", of[1]).fetchall():
+            db.execute(rows.TRACE.insert, (workspace, *rows.TRACE.encode(sums.summed(rows.TRACE.decode(row), top))))

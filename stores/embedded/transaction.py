@@ -15,7 +15,10 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.span import Span, Trace
+from domain.tally import Tally
 from domain.trace import TraceEvent
+from stores import sums
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
@@ -28,6 +31,8 @@ N = TypeVar("N", bound=Node)
 
 _KEEP_US = 7 * 24 * 3600 * 1_000_000
 """How long an idempotency key is remembered, in microseconds."""
+
+_BY_IDS = "id IN (SELECT value FROM json_each(?))"
 
 
 class EmbeddedTransaction:
@@ -99,10 +104,24 @@ class EmbeddedTransaction:
         if kind is Message:
             self._forget_responses([record.id for record in records if record.id not in self._made])
             self._made.difference_update([record.id for record in records])
-        to = table(kind)
-        self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
+        if kind is Trace:
+            records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
+        await self.store(records)
+        if kind is Span:
+            await sums.add(self, [record for record in records if isinstance(record, Span)])
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
+
+    async def store(self, records: Sequence[Node]) -> None:
+        """Stores records of one type, as they are."""
+        if records:
+            to = table(type(records[0]))
+            self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
+
+    async def tallies(self, trace_id: str) -> list[Tally]:
+        """All tallies of a trace."""
+        sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
+        return [rows.TALLY.decode(row) for row in self._db.execute(sql, (self._workspace, trace_id))]
 
     def _forget_responses(self, message_ids: Sequence[Id]) -> None:
         if not message_ids:
@@ -237,12 +256,22 @@ class EmbeddedTransaction:
             self._vectors.remove(self._db, keys, self._changes)
         if kind is Message:
             self._forget_responses(ids)
+        spans = self._spans_of(name, ids)
         if name == "session":
             # Messages refer to each other and to participants, so they go first, the newest before the oldest.
             self._db.executemany(
                 "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ? AND workspace = ?)", ours
             )
         self._db.executemany(f"DELETE FROM {name} WHERE id = ? AND workspace = ?", ours)
+        await sums.take_away(self, spans)
+
+    def _spans_of(self, name: str, ids: Sequence[Id]) -> list[Any]:
+        """The trace and the id of each span that goes with records of a table."""
+        if name not in ("session", "span"):
+            return []
+        of = "session IN (SELECT key FROM session WHERE id IN (SELECT value FROM json_each(?)))"
+        sql = f"SELECT trace_id, id FROM span WHERE workspace = ? AND {of if name == 'session' else _BY_IDS}"
+        return list(self._db.execute(sql, (self._workspace, text(list(ids)))))
 
     async def active(self, owner_id: Id | None) -> int:
         """How many active memories an owner has: a count over the index alone, 0.3 ms at 10,000."""

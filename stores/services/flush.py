@@ -227,6 +227,18 @@ _HANGING: dict[type[Node], tuple[str, ...]] = {
 """What hangs on a record: it goes with it, or its reference does."""
 
 
+async def spans_of(to: Committed, kind: type[Node], ids: list[Id]) -> list[tuple[str, Id]]:
+    """The trace and the id of each span that goes with records of a kind."""
+    if kind is not Span and not issubclass(kind, Session):
+        return []
+    found = await to.run(
+        f"MATCH (n:Span) WHERE n.{'id' if kind is Span else 'session'} IN $ids AND n.workspace = $workspace "
+        "RETURN collect([n.trace_id, n.id])",
+        ids=ids,
+    )
+    return [(trace_id, id) for trace_id, id in found[0]]
+
+
 async def delete(to: Committed, kind: type[Node], ids: list[Id]) -> None:
     """Deletes records of the workspace and what only hangs on them."""
     if kind is MemoryLink:

@@ -95,6 +95,7 @@ VERSION = Label(rows.VERSION, "MemoryVersion", {"memory": Reference("WAS", "Memo
 EVENT = Label(rows.EVENT, "TraceEvent")
 SPAN = Label(rows.SPAN, "Span")
 TRACE = Label(rows.TRACE, "Trace")
+TALLY = Label(rows.TALLY, "Tally")
 RECALL = Label(rows.RECALL, "Recall")
 STATE = Label(rows.STATE, "State")
 API_KEY = Label(rows.API_KEY, "ApiKey")
@@ -103,8 +104,8 @@ AUDIT = Label(rows.AUDIT, "AuditEntry")
 LABELS: dict[type[Node], Label[Any]] = {
     label.kind: label
     for label in (
-        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, EVENT, SPAN, TRACE, RECALL, STATE,
-        API_KEY, AUDIT,
+        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, EVENT, SPAN, TRACE, TALLY, RECALL,
+        STATE, API_KEY, AUDIT,
     )
 }  # fmt: skip
 LABELS.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))
@@ -136,6 +137,7 @@ _UNIQUE = {
     "TraceEvent": ("session", "external_id"),
     "Span": ("workspace", "trace_id", "span_id"),
     "Trace": ("workspace", "trace_id"),
+    "Tally": ("workspace", "trace_id", "span_id"),
     "State": ("workspace", "namespace", "name"),
     "ApiKey": ("workspace", "digest"),
     "MemoryVersion": ("memory", "version"),
@@ -173,6 +175,7 @@ _INDEXES = {
         ("message",),
     ),
     "Trace": (("session", "started_at", "id"),),
+    "Tally": (("workspace", "trace_id"),),
     "Recall": (("memory", "recalled_at", "id"), ("session",), ("message",), ("event",)),
     "State": (("workspace", "namespace", "name_key"), ("expires_at",)),
     "AuditEntry": (("workspace", "id"),),
@@ -185,7 +188,7 @@ _INDEXES = {
 
 
 def statements() -> list[str]:
-    """The constraints and indexes, each made where it is missing. Version 4."""
+    """The constraints and indexes, each made where it is missing. Version 5."""
     names = sorted({label.name for label in LABELS.values()})
     made = [f"CREATE CONSTRAINT {n.lower()}_id IF NOT EXISTS FOR (n:{n}) REQUIRE n.id IS UNIQUE" for n in names]
     made.append("CREATE CONSTRAINT link_id IF NOT EXISTS FOR ()-[r:LINK]-() REQUIRE r.id IS UNIQUE")

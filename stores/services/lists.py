@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from domain.node import Id
 from domain.page import Mark, Page, Slice
-from domain.span import MAX_COUNT, SpanStatusCode, TokenUsage, Trace, worst
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection
-from stores.rows import moment
 from stores.services.filters import Where
 from stores.services.labels import lists
 from stores.services.matching import Rows, rows_of
 from stores.services.neo4j import Graph
-from stores.services.properties import USAGE
 
 _EACH = "UNWIND range(0, size({0}) - 1) AS i WITH refs, i, {0}[i] AS p"
 """A row for each parent, its place among them being i."""
@@ -77,7 +72,7 @@ class Lists:
                     CountKey(of, parent, filter),
                 )
             )
-        return pages if of is not Collection.SESSION_TRACES else await self._summed(pages)
+        return pages
 
     async def _marks(
         self, of: Collection, parents: Sequence[Id], slice: Slice, order: Order
@@ -121,33 +116,6 @@ class Lists:
             for index, count in zip(indexes, found, strict=True):
                 counts[index] = count
         return counts
-
-    async def summed(self, traces: Sequence[Trace]) -> list[Trace]:
-        """The traces with what their spans sum up to (domain.span.summarize), in one statement."""
-        if not traces:
-            return []
-        used = ", ".join(f"CASE WHEN count(s.{name}) > 0 THEN sum(s.{name}) END" for name in USAGE)
-        [value] = await self._read(
-            "UNWIND $keys AS k MATCH (s:Span) WHERE s.workspace = $workspace AND s.trace_id = k "
-            "AND s.span_id IS NOT NULL WITH k, min(s.started_at) AS start, max(s.ended_at) AS end, "
-            f"count(*) - count(s.ended_at) AS running, collect(DISTINCT s.status_code) AS codes, [{used}] AS usage "
-            "RETURN collect([k, start, CASE running WHEN 0 THEN end END, codes, usage])",
-            keys=list({trace.trace_id for trace in traces}),
-        )
-        sums = {}
-        for key, start, end, codes, usage in value:
-            asked, said, total, cost = (None if count is None else min(count, MAX_COUNT) for count in usage)
-            sums[key] = {
-                "started_at": moment(start),
-                "ended_at": moment(end),
-                "status_code": worst(SpanStatusCode[code] for code in codes),
-                "usage": TokenUsage(asked, said, total, cost),
-            }
-        return [msgspec.structs.replace(trace, **sums.get(trace.trace_id, {})) for trace in traces]
-
-    async def _summed(self, pages: list[Page[Trace]]) -> list[Page[Trace]]:
-        summed = iter(await self.summed([trace for page in pages for trace in page.nodes]))
-        return [msgspec.structs.replace(page, nodes=[next(summed) for _ in page.nodes]) for page in pages]
 
 
 def _named(name: str, mark: Mark | None) -> dict[str, Any]:

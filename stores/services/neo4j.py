@@ -23,6 +23,7 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, Unavailable
 from stores.services.breaker import Breaker
 from stores.services.labels import statements
+from stores.services.migrating import sum_up
 from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
@@ -44,8 +45,11 @@ _OF_A_TRANSACTION = ".Transaction."
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
 
-VERSION = 4
+VERSION = 5
 """Of the constraints and indexes; a server that has a newer one was used by a newer program."""
+
+_SUMMED = 5
+"""The version from which on traces have sums."""
 
 
 class Address:
@@ -109,6 +113,8 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
                 for statement in statements():
                     run(statement)
                 run("CALL db.awaitIndexes(60)")
+                if 0 < version < _SUMMED:
+                    sum_up(run)
                 run("MATCH (m:Recollect {one: 1}) SET m.version = $version", version=VERSION)
             return str(kept)
     except (DriverError, Neo4jError, OSError) as error:

@@ -2,8 +2,7 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
 tag_list, capability_list, target_list: the lists that columns hold as JSON. size: the UTF-8 bytes of a memory's text.
-words: its words for the full-text index. title_key, name_key: what titles and names are sorted by. input_tokens,
-output_tokens, total_tokens, cost_usd: what a span used.
+words: its words for the full-text index. title_key, name_key: what titles and names are sorted by.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from domain.memory import Memory
 from domain.message import Message, TextContent, ToolCall
 from domain.node import Node
 from domain.session import Session
-from domain.span import Span
 from domain.state import StateEntry
 from domain.values import Json, fold
 from stores.rows import shape
@@ -106,20 +104,12 @@ def _audit(entry: AuditEntry) -> dict[str, Any]:
     return {"target_list": entry.targets}
 
 
-def _span(span: Span) -> dict[str, Any]:
-    usage = span.usage
-    return dict.fromkeys(USAGE) if usage is None else {name: getattr(usage, name) for name in USAGE}
-
-
-USAGE = ("input_tokens", "output_tokens", "total_tokens", "cost_usd")
-
 _EXTRAS: dict[type[Node], Callable[[Any], dict[str, Any]]] = {
     User: _user,
     Agent: _agent,
     Session: _session,
     Message: _message,
     Memory: _memory,
-    Span: _span,
     StateEntry: _state,
     AuditEntry: _audit,
 }

@@ -13,7 +13,6 @@ from domain.memory import Memory
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
-from domain.span import Trace
 from stores.ports import (
     Collection,
     Explored,
@@ -74,8 +73,6 @@ class ServicesStore:
         if not keys:
             return []
         known = found(what, await self._turn.ask(statement(what), list(dict.fromkeys(keys))))
-        if what[1] is Trace:
-            known = dict(zip(known, await self._lists.summed(list(known.values())), strict=True))
         return [known.get(key) for key in keys]
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:

@@ -14,14 +14,17 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.span import Span, Trace
+from domain.tally import Tally
 from domain.trace import TraceEvent
+from stores import sums
 from stores.ids import Ids
 from stores.ports import Log, NaturalKey, Vector
 from stores.rows import shape
 from stores.services.committed import Committed
 from stores.services.filters import Where, apply
-from stores.services.flush import delete, flush
-from stores.services.labels import MEMORY, label
+from stores.services.flush import delete, flush, spans_of
+from stores.services.labels import MEMORY, TALLY, label
 from stores.services.pending import Pending, natural_key
 
 N = TypeVar("N", bound=Node)
@@ -104,11 +107,30 @@ class ServicesTransaction:
         """Stores records of one type."""
         if not records:
             return
-        self.pending.put(records)
+        if isinstance(records[0], Trace):
+            records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
+        await self.store(records)
+        if isinstance(records[0], Span):
+            await sums.add(self, [record for record in records if isinstance(record, Span)])
         self.pending.told |= isinstance(records[0], Memory)
         for record in records:
             if isinstance(record, Message):
                 self.pending.grow(Log("messages", record.session_id).name, record.place)
+
+    async def store(self, records: Sequence[Node]) -> None:
+        """Stores records of one type, as they are."""
+        if records:
+            self.pending.put(records)
+
+    async def tallies(self, trace_id: str) -> list[Tally]:
+        """All tallies of a trace."""
+        await self._settle()
+        [nodes] = await self._committed.run(
+            "MATCH (n:Tally) WHERE n.workspace = $workspace AND n.trace_id = $trace "
+            f"WITH collect(n) AS ns RETURN {TALLY.lists()}",
+            trace=trace_id,
+        )
+        return TALLY.records(nodes)
 
     async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
         """Adds lines to session logs; the places count on through the workspace."""
@@ -151,9 +173,11 @@ class ServicesTransaction:
         if not self._alone:
             raise Alone
         await self._settle()
+        spans = await spans_of(self._committed, kind, list(ids))
         await delete(self._committed, kind, list(ids))
         self.pending.told = True
         self._committed.forget()
+        await sums.take_away(self, spans)
 
     async def active(self, owner_id: Id | None) -> int:
         """How many active memories an owner has."""

@@ -528,7 +528,8 @@ async def world(store: Store) -> World:
     )
     [key, entry] = await keep(store, api_key(), audit(targets=[fact.id, other.id]))
     [talked] = await store.get(Session, [talked.id])
-    assert talked is not None
+    [whole] = await store.get(Trace, [whole.id])
+    assert talked is not None and whole is not None
     return World(
         ada, helper, talked, voice, aside, said, fact, other, tie, earlier, whole, part, line, used, kept, key, entry
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.span import Span, SpanStatusCode, TokenUsage, Trace, milliseconds, summarize, usage_of
+from domain.span import TokenUsage, Trace, milliseconds, usage_of
 from tests.contract.making import NOON, after, plain, span, trace
 
 counts = st.none() | st.integers(0, 10**9)
@@ -49,36 +49,6 @@ def test_a_total_that_is_not_given_is_the_sum(asked: int | None, said: int | Non
         assert usage is None
     else:
         assert usage == TokenUsage(asked, said, (asked or 0) + (said or 0))
-
-
-spans = st.builds(
-    lambda begin, lasts, code, tokens: plain(
-        span(
-            started_at=after(seconds=begin),
-            ended_at=None if lasts is None else after(seconds=begin + lasts),
-            status_code=code,
-            attributes={} if tokens is None else {"inputTokens": tokens, "costUsd": tokens / 2},
-        )
-    ),
-    st.integers(-100, 100),
-    st.none() | st.integers(0, 100),
-    st.sampled_from(SpanStatusCode),
-    st.none() | st.integers(0, 1_000),
-)
-
-
-@given(st.lists(spans, min_size=1, max_size=8))
-def test_a_trace_runs_from_its_first_start_to_its_last_end(made: list[Span]) -> None:
-    started, ended, status, usage = summarize(made)
-    assert started == min(one.started_at for one in made)
-    ends = [one.ended_at for one in made]
-    assert ended == (None if None in ends else max(end for end in ends if end))
-    codes = {one.status_code for one in made}
-    worst = next(code for code in (SpanStatusCode.ERROR, SpanStatusCode.OK, SpanStatusCode.UNSET) if code in codes)
-    assert status is worst
-    spent = [one.usage for one in made if one.usage]
-    assert usage.input_tokens == (sum(one.input_tokens or 0 for one in spent) if spent else None)
-    assert usage.cost_usd == (pytest.approx(sum(one.cost_usd or 0 for one in spent)) if spent else None)
 
 
 def test_how_long_spans_and_traces_take() -> None:

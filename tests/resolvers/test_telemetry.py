@@ -297,3 +297,21 @@ class TestLateSessions:
             await graph.do("deleteSession", {"session": {"externalId": "s"}})
         await _claim(graph.context, TRACE, Id(session.id))
         assert (await spans(graph))[1]["session"] == (None if gone == "the session" else {"externalId": "s"})
+
+
+async def test_tokens_are_counted_once_whichever_way_spans_come(graph: Graph) -> None:
+    used = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+    await receive(graph.context, [told(3, 2, attributes=used)])
+    await graph.do("createSession", {"externalId": "s"})
+    event = {"type": "span_end", "traceId": TRACE, "spanId": f"{2:016x}", "parentSpanId": f"{1:016x}"}
+    await graph.do(
+        "appendTraceEvents",
+        {"session": {"externalId": "s"}, "events": [{**event, "data": {"inputTokens": 100, "costUsd": 0.5}}]},
+    )
+    await graph.do("startSpan", {"traceId": TRACE, "spanId": f"{1:016x}", "name": "agent"})
+    await receive(graph.context, [told(4, 1, attributes=used), told(3, 2, attributes=used)])
+    await graph.do("endSpan", {"traceId": TRACE, "spanId": f"{1:016x}", "attributes": {"inputTokens": 150}})
+    ask = "query ($t: String!) { trace(traceId: $t) { root { spanId } usage { inputTokens outputTokens totalTokens costUsd } } }"
+    found = await graph.data(ask, t=TRACE)
+    usage = {"inputTokens": 200, "outputTokens": 20, "totalTokens": 220, "costUsd": 0.5}
+    assert found["trace"] == {"root": {"spanId": f"{1:016x}"}, "usage": usage}

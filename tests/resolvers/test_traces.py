@@ -536,7 +536,7 @@ class TestTrees:
                 "startedAt": "2020-01-01T00:00:00Z",
                 "durationMs": 9500.0,
                 "statusCode": "OK",
-                "usage": {"inputTokens": 3, "outputTokens": 3, "totalTokens": 16, "costUsd": 0.75},
+                "usage": {"inputTokens": 2, "outputTokens": 3, "totalTokens": 15, "costUsd": 0.5},
             }
         ]
 

@@ -11,11 +11,12 @@ import apsw
 import pytest
 
 from domain.actor import User
+from domain.span import Trace
 from stores.embedded.engine import FILE, LOCK, EmbeddedEngine, open_embedded
 from stores.embedded.tables import APPLICATION_ID, MIGRATIONS
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from tests.contract.making import Clock, keep, user, world
+from tests.contract.making import Clock, keep, span, trace, user, world
 
 
 async def made(folder: Path) -> None:
@@ -181,4 +182,28 @@ async def test_a_refusal_lets_go_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / FILE).unlink()
     engine = open_embedded(tmp_path, "test", 16)
     assert (tmp_path / LOCK).exists()
+    await engine.close()
+
+
+async def test_traces_of_an_older_file_get_their_sums(tmp_path: Path) -> None:
+    engine = open_embedded(tmp_path, "test", 16)
+    store = engine.workspace("main")
+    used = {"inputTokens": 10}
+    await keep(store, *(span(trace_id="t", span_id=id, attributes=used) for id in "abc"), trace(trace_id="empty"))
+    await keep(store, span(trace_id="t", span_id="d", parent_span_id="a", attributes=used))
+    before = await store.find(Trace, [("t",), ("empty",)])
+    await engine.close()
+    db = apsw.Connection(str(tmp_path / FILE))
+    columns = [row[1] for row in db.execute("PRAGMA table_info (trace)").fetchall()]
+    for column in columns[columns.index("started_at") + 1 :]:
+        db.execute(f"ALTER TABLE trace DROP COLUMN {column}")
+    db.execute("DROP TABLE tally; PRAGMA user_version = 3").fetchall()
+    db.close()
+    engine = open_embedded(tmp_path, "test", 16)
+    store = engine.workspace("main")
+    assert await store.find(Trace, [("t",), ("empty",)]) == before
+    await keep(store, span(trace_id="t", span_id="e", parent_span_id="b", attributes={"inputTokens": 11}))
+    [after] = await store.find(Trace, [("t",)])
+    assert after is not None
+    assert (after.usage.input_tokens, after.span_count) == (31, 5)
     await engine.close()

@@ -1,0 +1,278 @@
+"""What a trace adds up to, kept as its spans come: each write costs the chain of ancestors it changes.
+
+A token is counted once along a chain of ancestors: of each member a span counts the greater of what it tells itself and
+what its children count, and a trace counts what its topmost spans do. Spans come in any order, so a parent that is only
+named has a tally already. One span_id is no span's: "", under which the topmost stand.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import astuple, replace
+
+from domain.node import Id, Node
+from domain.span import MAX_COUNT, Span, SpanStatusCode, TokenUsage
+
+Key = tuple[str, str]
+"""traceId and spanId."""
+
+Counts = tuple[int | None, int | None, int | None, float | None]
+"""Input, output and total tokens, and the cost."""
+
+Sums = tuple[tuple[float, int], ...]
+"""Of each member the sum, and how many tell it."""
+
+Rank = tuple[bool, datetime, Id]
+
+NOTHING: Counts = (None, None, None, None)
+ZERO: Sums = ((0, 0),) * 4
+TOP = ""
+
+
+class Census(msgspec.Struct, frozen=True, array_like=True):
+    """What the spans of a trace are together. root: the rank of its first span, which ends in the span's id."""
+
+    spans: int
+    running: int
+    errors: int
+    oks: int
+    started_at: datetime
+    ended_at: datetime | None
+    root: Rank
+
+
+class Tally(Node, frozen=True, gc=False, kw_only=True):
+    """What is kept of a span for the sums of its trace. span_record_id: None while the span is only named as a parent.
+
+    loose: its chain of parents comes back to it, so that it stands among the topmost. census: of TOP alone.
+    """
+
+    prefix: ClassVar[str] = "tly"
+    noun: ClassVar[str] = "tally"
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    span_record_id: Id | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    status_code: SpanStatusCode = SpanStatusCode.UNSET
+    own: Counts = NOTHING
+    below: Sums = ZERO
+    loose: bool = False
+    census: Census | None = None
+
+    @property
+    def key(self) -> Key:
+        """What it is found by."""
+        return self.trace_id, self.span_id
+
+    @property
+    def above(self) -> Key | None:
+        """Where it is counted."""
+        if self.span_id == TOP:
+            return None
+        return self.trace_id, (TOP if self.loose else self.parent_span_id or TOP)
+
+    @property
+    def rank(self) -> Rank:
+        """The least is the root's: the earliest without a parent, or the earliest of all."""
+        assert self.started_at is not None and self.span_record_id is not None
+        return self.parent_span_id is not None, self.started_at, self.span_record_id
+
+    @property
+    def counted(self) -> Counts:
+        """What it and those below it come to."""
+        below = tuple(sum if count else None for sum, count in self.below)
+        most: list[Any] = [_most(own, under) for own, under in zip(self.own, below, strict=True)]
+        if tuple(most[:2]) not in (self.own[:2], below[:2]):  # else a total, of one side, would lack the other's part
+            most[2] = max(most[2] or 0, sum(part or 0 for part in most[:2]))
+        return most[0], most[1], most[2], most[3]
+
+    @property
+    def usage(self) -> TokenUsage:
+        """What it counts, as far as it can be told."""
+        asked, said, total, cost = self.counted
+        return TokenUsage(_shown(asked), _shown(said), _shown(total), cost)
+
+
+def _shown(count: int | None) -> int | None:
+    return None if count is None else int(max(-MAX_COUNT, min(count, MAX_COUNT)))
+
+
+def _most(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else max(one, other)
+
+
+class Tallies:
+    """Tallies of traces while spans are put. known: those of the spans, of all above them by the parents they name, and
+    TOP, as far as there are any. changed: what is to be kept, after `settle`. stale: traces whose first start, last end
+    or root has gone inwards, so that `reckon` has to look at all their tallies."""
+
+    def __init__(self, known: Iterable[Tally], new_id: Callable[[type[Node]], Id]) -> None:
+        self._known = {tally.key: tally for tally in known}
+        self._new_id = new_id
+        self.changed: dict[Key, Tally] = {}
+        self.stale: set[str] = set()
+        self._counted: dict[Key, Counts] = {}  # of each that was touched: what it is counted as, and where
+        self._above: dict[Key, Key | None] = {}
+
+    def get(self, key: Key) -> Tally | None:
+        """A tally as it is now."""
+        return self.changed.get(key) or self._known.get(key)
+
+    def put(self, span: Span) -> None:
+        """Takes a span on, new or in place of what was known of it."""
+        usage = span.usage
+        self._take(
+            (span.trace_id, span.span_id),
+            parent_span_id=span.parent_span_id or None,
+            span_record_id=span.id,
+            started_at=span.started_at,
+            ended_at=span.ended_at,
+            status_code=span.status_code,
+            own=NOTHING if usage is None else astuple(usage),
+        )
+
+    def again(self, tally: Tally) -> None:
+        """Takes on the span of another tally."""
+        self._take(tally.key, **{name: getattr(tally, name) for name in _TOLD})
+
+    def _take(self, key: Key, **told: Any) -> None:
+        before = self.get(key)
+        if key[1] == TOP or (before and all(getattr(before, name) == value for name, value in told.items())):
+            return
+        old = before or self._begun(key)
+        moved = before is not None and old.parent_span_id != told["parent_span_id"]
+        if moved and old.loose:
+            for each in self._circle(old):
+                self._set(each, loose=False)
+            old = self.changed[key]
+        new = self._set(old, **told)
+        if new.above is not None and self.get(new.above) is None:
+            self._set(self._begun(new.above))
+        elif moved or new.parent_span_id == new.span_id:
+            for each in self._circle(new):
+                self._set(each, loose=True)
+        self._count(old, new)
+
+    def _begun(self, key: Key) -> Tally:
+        return Tally(id=self._new_id(Tally), trace_id=key[0], span_id=key[1])
+
+    def _set(self, tally: Tally, **values: Any) -> Tally:
+        if (key := tally.key) not in self._counted:
+            there = self._known.get(key)
+            self._counted[key] = NOTHING if there is None else there.counted
+            self._above[key] = None if there is None else there.above
+        new = self.changed[key] = replace(tally, **values)
+        return new
+
+    def _circle(self, tally: Tally) -> list[Tally]:
+        """Those on the way by parents from a tally back to itself; none where the way ends elsewhere."""
+        way = {tally.key: tally}
+        on: Tally | None = tally
+        while on is not None and on.parent_span_id is not None:
+            on = self.get((on.trace_id, on.parent_span_id))
+            if on is not None and on.key in way:
+                return list(way.values()) if on.key == tally.key else []
+            if on is not None:
+                way[on.key] = on
+        return []
+
+    def _count(self, old: Tally, new: Tally) -> None:
+        """Keeps the census of a trace whose span is new, or was another one."""
+        assert new.started_at is not None and new.span_record_id is not None
+        top = self.get((new.trace_id, TOP)) or self._begun((new.trace_id, TOP))
+        first, last, root = new.started_at, new.ended_at, new.rank
+        if (was := top.census) is not None:
+            first, root = min(first, was.started_at), min(root, was.root)
+            last = max((end for end in (last, was.ended_at) if end is not None), default=None)
+            if old.span_record_id is not None and _inwards(old, new, was):
+                self.stale.add(new.trace_id)
+        before = (0, 0, 0, 0) if was is None else (was.spans, was.running, was.errors, was.oks)
+        one, more = _one(old), _one(new)
+        spans, running, errors, oks = (a - b + c for a, b, c in zip(before, one, more, strict=True))
+        self._set(top, census=Census(spans, running, errors, oks, first, last, root))
+
+    def reckon(self, trace_id: str, stored: Iterable[Tally]) -> None:
+        """Looks anew at all tallies of a stale trace."""
+        tallies = {tally.key: tally for tally in stored}
+        tallies.update((key, tally) for key, tally in self.changed.items() if key[0] == trace_id)
+        spans = [tally for tally in tallies.values() if tally.span_record_id is not None]
+        top = self.changed[trace_id, TOP]
+        assert top.census is not None
+        ends = (tally.ended_at for tally in spans if tally.ended_at is not None)
+        started_at = min(tally.rank[1] for tally in spans)
+        root = min(tally.rank for tally in spans)
+        self._set(top, census=replace(top.census, started_at=started_at, ended_at=max(ends, default=None), root=root))
+
+    def settle(self) -> None:
+        """Tells those above what has changed, from the ground up, each once."""
+        for key, above in list(self._above.items()):
+            if above is not None and above != self.changed[key].above:
+                self._add(above, self._counted[key], NOTHING)
+                self._counted[key] = NOTHING
+        depths: dict[Key, int] = {}
+        heap = [(-self._depth(key, depths), key) for key in self._counted]
+        heapq.heapify(heap)
+        queued = {key for _, key in heap}
+        while heap:
+            depth, key = heapq.heappop(heap)
+            tally = self.changed[key]
+            if (above := tally.above) is None or (counted := tally.counted) == self._counted[key]:
+                continue
+            self._add(above, self._counted[key], counted)
+            self._counted[key] = counted
+            if above not in queued:
+                queued.add(above)
+                heapq.heappush(heap, (depth + 1, above))
+
+    def _add(self, key: Key, less: Counts, more: Counts) -> None:
+        tally = self.get(key) or self._begun(key)
+        below = tuple(
+            (round(sum - (minus or 0) + (plus or 0), _DIGITS), count - (minus is not None) + (plus is not None))
+            for (sum, count), minus, plus in zip(tally.below, less, more, strict=True)
+        )
+        self._set(tally, below=below)
+
+    def _depth(self, key: Key, known: dict[Key, int]) -> int:
+        way = []
+        on: Key | None = key
+        while on is not None and on not in known:
+            way.append(on)
+            tally = self.get(on)
+            on = None if tally is None else tally.above
+        depth = 0 if on is None else known[on]
+        for each in reversed(way):
+            depth = known[each] = depth + 1
+        return depth
+
+
+def _one(tally: Tally) -> tuple[int, int, int, int]:
+    """What one span is in a census."""
+    code = tally.status_code
+    if tally.span_record_id is None:
+        return 0, 0, 0, 0
+    return 1, int(tally.ended_at is None), int(code is SpanStatusCode.ERROR), int(code is SpanStatusCode.OK)
+
+
+def _inwards(old: Tally, new: Tally, census: Census) -> bool:
+    """Whether a span that was the first, the last or the root is so no longer, perhaps."""
+    assert new.started_at is not None
+    ended = old.ended_at is not None and (new.ended_at is None or new.ended_at < old.ended_at)
+    return (
+        (old.started_at == census.started_at and new.started_at > census.started_at)
+        or (ended and old.ended_at == census.ended_at)
+        or (old.rank == census.root and new.rank > census.root)
+    )
+
+
+_TOLD = ("parent_span_id", "span_record_id", "started_at", "ended_at", "status_code", "own")
+
+_DIGITS = 12
+"""Decimals that sums are kept with: what is taken away again leaves nothing behind."""

@@ -1,0 +1,119 @@
+"""Keeps what traces add up to while spans are written: what every engine's transaction does in `put` and `delete`.
+
+An engine stores Tally as any other record, finds it by its natural key, and calls these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from domain.node import Id, Node
+from domain.span import Span, SpanStatusCode, Trace
+from domain.tally import TOP, Key, Tallies, Tally
+from stores.ports import Transaction
+
+
+class Sums(Transaction, Protocol):
+    """What a transaction has beside the port's methods."""
+
+    async def tallies(self, trace_id: str) -> list[Tally]:
+        """All tallies of a trace."""
+
+    async def store(self, records: Sequence[Tally] | Sequence[Trace]) -> None:
+        """Stores records as they are."""
+
+
+async def add(tx: Sums, spans: Sequence[Span]) -> None:
+    """Takes spans that are put into the sums of their traces, which are made where they are missing."""
+    tallies = Tallies(await _known(tx, spans), tx.new_id)
+    for span in spans:
+        tallies.put(span)
+    await _keep(tx, tallies, {span.trace_id: span.session_id for span in reversed(spans)})
+
+
+async def take_away(tx: Sums, spans: Iterable[tuple[str, Id]]) -> None:
+    """Takes spans that are gone, (trace id, id) of each, out of the sums of the traces that are left."""
+    gone: dict[str, set[Id]] = {}
+    for trace_id, id in spans:
+        gone.setdefault(trace_id, set()).add(id)
+    for trace_id, ids in gone.items():
+        stored = await tx.tallies(trace_id)
+        await tx.delete(Tally, [tally.id for tally in stored])
+        tallies = Tallies([], tx.new_id)
+        for tally in stored:
+            if tally.span_record_id is not None and tally.span_record_id not in ids:
+                tallies.again(tally)
+        if tallies.changed:
+            await _keep(tx, tallies, {})
+
+
+async def as_kept(tx: Sums, traces: Sequence[Trace]) -> list[Trace]:
+    """Traces that are put, with the sums that are kept of them, whatever theirs say."""
+    tops = await tx.find(Tally, [(trace.trace_id, TOP) for trace in traces])
+    return [summed(trace, top) for trace, top in zip(traces, tops, strict=True)]
+
+
+async def _known(tx: Sums, spans: Sequence[Span]) -> list[Tally]:
+    """The tallies of spans and of all that they are parts of."""
+    known: dict[Key, Tally | None] = {}
+    wanted = {
+        (span.trace_id, id) for span in spans for id in (span.span_id, span.parent_span_id, TOP) if id is not None
+    }
+    while wanted:
+        keys = list(wanted)
+        found = dict(zip(keys, await tx.find(Tally, keys), strict=True))
+        known.update(found)
+        above = {(t.trace_id, t.parent_span_id) for t in found.values() if t is not None and t.parent_span_id}
+        wanted = above - known.keys()
+    return [tally for tally in known.values() if tally is not None]
+
+
+async def _keep(tx: Sums, tallies: Tallies, sessions: dict[str, Id | None]) -> None:
+    for trace_id in tallies.stale:
+        tallies.reckon(trace_id, await tx.tallies(trace_id))
+    tallies.settle()
+    changed = list(tallies.changed.values())
+    await tx.store(changed)
+    tops = [tally for tally in changed if tally.span_id == TOP]
+    traces = []
+    for top, before in zip(tops, await tx.find(Trace, [(top.trace_id,) for top in tops]), strict=True):
+        if before is None and top.trace_id not in sessions:
+            continue
+        trace = summed(before or _begun(tx, top, sessions[top.trace_id]), top)
+        if trace != before:
+            traces.append(trace)
+    await tx.store(traces)
+
+
+def _begun(tx: Sums, top: Tally, session_id: Id | None) -> Trace:
+    assert top.census is not None
+    return Trace(tx.new_id(Trace), top.trace_id, session_id, top.census.started_at)
+
+
+def summed_up(spans: Iterable[Span], new_id: Callable[[type[Node]], Id]) -> tuple[list[Tally], Tally]:
+    """The tallies of all spans of a trace that has none yet, and its own among them."""
+    tallies = Tallies([], new_id)
+    for span in spans:
+        tallies.put(span)
+    tallies.settle()
+    changed = list(tallies.changed.values())
+    return changed, next(tally for tally in changed if tally.span_id == TOP)
+
+
+def summed(trace: Trace, top: Tally | None) -> Trace:
+    """A trace with what its own tally says."""
+    if top is None or (census := top.census) is None:
+        return Trace(trace.id, trace.trace_id, trace.session_id, trace.started_at)
+    status = SpanStatusCode.ERROR if census.errors else SpanStatusCode.OK if census.oks else SpanStatusCode.UNSET
+    return replace(
+        trace,
+        started_at=census.started_at,
+        ended_at=None if census.running else census.ended_at,
+        status_code=status,
+        usage=top.usage,
+        root_id=census.root[2],
+        span_count=census.spans,
+    )

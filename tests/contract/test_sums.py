@@ -1,0 +1,119 @@
+"""What traces add up to is kept by the write: whoever reads a trace, and however, sees the same."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Any
+
+import pytest
+
+from domain.node import Id
+from domain.page import Slice
+from domain.span import Span, SpanStatusCode, TokenUsage, Trace
+from stores.ports import Collection, Store, Transaction
+from tests.contract.making import after, delete, keep, session, span, trace
+
+
+async def found(store: Store, trace_id: str = "t") -> Trace:
+    """The trace, as each way of reading gives it."""
+    [by_key] = await store.find(Trace, [(trace_id,)])
+    assert by_key is not None
+
+    async def script(tx: Transaction) -> list[Trace | None]:
+        return [*await tx.get(Trace, [by_key.id]), *await tx.find(Trace, [(trace_id,)])]
+
+    seen = [*await store.get(Trace, [by_key.id]), *await store.scan(Trace, None, 100), *await store.write(script)]
+    if by_key.session_id is not None:
+        [page] = await store.pages(Collection.SESSION_TRACES, [by_key.session_id], Slice(10))
+        seen += page.nodes
+    assert all(one == by_key for one in seen if one is not None and one.trace_id == trace_id)
+    return by_key
+
+
+def part(name: str, parent: str | None = None, tokens: int | None = None, **values: Any) -> Any:
+    used = {} if tokens is None else {"inputTokens": tokens}
+    return span(**{"trace_id": "t", "span_id": name, "parent_span_id": parent, "attributes": used, **values})
+
+
+TREE: dict[str, dict[str, Any]] = {
+    "agent": {"tokens": 300},
+    "chain": {"parent": "agent", "tokens": 120, "status_code": SpanStatusCode.ERROR},
+    "call": {"parent": "chain", "tokens": 120, "started_at": after(seconds=-9)},
+    "same call": {"parent": "call", "tokens": 120},
+    "other": {"parent": "agent", "tokens": 180},
+    "lost": {"parent": "nobody", "tokens": 7},
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_in_any_order_and_in_any_company(store: Store, seed: int) -> None:
+    [talk] = await keep(store, session())
+    random = Random(seed)
+    names = random.sample(list(TREE), len(TREE))
+    while names:
+        together, names = names[: (size := random.randint(1, 3))], names[size:]
+        await keep(store, *(part(name, session_id=talk.id, **TREE[name]) for name in together))
+    whole = await found(store)
+    assert whole.usage == TokenUsage(307, None, 307)
+    assert (whole.span_count, whole.status_code, whole.started_at) == (6, SpanStatusCode.ERROR, after(seconds=-9))
+    assert (whole.ended_at, whole.session_id) == (None, talk.id)
+    assert await store.find(Span, [("t", "agent")]) == await store.get(Span, [whole.root_id or Id("")])
+
+
+async def test_scripts_of_one_moment_see_each_others_spans(store: Store) -> None:
+    await asyncio.gather(*(keep(store, part(name, **values)) for name, values in TREE.items()))
+    assert (await found(store)).usage == TokenUsage(307, None, 307)
+
+
+async def test_a_span_that_is_told_again_counts_as_it_was_told_last(store: Store) -> None:
+    times = {"started_at": after(seconds=-9), "ended_at": after(seconds=9)}
+    [first, _] = await keep(store, part("a", None, 10, **times), part("b", "a", 4, ended_at=after(seconds=1)))
+    assert (await found(store)).ended_at == after(seconds=9)
+    await keep(store, part("a", "b", 1, id=first.id, started_at=after(seconds=5), ended_at=after(seconds=6)))
+    whole = await found(store)
+    assert (whole.usage.input_tokens, whole.span_count) == (5, 2), "each is the other's part now, so both are counted"
+    assert (whole.started_at, whole.ended_at) == (after(), after(seconds=6))
+    await keep(store, part("a", None, None, id=first.id, ended_at=after(seconds=1)))
+    whole = await found(store)
+    assert (whole.usage.input_tokens, whole.root_id, whole.ended_at) == (4, first.id, after(seconds=1))
+
+
+async def test_a_trace_that_is_put_keeps_the_sums_there_are(store: Store) -> None:
+    [one] = await keep(store, part("a", None, 10))
+    whole = await found(store)
+    [talk] = await keep(store, session())
+    told = {"trace_id": "t", "session_id": talk.id, "usage": TokenUsage(99), "started_at": after(days=1)}
+    await keep(store, trace(id=whole.id, **told))
+    kept = await found(store)
+    assert (kept.session_id, kept.usage, kept.started_at) == (talk.id, TokenUsage(10, None, 10), one.started_at)
+    await keep(store, trace(**{**told, "trace_id": "empty"}))
+    assert (await found(store, "empty")).usage == TokenUsage()
+
+
+async def test_spans_that_go_are_counted_no_longer(store: Store) -> None:
+    [here, there] = await keep(store, session(), session())
+    [a, b, *_] = await keep(
+        store,
+        part("a", None, 10, session_id=here.id),
+        part("b", "a", 4, session_id=there.id, ended_at=after(seconds=1)),
+        part("c", "b", 3, session_id=there.id),
+        part("d", "a", 5, session_id=here.id),
+    )
+    await delete(store, there)
+    whole = await found(store)
+    assert (whole.usage.input_tokens, whole.span_count) == (10, 2)
+    await delete(store, a)
+    whole = await found(store)
+    assert (whole.usage.input_tokens, whole.span_count, whole.root_id == a.id) == (5, 1, False)
+    await delete(store, here)
+    assert await store.find(Trace, [("t",)]) == [None]
+    [late] = await keep(store, part("a", None, 2, id=b.id))
+    assert ((await found(store)).usage.input_tokens, late.id) == (2, b.id), "as if there had been none"
+
+
+async def test_workspaces_do_not_count_each_others_spans(store: Store, elsewhere: Store) -> None:
+    await keep(store, part("a", None, 10))
+    await keep(elsewhere, part("a", None, 1), part("b", "a", 2))
+    assert (await found(store)).usage.input_tokens == 10
+    assert (await found(elsewhere)).usage.input_tokens == 2

@@ -1,0 +1,33 @@
+"""A graph that an older program wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from domain.span import Trace
+from stores.services.labels import TRACE
+from tests.contract.making import Clock, keep, span, trace
+from tests.support.services import open_services, require_services, run
+
+
+async def test_traces_get_their_sums(tmp_path: Path) -> None:
+    require_services()
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    used = {"inputTokens": 10}
+    await keep(store, *(span(trace_id="t", span_id=id, attributes=used) for id in "abc"), trace(trace_id="empty"))
+    await keep(store, span(trace_id="t", span_id="d", parent_span_id="a", attributes=used))
+    before = await store.find(Trace, [("t",), ("empty",)])
+    await engine.close()
+    run("MATCH (n:Tally) DETACH DELETE n")
+    late = TRACE.columns[TRACE.columns.index("started_at") + 1 :]
+    run(f"MATCH (n:Trace) REMOVE {', '.join(f'n.{column}' for column in late)}")
+    run("MATCH (n:Recollect) SET n.version = 4")
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    assert await store.find(Trace, [("t",), ("empty",)]) == before
+    await keep(store, span(trace_id="t", span_id="e", parent_span_id="b", attributes={"inputTokens": 11}))
+    [after] = await store.find(Trace, [("t",)])
+    assert after is not None
+    assert (after.usage.input_tokens, after.span_count) == (31, 5)
+    await engine.close()
