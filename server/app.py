@@ -27,7 +27,7 @@ from server.service import Service
 from server.telemetry.logs import OperationLog
 from server.telemetry.metrics import Metrics, Reading
 from server.telemetry.metrics_http import MetricsHTTP
-from server.telemetry.requests import Observing
+from server.telemetry.middleware import Instrumented
 from server.telemetry.tracing import open_tracing
 from server.websocket.graphql import GraphQLWebSocket
 
@@ -76,7 +76,7 @@ def create_app(service: Service, access: Access) -> Starlette:
     sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
     traces = OTLPTraces(service.context, access=access, max_body_bytes=settings.max_spans_bytes)
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
-    observed = Middleware(Observing, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
+    observed = Middleware(Instrumented, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
     app = Starlette(
         routes=[
             Route("/", home),

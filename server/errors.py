@@ -11,7 +11,7 @@ from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from domain.errors import CursorExpired, Rejected
-from server.telemetry.requests import current
+from server.instrumentation import current
 from stores.errors import Unavailable
 
 log = logging.getLogger("recollect")

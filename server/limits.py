@@ -8,6 +8,8 @@ import msgspec
 
 from server.errors import LIMIT, OperationRefused, plain
 
+TOO_MANY_REQUESTS = 429
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 

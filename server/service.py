@@ -12,8 +12,8 @@ from schema.loading import Loading
 from server.errors import OperationRefused
 from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
+from server.instrumentation import span
 from server.settings import BadSetting, Settings
-from server.telemetry.requests import span
 from server.telemetry.store_calls import WatchedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen

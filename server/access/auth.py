@@ -21,7 +21,7 @@ from resolvers.keys import every_key
 from server.access.keys import BadCredential, Keys, first_key, given
 from server.access.origins import check
 from server.errors import RATE_LIMITED, UNAUTHENTICATED, OperationRefused, formatted, plain
-from server.graphql.limits.concurrency import TOO_MANY_REQUESTS
+from server.limits import TOO_MANY_REQUESTS
 from server.settings import BadSetting, Settings
 from stores.errors import Unavailable
 from stores.ports import Engine

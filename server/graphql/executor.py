@@ -5,28 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 from collections.abc import AsyncGenerator, Callable, Hashable
 from typing import Any, cast
 
-import msgspec
 from graphql import (
-    ArgumentNode,
-    DocumentNode,
     ExecutionResult,
-    FieldNode,
     GraphQLError,
     GraphQLSchema,
-    NameNode,
     OperationDefinitionNode,
     OperationType,
-    StringValueNode,
-    TypeInfo,
-    TypeInfoVisitor,
-    VariableNode,
-    Visitor,
     create_source_event_stream,
-    visit,
 )
 from graphql.execution import get_variable_values
 from strawberry.execution import optimized_is_awaitable
@@ -38,40 +26,26 @@ from server.errors import (
     BAD_USER_INPUT,
     TIMEOUT,
     TOO_COSTLY,
-    FormattedError,
     OperationRefused,
     formatted,
     plain,
     refusal,
 )
 from server.graphql.compiled import CompilingExecutor
-from server.graphql.documents import DocumentCache, Documents, Parsed, Request
+from server.graphql.documents import DocumentCache, Documents, Request
+from server.graphql.encoding import encode_errors, encode_result
 from server.graphql.events import Event, Events
 from server.graphql.limits.concurrency import Concurrency
 from server.graphql.limits.cost import known
 from server.graphql.live import Groups, Push
+from server.graphql.operation import Operation, chosen
 from server.graphql.persisted import Persisted
+from server.graphql.resumption import resumed
+from server.instrumentation import current
 from server.limits import DEFAULTS, Limits, exceeded
-from server.telemetry.requests import current
 
 MAX_ERRORS = 50
 """Of the variables of one request, that are told."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of a valid document, with the variables as they came, and what it costs with them."""
-
-    parsed: Parsed
-    node: OperationDefinitionNode
-    variables: dict[str, Any] | None = None
-    extensions: dict[str, Any] | None = None
-    cost: int | None = None
-
-    @property
-    def kind(self) -> OperationType:
-        """Query, mutation or subscription."""
-        return self.node.operation
 
 
 class Executor:
@@ -133,7 +107,7 @@ class Executor:
     def prepare(self, request: Request) -> Operation:
         """The operation a request means. Raises OperationRefused."""
         parsed = self._documents.find(request)
-        node = _chosen(parsed.document, request.operation_name)
+        node = chosen(parsed.document, request.operation_name)
         name = node.name.value if node.name else None
         cost = known(parsed.costs[name], request.variables or {})
         current.get().asks(node.operation.value, name or "", parsed.hash, cost)
@@ -185,16 +159,7 @@ class Executor:
 
     def resume(self, operation: Operation, cursor: str) -> Operation:
         """The same subscription, to go on after `cursor`; unchanged if its root field takes no `after`."""
-        root, types = self._schema.subscription_type, TypeInfo(self._schema)
-        if operation.kind is not OperationType.SUBSCRIPTION or root is None:
-            return operation
-        change = _Resume(cursor, lambda: types.get_parent_type() is root and _takes_after(types))
-        document = visit(operation.parsed.document, TypeInfoVisitor(types, change))
-        name = operation.node.name.value if operation.node.name else None
-        variables = {**(operation.variables or {}), **change.variables}
-        same = document is operation.parsed.document
-        parsed = operation.parsed if same else operation.parsed._replace(document=document, plans={}, built={})
-        return dataclasses.replace(operation, parsed=parsed, node=_chosen(document, name), variables=variables)
+        return resumed(self._schema, operation, cursor)
 
     async def _follow(self, operation: Operation, context: object) -> Events:
         if operation.kind is not OperationType.SUBSCRIPTION:
@@ -282,75 +247,3 @@ def _readable(schema: GraphQLSchema, operation: Operation) -> Variables | None:
         return Variables(schema, operation.node.variable_definitions or ())
     except Unfit:
         return None
-
-
-def encode_result(data: Any, errors: list[FormattedError] | None, cost: int | None = None) -> bytes:
-    """JSON of an execution result, errors first where there are any, and the cost last.
-
-    Values that scalars handed through (datetimes, msgspec.Raw) are encoded as they are. Raises if one has no JSON.
-    """
-    if errors:
-        current.get().fails(errors)
-    result = {"errors": errors, "data": data} if errors else {"data": data}
-    if cost is not None:
-        result["extensions"] = {"cost": cost}
-    try:
-        return msgspec.json.encode(result)
-    except (OverflowError, UnicodeEncodeError):  # an integer or a lone surrogate that only the slower encoder takes
-        return json.dumps(result, default=_plain, allow_nan=False, separators=(",", ":")).encode()
-
-
-def encode_errors(errors: list[FormattedError]) -> bytes:
-    """JSON of a response without data."""
-    current.get().fails(errors)
-    return msgspec.json.encode({"errors": errors})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Raw):
-        return json.loads(bytes(value))
-    if isinstance(value, msgspec.Struct):  # an object of a compiled selection
-        return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
-    return msgspec.to_builtins(value)
-
-
-def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if name is None:
-        if len(operations) == 1:
-            return operations[0]
-        message = "Must provide operation name if query contains multiple operations."
-    else:
-        for node in operations:
-            if node.name and node.name.value == name:
-                return node
-        message = f"Unknown operation named '{name}'."
-    raise OperationRefused([plain(message, BAD_USER_INPUT)])
-
-
-def _takes_after(types: TypeInfo) -> bool:
-    field = types.get_field_def()
-    return field is not None and "after" in field.args
-
-
-class _Resume(Visitor):
-    """Sets `after` of the root field: in the variables where it is one, else in a copy of the field."""
-
-    def __init__(self, cursor: str, is_resumable: Callable[[], bool]) -> None:
-        super().__init__()
-        self._cursor, self._is_resumable = cursor, is_resumable
-        self.variables: dict[str, str] = {}
-
-    def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
-        """The changed field, or None to leave it as it is."""
-        if not self._is_resumable():
-            return None
-        others = []
-        for argument in node.arguments or ():
-            if argument.name.value != "after":
-                others.append(argument)
-            elif isinstance(argument.value, VariableNode):
-                self.variables[argument.value.name.value] = self._cursor
-                return None
-        after = ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=self._cursor))
-        return dataclasses.replace(node, arguments=(*others, after))

@@ -16,16 +16,13 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING
 
 from graphql import FieldNode, NullValueNode, VariableNode
 
 from server.errors import CURSOR_EXPIRED, OperationRefused, plain
 from server.graphql.events import Event, Events
+from server.graphql.operation import Operation
 from server.graphql.timeslice import give_way
-
-if TYPE_CHECKING:
-    from server.graphql.executor import Operation
 
 Push = Callable[[Sequence[Event]], bool]
 """Takes events at once, or says no: then they are pulled when their subscriber has room again."""

@@ -18,8 +18,10 @@ from domain.caller import Caller
 from server.access.auth import Access, expired
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
 from server.graphql.documents import Request
+from server.graphql.encoding import encode_errors
 from server.graphql.events import Event
-from server.graphql.executor import Executor, Operation, encode_errors
+from server.graphql.executor import Executor
+from server.graphql.operation import Operation
 from server.http.requests import JSON, HTTPRefused, RequestReader, parameters
 from server.limits import DEFAULTS, Limits
 

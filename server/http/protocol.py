@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.graphql.executor import encode_errors
+from server.graphql.encoding import encode_errors
 from server.limits import Limits, exceeded
 
 HEAD_TIMEOUT = 10.0

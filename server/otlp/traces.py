@@ -26,8 +26,8 @@ from resolvers.telemetry import receive as take
 from server.access.auth import Access
 from server.access.rights import require
 from server.errors import OperationRefused
+from server.instrumentation import current
 from server.limits import DEFAULTS
-from server.telemetry.requests import current
 from stores.errors import Unavailable
 
 PROTOBUF = "application/x-protobuf"

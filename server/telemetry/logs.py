@@ -15,7 +15,7 @@ from typing import TextIO
 import msgspec
 
 from server.errors import INTERNAL, TIMEOUT, UNAVAILABLE
-from server.telemetry.requests import OK, Observed, current
+from server.instrumentation import OK, RequestRecord, current
 
 _OURS = "recollect"
 _FAULTS = {INTERNAL, TIMEOUT, UNAVAILABLE, "HTTP_500", "HTTP_503"}
@@ -108,7 +108,7 @@ class OperationLog:
     def __init__(self, slow_ms: float) -> None:
         self._slow = slow_ms / 1000
 
-    def observe(self, request: Observed) -> None:
+    def observe(self, request: RequestRecord) -> None:
         """Writes the line, if it is worth one: 30 us. A subscription lasts long by nature."""
         ended_well = request.outcome is OK
         if ended_well and (request.seconds < self._slow or (request.kind == "subscription" and self._slow)):

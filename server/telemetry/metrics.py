@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from server import __version__
-from server.telemetry.requests import Observed
+from server.instrumentation import RequestRecord
 from server.telemetry.store_calls import Timing
 from stores.ports import FIGURES, Engine, Figure, StoreHealth
 
@@ -71,14 +71,14 @@ class Metrics:
         self._process = ProcessCollector(registry=None)
         self.sockets = 0
 
-    def observe(self, request: Observed) -> None:
+    def observe(self, request: RequestRecord) -> None:
         """Counts an operation. How long a subscription was followed is no latency."""
         found = self._operations.get((request.kind, request.name)) or self._operation(request)
         found.outcomes[request.outcome] += 1
         if request.kind != "subscription":
             found.timing.add(request.seconds)
 
-    def _operation(self, request: Observed) -> _Operation:
+    def _operation(self, request: RequestRecord) -> _Operation:
         """What is counted of an operation whose name is new for its kind."""
         name, names = request.name, {name for _, name in self._operations}
         if len(name) > MAX_NAME or (name not in names and len(names) >= MAX_NAMES):

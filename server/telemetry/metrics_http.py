@@ -10,7 +10,7 @@ from domain.caller import DEFAULT_WORKSPACE, Role
 from server.access.auth import Access
 from server.access.rights import require
 from server.errors import OperationRefused
-from server.graphql.executor import encode_errors
+from server.graphql.encoding import encode_errors
 from server.telemetry.metrics import CONTENT_TYPE, Metrics
 
 

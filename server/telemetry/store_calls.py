@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from domain.errors import CursorExpired, Rejected
-from server.telemetry.requests import current, span
+from server.instrumentation import current, span
 from stores.errors import Taken
 from stores.ports import Engine, Store
 
@@ -75,7 +75,7 @@ def _timed(method: Callable[..., Awaitable[Any]], timing: Timing, name: str) -> 
         request.store_calls += 1
         begun = perf_counter()
         try:
-            if request.tracing is not None:
+            if request.tracer is not None:
                 with span(name):
                     result = await method(*args, **named)
             else:

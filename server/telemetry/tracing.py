@@ -1,6 +1,6 @@
 """Spans of what the server does, for OpenTelemetry; set up by the OTEL_... variables of its SDK.
 
-An export of spans to /v1/traces is never traced itself (server.telemetry.requests), so a server that exports to
+An export of spans to /v1/traces is never traced itself (server.telemetry.middleware), so a server that exports to
 itself comes to rest. Spans have no documents and no variables in them.
 """
 
@@ -12,14 +12,14 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from server.instrumentation import OK
 from server.settings import BadSetting, Settings
-from server.telemetry.requests import OK
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from starlette.types import Scope
 
-    from server.telemetry.requests import Observed
+    from server.instrumentation import RequestRecord
 
 _FLUSH_WITHIN_S = 2.0
 
@@ -39,7 +39,7 @@ class Tracing:
         self._failed = Status(StatusCode.ERROR)
 
     @contextlib.contextmanager
-    def request(self, request: Observed, scope: Scope) -> Iterator[None]:
+    def request(self, request: RequestRecord, scope: Scope) -> Iterator[None]:
         """A request: in the trace of its caller, where that is told by a traceparent."""
         from opentelemetry.trace import SpanKind
 

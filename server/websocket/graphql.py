@@ -19,8 +19,9 @@ from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.graphql.live import Push
 from server.graphql.timeslice import give_way
+from server.instrumentation import current
 from server.limits import DEFAULTS, Limits, exceeded
-from server.telemetry import requests
+from server.telemetry.middleware import operation as observed_operation
 from server.websocket.frames import write_text
 
 MALFORMED = 4400
@@ -264,7 +265,7 @@ class _Connection:
 
     async def _operate(self, id: str, request: Request) -> None:
         """Run one operation to its end and tell the client how it ended."""
-        with contextlib.suppress(_Gone), requests.operation(self._socket.scope):
+        with contextlib.suppress(_Gone), observed_operation(self._socket.scope):
             await give_way()  # many can come at once, each with a document to be read
             try:
                 await self._access.spend(self._caller)
@@ -298,7 +299,7 @@ class _Connection:
         return push
 
     def _error(self, id: str, errors: list[FormattedError]) -> str:
-        requests.current.get().fails(errors)
+        current.get().fails(errors)
         return _message(id, "error", msgspec.json.encode(self._words.error_payload(errors)).decode())
 
     async def _send(self, text: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from server.limits import Limits, exceeded
-
-TOO_MANY_REQUESTS = 429
+from server.limits import TOO_MANY_REQUESTS, Limits, exceeded
 
 
 class Concurrency:

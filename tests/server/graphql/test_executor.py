@@ -14,7 +14,8 @@ from graphql import DocumentNode, GraphQLError, build_schema, located_error, par
 
 from server.errors import OperationRefused, formatted
 from server.graphql.documents import DocumentCache, Request
-from server.graphql.executor import Executor, encode_result
+from server.graphql.encoding import encode_result
+from server.graphql.executor import Executor
 from server.limits import Limits
 from tests.support.graphql_client import anybody
 from tests.support.toy import BOARD, SCHEMA, SECRET

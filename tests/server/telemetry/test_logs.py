@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from server.instrumentation import RequestRecord
 from server.telemetry import logs
-from server.telemetry.requests import Observed
 from tests.support.running import Refused, Running, over_websocket, recollect
 
 MARK = "s3cr3t"
@@ -182,7 +182,7 @@ class TestExceptions:
         stream = io.StringIO()
         stream.isatty = lambda: True  # type: ignore[method-assign]
         logs.set_up("INFO", stream)
-        request = Observed("r-1", "/graphql")
+        request = RequestRecord("r-1", "/graphql")
         request.asks("query", "Slow", "abcd", 12)
         request.seconds = 2.0
         logs.OperationLog(1000).observe(request)
@@ -193,14 +193,14 @@ class TestExceptions:
     @pytest.mark.parametrize(("outcome", "level"), [("INTERNAL", "WARNING"), ("LIMIT", "INFO")])
     def test_what_the_server_did_wrong_stands_out(self, outcome: str, level: str) -> None:
         logs.set_up("INFO", stream := io.StringIO())
-        request = Observed("r-1", "/graphql")
+        request = RequestRecord("r-1", "/graphql")
         request.outcome = outcome
         logs.OperationLog(1000).observe(request)
         assert json.loads(stream.getvalue())["level"] == level
 
     def test_a_level_above_hides_them(self) -> None:
         logs.set_up("WARNING", stream := io.StringIO())
-        request = Observed("r-1", "/graphql")
+        request = RequestRecord("r-1", "/graphql")
         request.outcome = "LIMIT"
         logs.OperationLog(1000).observe(request)
         assert stream.getvalue() == ""

@@ -14,8 +14,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from server.instrumentation import RequestRecord
 from server.telemetry import metrics
-from server.telemetry.requests import Observed
 from stores.ports import FIGURES
 from tests.support.running import Running
 from tests.support.scraping import Scrape, scrape, scraped
@@ -159,7 +159,7 @@ def test_exports_of_spans_are_counted(server: Running) -> None:
 def test_names_of_callers_do_not_fill_the_metrics() -> None:
     watched = metrics.Metrics(None, lambda: None)  # type: ignore[arg-type]
     for number in range(1000):
-        request = Observed("1")
+        request = RequestRecord("1")
         request.asks("query", f"Name{number}" if number else "x" * 1000, "", 1)
         watched.observe(request)
         watched.observe(request)

@@ -1,4 +1,4 @@
-"""What is noted of a request while it runs: for the log, the metrics and the spans that are made of it at its end."""
+"""ASGI middleware that observes requests: each answer gets an X-Request-Id, each request a place in log and metrics."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Sequence
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from server.telemetry.logs import OperationLog
-    from server.telemetry.metrics import Metrics
-    from server.telemetry.tracing import Tracing
-
-OK = "OK"
-"""The outcome of what went well; of anything else it is the code of the first error."""
+from server.instrumentation import OK, UNTRACED, RequestRecord, current
+from server.telemetry.logs import OperationLog
+from server.telemetry.metrics import Metrics
+from server.telemetry.tracing import Tracing
 
 GRAPHQL, SPANS = "/graphql", "/v1/traces"
 
@@ -30,52 +26,10 @@ _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 _process, _numbers = secrets.token_hex(4), itertools.count(1)
 
-
 _Entered = contextlib.AbstractContextManager[Any]
 
 
-class Observed:
-    """One request, or one operation on a socket.
-
-    kind: query, mutation or subscription, "spans" for an export of them, "" where it was refused before that was known.
-    hash: the start of the SHA-256 of the document's text. outcome: "OK", or the code of the first error.
-    store_calls: how often a method of stores.ports.Store was called for it. seconds: how long it took.
-    """
-
-    kind = name = hash = ""
-    cost: int | None = None
-    outcome = OK
-    status = store_calls = 0
-    seconds = 0.0
-    tracing: Tracing | None = None
-
-    def __init__(self, id: str, route: str = "") -> None:
-        self.id, self.route = id, route
-
-    def asks(self, kind: str, name: str, hash: str, cost: int | None) -> None:
-        """Notes which operation it is."""
-        self.kind, self.name, self.hash, self.cost = kind, name, hash, cost
-
-    def fails(self, errors: Sequence[dict[str, Any]]) -> None:
-        """Notes what its caller is told, as server.errors makes it."""
-        if errors and self.outcome is OK:
-            self.outcome = errors[0]["extensions"]["code"]
-
-
-current: ContextVar[Observed] = ContextVar("observed", default=Observed(""))  # noqa: B039 - what nobody asked for
-"""The request that is being served; one that nobody looks at outside of requests."""
-
-
-def span(name: str) -> _Entered:
-    """A part of the current request, as a span of its trace; nothing where there is no tracing, for 0.2 us."""
-    tracing = current.get().tracing
-    return _UNTRACED if tracing is None else tracing.part(name)
-
-
-_UNTRACED = contextlib.nullcontext()
-
-
-class Observing:
+class Instrumented:
     """The application, observed: each answer has an X-Request-Id, and of each request there is a note at its end.
 
     It costs a request some 5 us.
@@ -90,7 +44,7 @@ class Observing:
             await self._other(scope, receive, send)
             return
         route = scope["path"]
-        request = Observed(_id(scope["headers"]), route)
+        request = RequestRecord(_id(scope["headers"]), route)
         if route == SPANS:
             request.kind = "spans"
 
@@ -115,16 +69,16 @@ class Observing:
 
     def operation(self, scope: Scope) -> _Entered:
         """Observes one operation of a socket."""
-        return _Watch(self, Observed(_made(), GRAPHQL), scope)
+        return _Watch(self, RequestRecord(_made(), GRAPHQL), scope)
 
-    def traced(self, request: Observed, scope: Scope) -> _Entered | None:
+    def traced(self, request: RequestRecord, scope: Scope) -> _Entered | None:
         """The span of a request; an export of spans has none: where they come from here that would never end."""
         if self._tracing is None or request.route != GRAPHQL:
             return None
-        request.tracing = self._tracing
+        request.tracer = self._tracing
         return self._tracing.request(request, scope)
 
-    def ended(self, request: Observed) -> None:
+    def ended(self, request: RequestRecord) -> None:
         """Notes how a request was."""
         if request.status:
             self._metrics.answered(request.route, request.status)
@@ -140,7 +94,7 @@ class _Watch:
 
     __slots__ = ("_begun", "_observing", "_request", "_span", "_token")
 
-    def __init__(self, observing: Observing, request: Observed, scope: Scope) -> None:
+    def __init__(self, observing: Instrumented, request: RequestRecord, scope: Scope) -> None:
         self._observing, self._request = observing, request
         self._span = observing.traced(request, scope)
 
@@ -163,8 +117,8 @@ class _Watch:
 
 def operation(scope: Scope) -> _Entered:
     """Observes one operation of a socket, where its application is observed."""
-    observing: Observing | None = scope.get("observing")
-    return _UNTRACED if observing is None else observing.operation(scope)
+    observing: Instrumented | None = scope.get("observing")
+    return UNTRACED if observing is None else observing.operation(scope)
 
 
 def _id(headers: Sequence[tuple[bytes, bytes]]) -> str:
