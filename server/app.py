@@ -21,7 +21,6 @@ from resolvers.health import health
 from resolvers.sweeping import sweep
 from server.access.auth import Access, origins_of
 from server.http.graphql import GraphQLHTTP
-from server.http.requests import PREFLIGHTED
 from server.otlp.traces import OTLPTraces
 from server.service import Service
 from server.telemetry.logs import OperationLog
@@ -32,6 +31,14 @@ from server.telemetry.tracing import open_tracing
 from server.websocket.graphql import GraphQLWebSocket
 
 SWEEP_EVERY_S = 60.0
+
+CLIENT_HEADERS = (
+    "apollo-require-preflight",
+    "graphql-require-preflight",
+    "x-apollo-operation-name",
+    "x-requested-with",
+)
+"""Headers that GraphQL clients send by themselves, which pages of the allowed origins may send too."""
 
 _log = logging.getLogger("recollect")
 
@@ -116,7 +123,7 @@ def _cors(origins: list[str]) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Content-Encoding", "Last-Event-ID", *PREFLIGHTED],
+            allow_headers=["Authorization", "Content-Type", "Content-Encoding", "Last-Event-ID", *CLIENT_HEADERS],
             expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
         )
     ]

@@ -92,12 +92,8 @@ class GraphQLHTTP:
                 return
             _check(scope["method"], accepted)
             scope["caller"] = await self._access.admit(scope)
-            request, forms = await self._reader.read(scope, receive, headers)
-            try:
-                await self._serve(request, headers, accepted, scope, receive, send)
-            finally:
-                for form in forms:
-                    form.close()
+            request = await self._reader.read(scope, receive, headers)
+            await self._serve(request, headers, accepted, scope, receive, send)
         except HTTPRefused as refused:
             body = encode_errors([plain(refused.message, BAD_REQUEST)])
             await Response(body, refused.status, refused.headers, accepted.json or JSON)(scope, receive, send)

@@ -1,9 +1,9 @@
-"""GraphQL requests out of HTTP: a query string, JSON, or a form with files."""
+"""GraphQL requests out of HTTP: a query string, or JSON."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,15 +12,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from server.graphql.documents import Request
-from server.http.multipart import Form, Malformed
 from server.limits import Limits, exceeded
 
 JSON = "application/json"
-FORM = "multipart/form-data"
-
-PREFLIGHTED = ("apollo-require-preflight", "graphql-require-preflight", "x-apollo-operation-name", "x-requested-with")
-"""Headers that a browser sends to another site only when that site has allowed it. A form needs no leave, so without
-one of these it could be a page of anybody's that writes with its visitor's rights."""
 
 STALLED_AFTER = 30.0
 """Seconds within which the next piece of a body must come."""
@@ -42,21 +36,17 @@ class RequestReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    async def read(self, scope: Scope, receive: Receive, headers: Headers) -> tuple[Request, Sequence[Form]]:
-        """The request, and what is to be closed when its operation has ended."""
+    async def read(self, scope: Scope, receive: Receive, headers: Headers) -> Request:
+        """The request that came."""
         if scope["method"] == "GET":
             self._bound(len(scope["query_string"]))
-            return _from_query_string(scope["query_string"]), ()
+            return _from_query_string(scope["query_string"])
         content_type = headers.get("content-type", "")
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == JSON:
             body = await self._body(receive, headers.get("content-length", ""))
-            return _checked(lambda: _decode(body)), ()
-        if media_type == FORM:
-            if not any(headers.get(name) for name in PREFLIGHTED):
-                raise HTTPRefused(400, f"A form needs one of the headers {', '.join(PREFLIGHTED)}.")
-            return await self._form(receive, content_type)
-        raise HTTPRefused(415, f"The body of a POST is {JSON}, or {FORM} with files.")
+            return _checked(lambda: _decode(body))
+        raise HTTPRefused(415, f"The body of a POST is {JSON}.")
 
     async def _body(self, receive: Receive, length: str) -> bytes:
         if length.isdecimal():
@@ -71,21 +61,6 @@ class RequestReader:
             whole += chunk
             self._bound(len(whole))
         return bytes(whole)
-
-    async def _form(self, receive: Receive, content_type: str) -> tuple[Request, Sequence[Form]]:
-        try:
-            form = Form(content_type, self._limits)
-        except Malformed as problem:
-            raise HTTPRefused(400, f"{problem}.") from None
-        try:
-            async for chunk in _rest(receive):
-                form.write(chunk)
-            return _checked(form.request), (form,)
-        except BaseException as problem:
-            form.close()
-            if isinstance(problem, Malformed):
-                raise HTTPRefused(400, f"{problem}.") from None
-            raise
 
     def _bound(self, length: int) -> None:
         if length > self._limits.max_body_bytes:

@@ -148,20 +148,7 @@ def attacks(target: Target, nonsense: Nonsense) -> list[Callable[[], None]]:
         target.talk(newer, "graphql-transport-ws")
         target.talk(older, "graphql-ws")
 
-    @BATCH
-    @given(st.binary(max_size=300))
-    def forms(body: bytes) -> None:
-        head = b'--b\r\nContent-Disposition: form-data; name="operations"\r\n\r\n'
-        headers = {"Content-Type": "multipart/form-data; boundary=b", "X-Requested-With": "a"}
-        for content in (
-            body,
-            head + body,
-            head + b"{}\r\n--b" + body,
-            head + b'{"query": "{ __typename }"}\r\n--b--' + body,
-        ):
-            target.post(content, headers)
-
-    return [requests, bodies, urls, frames, forms]
+    return [requests, bodies, urls, frames]
 
 
 def test_by_chance(target: Target) -> None:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NewType, cast
+from typing import Any, NewType
 
 import msgspec
 import strawberry
@@ -20,7 +20,6 @@ from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
 
 from domain.errors import CursorExpired, ErrorCode, Rejected, UserError
-from resolvers.uploads import Upload
 from schema.build import executable
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP
@@ -35,7 +34,6 @@ SECRET = "the password is swordfish"
 
 Anything = NewType("Anything", object)
 Moment = NewType("Moment", datetime)
-File = NewType("File", object)
 
 
 class Board:
@@ -91,12 +89,6 @@ class Query:
     @strawberry.field
     def echo(self, value: Anything) -> Anything:
         return value
-
-    @strawberry.field
-    def contents(self, files: list[File]) -> list[str]:
-        """What is in each file."""
-        uploads = cast("list[Upload]", files)
-        return [f"{one.filename} {one.media_type} {one.size} {one.file.read()[:20]!r}" for one in uploads]
 
     @strawberry.field
     def raw(self) -> Anything:
@@ -195,12 +187,6 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _file(value: Any) -> Any:
-    if not isinstance(value, Upload):
-        raise ValueError("Expected a file.")
-    return value
-
-
 SCHEMA = executable(
     strawberry.Schema(
         query=Query,
@@ -209,7 +195,6 @@ SCHEMA = executable(
         config=StrawberryConfig(
             scalar_map={
                 Anything: strawberry.scalar(name="JSON", serialize=_as_it_is, parse_value=_as_it_is),
-                File: strawberry.scalar(name="Upload", parse_value=_file),
                 Moment: strawberry.scalar(name="DateTime", serialize=_as_it_is, parse_value=_as_it_is),
             }
         ),

@@ -85,11 +85,21 @@ class TestPost:
         assert response.headers["content-type"] == accept
 
     @pytest.mark.parametrize(
-        "content_type", ["text/plain", "application/graphql", "application/x-www-form-urlencoded", None]
+        "content_type",
+        [
+            "text/plain",
+            "application/graphql",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=b",
+            None,
+        ],
     )
-    async def test_other_content_types(self, http: httpx.AsyncClient, content_type: str | None) -> None:
+    async def test_other_content_types(self, http: httpx.AsyncClient, content_type: str | None, key: str) -> None:
+        """Those that a page of another site can send without leave are among them."""
         headers = {"Content-Type": content_type} if content_type else {}
-        refused(await http.post("/graphql", content=b'{"query":"{ hello }"}', headers=headers), 415)
+        body = {"query": f'mutation {{ write(key: "{key}") }}'}
+        refused(await http.post("/graphql", content=json.dumps(body), headers=headers), 415)
+        assert BOARD.produced[key] == 0
 
     async def test_a_subscription_needs_a_stream(self, http: httpx.AsyncClient) -> None:
         for accept in (JSON, RESPONSE_JSON, "*/*"):
