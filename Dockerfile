@@ -7,7 +7,6 @@ COPY pyproject.toml ./
 RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["services"], sep="\n")' > needs.txt \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement needs.txt
 COPY README.md LICENSE ./
-COPY bench bench
 COPY cli cli
 COPY domain domain
 COPY formats formats

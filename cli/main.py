@@ -7,13 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from cli.packages import clash
-from server import __version__
+from cli.packages import foreign_package
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -36,7 +36,7 @@ url_option = click.option("--url", help="Ask a running server instead of a folde
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="recollect")
+@click.version_option(package_name="recollect", prog_name="recollect")
 def cli() -> None:
     """Recollect keeps what AI agents say, remember and do as one graph, and serves it by GraphQL.
 
@@ -256,8 +256,12 @@ def schema() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench_(arguments: Sequence[str]) -> None:
     """Measure the speed on this machine, each figure beside what it should be compared with."""
-    from bench.__main__ import main as measure
-
+    try:
+        measure = import_module("bench.__main__").main  # it stands above the command line, and in no wheel
+    except ModuleNotFoundError as missing:
+        if not (missing.name or "").startswith("bench"):
+            raise
+        fail("the benchmark is not installed with the program; run `recollect bench` in a checkout of its repository.")
     measure.main(args=list(arguments), prog_name="recollect bench")
 
 
@@ -285,7 +289,7 @@ def fail(message: str) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Whatever a person can do wrong ends in one line and a status above 0."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    if wrong := clash():
+    if wrong := foreign_package():
         fail(wrong)
     from server.settings import BadSetting
     from stores.errors import CannotOpen, Unavailable

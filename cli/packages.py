@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("domain", "stores", "resolvers", "schema", "formats", "server", "cli")
+PACKAGES = ("domain", "stores", "resolvers", "schema", "formats", "server")
 
 
-def clash() -> str | None:
+def foreign_package() -> str | None:
     """What is wrong, in one sentence; nothing of the packages is imported for it."""
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:

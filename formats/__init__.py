@@ -1,1 +1,1 @@
-"""The file formats that conversations come in and graphs go out in."""
+"""What other tools write, and how it becomes our records, and back."""

@@ -1,3 +1,1 @@
-"""Wiring: settings, the application, live transports, and the command line."""
-
-__version__ = "0.1.0"
+"""Serves it: the application, its transports, who may use it, and what it reports."""

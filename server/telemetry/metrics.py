@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector
@@ -16,7 +17,6 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from server import __version__
 from server.instrumentation import RequestRecord
 from server.telemetry.store_calls import Timing
 from stores.ports import FIGURES, Engine, Figure, StoreHealth
@@ -108,7 +108,7 @@ class Metrics:
 
     def _own(self) -> Iterator[Metric]:
         read = self._read()
-        yield _gauge("build_info", "The version that runs.", ["version"], {(__version__,): 1})
+        yield _gauge("build_info", "The version that runs.", ["version"], {(version("recollect"),): 1})
         known = self._operations.items()
         outcomes = {(*key, outcome): count for key, of in known for outcome, count in of.outcomes.items()}
         yield _counter("operations", "GraphQL operations and exports of spans.", ["kind", "name", "outcome"], outcomes)

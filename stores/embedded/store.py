@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 import apsw
 import msgspec
@@ -21,6 +23,10 @@ from stores.embedded.lists import Lists
 from stores.embedded.rows import table
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, scope_of
+from stores.embedded.vectors import VectorIndex
+from stores.embedded.words import Words
+from stores.embedded.writer import Writer
+from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
     Collection,
@@ -35,9 +41,6 @@ from stores.ports import (
     Vector,
 )
 from stores.rows import Row, as_raw, moment, text
-
-if TYPE_CHECKING:
-    from stores.embedded.engine import EmbeddedEngine
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -56,10 +59,34 @@ _SESSION = "(SELECT key FROM session WHERE id = ? AND workspace = ?)"
 _MESSAGE = "(SELECT key FROM message WHERE id = ? AND workspace = ?)"
 
 
+class Opened(Protocol):
+    """What the stores of one file share: the engine, as they see it."""
+
+    epoch: str
+    clock: Callable[[], datetime]
+    ids: Ids
+    words: Words
+    vectors: VectorIndex
+    writer: Writer
+
+    @property
+    def reader(self) -> apsw.Connection:
+        """This thread's connection for reading."""
+
+    async def in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
+        """Runs a read in the pool."""
+
+    def listen(self, log: str) -> asyncio.Event:
+        """An event that is set whenever the log has grown."""
+
+    def unlisten(self, log: str, event: asyncio.Event) -> None:
+        """Gives back an event of `listen`."""
+
+
 class EmbeddedStore:
     """See stores.ports.Store. Bounded reads run where they are called, others in the pool."""
 
-    def __init__(self, engine: EmbeddedEngine, name: str) -> None:
+    def __init__(self, engine: Opened, name: str) -> None:
         self._engine, self._name = engine, name
         self._workspace = 0
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,19 +32,36 @@ from stores.services.committed import Turn, What, found, statement
 from stores.services.labels import LINK, MEMORY, label, link_lists
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
+from stores.services.neo4j import Graph
+from stores.services.news import News
 from stores.services.search import find
-
-if TYPE_CHECKING:
-    from stores.services.engine import ServicesEngine
+from stores.services.weaviate import Vectors
+from stores.services.writer import Writer
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
 
 
+class Opened(Protocol):
+    """What the stores of the same servers share: the engine, as they see it."""
+
+    epoch: str
+    clock: Callable[[], datetime]
+    graph: Graph
+    vectors: Vectors
+    news: News
+
+    def writer(self, name: str) -> Writer:
+        """What writes a workspace in this process."""
+
+    def start(self) -> None:
+        """Begins to listen and to relay."""
+
+
 class ServicesStore:
     """See stores.ports.Store. Each method is one statement, where it does not say otherwise."""
 
-    def __init__(self, engine: ServicesEngine, name: str) -> None:
+    def __init__(self, engine: Opened, name: str) -> None:
         self._engine, self._name = engine, name
         self._graph = engine.graph
         self._writer = engine.writer(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,13 @@ def test_a_bad_setting_is_named(
         assert status == 1
         assert f"RECOLLECT_{name}" in err
         assert len(err.splitlines()) == 1
+
+
+def test_a_wheel_says_where_the_benchmark_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bench", None)  # as where it is not installed
+    monkeypatch.delitem(sys.modules, "bench.__main__", raising=False)
+    status, out, err = run(capsys, "bench", "--help")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "checkout" in err

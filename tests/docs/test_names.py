@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.examples import HOME
 
-PACKAGES = ("domain", "stores", "resolvers", "schema", "server")
+PACKAGES = ("domain", "stores", "resolvers", "schema", "formats", "server", "cli")
 
 _ELSEWHERE = re.compile(
     r"(?<![\w.~-])/(?:[w]ork|[r]oot|[h]ome/\w+)/|/tmp/[v]env|pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|"
@@ -36,7 +36,7 @@ def start(*path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["domain", "stores", "resolvers", "schema"])
+@pytest.mark.parametrize("name", PACKAGES[:-1])
 def test_a_package_of_another_is_told_in_one_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").touch()
