@@ -27,8 +27,8 @@ from domain.caller import KEYS_WORKSPACE, operator
 from domain.key import ApiKey
 from domain.node import Node
 from formats.conversation import FormatError
+from formats.file import lines
 from formats.recollect import jsonl as recollect_jsonl
-from formats.registry import lines
 from resolvers.context import Context
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings

@@ -35,6 +35,31 @@ workspace_option = click.option("--workspace", help='The workspace of the folder
 url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
 
 
+class FormatChoice(click.Choice[str]):
+    """The name of a format; they are looked for when they are needed."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> Sequence[str]:  # type: ignore[override]
+        """The names of the formats that are installed."""
+        from formats.registry import names
+
+        return names()
+
+
+class ImportCommand(click.Command):
+    """Lists the formats below its options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each format with what it says of itself, or why it cannot be loaded."""
+        from formats.registry import summaries
+
+        with formatter.section("Formats"):
+            formatter.write_dl(list(summaries().items()))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="recollect", prog_name="recollect")
 def cli() -> None:
@@ -85,14 +110,14 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     run(host, port, data, _settings(), demo)
 
 
-@cli.command("import", short_help="Bring in conversations from other tools, or an export.")
+@cli.command("import", cls=ImportCommand, short_help="Bring in conversations from other tools, or an export.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @data_option
 @url_option
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["chatgpt", "openai-messages", "otlp", "recollect-jsonl"]),
+    type=FormatChoice(),
     help="What the files hold; the content tells where it is not given.",
 )
 @click.option(
@@ -110,12 +135,6 @@ def import_(
     workspace: str | None,
 ) -> None:
     """Bring in conversations and traces from other tools, or an export.
-
-    \b
-    chatgpt           conversations.json of a ChatGPT data export
-    openai-messages   lists of chat messages: logs of completions, runs of agents
-    otlp              spans of OpenTelemetry in JSON, as the Collector writes them
-    recollect-jsonl   what `recollect export` writes
 
     The same file again adds nothing; a broken file changes nothing.
     """

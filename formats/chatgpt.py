@@ -29,8 +29,10 @@ from formats.conversation import (
     own_id,
     title,
 )
+from formats.file import File
 
 NAME = "chatgpt"
+SUMMARY = "conversations.json of a ChatGPT data export"
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system", "tool": "tool"}
 _SPOKEN = ("text", "multimodal_text")
@@ -61,13 +63,18 @@ def recognizes(value: Any) -> bool:
     return isinstance(first, dict) and "mapping" in first
 
 
-def read(value: Any, source: str) -> list[Conversation]:
+def read(file: File) -> list[Conversation]:
+    """The conversations of a file. Raises FormatError before it returns any."""
+    return conversations(file.value, file.name)
+
+
+def conversations(value: Any, source: str) -> list[Conversation]:
     """The conversations of an export, or of a single conversation. Raises FormatError before it returns any.
 
     source: the name of the file, which is kept in the metadata.
     """
-    conversations = [value] if isinstance(value, dict) else expect(value, "the file", list, "")
-    return [_conversation(one, f"conversation {place}", source) for place, one in enumerate(conversations, 1)]
+    found = [value] if isinstance(value, dict) else expect(value, "the file", list, "")
+    return [_conversation(one, f"conversation {place}", source) for place, one in enumerate(found, 1)]
 
 
 def _conversation(value: Any, where: str, source: str) -> Conversation:

@@ -31,8 +31,10 @@ from formats.conversation import (
     own_id,
     title,
 )
+from formats.file import File
 
 NAME = "openai-messages"
+SUMMARY = "lists of chat messages: logs of completions, runs of agents"
 
 _ROLES = {
     "system": "system",
@@ -60,7 +62,12 @@ def recognizes(value: Any) -> bool:
     return isinstance(value, dict) and any(name in value for name in _LISTS)
 
 
-def read(value: Any, source: str) -> list[Conversation]:
+def read(file: File) -> list[Conversation]:
+    """The conversations of a file. Raises FormatError before it returns any."""
+    return conversations(file.value, file.name)
+
+
+def conversations(value: Any, source: str) -> list[Conversation]:
     """The runs of a file, each once, in order. Raises FormatError before it returns any.
 
     source: the name of the file, which is kept in the metadata.

@@ -1,73 +1,124 @@
-"""Files: which format they have, and what they hold."""
+"""The formats that there are: entry points of the group `recollect.formats`, ours among them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from formats import chatgpt, openai_messages
-from formats.conversation import Conversation, FormatError, parse
-from formats.otlp import json as otlp_json
+from formats.conversation import Conversation, FormatError
+from formats.file import File
 from formats.otlp.json import Exports
-from formats.recollect import jsonl as recollect_jsonl
 from formats.recollect.restore import Source
 
-READERS: dict[str, ModuleType] = {module.NAME: module for module in (chatgpt, openai_messages)}
-"""The formats that conversations are read from, each a module with `recognizes` and `read`."""
+T = TypeVar("T")
 
-FORMATS = (*READERS, otlp_json.NAME, recollect_jsonl.NAME)
+GROUP = "recollect.formats"
+_OURS = "recollect"
 
-_OURS = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
-_HEAD = 4096
+Content = list[Conversation] | Exports | Source
+"""What a file holds: conversations, spans, or, of our own format, a way to its lines."""
+
+_log = logging.getLogger("recollect.formats")
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A file that was read: the conversations of it, the spans or, of our own format, a way to its lines."""
+    """A file that was read. Conversations and spans are checked to the last; lines are when they are loaded."""
 
     format: str
-    content: list[Conversation] | Exports | Source
+    content: Content
+
+
+class Format(Protocol):
+    """The module that an entry point names; the entry point's own name is that of the format.
+
+    A file whose first bytes tell its format is known by `begins(head: bytes) -> bool`, a JSON file by
+    `recognizes(value) -> bool`. A module has one of the two, or neither, and then --format must name it.
+    """
+
+    SUMMARY: str
+    """What such files are, for --help."""
+
+    def read(self, file: File) -> Content:
+        """What the file holds, checked. Raises FormatError."""
+
+
+@cache
+def _found() -> dict[str, EntryPoint]:
+    """By name, in the order of names; ours come before others' of the same name."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, not _is_ours(point)))
+    return {point.name: point for point in reversed(points)}
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == _OURS
+
+
+def names() -> tuple[str, ...]:
+    """The names of the formats; nothing of them is imported for it."""
+    return tuple(sorted(_found()))
+
+
+def load(name: str) -> Format:
+    """A format. Raises FormatError for one that is not there, or that cannot be imported."""
+    if (point := _found().get(name)) is None:
+        raise FormatError(f"there is no format {name!r}; expected one of {', '.join(names())}")
+    return cast(Format, _asked(name, "cannot be loaded", point.load))
+
+
+def _asked(name: str, failing: str, ask: Callable[[], T]) -> T:
+    """What a format answers. Raises FormatError, also for whatever goes wrong in somebody else's package."""
+    try:
+        return ask()
+    except FormatError:
+        raise
+    except RecursionError:
+        raise FormatError("the JSON is nested too deeply") from None
+    except Exception as error:
+        dist = _found()[name].dist
+        whose = f" of the package {dist.name}" if dist is not None else ""
+        raise FormatError(f"the format {name!r}{whose} {failing}: {type(error).__name__}: {error}") from None
+
+
+def summaries() -> dict[str, str]:
+    """What each format is, or why it cannot be loaded."""
+    found: dict[str, str] = {}
+    for name in names():
+        try:
+            found[name] = str(getattr(load(name), "SUMMARY", ""))
+        except FormatError as error:
+            found[name] = str(error)
+    return found
+
+
+def _claimed(hook: str, given: Any) -> str | None:
+    """The first format whose hook says yes. One that fails is told in the log, and passed over."""
+    for name in names():
+        try:
+            claims = getattr(load(name), hook, None)
+            if claims is not None and _asked(name, "fails", partial(claims, given)):
+                return name
+        except FormatError as error:
+            _log.warning("%s", error)
+    return None
 
 
 def detect(value: Any) -> str:
-    """The format of a JSON file by its content, decoded. Raises FormatError."""
-    for name, reader in READERS.items():
-        if reader.recognizes(value):
-            return name
-    raise FormatError(f"this is no format that is known ({', '.join(FORMATS)}); name it with --format if it is one")
+    """The format of a JSON file by its value. Raises FormatError."""
+    if (name := _claimed("recognizes", value)) is None:
+        raise FormatError(f"this is no format that is known ({', '.join(names())}); name it with --format if it is one")
+    return name
 
 
 def open_file(path: Path, format: str | None = None) -> Opened:
-    """Reads a file in a format, or in the one its content tells. Raises FormatError, also for one that cannot be read.
-
-    Conversations and spans are checked to the last; lines of our own format are when they are loaded.
-    """
-    if format is not None and format not in FORMATS:
-        raise FormatError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-        ours, spans = _OURS.match(head) is not None, otlp_json.recognizes(head)
-        if format == recollect_jsonl.NAME or (format is None and ours):
-            return Opened(recollect_jsonl.NAME, lambda: lines(path))
-        data = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}") from None
-    if format == otlp_json.NAME or (format is None and spans):
-        return Opened(otlp_json.NAME, otlp_json.read_file(data))
-    try:
-        value = parse(data)
-        name = format or detect(value)
-        return Opened(name, READERS[name].read(value, path.name))
-    except RecursionError:
-        raise FormatError("the JSON is nested too deeply") from None
-
-
-def lines(path: Path) -> Iterable[bytes]:
-    """The lines of a file, as a source of `recollect_jsonl.load`."""
-    with path.open("rb") as file:
-        yield from file
+    """Reads a file in a format, or in the one its content tells. Raises FormatError, also where it cannot be read."""
+    if format is not None:
+        load(format)
+    file = File(path)
+    name = format or _claimed("begins", file.head) or detect(file.value)
+    return Opened(name, _asked(name, "fails", lambda: load(name).read(file)))

@@ -14,9 +14,11 @@ import msgspec
 
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
-from formats.otlp.spans import Malformed, Read, Source, ToldSpan, TooLarge, link, number, read
+from formats.file import File
+from formats.otlp.spans import Malformed, Read, Source, ToldSpan, TooLarge, link, number
+from formats.otlp.spans import read as read_spans
 
-NAME = "otlp"
+SUMMARY = "spans of OpenTelemetry in JSON, as the Collector writes them"
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -238,14 +240,14 @@ class Exports(msgspec.Struct, frozen=True):
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"resourceSpans"\s*:')
 
 
-def recognizes(head: bytes) -> bool:
+def begins(head: bytes) -> bool:
     """Whether a file that begins so is one of ours."""
     return _HEAD.match(head) is not None
 
 
-def read_file(data: bytes) -> Exports:
+def read(file: File) -> Exports:
     """The requests of a file, each of them checked. Raises FormatError, which names the line and the span."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = file.data.removeprefix(b"\xef\xbb\xbf")
     lines = [(f"line {place}", line) for place, line in enumerate(data.splitlines(), 1) if line.strip()]
     if not lines:
         raise FormatError("the file is empty")
@@ -269,7 +271,7 @@ def read_file(data: bytes) -> Exports:
 
 def reports(request: Request) -> Read:
     """What the spans of a request tell. Raises Malformed, TooLarge."""
-    return read(_spans(request))
+    return read_spans(_spans(request))
 
 
 def encode(request: Request) -> bytes:

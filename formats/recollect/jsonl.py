@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
@@ -18,18 +19,31 @@ from domain.session import Session
 from domain.span import Span, Trace
 from domain.state import StateEntry
 from domain.trace import TraceEvent
+from formats.file import File, lines
 from formats.recollect.lines import MemoryRefs, Writer
 from formats.recollect.restore import Source, check, load
 from resolvers.context import Context
 from stores.ports import Collection, Store
 
-__all__ = ["NAME", "Source", "check", "export", "load"]
+__all__ = ["SUMMARY", "Source", "begins", "check", "export", "load", "read"]
 
-NAME = "recollect-jsonl"
+SUMMARY = "what `recollect export` writes"
+
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 
 N = TypeVar("N", bound=Node)
 
 _PAGE = 500
+
+
+def begins(head: bytes) -> bool:
+    """Whether a file that begins so is one of ours."""
+    return _HEAD.match(head) is not None
+
+
+def read(file: File) -> Source:
+    """The lines of a file, which are checked when they are loaded."""
+    return lambda: lines(file.path)
 
 
 async def export(context: Context) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ from domain.message import Message
 from domain.session import Session
 from formats.conversation import FormatError
 from formats.recollect.restore import Loaded
-from formats.registry import FORMATS, detect, open_file
+from formats.registry import detect, names, open_file
 from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
@@ -342,4 +342,4 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
 
 
 def test_the_formats_have_their_names() -> None:
-    assert FORMATS == ("chatgpt", "openai-messages", "otlp", "recollect-jsonl")
+    assert names() == ("chatgpt", "openai-messages", "otlp", "recollect-jsonl")

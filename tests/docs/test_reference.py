@@ -12,7 +12,7 @@ from bench.__main__ import main as measure
 from cli.main import cli
 from domain import graph, page, values
 from domain.errors import ErrorCode
-from formats.registry import FORMATS
+from formats.registry import names
 from resolvers import graph as exploring
 from server import errors
 from server.http.graphql import GraphQLHTTP
@@ -116,7 +116,7 @@ def test_times_are_told() -> None:
 
 def test_every_format_has_its_section() -> None:
     text = (HOME / "docs" / "import.md").read_text(encoding="utf-8")
-    for name in FORMATS:
+    for name in names():
         section(text, f"## {name}")
 
 

@@ -38,7 +38,7 @@ def conversation(mapping: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def only(mapping: dict[str, Any], **more: Any) -> Conversation:
     """The one conversation of a mapping."""
-    (found,) = chatgpt.read([conversation(mapping, **more)], "conversations.json")
+    (found,) = chatgpt.conversations([conversation(mapping, **more)], "conversations.json")
     return found
 
 
@@ -55,7 +55,7 @@ def about(message: Any) -> Any:
 def refused(value: Any) -> str:
     """Why a file is refused."""
     with pytest.raises(FormatError) as error:
-        chatgpt.read(value, "f")
+        chatgpt.conversations(value, "f")
     return str(error.value)
 
 
@@ -205,7 +205,7 @@ def test_a_long_title_is_cut() -> None:
 
 def test_a_single_conversation_is_read_too() -> None:
     assert chatgpt.recognizes(conversation({}))
-    assert len(chatgpt.read(conversation({}), "f")) == 1
+    assert len(chatgpt.conversations(conversation({}), "f")) == 1
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,6 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
     spoiled = ({"a": value}, {"a": {"message": value}}, {"a": {"message": {**said("user"), "content": value}}})
     for file in (value, [value], *([conversation(mapping)] for mapping in spoiled)):
         try:
-            chatgpt.read(file, "f")
+            chatgpt.conversations(file, "f")
         except FormatError as error:
             assert len(str(error).splitlines()) == 1

@@ -23,7 +23,7 @@ RESULT: dict[str, Any] = {"role": "tool", "tool_call_id": "c9", "content": "255.
 
 def read(value: Any) -> list[Conversation]:
     """The runs of a file."""
-    return openai_messages.read(value, "runs.json")
+    return openai_messages.conversations(value, "runs.json")
 
 
 def refused(value: Any) -> str:

@@ -1,0 +1,47 @@
+"""A file to be imported, read as far as its format asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from formats.conversation import FormatError, parse
+
+_HEAD = 4096
+
+
+class File:
+    """A file by its path. Raises FormatError, here and later, where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.name
+        try:
+            with path.open("rb") as file:
+                self.head = file.read(_HEAD)
+        except OSError as error:
+            raise _unreadable(error) from None
+
+    @cached_property
+    def data(self) -> bytes:
+        """All of its bytes."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise _unreadable(error) from None
+
+    @cached_property
+    def value(self) -> Any:
+        """The value of a JSON file."""
+        return parse(self.data)
+
+
+def _unreadable(error: OSError) -> FormatError:
+    return FormatError(f"cannot be read: {error.strerror}")
+
+
+def lines(path: Path) -> Iterable[bytes]:
+    """The lines of a file."""
+    with path.open("rb") as file:
+        yield from file
