@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 
 from cli.main import main as recollect
 from server import serving
-from server.access.auth import Access
+from server.access.admission import Access
 from server.app import create_app
 from server.service import Service
 

@@ -19,7 +19,8 @@ from starlette.routing import Route, WebSocketRoute
 from domain.caller import LOCAL, operator
 from resolvers.health import health
 from resolvers.sweeping import sweep
-from server.access.auth import Access, origins_of
+from server.access.admission import Access
+from server.access.configuration import origins_of
 from server.http.graphql import GraphQLHTTP
 from server.otlp.traces import OTLPTraces
 from server.service import Service

@@ -18,7 +18,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from domain.caller import LOCAL
-from server.access.auth import open_access
+from server.access.configuration import open_access
 from server.access.origins import is_loopback
 from server.app import create_app
 from server.demo import fill, is_demo, live_agent

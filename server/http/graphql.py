@@ -15,18 +15,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.caller import Caller
-from server.access.auth import Access, expired
+from server.access.admission import Access, expired
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
 from server.graphql.documents import Request
 from server.graphql.encoding import encode_errors
 from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.graphql.operation import Operation
+from server.http.negotiation import EVENT_STREAM, RESPONSE_JSON, Accepted, accepted_of, weighed
 from server.http.requests import JSON, HTTPRefused, RequestReader, parameters
+from server.http.sse import EventStream
 from server.limits import DEFAULTS, Limits
-
-RESPONSE_JSON = "application/graphql-response+json"
-EVENT_STREAM = "text/event-stream"
 
 ASKING = ("query", "documentId", "extensions")
 """Parameters of a URL of which one is in every request; a browser that sends none wants the page."""
@@ -38,9 +37,6 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Vary": "Accept",
 }
-
-# A value handed through as raw JSON may hold line breaks, which would end the data line of an event.
-ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 COMPRESSED_FROM = 2048
 """The shortest body, in bytes, that is compressed for a client that accepts gzip."""
@@ -84,7 +80,7 @@ class GraphQLHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         headers = Headers(scope=scope)
-        accepted = _accepted(headers.get("accept") or "*/*")
+        accepted = accepted_of(headers.get("accept") or "*/*")
         try:
             self._access.check(scope)
             if scope["method"] == "GET" and _asks_for_page(scope, accepted):
@@ -150,7 +146,7 @@ class GraphQLHTTP:
     async def _stream(self, events: AsyncGenerator[Event, None], caller: Caller, receive: Receive, send: Send) -> None:
         """Write events until they end, the client leaves or takes nothing any more, or their credential is no longer
         good; then close them."""
-        stream = _EventStream(send)
+        stream = EventStream(send)
         await stream.begin()
         expiry = asyncio.ensure_future(self._access.ended(caller))
         ends = [
@@ -180,68 +176,6 @@ class GraphQLHTTP:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Accepted:
-    """What an Accept header allows.
-
-    json: the media type of a JSON answer, None if it allows none. stream, page: whether it names event streams, HTML.
-    """
-
-    def __init__(self, header: str) -> None:
-        self._ranges = dict(_weighed(part) for part in header.split(","))
-        lax, strict = self._quality(JSON), self._quality(RESPONSE_JSON)
-        named = RESPONSE_JSON in self._ranges
-        self.json = (RESPONSE_JSON if strict > lax or (strict == lax and named) else JSON) if lax or strict else None
-        # `*/*` is what clients send that say nothing: they expect an answer that ends.
-        self.stream = any(self._ranges.get(name, 0) > 0 for name in (EVENT_STREAM, "text/*"))
-        self.page = self._ranges.get("text/html", 0) > 0
-
-    def _quality(self, media_type: str) -> float:
-        for name in (media_type, "application/*", "*/*"):
-            if name in self._ranges:
-                return self._ranges[name]
-        return 0.0
-
-
-_accepted = lru_cache(maxsize=128)(Accepted)
-
-
-class _EventStream:
-    """One response of server-sent events (graphql-sse, distinct connections)."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._since: float | None = None  # when the send began that has not ended yet
-
-    async def begin(self) -> None:
-        """The head."""
-        headers = [(b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"), (b"cache-control", b"no-cache")]
-        headers.append((b"x-accel-buffering", b"no"))
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._chunk(b":\n\n")
-
-    async def write(self, events: AsyncGenerator[Event, None]) -> None:
-        """Everything from behind the head to `complete`, one event at a time as the client takes them."""
-        async for event in events:
-            name = b"id: %b\n" % event.cursor.encode() if event.cursor and event.cursor.isprintable() else b""
-            await self._chunk(b"event: next\n%bdata: %b\n\n" % (name, event.body.translate(ONE_LINE)))
-        await self._chunk(b"event: complete\ndata:\n\n", more=False)
-
-    async def beat(self, every: float, send_timeout: float) -> None:
-        """A comment every so many seconds; ends when one send has lasted longer than the timeout."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(every)
-            if self._since is None:
-                await self._chunk(b":\n\n")
-            elif loop.time() - self._since > send_timeout:
-                return
-
-    async def _chunk(self, data: bytes, more: bool = True) -> None:
-        self._since = asyncio.get_running_loop().time()
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        self._since = None
-
-
 async def _send(
     send: Send, status: int, media_type: str, body: bytes, asked: Headers, more: Mapping[str, str] = _NO_HEADERS
 ) -> None:
@@ -258,7 +192,7 @@ async def _send(
 
 @lru_cache(maxsize=128)
 def _takes_gzip(header: str) -> bool:
-    return dict(_weighed(part) for part in header.split(",")).get("gzip", 0) > 0
+    return dict(weighed(part) for part in header.split(",")).get("gzip", 0) > 0
 
 
 def _gzip(body: bytes) -> bytes:
@@ -274,17 +208,6 @@ def _check(method: str, accepted: Accepted) -> None:
 
 def _asks_for_page(scope: Scope, accepted: Accepted) -> bool:
     return accepted.page and not any(name in ASKING for name, _ in parameters(scope["query_string"]))
-
-
-def _weighed(part: str) -> tuple[str, float]:
-    name, *parameters = part.split(";")
-    quality = 1.0
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "q":
-            with contextlib.suppress(ValueError):
-                quality = float(value)
-    return name.strip().lower(), quality
 
 
 async def _single(body: bytes) -> AsyncGenerator[Event, None]:

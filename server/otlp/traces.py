@@ -23,7 +23,7 @@ from formats.otlp import json as otlp_json
 from formats.otlp import spans as otlp
 from resolvers.context import Context
 from resolvers.telemetry import receive as take
-from server.access.auth import Access
+from server.access.admission import Access
 from server.access.rights import require
 from server.errors import OperationRefused
 from server.instrumentation import current

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from domain.caller import DEFAULT_WORKSPACE, Role
-from server.access.auth import Access
+from server.access.admission import Access
 from server.access.rights import require
 from server.errors import OperationRefused
 from server.graphql.encoding import encode_errors

@@ -17,7 +17,7 @@ from resolvers import graph as exploring
 from server import errors
 from server.http.graphql import GraphQLHTTP
 from server.settings import Settings
-from server.websocket import graphql
+from server.websocket import protocol
 from server.websocket.graphql import GraphQLWebSocket
 from stores import embedder
 from tests.support.examples import HOME, blocks, pages
@@ -91,9 +91,9 @@ def test_every_error_code_is_told_and_no_other() -> None:
 
 
 def test_every_close_code_is_told() -> None:
-    codes = {value for name, value in vars(graphql).items() if name.isupper() and isinstance(value, int)}
+    codes = {value for name, value in vars(protocol).items() if name.isupper() and isinstance(value, int)}
     told = {int(code) for code in re.findall(r"^\| (\d{4}) ", LIVE, re.MULTILINE)}
-    assert codes - {graphql.MAX_REASON} <= told
+    assert codes - {protocol.MAX_REASON} <= told
 
 
 def test_limits_are_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from domain.caller import LOCAL, Caller, Role
 from resolvers.context import Context
-from server.access.auth import Access
+from server.access.admission import Access
 from server.app import create_app
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP

@@ -22,7 +22,7 @@ from domain.caller import LOCAL, Role
 from resolvers.context import MEMORY_CAPACITY, Context
 from schema.build import build
 from schema.loading import Loading
-from server.access.auth import Access
+from server.access.admission import Access
 from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.graphql.executor import Executor

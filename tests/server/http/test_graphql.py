@@ -14,7 +14,8 @@ import pytest
 from starlette.types import Message
 
 from server.graphql.executor import Executor
-from server.http.graphql import Accepted, GraphQLHTTP
+from server.http.graphql import GraphQLHTTP
+from server.http.negotiation import Accepted
 from server.limits import Limits
 from tests.support.graphql_client import ANYONE, anybody
 from tests.support.toy import BOARD, SCHEMA, SECRET, make_context, serving

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Message
 
 from domain.caller import Caller
-from server.access.auth import Access
+from server.access.admission import Access
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP
 from tests.support.graphql_client import ANYONE, anybody

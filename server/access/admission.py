@@ -7,7 +7,6 @@ import contextlib
 import math
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -16,35 +15,17 @@ from starlette.types import Scope
 from domain.caller import LOCAL, Caller
 from domain.key import ApiKey
 from domain.node import Id, kind_of
-from resolvers.context import Context
-from resolvers.keys import every_key
-from server.access.keys import BadCredential, Keys, first_key, given
+from server.access.keys import BadCredential, Keys
 from server.access.origins import check
-from server.errors import RATE_LIMITED, UNAUTHENTICATED, OperationRefused, formatted, plain
-from server.limits import TOO_MANY_REQUESTS
-from server.settings import BadSetting, Settings
+from server.access.rate_limit import Rate
+from server.errors import UNAUTHENTICATED, OperationRefused, formatted, plain
 from stores.errors import Unavailable
-from stores.ports import Engine
 
 if TYPE_CHECKING:
     from server.access.tokens import Tokens
 
 _UNAUTHORIZED = 401
 _UNAVAILABLE = 503
-
-
-class Rate:
-    """How many operations each credential may begin in a minute; all of them at once, if it likes."""
-
-    def __init__(self, engine: Engine, per_minute: int) -> None:
-        self._engine, self._per_minute = engine, per_minute
-
-    async def spend(self, caller: Caller) -> None:
-        """Counts one. Raises OperationRefused where there is none left."""
-        if (wait := await self._engine.spend(caller.id, self._per_minute)) > 0:
-            message = f"Too many operations; RECOLLECT_RATE_LIMIT is {self._per_minute:,} a minute."
-            told = plain(message, RATE_LIMITED, retryAfterMs=math.ceil(wait * 1000))
-            raise OperationRefused([told], TOO_MANY_REQUESTS, {"Retry-After": str(math.ceil(wait))})
 
 
 class Access:
@@ -153,42 +134,3 @@ def _unauthenticated(message: str, error: str = "") -> OperationRefused:
     """RFC 6750, section 3."""
     challenge = 'Bearer realm="recollect"' + (f', error="{error}"' if error else "")
     return OperationRefused([plain(message, UNAUTHENTICATED)], _UNAUTHORIZED, {"WWW-Authenticate": challenge})
-
-
-async def open_access(context: Context, settings: Settings, is_loopback: bool) -> Access:
-    """What the settings and the keys of the store say. Raises BadSetting where an address that others reach would be
-    open, and where a setting cannot be.
-
-    A key that was ever made keeps the server closed: revoking the last one must not open it.
-    """
-    mine, stored = given(settings.api_keys), await every_key(context.engine)
-    tokens = _tokens(settings)
-    if settings.first_key_file and not (mine or stored or tokens):
-        await first_key(context, Path(settings.first_key_file))
-        stored = await every_key(context.engine)
-    now = datetime.now(UTC)
-    if not (is_loopback or mine or tokens or any(key.good(now) for key in stored)):
-        raise BadSetting(
-            "Others can reach this address, and there are no credentials: make a key with `recollect keys create "
-            "--role admin`, or set RECOLLECT_API_KEYS."
-        )
-    origins = origins_of(settings)
-    if not (mine or stored or tokens):
-        return Access(None, None, guarded=True, origins=origins)
-    rate = settings.rate_limit
-    return Access(
-        Keys(context.engine, mine), tokens, origins=origins, rate=None if rate == "off" else Rate(context.engine, rate)
-    )
-
-
-def origins_of(settings: Settings) -> list[str]:
-    """The origins of RECOLLECT_CORS_ORIGINS."""
-    return [origin for one in settings.cors_origins.split(",") if (origin := one.strip().rstrip("/").lower())]
-
-
-def _tokens(settings: Settings) -> Tokens | None:
-    if not (settings.jwt_jwks_url or settings.jwt_public_key):
-        return None
-    from server.access.tokens import Tokens  # what checks signatures takes a tenth of a second to import
-
-    return Tokens(settings)

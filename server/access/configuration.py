@@ -1,0 +1,56 @@
+"""Who may come in, by the settings and the keys of the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resolvers.context import Context
+from resolvers.keys import every_key
+from server.access.admission import Access
+from server.access.keys import Keys, first_key, given
+from server.access.rate_limit import Rate
+from server.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from server.access.tokens import Tokens
+
+
+async def open_access(context: Context, settings: Settings, is_loopback: bool) -> Access:
+    """What the settings and the keys of the store say. Raises BadSetting where an address that others reach would be
+    open, and where a setting cannot be.
+
+    A key that was ever made keeps the server closed: revoking the last one must not open it.
+    """
+    mine, stored = given(settings.api_keys), await every_key(context.engine)
+    tokens = _tokens(settings)
+    if settings.first_key_file and not (mine or stored or tokens):
+        await first_key(context, Path(settings.first_key_file))
+        stored = await every_key(context.engine)
+    now = datetime.now(UTC)
+    if not (is_loopback or mine or tokens or any(key.good(now) for key in stored)):
+        raise BadSetting(
+            "Others can reach this address, and there are no credentials: make a key with `recollect keys create "
+            "--role admin`, or set RECOLLECT_API_KEYS."
+        )
+    origins = origins_of(settings)
+    if not (mine or stored or tokens):
+        return Access(None, None, guarded=True, origins=origins)
+    rate = settings.rate_limit
+    return Access(
+        Keys(context.engine, mine), tokens, origins=origins, rate=None if rate == "off" else Rate(context.engine, rate)
+    )
+
+
+def origins_of(settings: Settings) -> list[str]:
+    """The origins of RECOLLECT_CORS_ORIGINS."""
+    return [origin for one in settings.cors_origins.split(",") if (origin := one.strip().rstrip("/").lower())]
+
+
+def _tokens(settings: Settings) -> Tokens | None:
+    if not (settings.jwt_jwks_url or settings.jwt_public_key):
+        return None
+    from server.access.tokens import Tokens  # what checks signatures takes a tenth of a second to import
+
+    return Tokens(settings)

@@ -1,0 +1,101 @@
+"""The words of graphql-transport-ws and of the older graphql-ws: messages, and codes that end a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from server.errors import FormattedError
+
+MALFORMED = 4400
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+INIT_TIMEOUT = 4408
+NO_SUBPROTOCOL = 4406
+ID_IN_USE = 4409
+INITIALISED_TWICE = 4429
+NORMAL = 1000
+
+# What fits in a close frame beside its code, in bytes.
+MAX_REASON = 123
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """A sub-protocol: its name, and what it says where the two differ."""
+
+    name: str
+    start: str
+    stop: str
+    result: str
+    pings: bool
+    ends_by_message: bool
+    confirms_stop: bool
+    keeps_alive: bool
+    one_error: bool
+
+    def error_payload(self, errors: list[FormattedError]) -> Any:
+        """The payload of an `error` message."""
+        return errors[0] if self.one_error else errors
+
+
+TRANSPORT = Vocabulary(
+    "graphql-transport-ws",
+    start="subscribe",
+    stop="complete",
+    result="next",
+    pings=True,
+    ends_by_message=False,
+    confirms_stop=False,
+    keeps_alive=False,
+    one_error=False,
+)
+LEGACY = Vocabulary(
+    "graphql-ws",
+    start="start",
+    stop="stop",
+    result="data",
+    pings=False,
+    ends_by_message=True,
+    confirms_stop=True,
+    keeps_alive=True,
+    one_error=True,
+)
+
+
+class Message(msgspec.Struct):
+    """A message of a client; the payload is decoded by whoever the type leads to."""
+
+    type: str
+    id: str | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Closed(Exception):
+    """The server ends the connection with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:MAX_REASON].decode(errors="ignore")
+
+
+def message_of(id: str, type: str, payload: str | None = None) -> str:
+    """A message about an operation; the payload is JSON already."""
+    tail = "}" if payload is None else f',"payload":{payload}}}'
+    return f'{{"id":{msgspec.json.encode(id).decode()},"type":"{type}"{tail}'
+
+
+def id_of(message: Message) -> str:
+    """The id of the operation that a message is about. Raises Closed."""
+    if not message.id:
+        raise Closed(MALFORMED, f"Invalid message: {message.type} without an id")
+    return message.id
+
+
+def decoded(text: str | msgspec.Raw, type: Any) -> Any:
+    """A message, or its payload. Raises Closed."""
+    try:
+        return msgspec.json.decode(text, type=type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Closed(MALFORMED, f"Invalid message: {error}") from None
