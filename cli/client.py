@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
-import click
 import httpx
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from domain.caller import LOCAL, Caller, is_workspace, operator
 from server.errors import UNAUTHENTICATED
@@ -19,8 +15,8 @@ from server.service import open_service
 from server.settings import BadSetting, Settings
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """Who is asked: a folder, or the server at a URL, whose key says which workspace it is."""
+class Target(msgspec.Struct, frozen=True):
+    """What a command works on: a folder, or the server at a URL, whose key says which workspace it is."""
 
     data: Path
     url: str | None
@@ -33,20 +29,9 @@ class Asked(msgspec.Struct, frozen=True):
         check_workspace(self.workspace, self.url)
 
 
-_SHOWN = 200
-"""How many characters of a memory's text a table shows."""
-
-_SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $first: Int!) {
-  searchMemories(query: {text: $text}, filter: $filter, mode: $mode, first: $first) {
-    tookMs
-    hits { score memory { id type text } parts { similarity textRank fusion importance decay } }
-  }
-}"""
-
-
-async def ask(asked: Asked, query: str, variables: dict[str, Any]) -> Any:
+async def ask(target: Target, query: str, variables: dict[str, Any]) -> Any:
     """The data of a GraphQL answer. Raises BadSetting with one sentence where there is none."""
-    body = await (_over_http if asked.url else _in_folder)(asked, query, variables)
+    body = await (_over_http if target.url else _in_folder)(target, query, variables)
     answer = msgspec.json.decode(body)
     if answer.get("errors"):
         told = answer["errors"][0]
@@ -73,19 +58,19 @@ def credentials(settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
 
 
-async def _in_folder(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
-    service = open_service(asked.data, asked.settings, must_exist=asked.must_exist)
+async def _in_folder(target: Target, query: str, variables: dict[str, Any]) -> bytes:
+    service = open_service(target.data, target.settings, must_exist=target.must_exist)
     try:
-        return await service.executor.execute(Request(query, variables), service.operation(caller_in(asked.workspace)))
+        return await service.executor.execute(Request(query, variables), service.operation(caller_in(target.workspace)))
     finally:
         await service.close()
 
 
-async def _over_http(asked: Asked, query: str, variables: dict[str, Any]) -> bytes:
-    url = f"{(asked.url or '').rstrip('/').removesuffix('/graphql')}/graphql"
+async def _over_http(target: Target, query: str, variables: dict[str, Any]) -> bytes:
+    url = f"{(target.url or '').rstrip('/').removesuffix('/graphql')}/graphql"
     try:
         async with httpx.AsyncClient(timeout=30) as client:
-            headers = credentials(asked.settings)
+            headers = credentials(target.settings)
             answer = await client.post(url, json={"query": query, "variables": variables}, headers=headers)
             if not answer.headers.get("content-type", "").startswith("application/json"):
                 answer.raise_for_status()
@@ -93,51 +78,3 @@ async def _over_http(asked: Asked, query: str, variables: dict[str, Any]) -> byt
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise BadSetting(f"{url} does not answer: {reason}.") from None
-
-
-async def search(asked: Asked, query: str, owner: str | None, mode: str, first: int) -> Any:
-    """Finds memories."""
-    filter = None if owner is None else {"owner": {"externalId": owner}}
-    data = await ask(asked, _SEARCH, {"text": query, "filter": filter, "mode": mode, "first": first})
-    return data["searchMemories"]
-
-
-def show_search(found: Any, as_json: bool) -> None:
-    """Prints hits as a table, or as JSON."""
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
-        return
-    if not found["hits"]:
-        click.echo("Nothing found.")
-        return
-    table = Table(box=None, header_style="bold")
-    for name in ("score", "similarity", "words", "importance", "decay"):
-        table.add_column(name, justify="right")
-    table.add_column("memory", overflow="fold")
-    for hit in found["hits"]:
-        parts = hit["parts"]
-        numbers = (hit["score"], parts["similarity"], parts["textRank"], parts["importance"], parts["decay"])
-        table.add_row(*("" if n is None else f"{n:.3f}" for n in numbers), shorten(hit["memory"]["text"], _SHOWN))
-    Console().print(table)
-    click.echo(f"{len(found['hits'])} hits in {found['tookMs']:.1f} ms")
-
-
-async def stats(data: Path, settings: Settings) -> Any:
-    """Counts and bytes of a folder."""
-    service = open_service(data, settings, must_exist=True)
-    try:
-        return await service.engine.stats()
-    finally:
-        await service.close()
-
-
-def show_stats(stats: Any, as_json: bool) -> None:
-    """Prints the counts as a table, or as JSON."""
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(stats), indent=2))
-        return
-    table = Table(box=None, show_header=False)
-    for name, count in stats["records"].items():
-        table.add_row(name, f"{count:,}")
-    table.add_row("on disk", f"{stats['bytes'] / 1e6:,.1f} MB")
-    Console().print(table)

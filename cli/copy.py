@@ -11,17 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
 
 from cli.comparison import Compared, compare, pages
+from cli.show import WIDE, Show, bar, table
 from domain.audit import AuditEntry
 from domain.caller import KEYS_WORKSPACE, operator
 from domain.key import ApiKey
@@ -41,9 +38,6 @@ _EVERY = 500
 _SETTLED_SECONDS = 60.0
 _URLS = ("graph_url", "vectors_url", "events_url")
 
-Show = Callable[[str, int, int | None], None]
-"""Shows what is done, how far it is, and how much there is, where that is known."""
-
 
 async def copy(source: str, target: str, settings: Settings) -> None:
     """Copies a folder or "services" to the other, prints the comparison, and ends with BadSetting if they differ.
@@ -53,7 +47,7 @@ async def copy(source: str, target: str, settings: Settings) -> None:
     if source == target:
         raise BadSetting("FROM and TO are the same store.")
     async with _opened(source, settings, must_exist=True) as old, _opened(target, settings) as new:
-        with _shown() as show:
+        with bar() as show:
             for workspace in sorted(await old.engine.workspaces()):
                 await _copy(old.context(operator(workspace)), new.context(operator(workspace)), show)
             await _settled(new)
@@ -124,29 +118,20 @@ async def _settled(service: Service) -> None:
                 await asyncio.sleep(0.2)
 
 
-@contextlib.contextmanager
-def _shown() -> Iterator[Show]:
-    """A bar on the terminal, if there is one."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
-
-
 def _print(found: list[Compared]) -> None:
-    table = Table(box=None, header_style="bold")
-    for name in ("workspace", "kind"):
-        table.add_column(name)
-    for name in ("from", "to"):
-        table.add_column(name, justify="right")
-    for name in ("checksum", "checksum of the copy", ""):
-        table.add_column(name)
-    for line in found:
-        counts = (f"{line.source.count:,}", f"{line.target.count:,}")
-        checksums = (line.source.checksum, line.target.checksum)
-        table.add_row(line.workspace, line.kind, *counts, *checksums, "same" if line.same else "DIFFERS")
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(table)
+    rows = [
+        (
+            line.workspace,
+            line.kind,
+            f"{line.source.count:,}",
+            f"{line.target.count:,}",
+            line.source.checksum,
+            line.target.checksum,
+            "same" if line.same else "DIFFERS",
+        )
+        for line in found
+    ]
+    names = ("workspace", "kind", "from", "to", "checksum", "checksum of the copy", "")
+    table(names, rows, numbers=("from", "to"), width=WIDE)
     if not found:
         click.echo("There was nothing to copy.")

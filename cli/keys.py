@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from cli.client import Asked, ask
+from cli import show
+from cli.client import Target, ask
 from server.settings import BadSetting
 
 _KEY = "id name role createdAt expiresAt revokedAt"
@@ -20,37 +18,32 @@ _REVOKE = f"mutation ($input: RevokeApiKeyInput!) {{ done: revokeApiKey(input: $
 _LIST = f"{{ apiKeys {{ {_KEY} }} }}"
 
 
-async def create(asked: Asked, name: str, role: str, days: int | None) -> None:
+async def create(target: Target, name: str, role: str, days: int | None) -> None:
     """Makes a key; its secret, which is not shown again, is all that goes to standard output."""
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
-    done = await _write(asked, _CREATE, {"name": name, "role": role, "expiresAt": expires})
+    done = await _write(target, _CREATE, {"name": name, "role": role, "expiresAt": expires})
     key = done["apiKey"]
     until = "until it is revoked" if key["expiresAt"] is None else f"until {key['expiresAt']}"
     click.echo(done["secret"])
     click.echo(f"{key['id']} ({key['role'].lower()}, good {until}); the key is shown this once.", err=True)
 
 
-async def revoke(asked: Asked, id: str) -> None:
+async def revoke(target: Target, id: str) -> None:
     """Revokes a key."""
-    done = await _write(asked, _REVOKE, {"id": id})
+    done = await _write(target, _REVOKE, {"id": id})
     click.echo(f"{id} ({done['apiKey']['name']}) opens nothing any more.")
 
 
-async def show(asked: Asked, as_json: bool) -> None:
+async def show_keys(target: Target, as_json: bool) -> None:
     """Prints the keys of a workspace as a table, or as JSON."""
-    keys = (await ask(asked, _LIST, {}))["apiKeys"]
+    keys = (await ask(target, _LIST, {}))["apiKeys"]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(keys), indent=2))
-        return
-    if not keys:
+        show.as_json(keys)
+    elif not keys:
         click.echo("There are no keys.")
-        return
-    table = Table(box=None, header_style="bold")
-    for column in ("id", "name", "role", "created", "state"):
-        table.add_column(column, overflow="fold")
-    for key in keys:
-        table.add_row(key["id"], key["name"], key["role"].lower(), key["createdAt"][:10], _state(key))
-    Console(width=None if Console().is_terminal else 160).print(table)
+    else:
+        rows = [[key["id"], key["name"], key["role"].lower(), key["createdAt"][:10], _state(key)] for key in keys]
+        show.table(("id", "name", "role", "created", "state"), rows, width=show.WIDE)
 
 
 def _state(key: dict[str, Any]) -> str:
@@ -62,8 +55,8 @@ def _state(key: dict[str, Any]) -> str:
     return f"{'expired' if over else 'good until'} {key['expiresAt'][:10]}"
 
 
-async def _write(asked: Asked, mutation: str, given: dict[str, Any]) -> dict[str, Any]:
-    done: dict[str, Any] = (await ask(asked, mutation, {"input": given}))["done"]
+async def _write(target: Target, mutation: str, given: dict[str, Any]) -> dict[str, Any]:
+    done: dict[str, Any] = (await ask(target, mutation, {"input": given}))["done"]
     if done["errors"]:
         raise BadSetting(done["errors"][0]["message"])
     return done

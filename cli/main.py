@@ -149,7 +149,7 @@ def import_(
 @workspace_option
 def export(file: Path, data: Path, workspace: str | None) -> None:
     """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
-    from cli.importer import export_file
+    from cli.exporter import export_file
 
     run(export_file(file, data, _settings(), workspace))
 
@@ -194,10 +194,10 @@ def search(
     workspace: str | None,
 ) -> None:
     """Find memories, with the parts of each score: relevance x importance x decay."""
-    from cli import client
+    from cli.client import Target
+    from cli.search import find, show_search
 
-    found = run(client.search(client.Asked(data, url, _settings(), workspace), query, owner, mode.upper(), first))
-    client.show_search(found, as_json)
+    show_search(run(find(Target(data, url, _settings(), workspace), query, owner, mode.upper(), first)), as_json)
 
 
 @cli.command()
@@ -205,9 +205,9 @@ def search(
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def stats(data: Path, as_json: bool) -> None:
     """Show how much is in the folder."""
-    from cli import client
+    from cli.stats import count, show_stats
 
-    client.show_stats(run(client.stats(data, _settings())), as_json)
+    show_stats(run(count(data, _settings())), as_json)
 
 
 @cli.group(short_help="Make, list and revoke API keys.")
@@ -225,11 +225,11 @@ def keys() -> None:
 @url_option
 def create_key(name: str, role: str, days: int | None, workspace: str | None, data: Path, url: str | None) -> None:
     """Make an API key and print it, this once: what is kept is a hash."""
-    from cli import client
     from cli import keys as api_keys
+    from cli.client import Target
 
-    asked = client.Asked(data, url, _settings(), workspace, must_exist=False)
-    run(api_keys.create(asked, name, role.upper(), days))
+    target = Target(data, url, _settings(), workspace, must_exist=False)
+    run(api_keys.create(target, name, role.upper(), days))
 
 
 @keys.command("list")
@@ -239,10 +239,10 @@ def create_key(name: str, role: str, days: int | None, workspace: str | None, da
 @url_option
 def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None) -> None:
     """Show the API keys of a workspace, without what opens it."""
-    from cli import client
     from cli import keys as api_keys
+    from cli.client import Target
 
-    run(api_keys.show(client.Asked(data, url, _settings(), workspace), as_json))
+    run(api_keys.show_keys(Target(data, url, _settings(), workspace), as_json))
 
 
 @keys.command("revoke")
@@ -252,10 +252,10 @@ def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None)
 @url_option
 def revoke_key(id: str, workspace: str | None, data: Path, url: str | None) -> None:
     """Revoke the API key ID: within seconds it opens nothing, and what it has open ends."""
-    from cli import client
     from cli import keys as api_keys
+    from cli.client import Target
 
-    run(api_keys.revoke(client.Asked(data, url, _settings(), workspace), id))
+    run(api_keys.revoke(Target(data, url, _settings(), workspace), id))
 
 
 @cli.command()

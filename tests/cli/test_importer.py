@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.importer import export_file, import_file, import_files, write_export
+from cli.exporter import export_file, write_export
+from cli.importer import import_files
 from cli.server_sink import ServerError, UrlSink
 from cli.store_sink import ARCHIVED, Sink, StoreSink
 from domain.actor import User
@@ -31,6 +32,7 @@ from tests.formats.test_chatgpt import conversation, node, said
 from tests.formats.test_openai_messages import ASK, CALL, RESULT
 from tests.formats.test_recollect_jsonl import exported, opened
 from tests.support.graphql_client import ANYONE, anybody
+from tests.support.importing import import_file
 
 TREE = {
     "root": node(None, None, "sys"),

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from cli import server_sink
-from cli.importer import Summary, import_file
+from cli.importer import Summary
 from cli.server_sink import ServerError, UrlSink
 from cli.store_sink import Sink, StoreSink
 from domain.session import Session
@@ -28,6 +28,7 @@ from server.otlp.traces import OTLPTraces
 from tests.formats.test_recollect_jsonl import opened
 from tests.server.otlp.test_traces import request, span
 from tests.support.graphql_client import ANYONE
+from tests.support.importing import import_file
 from tests.support.running import recollect
 
 NAMED = {"attributes": [{"key": "session.id", "value": {"stringValue": "s"}}]}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.importer import export_file
+from cli.exporter import export_file
 from domain.caller import DEFAULT_WORKSPACE, LOCAL, Caller, Role
 from resolvers.context import Context
 from schema.build import build

@@ -1,0 +1,46 @@
+"""`recollect search`: finds memories, in a folder or through a running server."""
+
+from __future__ import annotations
+
+from textwrap import shorten
+from typing import Any
+
+import click
+
+from cli import show
+from cli.client import Target, ask
+
+_SHOWN = 200
+"""How many characters of a memory's text a table shows."""
+
+_SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $first: Int!) {
+  searchMemories(query: {text: $text}, filter: $filter, mode: $mode, first: $first) {
+    tookMs
+    hits { score memory { id type text } parts { similarity textRank fusion importance decay } }
+  }
+}"""
+
+
+async def find(target: Target, query: str, owner: str | None, mode: str, first: int) -> Any:
+    """Finds memories."""
+    filter = None if owner is None else {"owner": {"externalId": owner}}
+    data = await ask(target, _SEARCH, {"text": query, "filter": filter, "mode": mode, "first": first})
+    return data["searchMemories"]
+
+
+def show_search(found: Any, as_json: bool) -> None:
+    """Prints hits as a table, or as JSON."""
+    if as_json:
+        show.as_json(found)
+    elif not found["hits"]:
+        click.echo("Nothing found.")
+    else:
+        numbers = ("score", "similarity", "words", "importance", "decay")
+        show.table([*numbers, "memory"], [_row(hit) for hit in found["hits"]], numbers=numbers)
+        click.echo(f"{len(found['hits'])} hits in {found['tookMs']:.1f} ms")
+
+
+def _row(hit: Any) -> list[str]:
+    parts = hit["parts"]
+    numbers = (hit["score"], parts["similarity"], parts["textRank"], parts["importance"], parts["decay"])
+    return [*("" if n is None else f"{n:.3f}" for n in numbers), shorten(hit["memory"]["text"], _SHOWN)]

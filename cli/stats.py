@@ -1,0 +1,28 @@
+"""`recollect stats`: how much is in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cli import show
+from server.service import open_service
+from server.settings import Settings
+
+
+async def count(data: Path, settings: Settings) -> Any:
+    """Counts and bytes of a folder."""
+    service = open_service(data, settings, must_exist=True)
+    try:
+        return await service.engine.stats()
+    finally:
+        await service.close()
+
+
+def show_stats(stats: Any, as_json: bool) -> None:
+    """Prints the counts as a table, or as JSON."""
+    if as_json:
+        show.as_json(stats)
+        return
+    rows = [(name, f"{count:,}") for name, count in stats["records"].items()]
+    show.table((), [*rows, ("on disk", f"{stats['bytes'] / 1e6:,.1f} MB")])
