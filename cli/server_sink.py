@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -19,6 +17,7 @@ from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
 from formats.conversation import Conversation, FormatError, one_line
 from formats.otlp import json as otlp_json
 from formats.recollect.restore import Loaded, Source
+from server.graphql.variables import plain
 
 C = TypeVar("C", bound=Command)
 
@@ -105,10 +104,10 @@ class UrlSink:
         nodes = await self._nodes(_MESSAGES, "messages", session, _PAGE)
         known = {node["externalId"] for node in nodes or ()}
         if nodes is None:
-            await self._write(_CREATE, _plain(conversation.session))
+            await self._write(_CREATE, plain(conversation.session))
         fresh = [message for message in conversation.messages if message.external_id not in known]
         for messages in _batches(fresh):
-            await self._write(_ADD, {"session": _plain(session), "messages": _plain(messages)})
+            await self._write(_ADD, {"session": plain(session), "messages": plain(messages)})
         counts = {
             "sessions": Loaded(nodes is None, nodes is not None),
             "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
@@ -124,10 +123,10 @@ class UrlSink:
         fresh = [memory for key, memory in found.memories.items() if key not in known]
         archived = 0
         for memories in _batches(fresh):
-            archived += len((await self._write(_REMEMBER, {"memories": _plain(memories)}))["archived"])
+            archived += len((await self._write(_REMEMBER, {"memories": plain(memories)}))["archived"])
         links = [precedes(earlier, later) for later, earlier in found.before.items() if later not in linked]
         for batch in _batches(links):
-            await self._write(_LINK, {"links": _plain(batch)})
+            await self._write(_LINK, {"links": plain(batch)})
         return remembered(len(fresh), len(found.memories), archived)
 
     async def _nodes(self, query: str, name: str, session: Ref, first: int) -> list[dict[str, Any]] | None:
@@ -135,7 +134,7 @@ class UrlSink:
         found: list[dict[str, Any]] = []
         after: str | None = None
         while True:
-            data = await self._ask(query, {"by": _plain(session), "first": first, "after": after})
+            data = await self._ask(query, {"by": plain(session), "first": first, "after": after})
             if data["session"] is None:
                 return None
             page = data["session"][name]
@@ -208,7 +207,7 @@ def _excess(message: MessageInput) -> str | None:
 
 
 def _size(command: Command) -> int:
-    return len(msgspec.json.encode(_plain(command)))
+    return len(msgspec.json.encode(plain(command)))
 
 
 def _batches(commands: Sequence[C]) -> Iterator[list[C]]:
@@ -224,16 +223,3 @@ def _batches(commands: Sequence[C]) -> Iterator[list[C]]:
         room -= size
     if batch:
         yield batch
-
-
-def _plain(value: Any) -> Any:
-    """A command as the JSON of a GraphQL variable: what is not given is left out."""
-    if isinstance(value, Command):
-        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        given = {name: getattr(value, field) for field, name in names}
-        return {name: _plain(one) for name, one in given.items() if one is not None}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, enum.Enum):
-        return value.value
-    return value.isoformat() if isinstance(value, datetime) else value

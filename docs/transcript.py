@@ -23,12 +23,10 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from domain.caller import LOCAL
-
 HOME = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HOME))
 
-from server.demo import fill  # noqa: E402
+from server.demo import Client, fill  # noqa: E402
 from server.service import open_service  # noqa: E402
 from server.settings import Settings  # noqa: E402
 
@@ -300,7 +298,7 @@ def _event(kind: str, data: dict[str, Any]) -> dict[str, Any]:
 async def _fill(data: Path) -> None:
     service = open_service(data, Settings())
     try:
-        await fill(service.context(LOCAL))
+        await fill(Client(service))
     finally:
         await service.close()
 

@@ -21,7 +21,7 @@ from domain.caller import LOCAL
 from server.access.configuration import open_access
 from server.access.origins import is_loopback
 from server.app import create_app
-from server.demo import fill, is_demo, live_agent
+from server.demo import Client, Refused, fill, is_demo, live_agent
 from server.http.protocol import bounded
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
@@ -49,12 +49,13 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
     settings, address = service.settings, listening.getsockname()
     try:
         access = await open_access(service.context(LOCAL), settings, is_loopback(address[0]))
+        shows_demo = demo and await _filled(service)
     except BaseException:
         await service.close()
         raise
     app = create_app(service, access)
-    if demo:
-        _with_demo(app, service)
+    if shows_demo:
+        _with_agent(app, service)
     config = uvicorn.Config(
         app,
         http=bounded(settings),
@@ -132,25 +133,31 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _with_demo(app: Starlette, service: Service) -> None:
-    """Fills the folder before the server answers, and keeps the simulated agent at work while it does."""
+async def _filled(service: Service) -> bool:
+    """Writes the demo into an empty folder, and says whether the folder shows it. Raises BadSetting."""
+    client = Client(service)
+    try:
+        await fill(client)
+        if await is_demo(client):
+            return True
+    except Refused as refused:
+        raise BadSetting(f"With these settings the demo cannot be written: {refused}") from None
+    click.echo("This folder has data of its own, so --demo leaves it alone.")
+    return False
+
+
+def _with_agent(app: Starlette, service: Service) -> None:
+    """Keeps the simulated agent at work while the server answers."""
     inner = app.router.lifespan_context
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        context = service.context(LOCAL)
-        await fill(context)
-        agents = []
-        if await is_demo(context):
-            agents.append(asyncio.create_task(live_agent(context)))
-        else:
-            click.echo("This folder has data of its own, so --demo leaves it alone.")
+        agent = asyncio.create_task(live_agent(service.context(LOCAL)))
         async with inner(app):
             try:
                 yield
             finally:
-                for agent in agents:
-                    agent.cancel()
-                await asyncio.gather(*agents, return_exceptions=True)
+                agent.cancel()
+                await asyncio.gather(agent, return_exceptions=True)
 
     app.router.lifespan_context = lifespan

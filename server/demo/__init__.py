@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from server.demo.client import Client, Refused
 from server.demo.filling import fill, is_demo
 from server.demo.live import live_agent
 
-__all__ = ["fill", "is_demo", "live_agent"]
+__all__ = ["Client", "Refused", "fill", "is_demo", "live_agent"]

@@ -1,130 +1,156 @@
-"""Fills an empty workspace with the demo's story."""
+"""Fills an empty workspace with the demo's story, as a client of the API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import msgspec
-
-from domain.actor import Agent, User
-from domain.errors import ErrorCode, Rejected
-from domain.link import LinkInput, MemoryLinkKind
+from domain.actor import UpsertAgentInput, UpsertUserInput
+from domain.errors import ErrorCode
+from domain.link import LinkInput, LinkMemoriesInput, MemoryLinkKind
 from domain.memory import (
-    Memory,
+    CreateMemoriesInput,
+    DecayMemoriesInput,
     MemoryFilter,
     MemoryInput,
     MemoryScope,
     MemoryType,
+    TouchMemoriesInput,
     UpdateMemoryInput,
-    boosted,
-    decayed,
 )
-from domain.message import Message
+from domain.message import AddMessagesInput
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
-from domain.session import CreateSessionInput, Session, SessionKind, SessionStatus
+from domain.session import CreateSessionInput, EndSessionInput, SessionKind
 from domain.state import SetStatesInput, StateInput
-from domain.values import Ref, encode_json
-from resolvers import memories, search, sessions, states
-from resolvers.context import Context
-from resolvers.links import put_links
-from resolvers.lists import MEMORIES, ROOT, SESSIONS
-from resolvers.memories import create_in
-from resolvers.messages import add_in
-from resolvers.traces import append_in
+from domain.trace import AppendTraceEventsInput
+from domain.values import Ref, TimeRange, encode_json
+from server.demo.client import Client, Refused
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
 from server.demo.story import AGENTS, RECALLS, SCENES, STATES, USERS, Scene
-from stores.ports import Transaction, Vector
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
 
-_MARK = ("demo", "filled")
+_NAMESPACE, _BEGUN, _FILLED = "demo", "begun", "filled"
+_DAYS = 10
 _FADING = 0.08
 """What a memory's decay factor loses in a day without use."""
 
 
-async def fill(context: Context) -> bool:
+async def fill(client: Client) -> bool:
     """Writes the story into an empty workspace, and says whether it had something to do.
 
-    The story is one transaction. What follows it is done again where the program was stopped before the end.
+    Where it was stopped before the end it goes on: the story's times count from when it was begun, and what was written
+    has idempotency keys.
     """
-    if await is_demo(context):
+    if await is_demo(client):
         return False
-    if await sessions.session(context, _session(SCENES[0])) is None:
-        if not await _is_empty(context):
+    begun = await _state(client, _BEGUN)
+    if begun is None:
+        if not await _is_empty(client):
             return False
-        texts = [REVISED.get(kept.name, kept.text) for kept in KEPT]
-        vectors = dict(zip([kept.name for kept in KEPT], await context.embedder.embed(texts), strict=True))
-        await context.store.write(lambda tx: _tell(tx, vectors, context.capacity))
-    await _revise(context)
-    await _recall(context)
-    await _mark(context)
+        begun = {"at": datetime.now(UTC).isoformat(), "recalled": 0}
+        await _note(client, begun)
+    at = datetime.fromisoformat(begun["at"])
+    await _introduce(client)
+    await _tell(client, at)
+    if "aged" not in begun:
+        await _age(client, at)
+        begun["aged"] = True
+        await _note(client, begun)
+    await _revise(client)
+    for place, agent, text in RECALLS[begun["recalled"] :]:
+        await _recall(client, place, agent, text)
+        begun["recalled"] += 1
+        await _note(client, begun)
+    await _keep_states(client)
     return True
 
 
-async def is_demo(context: Context) -> bool:
+async def is_demo(client: Client) -> bool:
     """Whether the workspace is one that `fill` has filled."""
-    return await states.state(context, *_MARK) is not None
+    return await _state(client, _FILLED) is not None
 
 
-async def _is_empty(context: Context) -> bool:
-    pages = [(await listed.pages(context, [ROOT], first=1))[0] for listed in (SESSIONS, MEMORIES)]
-    return not any(page.nodes for page in pages)
+async def _state(client: Client, key: str) -> Any:
+    query = "query ($of: String!, $key: String!) { state(namespace: $of, key: $key) { value } }"
+    found = (await client.ask(query, of=_NAMESPACE, key=key))["state"]
+    return None if found is None else found["value"]
+
+
+async def _note(client: Client, begun: Any) -> None:
+    """Notes how far it is."""
+    entry = StateInput(namespace=_NAMESPACE, key=_BEGUN, value=encode_json(begun), tags=["demo"])
+    await client.write("setStates", SetStatesInput(entries=[entry]))
+
+
+async def _is_empty(client: Client) -> bool:
+    found = await client.ask("{ sessions(first: 1) { nodes { id } } memories(first: 1) { nodes { id } } }")
+    return not any(page["nodes"] for page in found.values())
 
 
 def _session(scene: Scene) -> Ref:
     return Ref(external_id=f"demo-{scene.key}")
 
 
-async def _tell(tx: Transaction, vectors: Mapping[str, Vector], capacity: int) -> None:
-    await _introduce(tx, tx.now - timedelta(days=10))
-    handbook = [kept for kept in KEPT if kept.source.startswith("https:")]
-    await _remember(tx, handbook, {}, vectors, capacity)
-    for scene in SCENES:
-        lines = perform(scene, tx.now)
-        session = await _play(tx, scene, lines)
-        times = {line.name: line.at for line in lines}
-        formed = [kept for kept in KEPT if message_name(kept.source) in times]
-        await _remember(tx, formed, times, vectors, capacity)
-        await append_in(tx, session, trace(scene.key, lines))
-    await put_links(tx, _links(), ["links"])
-
-
-async def _introduce(tx: Transaction, at: datetime) -> None:
+async def _introduce(client: Client) -> None:
     """The people and agents, as far as they are not known yet."""
     for key, (name, profile) in USERS.items():
-        if (await tx.find(User, [(key,)]))[0] is None:
-            await tx.put([User(tx.new_id(User), key, name, encode_json(profile), at)])
+        user = UpsertUserInput(external_id=key, name=name, profile=encode_json(profile))
+        if (await client.ask("query ($by: Ref!) { user(by: $by) { id } }", by={"externalId": key}))["user"] is None:
+            await client.write("upsertUser", user)
     for key, (name, description, capabilities, config) in AGENTS.items():
-        if (await tx.find(Agent, [(key,)]))[0] is None:
-            await tx.put([Agent(tx.new_id(Agent), key, name, description, encode_json(config), capabilities, at)])
+        agent = UpsertAgentInput(
+            external_id=key, name=name, description=description, config=encode_json(config), capabilities=capabilities
+        )
+        if (await client.ask("query ($by: Ref!) { agent(by: $by) { id } }", by={"externalId": key}))["agent"] is None:
+            await client.write("upsertAgent", agent)
 
 
-async def _play(tx: Transaction, scene: Scene, lines: Sequence[Line]) -> Session:
-    session = await sessions.create_in(
-        tx,
-        CreateSessionInput(
-            kind=SessionKind[scene.kind],
-            title=scene.title,
-            external_id=_session(scene).external_id,
-            context=encode_json(scene.context or {}),
-            capabilities=sorted({line.tool for line in lines if line.tool}),
-            metadata=DEMO,
-            participants=_participants(lines),
-            created_at=tx.now - timedelta(days=scene.days),
-        ),
+async def _tell(client: Client, at: datetime) -> None:
+    """The handbook, then scene by scene what was said, what was remembered of it, and how it came about."""
+    handbook = [kept for kept in KEPT if kept.source.startswith("https:")]
+    await _remember(client, "handbook", handbook, {}, at)
+    for scene in SCENES:
+        lines = perform(scene, at)
+        await _play(client, scene, lines, at)
+        times = {line.name: line.at for line in lines}
+        formed = [kept for kept in KEPT if message_name(kept.source) in times]
+        await _remember(client, scene.key, formed, times, at)
+        events = trace(scene.key, lines)
+        if events:
+            key = f"demo:{scene.key}:trace"
+            await client.write(
+                "appendTraceEvents",
+                AppendTraceEventsInput(session=_session(scene), events=events, idempotency_key=key),
+            )
+    await client.write("linkMemories", LinkMemoriesInput(links=_links(), idempotency_key="demo:links"))
+
+
+async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetime) -> None:
+    session = CreateSessionInput(
+        kind=SessionKind[scene.kind],
+        title=scene.title,
+        external_id=_session(scene).external_id,
+        context=encode_json(scene.context or {}),
+        capabilities=sorted({line.tool for line in lines if line.tool}),
+        metadata=DEMO,
+        participants=_participants(lines),
+        created_at=at - timedelta(days=scene.days),
+        idempotency_key=f"demo:{scene.key}",
     )
-    await add_in(tx, session, [message(scene, line) for line in lines])
-    [moved] = await tx.get(Session, [session.id])
-    assert moved is not None
-    status = SessionStatus.ENDED if scene.ended else SessionStatus.ACTIVE
-    after = msgspec.structs.replace(moved, status=status, updated_at=lines[-1].at)
-    await tx.put([after])
-    return after
+    await client.write("createSession", session)
+    said = [message(scene, line) for line in lines]
+    await client.write(
+        "addMessages",
+        AddMessagesInput(session=_session(scene), messages=said, idempotency_key=f"demo:{scene.key}:messages"),
+    )
+    if scene.ended:
+        await client.write("endSession", EndSessionInput(session=_session(scene)))
 
 
 def _participants(lines: Sequence[Line]) -> list[ParticipantInput]:
@@ -140,17 +166,13 @@ def _participants(lines: Sequence[Line]) -> list[ParticipantInput]:
 
 
 async def _remember(
-    tx: Transaction,
-    kept: Sequence[Kept],
-    times: Mapping[str, datetime],
-    vectors: Mapping[str, Vector],
-    capacity: int,
+    client: Client, name: str, kept: Sequence[Kept], times: Mapping[str, datetime], at: datetime
 ) -> None:
-    """Stores memories, faded by their age and freshened by their use."""
-    inputs = [_memory(one, times, tx.now) for one in kept]
-    stored = await create_in(tx, inputs, [vectors[one.name] for one in kept], capacity)
-    current = await tx.get(Memory, [memory.id for memory in stored.memories])
-    await tx.put([_aged(memory, one, tx.now) for memory, one in zip(current, kept, strict=True) if memory is not None])
+    if kept:
+        inputs = [_memory(one, times, at) for one in kept]
+        await client.write(
+            "createMemories", CreateMemoriesInput(memories=inputs, idempotency_key=f"demo:{name}:memories")
+        )
 
 
 def _memory(kept: Kept, times: Mapping[str, datetime], now: datetime) -> MemoryInput:
@@ -177,19 +199,15 @@ def _memory(kept: Kept, times: Mapping[str, datetime], now: datetime) -> MemoryI
     )
 
 
-def _aged(memory: Memory, kept: Kept, now: datetime) -> Memory:
-    """The memory after the days since it was formed, with its uses spread over them."""
-    age = now - memory.created_at
-    factor = decayed(1.0, _FADING * age.days)
-    for _ in range(kept.touches):
-        factor = boosted(factor)
-    return msgspec.structs.replace(
-        memory,
-        decay_factor=factor,
-        access_count=kept.touches,
-        last_accessed_at=now - age / (kept.touches + 1) if kept.touches else None,
-        updated_at=memory.created_at,
-    )
+async def _age(client: Client, at: datetime) -> None:
+    """Lets memories fade by the days since they were formed, then freshens them by their use."""
+    for days in range(1, _DAYS + 1):
+        formed = TimeRange(from_=at - timedelta(days=days + 1), until=at - timedelta(days=days))
+        filter = MemoryFilter(metadata=DEMO, created_at=formed)
+        await client.write("decayMemories", DecayMemoriesInput(filter=filter, rate=_FADING * days))
+    for touches in range(max(kept.touches for kept in KEPT)):
+        used = [Ref(external_id=kept.name) for kept in KEPT if kept.touches > touches]
+        await client.write("touchMemories", TouchMemoriesInput(memories=used))
 
 
 def _links() -> list[LinkInput]:
@@ -210,38 +228,33 @@ def _links() -> list[LinkInput]:
     return found
 
 
-async def _revise(context: Context) -> None:
+async def _revise(client: Client) -> None:
     """Gives memories that were put differently at first the text they have now."""
     now = {kept.name: kept.text for kept in KEPT}
     for name in REVISED:
         change = UpdateMemoryInput(memory=Ref(external_id=name), text=now[name], if_version=1)
         try:
-            await memories.update(context, change)
-        except Rejected as error:
-            # It was changed, or deleted, already.
-            if error.errors[0].code not in (ErrorCode.CONFLICT, ErrorCode.NOT_FOUND):
+            await client.write("updateMemory", change)
+        except Refused as refused:  # it was changed, or deleted, already
+            if refused.code not in (ErrorCode.CONFLICT.name, ErrorCode.NOT_FOUND.name):
                 raise
 
 
-async def _recall(context: Context) -> None:
-    """Lets agents recall for the messages that have no memories yet."""
-    keys = [(message_name(place),) for place, _, _ in RECALLS]
-    asked = await context.store.find(Message, keys)
-    for (_, agent, text), found in zip(RECALLS, asked, strict=True):
-        if found is None or (await context.store.memory_refs([found.id]))[0]:
-            continue
-        own = MemoryFilter(owner=Ref(external_id=agent))
-        others = MemoryFilter(scopes=[MemoryScope.GLOBAL, MemoryScope.USER])
-        query, filter = MemoryQuery(text=text), MemoryFilter(or_=[own, others])
-        await search.recall(context, RecallInput(query=query, filter=filter, first=8, message=Ref(id=found.id)))
+async def _recall(client: Client, place: str, agent: str, text: str) -> None:
+    """Lets an agent recall for a message."""
+    own = MemoryFilter(owner=Ref(external_id=agent))
+    others = MemoryFilter(scopes=[MemoryScope.GLOBAL, MemoryScope.USER])
+    message = Ref(external_id=message_name(place))
+    filter = MemoryFilter(or_=[own, others])
+    await client.write("recall", RecallInput(query=MemoryQuery(text=text), filter=filter, first=8, message=message))
 
 
-async def _mark(context: Context) -> None:
+async def _keep_states(client: Client) -> None:
     """The state entries; the one that says that all is done comes with them."""
     entries = [
         StateInput(namespace=namespace, key=key, value=encode_json(value), tags=["demo"])
         for namespace, values in STATES.items()
         for key, value in values.items()
     ]
-    done = StateInput(namespace=_MARK[0], key=_MARK[1], value=encode_json({"sessions": len(SCENES)}), tags=["demo"])
-    await states.set_many(context, SetStatesInput(entries=[*entries, done]))
+    done = StateInput(namespace=_NAMESPACE, key=_FILLED, value=encode_json({"sessions": len(SCENES)}), tags=["demo"])
+    await client.write("setStates", SetStatesInput(entries=[*entries, done]))

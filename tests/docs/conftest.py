@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.caller import LOCAL
-from server.demo import fill
+from server.demo import Client, fill
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -25,7 +24,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def _fill(folder: Path) -> None:
     service = open_service(folder, Settings())
-    await fill(service.context(LOCAL))
+    await fill(Client(service))
     await service.close()
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def test_the_image_runs_as_no_root_and_holds_every_package() -> None:
     assert users[-1] not in ("root", "0")
     copied = {line.split()[1] for line in lines if re.fullmatch(r"COPY (\w+) \1", line)}
     kept = {line[1:] for line in (HOME / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[0] == "!"}
-    packages = {path.parent.name for path in HOME.glob("*/__init__.py")}
+    project = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages == {path.parent.name for path in HOME.glob("*/__init__.py")} - {"bench"}
     assert copied == packages
     assert kept == packages | {"pyproject.toml", "README.md", "LICENSE"}

@@ -23,7 +23,7 @@ from domain.trace import RECALL, TraceEvent
 from domain.values import Ref, encode_json
 from resolvers import lists, memories, messages, search, sessions, states, traces
 from resolvers.context import Context
-from server.demo import fill, live, live_agent
+from server.demo import Client, fill, live, live_agent
 from server.demo.remembered import KEPT, LINKS
 from server.demo.story import RECALLS, SCENES
 from server.service import Service, open_service
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def filled() -> None:
         service = open_service(folder, Settings())
-        assert await fill(service.context(LOCAL))
+        assert await fill(Client(service))
         await service.close()
 
     asyncio.run(filled())
@@ -106,33 +106,34 @@ async def test_fill_writes_the_whole_story(story: Service, told: Context) -> Non
 
 async def test_filling_again_adds_nothing(story: Service, told: Context) -> None:
     before = await records(story)
-    assert not await fill(told)
+    assert not await fill(Client(story))
     assert await records(story) == before
 
 
 async def test_a_workspace_in_use_is_left_alone(service: Service, context: Context) -> None:
     await sessions.create(context, CreateSessionInput(title="Mine"))
-    assert not await fill(context)
+    assert not await fill(Client(service))
     assert (await records(service))["session"] == 1
 
 
 async def test_a_story_cut_short_is_finished_without_doubling(
     service: Service, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = 0
-    recall = search.recall
+    write = Client.write
+    for stop in (1, 40, 80, 90, 100):  # in the middle of the story, then of what follows it
+        left = stop
 
-    async def recall_three(*args: Any) -> Any:
-        nonlocal done
-        if (done := done + 1) > 3:
-            raise Unavailable("the plug was pulled")
-        return await recall(*args)
+        async def write_some(client: Client, mutation: str, input: Any) -> None:
+            nonlocal left
+            if (left := left - 1) < 0:
+                raise Unavailable("the plug was pulled")
+            await write(client, mutation, input)
 
-    monkeypatch.setattr(search, "recall", recall_three)
-    with pytest.raises(Unavailable):
-        await fill(context)
-    monkeypatch.undo()
-    assert await fill(context)
+        monkeypatch.setattr(Client, "write", write_some)
+        with pytest.raises(Unavailable):
+            await fill(Client(service))
+        monkeypatch.undo()
+    assert await fill(Client(service))
     cut_short = await records(service)
     assert cut_short["session"] == len(SCENES)
     events = await everything(context, TraceEvent)
@@ -233,8 +234,8 @@ def at_least(context: Context, messages: int) -> Callable[[], Awaitable[object]]
     return enough
 
 
-async def test_the_live_session_comes_first_and_grows(context: Context) -> None:
-    await fill(context)
+async def test_the_live_session_comes_first_and_grows(service: Service, context: Context) -> None:
+    await fill(Client(service))
     await work(context, at_least(context, 16))
     session = (await newest(context))[0]
     assert session.external_id == "demo-live"
@@ -260,10 +261,10 @@ async def test_started_again_it_goes_on_and_closes_what_was_open(context: Contex
     assert len({span.trace_id for span in running[0].nodes}) <= 1  # of the turn that was just broken off
 
 
-async def test_it_bounds_what_it_makes(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_bounds_what_it_makes(service: Service, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MESSAGES_A_SESSION", 4)
     monkeypatch.setattr(live, "_FORMED", 1.0)
-    await fill(context)
+    await fill(Client(service))
 
     async def forgotten() -> bool:
         found = await newest(context, LIVE)
@@ -315,10 +316,10 @@ async def test_it_begins_anew_when_its_session_is_deleted(context: Context) -> N
 
 
 async def test_the_mark_is_a_state_entry(service: Service, context: Context) -> None:
-    await fill(context)
+    await fill(Client(service))
     entries: list[StateEntry] = await everything(context, StateEntry)
     assert {entry.namespace for entry in entries} == {"iris", "shop", "workflow:restock", "demo"}
     await states.delete(context, DeleteStateInput(namespace="demo", key="filled"))
     before = await records(service)
-    assert await fill(context)  # goes through the end again, and finds all of it done
+    assert await fill(Client(service))  # goes through the end again, and finds all of it done
     assert await records(service) == {**before, "state": before["state"] + 1}
