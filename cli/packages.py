@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("domain", "stores", "resolvers", "schema", "formats", "server")
+PACKAGES = ("domain", "stores", "resolvers", "schema", "formats", "server", "cli")
 
 
 def foreign_package() -> str | None:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from domain.errors import CursorExpired, Rejected
+from resolvers.context import Unchanged
 from server.instrumentation import current, span
 from stores.errors import Taken
 from stores.ports import Engine, Store
@@ -90,5 +91,5 @@ def _timed(method: Callable[..., Awaitable[Any]], timing: Timing, name: str) -> 
     return call
 
 
-_ANSWERS = (Rejected, CursorExpired, Taken)
+_ANSWERS = (Rejected, CursorExpired, Taken, Unchanged)
 """What a store raises that is well."""
