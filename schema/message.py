@@ -45,7 +45,7 @@ class ToolCall:
     response = relation(
         messages.responses,
         refs.optional(ToolResponse),
-        "The first response of the same callId that follows the call in its session.",
+        "What answered it, on its branch and in its thread; of calls with one callId the first that waits is answered.",
     )
 
 

@@ -242,7 +242,7 @@ class Store(Protocol):
         """The memories formed from each message, oldest first."""
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        """For each stored tool call the first response of its call id that follows it in the session."""
+        """The response of each stored tool call, by the rule of domain.tool_calls."""
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""

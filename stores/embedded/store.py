@@ -17,7 +17,7 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
-from stores.embedded import graph, rows
+from stores.embedded import graph, rows, tool_calls
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
 from stores.embedded.rows import table
@@ -40,7 +40,7 @@ from stores.ports import (
     Usage,
     Vector,
 )
-from stores.rows import Row, as_raw, moment, text
+from stores.rows import Row, moment, text
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -181,21 +181,9 @@ class EmbeddedStore:
         return [[of.decode(row) for row in read(sql, (id, self._key))] for id in message_ids]
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        """The first response that follows each call."""
-        sql = (
-            f"SELECT result, is_error FROM tool_response WHERE session = {_SESSION} "
-            "AND call_id = ? AND (place, part) > (?, ?) ORDER BY place, part LIMIT 1"
-        )
-        read = self._engine.reader.execute
-        sites = [
-            (call.at.session_id, self._key, call.call_id, call.at.place, call.at.index) if call.at else None
-            for call in calls
-        ]
-        answers: list[Any] = [site and read(sql, site).fetchone() for site in sites]
-        return [
-            ToolResponse(call.call_id, as_raw(answer[0]), bool(answer[1])) if answer else None
-            for call, answer in zip(calls, answers, strict=True)
-        ]
+        """The response of each call."""
+        workspace = self._key
+        return await self._read(len(calls), lambda db: tool_calls.responses(db, workspace, calls))
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""

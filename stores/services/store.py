@@ -26,8 +26,8 @@ from stores.ports import (
     Usage,
     Vector,
 )
-from stores.rows import as_raw, micros
-from stores.services import graph
+from stores.rows import micros
+from stores.services import graph, tool_calls
 from stores.services.committed import Turn, What, found, statement
 from stores.services.labels import LINK, MEMORY, label, link_lists
 from stores.services.lists import Lists
@@ -160,16 +160,8 @@ class ServicesStore:
         return [found[id] for id in message_ids]
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        """The first response that follows each call."""
-        sites = [[index, c.at.session_id, c.call_id, c.at.place, c.at.index] for index, c in enumerate(calls) if c.at]
-        value = await self._turn.ask(
-            "UNWIND $keys AS k CALL (k) { MATCH (n:ToolResponse) WHERE n.session = k[1] AND n.call_id = k[2] "
-            "AND n.workspace = $workspace AND (n.place > k[3] OR (n.place = k[3] AND n.part > k[4])) "
-            "RETURN n ORDER BY n.place, n.part LIMIT 1 } RETURN collect([k[0], n.result, n.is_error])",
-            sites,
-        )
-        found = {index: ToolResponse(calls[index].call_id, as_raw(result), error) for index, result, error in value}
-        return [found.get(index) for index in range(len(calls))]
+        """The response of each call."""
+        return await tool_calls.responses(self._turn, calls)
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""

@@ -1,0 +1,147 @@
+"""Tool calls and what answers them, where ids are used again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.graphql_client import Graph
+
+SHOWN = """query ($first: Int, $after: String) { session(by: {externalId: "s"}) {
+  messages(first: $first, after: $after) { pageInfo { endCursor }
+    nodes { toolCalls { arguments response { result isError } } content { ... on ToolCall { response { result } } } } } } }"""
+
+
+class Talk:
+    """A session in which messages call tools and answer."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    async def say(
+        self, role: str, *parts: Any, parent: str | None = None, name: str | None = None, **more: Any
+    ) -> None:
+        """parts: texts, calls and results."""
+        content = [{"text": part} if isinstance(part, str) else part for part in parts]
+        if parent is not None:
+            more["parent"] = {"externalId": parent}
+        given = {"session": {"externalId": "s"}, "role": role, "content": content, "externalId": name, **more}
+        await self.graph.do("addMessage", given)
+
+    async def answers(self, **page: Any) -> dict[str, Any]:
+        """What each call was answered, by what it was for."""
+        found = (await self.graph.data(SHOWN, **page))["session"]["messages"]
+        self.end = found["pageInfo"]["endCursor"]
+        by_call = [call for node in found["nodes"] for call in node["toolCalls"]]
+        by_part = [part["response"] for node in found["nodes"] for part in node["content"] if part]
+        assert [one and one["result"] for one in by_part] == [
+            call["response"] and call["response"]["result"] for call in by_call
+        ]
+        return {call["arguments"]: call["response"] and call["response"]["result"] for call in by_call}
+
+
+@pytest.fixture
+async def talk(graph: Graph) -> Talk:
+    await graph.do("createSession", {"externalId": "s"})
+    return Talk(graph)
+
+
+def call(what: str, id: str = "call_0", tool: str = "get") -> Any:
+    return {"toolCall": {"callId": id, "tool": tool, "arguments": what}}
+
+
+def result(what: Any, id: str = "call_0") -> Any:
+    return {"toolResponse": {"callId": id, "result": what}}
+
+
+async def test_an_id_in_every_turn(talk: Talk) -> None:
+    for turn in range(80):
+        await talk.say("user", f"question {turn}")
+        await talk.say("assistant", call(f"c{turn}"))
+        if turn % 3:
+            await talk.say("tool", result(f"r{turn}"))
+    expected = {f"c{turn}": f"r{turn}" if turn % 3 else None for turn in range(80)}
+    assert await talk.answers(first=1000) == expected
+    found: dict[str, Any] = {}
+    page = await talk.answers(first=7)
+    while talk.end:
+        found |= page
+        page = await talk.answers(first=7, after=talk.end)
+    assert found == expected
+
+
+async def test_parallel_calls_of_one_id_over_two_messages_page_by_page(talk: Talk) -> None:
+    await talk.say("user", "go")
+    for what in "ab":
+        await talk.say("assistant", call(what))
+    for what in "ab":
+        await talk.say("tool", result(what))
+    assert await talk.answers() == {"a": "a", "b": "b"}
+    await talk.answers(first=2)
+    assert await talk.answers(first=1, after=talk.end) == {"b": "b"}
+
+
+async def test_branches(talk: Talk) -> None:
+    await talk.say("user", "q", name="q")
+    for branch in "AB":
+        await talk.say("assistant", call(branch), parent="q", name=branch)
+    for branch in "BA":
+        await talk.say("tool", result(branch), parent=branch, name=f"r{branch}")
+        await talk.say("assistant", call(f"again {branch}"), parent=f"r{branch}", name=f"again {branch}")
+    await talk.say("tool", result("late"), parent="again A")
+    assert await talk.answers() == {"A": "A", "B": "B", "again A": "late", "again B": None}
+
+
+async def test_a_response_of_another_branch_answers_nothing(talk: Talk) -> None:
+    await talk.say("user", "q", name="q")
+    await talk.say("assistant", call("a"), parent="q")
+    await talk.say("assistant", "no tool", parent="q", name="other")
+    await talk.say("tool", result("stray"), parent="other")
+    assert await talk.answers() == {"a": None}
+
+
+async def test_threads(talk: Talk) -> None:
+    for thread in "AB":
+        await talk.say("assistant", call(thread), thread=thread)
+    for thread in "BA":
+        await talk.say("tool", result(thread), thread=thread)
+    await talk.say("tool", result("of no thread"))
+    assert await talk.answers() == {"A": "A", "B": "B"}
+
+
+async def test_responses_without_a_parent_after_calls_with_one(talk: Talk) -> None:
+    await talk.say("user", "q", name="q")
+    await talk.say("assistant", call("a"), call("b", "call_1"), parent="q", name="c")
+    await talk.say("tool", result("b", "call_1"))
+    await talk.say("tool", result("a"))
+    assert await talk.answers() == {"a": "a", "b": "b"}
+
+
+async def test_ids_that_are_the_name_of_the_tool(talk: Talk) -> None:
+    for turn in "12":
+        await talk.say("user", turn)
+        await talk.say("assistant", call(f"get {turn}", "get"), call(f"put {turn}", "put", "put"))
+        await talk.say("tool", result(f"put {turn}", "put"), result(f"get {turn}", "get"))
+    assert await talk.answers() == {f"{tool} {turn}": f"{tool} {turn}" for turn in "12" for tool in ("get", "put")}
+
+
+async def test_before_its_call_and_twice(talk: Talk) -> None:
+    await talk.say("tool", result("early"))
+    await talk.say("assistant", call("a"))
+    await talk.say("tool", result(None))
+    await talk.say("tool", result("again"))
+    await talk.say("assistant", call("b"))
+    assert await talk.answers() == {"a": None, "b": None}
+    [response] = [
+        call["response"]
+        for node in (await talk.graph.data(SHOWN))["session"]["messages"]["nodes"]
+        for call in node["toolCalls"]
+        if call["arguments"] == "a"
+    ]
+    assert response == {"result": None, "isError": False}
+
+
+async def test_call_and_result_in_one_message(talk: Talk) -> None:
+    await talk.say("assistant", call("a"), result("a"), "so", call("b"), result("b"), call("c"))
+    assert await talk.answers() == {"a": "a", "b": "b", "c": None}
