@@ -15,7 +15,8 @@ import msgspec
 from cli.client import caller_in, check_workspace, credentials
 from cli.server_sink import ServerError, UrlSink
 from cli.show import bar
-from cli.store_sink import Progress, Sink, StoreSink
+from cli.sink import Progress, Sink
+from cli.store_sink import StoreSink
 from formats.conversation import FormatError
 from formats.otlp.json import Exports
 from formats.recollect.restore import Loaded

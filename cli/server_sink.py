@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from cli.store_sink import Progress, Recollection, precedes, recollection, remembered, words
+from cli.sink import Progress, Recollection, precedes, recollection, remembered, words
 from domain.message import MessageInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
 from formats.conversation import Conversation, FormatError, one_line

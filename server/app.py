@@ -112,7 +112,7 @@ def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:
 def _reading(service: Service) -> Reading:
     subscribers, groups = service.executor.following
     documents = service.executor.documents
-    return Reading(subscribers, groups, documents.hits, documents.misses, service.watched.calls)
+    return Reading(subscribers, groups, documents.hits, documents.misses, service.timed.calls)
 
 
 def _cors(origins: list[str]) -> list[Middleware]:

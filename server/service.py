@@ -14,7 +14,7 @@ from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
 from server.instrumentation import span
 from server.settings import BadSetting, Settings
-from server.telemetry.store_calls import WatchedEngine
+from server.telemetry.store_calls import TimedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine
@@ -25,8 +25,8 @@ class Service:
     """The engine, the embedder and the executor; close it when done."""
 
     def __init__(self, engine: Engine, embedder: Batching, settings: Settings) -> None:
-        self.watched = WatchedEngine(engine)
-        self.engine = cast(Engine, self.watched)
+        self.timed = TimedEngine(engine)
+        self.engine = cast(Engine, self.timed)
         self.embedder, self.settings = embedder, settings
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         self.executor = Executor(

@@ -15,7 +15,7 @@ import msgspec
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
 from formats.file import File
-from formats.otlp.spans import Malformed, Read, Source, ToldSpan, TooLarge, link, number
+from formats.otlp.spans import Malformed, Read, SentSpan, Source, TooLarge, link, number
 from formats.otlp.spans import read as read_spans
 
 SUMMARY = "spans of OpenTelemetry in JSON, as the Collector writes them"
@@ -142,7 +142,7 @@ MAX_OBJECTS = 400_000
 """How many objects a request over HTTP may have: each takes some 100 bytes of memory, and an attribute is two."""
 
 
-def spans_in(body: bytes) -> Iterator[tuple[ToldSpan, Source]]:
+def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
     """The spans of a request, each with its source. Raises Malformed, TooLarge."""
     if body.count(b"{") > MAX_OBJECTS:
         raise TooLarge(f"A request has at most {MAX_OBJECTS:,} objects; send it in parts.")
@@ -158,7 +158,7 @@ def _decoded(body: bytes) -> Request:
         raise Malformed("The request is nested too deeply.") from None
 
 
-def _spans(request: Request) -> Iterator[tuple[ToldSpan, Source]]:
+def _spans(request: Request) -> Iterator[tuple[SentSpan, Source]]:
     for of in request.resource_spans or ():
         resource = _attributes(of.resource.attributes if of.resource else None)
         for library in of.scope_spans or ():
@@ -168,9 +168,9 @@ def _spans(request: Request) -> Iterator[tuple[ToldSpan, Source]]:
                 yield _span(span), source
 
 
-def _span(span: JsonSpan) -> ToldSpan:
+def _span(span: JsonSpan) -> SentSpan:
     status = span.status or Status()
-    return ToldSpan(
+    return SentSpan(
         span.trace_id or "",
         span.span_id or "",
         span.parent_span_id or "",

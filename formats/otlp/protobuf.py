@@ -19,7 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from formats.otlp.spans import MAX_SPAN, Malformed, Source, ToldSpan, TooLarge, link, number
+from formats.otlp.spans import MAX_SPAN, Malformed, SentSpan, Source, TooLarge, link, number
 
 M = TypeVar("M", bound=Message)
 
@@ -29,7 +29,7 @@ MAX_PARTS = 400_000
 _BROKEN = "This is no OTLP in protobuf."
 
 
-def spans_in(body: bytes) -> Iterator[tuple[ToldSpan | None, Source]]:
+def spans_in(body: bytes) -> Iterator[tuple[SentSpan | None, Source]]:
     """The spans of an ExportTraceServiceRequest, each with its source; None for one that is too long.
 
     Raises Malformed, TooLarge.
@@ -43,7 +43,7 @@ class _Reading:
     def __init__(self) -> None:
         self._left = MAX_PARTS
 
-    def spans(self, body: memoryview) -> Iterator[tuple[ToldSpan | None, Source]]:
+    def spans(self, body: memoryview) -> Iterator[tuple[SentSpan | None, Source]]:
         """See spans_in."""
         for of in self._parts(body, 1):
             resource = self._attributes(self._last(Resource, of, 1).attributes)
@@ -92,9 +92,9 @@ class _Reading:
             raise Malformed(_BROKEN)
         return found
 
-    def _span(self, span: Span) -> ToldSpan:
+    def _span(self, span: Span) -> SentSpan:
         self._spend(len(span.events) + len(span.links))
-        return ToldSpan(
+        return SentSpan(
             span.trace_id.hex(),
             span.span_id.hex(),
             span.parent_span_id.hex(),

@@ -44,7 +44,7 @@ class Unacceptable(ValueError):
     """A span that cannot be taken while the rest of its request can; the message says why."""
 
 
-class ToldSpan(msgspec.Struct, frozen=True, gc=False):
+class SentSpan(msgspec.Struct, frozen=True, gc=False):
     """A span as it stands in a request, whatever the encoding: ids in hex, times in nanoseconds since 1970, 0 for none.
 
     events: time, name and attributes of each. links: the spans it is tied to. dropped: how many attributes, events and
@@ -83,7 +83,7 @@ class Read(msgspec.Struct, frozen=True):
     rejected: list[str]
 
 
-def read(spans: Iterable[tuple[ToldSpan | None, Source]]) -> Read:
+def read(spans: Iterable[tuple[SentSpan | None, Source]]) -> Read:
     """What the spans of a request tell. Raises TooLarge, and what reading the request raises."""
     found, size = Read([], []), 0
     for place, (span, source) in enumerate(spans):
@@ -103,7 +103,7 @@ def read(spans: Iterable[tuple[ToldSpan | None, Source]]) -> Read:
     return found
 
 
-def report(span: ToldSpan, source: Source) -> SpanReport:
+def report(span: SentSpan, source: Source) -> SpanReport:
     """What a span of a request tells. Raises Unacceptable."""
     attributes = span.attributes
     kind = conventions.kind_of(attributes)
@@ -133,7 +133,7 @@ def report(span: ToldSpan, source: Source) -> SpanReport:
     )
 
 
-def _about(span: ToldSpan, source: Source) -> dict[str, Any]:
+def _about(span: SentSpan, source: Source) -> dict[str, Any]:
     """What a request says of a span beside its attributes, by the names that OpenTelemetry has for it outside OTLP.
 
     https://opentelemetry.io/docs/specs/otel/common/mapping-to-non-otlp/; scope.attributes, resource, links, span_kind,

@@ -103,7 +103,7 @@ class Metrics:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HEALTH_WITHIN_S):
                 health = await self._engine.health()
-        told = _Told([*self._own(), *_of_engine(self._engine.figures()), *_of_parts(health)])
+        told = _Collected([*self._own(), *_of_engine(self._engine.figures()), *_of_parts(health)])
         return await asyncio.to_thread(_written, told, self._process)
 
     def _own(self) -> Iterator[Metric]:
@@ -132,7 +132,7 @@ class Metrics:
         yield _histogram("loop_lateness_seconds", "How late the event loop was.", [], {(): self._lateness})
 
 
-class _Told(Collector):
+class _Collected(Collector):
     """Metrics that are there already."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:

@@ -1,4 +1,4 @@
-"""The store, watched: every call of every engine is counted and timed here."""
+"""Counts and times every call of a store, whatever the engine."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ CALLS = tuple(name for name, method in vars(Store).items() if inspect.iscoroutin
 """The methods of a store that are counted: all but those that follow a log for as long as somebody listens."""
 
 
-class WatchedEngine:
-    """An engine whose stores are watched. calls: by name of method, how long they took and how many failed."""
+class TimedEngine:
+    """An engine whose stores' calls are timed. calls: by name of method, how long they took and how many failed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,11 +54,11 @@ class WatchedEngine:
     def workspace(self, name: str) -> Store:
         """The graph of a workspace."""
         if (store := self._stores.get(name)) is None:
-            store = self._stores[name] = cast(Store, _WatchedStore(self._engine.workspace(name), self.calls))
+            store = self._stores[name] = cast(Store, _TimedStore(self._engine.workspace(name), self.calls))
         return store
 
 
-class _WatchedStore:
+class _TimedStore:
     def __init__(self, store: Store, calls: dict[str, Timing]) -> None:
         self._store = store
         for name, timing in calls.items():

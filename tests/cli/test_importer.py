@@ -13,7 +13,8 @@ import pytest
 from cli.exporter import export_file, write_export
 from cli.importer import import_files
 from cli.server_sink import ServerError, UrlSink
-from cli.store_sink import ARCHIVED, Sink, StoreSink
+from cli.sink import ARCHIVED, Sink
+from cli.store_sink import StoreSink
 from domain.actor import User
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryType

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from cli import server_sink
 from cli.importer import Summary
 from cli.server_sink import ServerError, UrlSink
-from cli.store_sink import Sink, StoreSink
+from cli.sink import Sink
+from cli.store_sink import StoreSink
 from domain.session import Session
 from domain.span import Span
 from formats.conversation import FormatError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.importer import Summary, write
-from cli.store_sink import Progress, Sink
+from cli.sink import Progress, Sink
 from formats.registry import open_file
 
 DEFAULT_OWNER = "me"

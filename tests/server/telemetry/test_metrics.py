@@ -219,5 +219,5 @@ class TestWithCredentials:
 
 def test_a_label_is_one_whatever_its_text_is() -> None:
     family = metrics._gauge("x", "x", ["name"], {('a"b\\c\nd',): 1})
-    text = metrics._written(metrics._Told([family])).decode()
+    text = metrics._written(metrics._Collected([family])).decode()
     assert Scrape(text).sum("recollect_x", name='a"b\\c\nd') == 1
