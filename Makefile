@@ -3,16 +3,24 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-# What the tests of the services engine need is fetched and started, where it can be; `make test SERVERS=` leaves it out.
-SERVERS = $(BIN)/python -m tests.support.servers where-possible --
+# Tests by their markers (pyproject.toml): what needs no more than Python; the rest; and of that, what runs alone.
+PYTEST = $(BIN)/pytest --numprocesses auto --dist loadscope
+MORE = services or node or docker or slow or hypothesis
+ALONE = faults or timed
+BASIC = not (services or node or docker or slow or $(ALONE))
 
-.PHONY: run test check bench format schema
+.PHONY: run test test-all check bench format schema
 
 run: $(VENV)/ready
 	@$(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
-	$(SERVERS) $(BIN)/pytest $(ARGS)
+	$(PYTEST) -m "$(BASIC)" $(ARGS)
+
+test-all: test
+	$(BIN)/python -m tests.support.servers install
+	RECOLLECT_FUZZ_SECONDS=30 $(PYTEST) --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
+	$(BIN)/pytest --servers -m "$(ALONE)"
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,19 +1,101 @@
-"""A fresh graph for each test that asks for one."""
+"""What a run collects, and a fresh graph for each test that asks for one.
+
+Nothing is skipped: a run without servers does not collect what needs them (see CONTRIBUTING.md, "Tests").
+"""
 
 from __future__ import annotations
 
-import ssl
+import os
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.support import certificates
+from tests.support.families import FAMILIES, Opening
 from tests.support.graphql_client import Clock, Graph, in_memory
-from tests.support.services import require_services
+from tests.support.servers import SETTINGS, running
 
-# Each client for HTTP loads all certificates, 25 ms, though no test speaks TLS with anybody.
-ssl.create_default_context = cache(ssl.create_default_context)
+HOME = Path(__file__).parent
+FOLDERS = {"faults": "faults", "clients": "node"}
+"""Folders whose tests all have a marker."""
+
+EXAMPLES = {"dev": 20, "ci": 60}
+for profile, examples in EXAMPLES.items():
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=profile == "dev",
+        suppress_health_check=list(HealthCheck),
+    )
+settings.load_profile("dev")
+
+certificates.load_once()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--servers", action="store_true", help="start Neo4j, Weaviate and Redis, and test on them too")
+
+
+def has_servers(config: pytest.Config) -> bool:
+    """Whether this run has them: started by itself, or named by the environment."""
+    return bool(config.getoption("--servers")) or all(os.environ.get(name) for name in SETTINGS)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"engines: {', '.join(FAMILIES) if has_servers(config) else 'embedded (--servers adds services)'}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The contract runs on each family; what goes through GraphQL on the embedded one, where it is not marked."""
+    if "family" not in metafunc.fixturenames:
+        return
+    marked = metafunc.definition.get_closest_marker("both_families") is not None
+    both = has_servers(metafunc.config) and (marked or "opening" in metafunc.fixturenames)
+    families = [pytest.param(name, marks=pytest.mark.services) if name == "services" else name for name in FAMILIES]
+    metafunc.parametrize("family", families if both else ["embedded"], indirect=True, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HOME) and (marker := FOLDERS.get(item.path.relative_to(HOME).parts[0])):
+            item.add_marker(marker)
+        if "real_servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("services")
+    if not has_servers(config):
+        items[:] = [
+            item for item in items if not ({"services", "faults"} & {mark.name for mark in item.iter_markers()})
+        ]
+
+
+@pytest.fixture(scope="session")
+def real_servers() -> Iterator[None]:
+    """The servers of this process, where the environment does not name them."""
+    if all(os.environ.get(name) for name in SETTINGS):
+        yield
+        return
+    with running() as servers, pytest.MonkeyPatch.context() as patched:
+        for name, value in servers.environment.items():
+            patched.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def family(request: pytest.FixtureRequest) -> str:
+    """The engine family a test runs on."""
+    if request.param == "services":
+        request.getfixturevalue("real_servers")
+    return str(request.param)
+
+
+@pytest.fixture
+def opening(family: str) -> Opening:
+    """What opens an engine of the family."""
+    return FAMILIES[family]
 
 
 @pytest.fixture
@@ -27,14 +109,6 @@ def folder() -> Iterator[Path]:
 def clock() -> Clock:
     """The graph's time."""
     return Clock()
-
-
-@pytest.fixture(scope="session", params=["embedded", "services"])
-def family(request: pytest.FixtureRequest) -> str:
-    """The engines that a test runs on."""
-    if request.param == "services":
-        require_services()
-    return str(request.param)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bench.rows import ROWS
 from bench.rows.services import ROWS as SERVICES_ROWS
 from bench.show import number
 from tests.support.servers import SETTINGS
-from tests.support.services import empty, require_services
+from tests.support.services import empty
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,8 @@ async def test_a_row_of_the_servers_is_measured_on_both_engines() -> None:
     assert (found.value, found.embedded) == (2.0, 3.0)
 
 
+@pytest.mark.usefixtures("real_servers")
 def test_a_run_on_the_servers() -> None:
-    require_services()
     empty()
     ran = CliRunner().invoke(main, ["--services", "--item-count", "40", "--only", "services-nested-50"])
     assert ran.exit_code == 0, ran.output

@@ -24,8 +24,8 @@ from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Script, Store
-from tests.support import services
 from tests.support.servers import SETTINGS
+from tests.support.services import empty, urls
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,10 @@ async def test_a_folder_to_a_folder(source: str, tmp_path: Path, capsys: pytest.
     assert {"session", "message", "memory", "memory_refs", "link", "version", "span", "event", "recall"} <= kinds
 
 
+@pytest.mark.usefixtures("real_servers")
 async def test_to_the_servers_and_back(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    services.require_services()
-    services.empty()
-    graph, vectors, events = services.urls().values()
+    empty()
+    graph, vectors, events = urls().values()
     settings = Settings(graph_url=graph, vectors_url=vectors, events_url=events)
     for one, other in (
         (source, "services"),

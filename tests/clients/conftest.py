@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.examples import HOME, blocks
 from tests.support.graphql_client import in_memory
-from tests.support.node_clients import HERE, Missing, installed, is_required
+from tests.support.node_clients import HERE, installed
 from tests.support.running import Running
 
 PAGE = HOME / "docs" / "clients.md"
@@ -21,12 +21,7 @@ PAGE = HOME / "docs" / "clients.md"
 @pytest.fixture(scope="session")
 def clients() -> Iterator[Path]:
     """A folder beside the packages with the scripts of this folder, and those of the documentation by their names."""
-    try:
-        packages = installed()
-    except Missing as why:
-        if is_required():
-            raise
-        pytest.skip(f"no JavaScript clients: {why}")
+    packages = installed()
     with tempfile.TemporaryDirectory(dir=packages) as name:
         folder = Path(name)
         for script in HERE.glob("*.mjs"):

@@ -1,4 +1,5 @@
-"""The engines that must keep the contract. A new one is a line in FAMILIES."""
+"""The engine under test. Who runs the suite gives the fixture `opening`, which opens one that is empty the first time:
+`opening(folder, embedder, dimension, clock) -> Engine`."""
 
 from __future__ import annotations
 
@@ -7,31 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stores.open import open_engine
 from stores.ports import Engine, Store
 from tests.contract.making import DIMENSION, Clock, World, world
-from tests.support.services import open_services, require_services
 
-Family = Callable[[Path, Clock], Engine]
-
-
-def open_embedded_family(folder: Path, clock: Clock) -> Engine:
-    return open_engine(str(folder), "test", DIMENSION, clock)
-
-
-def open_services_family(folder: Path, clock: Clock) -> Engine:
-    return open_services(folder, "test", DIMENSION, clock)
-
-
-FAMILIES: dict[str, Family] = {"embedded": open_embedded_family, "services": open_services_family}
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> Family:
-    """What opens an engine of the family, empty the first time."""
-    if request.param == "services":
-        require_services()
-    return FAMILIES[request.param]
+Reopen = Callable[[], Engine]
 
 
 @pytest.fixture
@@ -41,9 +21,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def engine(family: Family, tmp_path: Path, clock: Clock) -> AsyncIterator[Engine]:
+def reopen(opening: Callable[..., Engine], tmp_path: Path, clock: Clock) -> Reopen:
+    """Opens the engine, the first time and again."""
+    return lambda: opening(tmp_path / "data", "test", DIMENSION, clock)
+
+
+@pytest.fixture
+async def engine(reopen: Reopen) -> AsyncIterator[Engine]:
     """An empty engine."""
-    opened = family(tmp_path / "data", clock)
+    opened = reopen()
     yield opened
     await opened.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.actor import ActorFilter
@@ -414,7 +414,6 @@ class TestMetadata:
             max_size=3,
         )
     )  # fmt: skip
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     async def test_whatever_was_written_is_found_by_it(self, store: Store, metadata: dict[str, Any]) -> None:
         [made] = await keep(store, memory(metadata=metadata))
         found = await names(store, Collection.MEMORIES, filter=MemoryFilter(metadata=encode_json(metadata)), by="id")

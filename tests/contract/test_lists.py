@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import CursorExpired, ErrorCode, Rejected
@@ -294,7 +294,6 @@ class TestCursors:
                 assert [error.path for error in refused.errors] == [[argument]]
 
     @given(st.one_of(st.text(), st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode())))
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     async def test_that_are_garbage_are_refused(self, store: Store, cursor: str) -> None:
         for of in (Collection.MEMORIES, Collection.SESSION_MESSAGES):
             with pytest.raises(Rejected):
@@ -306,7 +305,6 @@ class TestCursors:
             await page(store, Collection.SESSIONS, after=bomb)
 
     @given(data=st.data())
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     async def test_that_were_changed_are_refused_or_harmless(self, store: Store, data: st.DataObject) -> None:
         things = (await page(store, Collection.SESSION_TRACE, "none")).listing
         cursor = list(things.cursor((3,)))

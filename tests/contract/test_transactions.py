@@ -318,7 +318,7 @@ async def test_a_caller_that_gives_up_waiting_takes_nobody_along(store: Store) -
 
 
 async def test_what_was_acknowledged_is_there_after_opening_again(
-    family: Any, tmp_path: Any, clock: Any, things: World, engine: Engine
+    reopen: Any, clock: Any, things: World, engine: Engine
 ) -> None:
     store = engine.workspace("main")
     places = [line.place for line in await keep(store, event(things.session), event(things.session))]
@@ -327,7 +327,7 @@ async def test_what_was_acknowledged_is_there_after_opening_again(
     [last] = await keep(store, user())
     await engine.close()
     clock.advance(hours=-1)
-    again = family(tmp_path / "data", clock)
+    again = reopen()
     try:
         reopened = again.workspace("main")
         for record in things.records:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from cli.main import cli
 from server.settings import Settings
@@ -24,7 +25,6 @@ SECRETS = ("NEO4J_PASSWORD", "REDIS_PASSWORD", "WEAVIATE_API_KEY")
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     """The services of the file, as they stand there."""
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
     return dict(yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"])
 
 
@@ -34,7 +34,7 @@ def compose() -> list[str]:
     for words in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(words[0]) and not subprocess.run([*words, "version"], capture_output=True).returncode:
             return words
-    pytest.skip("neither `docker compose` nor `docker-compose` is installed")
+    pytest.fail("neither `docker compose` nor `docker-compose` is installed")
 
 
 def read(compose: list[str], folder: Path, **secrets: str) -> subprocess.CompletedProcess[str]:
@@ -45,11 +45,13 @@ def read(compose: list[str], folder: Path, **secrets: str) -> subprocess.Complet
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.docker
 def test_it_can_be_read(compose: list[str], tmp_path: Path) -> None:
     done = read(compose, tmp_path, **dict.fromkeys(SECRETS, "secret"))
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.docker
 @pytest.mark.parametrize("name", SECRETS)
 def test_no_secret_has_a_default(compose: list[str], tmp_path: Path, name: str) -> None:
     done = read(compose, tmp_path, **{**dict.fromkeys(SECRETS, "secret"), name: ""})

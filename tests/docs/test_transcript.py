@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.examples import HOME
 from tests.support.running import environment
 
@@ -18,6 +20,7 @@ def settled(text: str) -> str:
     return _CURSOR.sub(r"\1", text)
 
 
+@pytest.mark.slow
 def test_the_transcript_can_be_written_again(tmp_path: Path) -> None:
     target = tmp_path / "transcript.md"
     script = [sys.executable, str(HOME / "docs" / "transcript.py"), str(target)]

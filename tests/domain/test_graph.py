@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import prod
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import graph
@@ -91,7 +91,6 @@ def test_a_limit_cuts_its_end_and_says_so(links: Links, center: int, depth: int,
     assert nearest(center, Graph(links), depth, limit) == (whole[:limit], len(whole) > limit)
 
 
-@settings(max_examples=300)
 @given(graphs, st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(1, 30))
 def test_paths_are_the_shortest_then_the_strongest(links: Links, start: int, goal: int, most: int, first: int) -> None:
     strongest = Graph(links).strongest()

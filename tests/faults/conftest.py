@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +13,12 @@ from stores.embedder import open_embedder
 from stores.services.neo4j import Address, prepare
 from tests.support.faults import Start
 from tests.support.running import Running
-from tests.support.servers import Servers, missing, running, unfetched
+from tests.support.servers import Servers, running
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Servers that nobody else uses."""
-    if lacking := missing() or [f"{package} is not fetched yet" for package in unfetched()]:
-        if "services" in os.environ.get("RECOLLECT_REQUIRE", ""):
-            pytest.fail("the servers are required: " + " ".join(lacking))
-        pytest.skip(" ".join(lacking))
     with running() as three:
         embedder = open_embedder(Settings().embedder)
         # What the first start of a process does takes longer than a test waits for it on a busy machine.

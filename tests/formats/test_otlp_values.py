@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -92,7 +92,6 @@ def typed(value: Any) -> Any:
     return [typed(one) for one in value] if isinstance(value, list) else (type(value), value)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
 def test_attributes_come_through_with_their_types(attributes: dict[str, Any]) -> None:
     body = protobuf(IDS, attributes={name: any_value(value) for name, value in attributes.items()})
@@ -102,7 +101,6 @@ def test_attributes_come_through_with_their_types(attributes: dict[str, Any]) ->
         assert typed(decode_json(found.reports[0].attributes)) == typed(kept(attributes))
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.binary(max_size=200)
     | st.builds(lambda at, bits: _bent(protobuf(IDS), at, bits), st.integers(0, 70), st.integers(1, 255))

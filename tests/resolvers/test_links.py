@@ -141,6 +141,7 @@ def names(found: Any) -> str:
 
 
 class TestNeighborhood:
+    @pytest.mark.both_families
     async def test_nearest_first_then_strongest(self, graph: Graph) -> None:
         await memories(graph, "abcdef")
         await link(graph, "ab", weight=0.2)
@@ -217,6 +218,7 @@ class TestPaths:
             for path in found
         ]
 
+    @pytest.mark.both_families
     async def test_the_shortest_then_the_strongest(self, graph: Graph) -> None:
         await memories(graph, "abcde")
         await link(graph, "ab", "bd", weight=0.5)
@@ -262,6 +264,7 @@ class TestSharedReferences:
         "memory { externalId } messages { text } sessions { externalId } neighbors { externalId } } } }"
     )
 
+    @pytest.mark.both_families
     async def test_what_two_share_though_no_link_says_so(self, graph: Graph) -> None:
         await memories(graph, "abcdn")
         await graph.do("createSession", {"externalId": "s"})

@@ -34,6 +34,7 @@ async def append(graph: Graph, *types: str) -> None:
     await graph.do("appendTraceEvents", {**S, "events": [{"type": type} for type in types]})
 
 
+@pytest.mark.both_families
 class TestTrace:
     async def test_a_page_then_what_follows_it(self, graph: Graph) -> None:
         await append(graph, *"abc")
@@ -102,6 +103,7 @@ class TestTrace:
             assert (await events.next())[0]["sessionTrace"]["node"]["type"] == "ours"
 
 
+@pytest.mark.both_families
 class TestMessages:
     async def test_in_order(self, graph: Graph) -> None:
         start = (await graph.data('{ session(by: {externalId: "s"}) { messageCursor } }'))["session"]["messageCursor"]
@@ -120,6 +122,7 @@ class TestMessages:
             assert (await events.next())[0]["sessionMessages"]["node"]["text"] == "4"
 
 
+@pytest.mark.both_families
 class TestChanges:
     async def kinds(self, graph: Graph, count: int, after: str, filter: Any = None) -> list[Any]:
         async with graph.follow(CHANGES, a=after, f=filter) as events:

@@ -263,6 +263,7 @@ class TestUpdating:
             assert await graph.fails("updateMemory", {"memory": ref, "text": "y"}) == ("NOT_FOUND", ["memory"])
 
 
+@pytest.mark.both_families
 class TestOutOfTheWay:
     async def test_archive_and_restore(self, graph: Graph) -> None:
         for name in "ab":
@@ -337,6 +338,7 @@ class TestOutOfTheWay:
 
 
 class TestTime:
+    @pytest.mark.both_families
     async def test_what_has_expired_is_gone_before_it_is_swept(self, graph: Graph) -> None:
         await create(graph, externalId="m", text="zebra", ttlSeconds=60)
         await create(graph, externalId="keep", text="zebra too")
@@ -514,6 +516,7 @@ class TestFilters:
         query = "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }"
         assert (await graph.data(query, f=filter))["memories"]["totalCount"] == len(found)
 
+    @pytest.mark.both_families
     @pytest.mark.parametrize(
         ("order", "found"),
         [

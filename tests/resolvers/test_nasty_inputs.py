@@ -20,13 +20,14 @@ from graphql import (
     get_nullable_type,
     is_required_input_field,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.build import build
 from tests.support.graphql_client import Clock, Graph, Words
 
-EXAMPLES = 15
+pytestmark = pytest.mark.hypothesis
+
 SCHEMA = build()
 MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
 TOLD = {"BAD_USER_INPUT", "INVALID", "NOT_FOUND"}
@@ -234,9 +235,6 @@ def test_a_mutation(mutation: str, filled: tuple[Graph, Values], runner: asyncio
         if refused:
             assert graph.rows() == before, "something was written, though it was refused"
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
     @given(inputs)
     def run(input: Any) -> None:
         runner.run(send(input))
@@ -259,9 +257,6 @@ def test_a_filter(name: str, filled: tuple[Graph, Values], runner: asyncio.Runne
     more = 'namespace: "n", ' if name == "states" else ""
     query = "query ($f: %s) { %s(%sfilter: $f) { totalCount nodes { id } } }" % (kind, name, more)
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
     @given(values.of(SCHEMA.type_map[kind], 4))  # type: ignore[arg-type]
     def run(filter: Any) -> None:
         answer = runner.run(graph.ask(query, f=filter))
@@ -281,9 +276,6 @@ def test_a_filter_of_a_session(name: str, filled: tuple[Graph, Values], runner: 
         name,
     )
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
     @given(values.of(SCHEMA.type_map[kind], 4))  # type: ignore[arg-type]
     def run(filter: Any) -> None:
         answer = runner.run(graph.ask(query, f=filter))
@@ -300,13 +292,6 @@ def test_a_search(filled: tuple[Graph, Values], runner: asyncio.Runner) -> None:
         "id } } } }"
     )
 
-    @settings(
-        max_examples=3 * EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
     @given(
         values.of(SCHEMA.type_map["MemoryQuery"], 3),  # type: ignore[arg-type]
         values.of(SCHEMA.type_map["MemoryFilter"], 3),  # type: ignore[arg-type]

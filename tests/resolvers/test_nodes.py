@@ -150,6 +150,7 @@ async def test_workspaces_do_not_see_each_other(graph: Graph, everything: dict[s
     await graph.do("createSession", {"externalId": "s"})
 
 
+@pytest.mark.both_families
 async def test_viewer_and_health(graph: Graph, family: str) -> None:
     data = await graph.data(
         "{ viewer { name workspace rights } health { status stores { name status latencyMs reason circuit backlog } } }"

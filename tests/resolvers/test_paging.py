@@ -300,6 +300,7 @@ async def test_fifty_where_nothing_is_said(graph: Graph) -> None:
     assert len(found["nodes"]) == 50
 
 
+@pytest.mark.both_families
 async def test_a_cursor_keeps_its_place_while_the_list_grows_and_shrinks(graph: Graph) -> None:
     for i in range(6):
         await graph.do(
@@ -315,6 +316,7 @@ async def test_a_cursor_keeps_its_place_while_the_list_grows_and_shrinks(graph: 
     assert [node["text"] for node in second["nodes"]] == ["3", "2"]
 
 
+@pytest.mark.both_families
 async def test_a_cursor_belongs_to_its_order(graph: Graph) -> None:
     await graph.do("createMemories", {"memories": [{"text": str(i), "scope": "GLOBAL"} for i in range(3)]})
     query = (
@@ -329,6 +331,7 @@ async def test_a_cursor_belongs_to_its_order(graph: Graph) -> None:
     assert await graph.refusal(query, a=cursor, o={"field": "IMPORTANCE", "direction": "ASC"}) == ("INVALID", ["after"])
 
 
+@pytest.mark.both_families
 async def test_ties_are_broken_by_id(graph: Graph) -> None:
     at = "2020-01-01T00:00:00Z"
     await graph.do(
@@ -347,6 +350,7 @@ async def test_ties_are_broken_by_id(graph: Graph) -> None:
     assert len(seen) == 10
 
 
+@pytest.mark.both_families
 @pytest.mark.parametrize("field", ["trace", "messages"])
 async def test_a_cursor_of_an_earlier_epoch(tmp_path: Path, field: str, family: str) -> None:
     folder = tmp_path / "restored"

@@ -49,6 +49,7 @@ def similarity(one: str, other: str) -> float:
     return (1 + float(direction(one) @ direction(other))) / 2
 
 
+@pytest.mark.both_families
 class TestModes:
     async def test_by_meaning(self, graph: Graph) -> None:
         for name in ("zebra", "walrus"):
@@ -155,6 +156,7 @@ class TestQueries:
         assert await graph.refusal(query) == ("INVALID", [argument])
 
 
+@pytest.mark.both_families
 class TestRanking:
     async def test_importance_and_decay_count(self, graph: Graph) -> None:
         for i, importance in enumerate((0.1, 0.9, 0.5)):
@@ -179,6 +181,7 @@ class TestRanking:
         assert found(await search(graph, "zebra", t=edge + 0.01)) == []
 
 
+@pytest.mark.both_families
 class TestAmongWhat:
     @pytest.mark.parametrize("mode", ["HYBRID", "SEMANTIC", "TEXT"])
     async def test_active_ones_that_hold_now(self, graph: Graph, mode: str) -> None:
@@ -234,6 +237,7 @@ RECALL = """search { mode degraded tookMs hits { score memory { id externalId ac
   event { id type component durationMs data session { externalId } message { externalId } memories { externalId } }"""
 
 
+@pytest.mark.both_families
 class TestRecalling:
     @pytest.fixture(autouse=True)
     async def talk(self, graph: Graph) -> None:

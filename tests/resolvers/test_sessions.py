@@ -131,6 +131,7 @@ class TestUpdating:
         assert await graph.fails("archiveSession", {**missing, "dryRun": True}) == ("NOT_FOUND", ["session"])
 
 
+@pytest.mark.both_families
 class TestEnding:
     async def test_end_and_archive(self, graph: Graph) -> None:
         await graph.do("createSession", {"externalId": "s"})
@@ -276,6 +277,7 @@ class TestListing:
         assert [node["externalId"] for node in data["nodes"]] == [f"s{i}" for i in found]
         assert data["totalCount"] == len(found)
 
+    @pytest.mark.both_families
     @pytest.mark.parametrize(
         ("order", "found"),
         [

@@ -151,6 +151,7 @@ class TestReading:
             await put(graph, name, tags=tags)
         assert await keys(graph, f=filter) == found
 
+    @pytest.mark.both_families
     async def test_delete_returns_it_as_it_was(self, graph: Graph) -> None:
         made = await put(graph, value={"a": 1})
         gone = (await graph.do("deleteState", {"namespace": "n", "key": "k", "ifVersion": 1}, f"state {{ {ALL} }}"))[

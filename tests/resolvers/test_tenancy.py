@@ -35,6 +35,8 @@ from tests.support.tenants import (
     with_id,
 )
 
+pytestmark = pytest.mark.both_families
+
 
 @pytest.fixture
 async def world(graph: Graph) -> AsyncIterator[World]:

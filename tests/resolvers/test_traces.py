@@ -130,6 +130,7 @@ class TestEvents:
         await graph.do("createSession", {"externalId": "other"})
         await graph.do("appendTraceEvents", {"session": {"externalId": "other"}, "events": [event]})
 
+    @pytest.mark.both_families
     async def test_a_thousand_or_none(self, graph: Graph) -> None:
         events: list[Any] = [{"type": str(i)} for i in range(1000)]
         wrong = [*events[:999], {"type": "x", "message": {"externalId": "nowhere"}}]
@@ -504,6 +505,7 @@ class TestTrees:
         lost = next(span for span in await spans(graph, "name parentSpanId parent { name }") if span["name"] == "lost")
         assert lost == {"name": "lost", "parentSpanId": "nowhere", "parent": None}
 
+    @pytest.mark.both_families
     async def test_a_trace_sums_up_its_spans(self, graph: Graph) -> None:
         await self.grow(graph)
         what = "startedAt durationMs statusCode usage { inputTokens outputTokens totalTokens costUsd }"

@@ -54,6 +54,7 @@ async def there(graph: Graph) -> None:
 
 @pytest.mark.parametrize("mutation", CREATES)
 class TestEveryCreate:
+    @pytest.mark.both_families
     async def test_the_same_again_gives_the_same_and_writes_nothing(self, graph: Graph, mutation: str) -> None:
         input, returning = CREATES[mutation]
         first = await graph.do(mutation, {**input, "idempotencyKey": "k"}, returning)
@@ -86,6 +87,7 @@ class TestEveryCreate:
         assert await graph.fails(mutation, {**input, "idempotencyKey": key}) == ("INVALID", ["idempotencyKey"])
 
 
+@pytest.mark.both_families
 @pytest.mark.parametrize("mutation", ["createSession", "addMessages", "createMemories", "linkMemories", "setState"])
 async def test_a_key_is_kept_for_a_week(graph: Graph, mutation: str) -> None:
     input, returning = CREATES[mutation]
@@ -99,6 +101,7 @@ async def test_a_key_is_kept_for_a_week(graph: Graph, mutation: str) -> None:
     await graph.do(mutation, {**input, **OTHER[mutation], "idempotencyKey": "k"}, returning)
 
 
+@pytest.mark.both_families
 async def test_the_order_of_a_list_is_kept(graph: Graph) -> None:
     batch = {"memories": [{"text": str(i), **GLOBAL} for i in range(50)], "idempotencyKey": "k"}
     first = await graph.do("createMemories", batch, "memories { id text }")
@@ -122,6 +125,7 @@ async def test_defaults_that_are_written_out_are_the_same_input(graph: Graph) ->
     assert await graph.do("createMemory", same, "memory { id }") == first
 
 
+@pytest.mark.both_families
 async def test_many_at_once_write_once(graph: Graph) -> None:
     input = {"memories": [{"text": "x", **GLOBAL}], "idempotencyKey": "k"}
     done = await asyncio.gather(*[graph.do("createMemories", input, "memories { id }") for _ in range(20)])
@@ -129,6 +133,7 @@ async def test_many_at_once_write_once(graph: Graph) -> None:
     assert (await graph.data("{ memories { totalCount } }"))["memories"]["totalCount"] == 3
 
 
+@pytest.mark.both_families
 async def test_many_different_ones_at_once_all_count(graph: Graph) -> None:
     async def one(i: int) -> Any:
         if i % 10 == 9:

@@ -1,6 +1,6 @@
 """Requests and frames by chance against a real server: no fault, no traceback, no leak.
 
-30 seconds, or as many as RECOLLECT_FUZZ_SECONDS says.
+3 seconds, or as many as RECOLLECT_FUZZ_SECONDS says.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from tests.support.measuring import Usage
 from tests.support.nonsense import Nonsense
 from tests.support.running import Running
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc")
+pytestmark = [
+    pytest.mark.hypothesis,
+    pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc"),
+]
 
-SECONDS = float(os.environ.get("RECOLLECT_FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("RECOLLECT_FUZZ_SECONDS", "3"))
 WARM_S = min(8.0, SECONDS / 4)
 GROWTH_MB = 60
 # Not made smaller: it takes minutes, and the server is no longer what it was when the example failed.

@@ -21,7 +21,10 @@ from tests.support.graphql_client import in_memory
 from tests.support.measuring import Usage, Witness, measured
 from tests.support.running import Running
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc")
+pytestmark = [
+    pytest.mark.timed,
+    pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc"),
+]
 
 CPU_S = 1.0
 MEMORY_MB = 150

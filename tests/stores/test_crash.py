@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import apsw
+import pytest
 
 from domain.memory import Memory
 from domain.message import Message
@@ -135,6 +136,7 @@ def check_file(engine: EmbeddedEngine, memories: int) -> None:
     assert sorted([*singles, *places]) == sorted(rows)
 
 
+@pytest.mark.slow
 async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     done, random_, total = Acknowledged(), random.Random(8), 0
     for round in range(ROUNDS):

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -476,7 +476,6 @@ PALETTE = np.vstack([np.zeros((1, 32), np.float32), vectors(30, 77)])
 
 
 @pytest.mark.parametrize("options", [{}, {"exact_limit": 0}, {"cache_bytes": 3000}])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=25))
 def test_any_sequence_of_changes(
     options: dict[str, int],

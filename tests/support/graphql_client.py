@@ -27,9 +27,9 @@ from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.limits import Limits
-from stores.open import open_engine
 from stores.ports import Engine, Transaction, Vector
-from tests.support.services import everything, open_services, run
+from tests.support.families import FAMILIES
+from tests.support.services import everything, run
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -102,11 +102,7 @@ class Graph:
     ) -> None:
         self.clock = clock
         embedded = family == "embedded"
-        self.engine: Engine = (
-            open_engine(str(folder), Words.name, Words.dimension, clock)
-            if embedded
-            else open_services(folder, Words.name, Words.dimension, clock)
-        )
+        self.engine: Engine = FAMILIES[family](folder, Words.name, Words.dimension, clock)
         self.context = Context(self.engine, Words(), LOCAL, capacity=capacity, clock=clock)
         self._file = apsw.Connection(str(folder / "recollect.db")) if embedded else None
 

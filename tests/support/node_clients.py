@@ -12,18 +12,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parents[1] / "clients"
 FILES = ("package.json", "package-lock.json", ".npmrc")
-REQUIRED = "RECOLLECT_REQUIRE"
-"""Names, separated by commas, what must be there on this machine, such as `node`; without it what is missing is
-skipped."""
 
 
 class Missing(Exception):
     """There are no clients here; the text says why."""
-
-
-def is_required() -> bool:
-    """Whether it is a failure that there are none."""
-    return "node" in os.environ.get(REQUIRED, "").split(",")
 
 
 def installed() -> Path:

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 import redis
 from neo4j import Driver, GraphDatabase
 
@@ -23,15 +22,6 @@ from tests.support.servers import SETTINGS
 
 _held: list[Path] = []
 """The folder whose graph the servers hold: they have room for one at a time."""
-
-
-def require_services() -> None:
-    """Skips the test where the servers do not run; fails it where RECOLLECT_REQUIRE names them."""
-    if all(os.environ.get(name) for name in SETTINGS):
-        return
-    if "services" in os.environ.get("RECOLLECT_REQUIRE", ""):
-        pytest.fail("the servers are required, but not all of " + ", ".join(SETTINGS) + " are set")
-    pytest.skip("needs Neo4j, Weaviate and Redis: python -m tests.support.servers -- pytest")
 
 
 def urls() -> dict[str, str]:

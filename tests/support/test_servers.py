@@ -24,15 +24,6 @@ ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-horse"
 
 
-def needs(*kinds: type[Server]) -> None:
-    """Skips a test where a server cannot be run at once, and says why."""
-    for kind in kinds:
-        if sentence := kind.missing():
-            pytest.skip(sentence)
-        if not kind.fetched():
-            pytest.skip(f"{kind.package} is not fetched yet; `python -m tests.support.servers install` does that.")
-
-
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -51,8 +42,8 @@ def leaves_nothing(server: Server, pid: int | None) -> bool:
     return server.pid is None and pid is not None and not is_running(pid) and not server.folder.exists()
 
 
+@pytest.mark.services
 def test_redis_keeps_its_data_and_leaves_nothing() -> None:
-    needs(Redis)
     with Redis(PASSWORD) as server:
         url = server.url
         with RedisClient.from_url(url) as client:
@@ -69,9 +60,8 @@ def test_redis_keeps_its_data_and_leaves_nothing() -> None:
     assert leaves_nothing(server, pid)
 
 
+@pytest.mark.services
 def test_neo4j_keeps_its_data_and_leaves_nothing() -> None:
-    needs(Neo4j)
-
     def driver(server: Neo4j, password: str) -> Driver:
         parts = urlsplit(server.url)
         return GraphDatabase.driver(f"{parts.scheme}://{parts.hostname}:{parts.port}", auth=("neo4j", password))
@@ -90,8 +80,8 @@ def test_neo4j_keeps_its_data_and_leaves_nothing() -> None:
     assert leaves_nothing(server, pid)
 
 
+@pytest.mark.services
 async def test_weaviate_keeps_its_data_and_leaves_nothing() -> None:
-    needs(Weaviate)
     import weaviate  # a second to import
     from weaviate.classes.init import Auth
 
@@ -121,8 +111,8 @@ async def test_weaviate_keeps_its_data_and_leaves_nothing() -> None:
     assert leaves_nothing(server, pid)
 
 
+@pytest.mark.services
 def test_a_server_that_does_not_start_says_why() -> None:
-    needs(Redis)
     server = Redis()
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", server.ports[0]))
@@ -131,15 +121,15 @@ def test_a_server_that_does_not_start_says_why() -> None:
     assert not server.folder.exists()
 
 
+@pytest.mark.services
 def test_a_server_that_is_late_says_so() -> None:
-    needs(Redis)
     with Redis() as server, pytest.raises(ServerFailed, match="Redis was not ready within 0 s"):
         server.wait_until_ready(seconds=0)
 
 
+@pytest.mark.services
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_servers_go_with_the_process_that_started_them() -> None:
-    needs(Redis)
     program = """
 from tests.support.servers import Redis
 server = Redis()
@@ -161,8 +151,8 @@ input()
     subprocess.run(["rm", "-r", folder], check=True)
 
 
+@pytest.mark.services
 def test_a_command_runs_with_all_three() -> None:
-    needs(Redis, Neo4j, Weaviate)
     program = """
 import os, socket
 from urllib.parse import urlsplit
@@ -176,10 +166,9 @@ raise SystemExit(7)
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 
 
+@pytest.mark.services
 def test_what_is_fetched_is_whole_and_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an mvn that fails, and then one that does not."""
-    if sentence := Neo4j.missing():
-        pytest.skip(sentence)
     maven, path = tmp_path / "mvn", os.environ["PATH"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
@@ -211,9 +200,9 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ]
 
 
+@pytest.mark.services
 def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     """While it waits for its servers, too."""
-    needs(Redis, Neo4j, Weaviate)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.servers"], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
     )

@@ -13,17 +13,14 @@ from stores.open import open_engine
 from stores.services.engine import ServicesEngine
 from tests.contract.making import DIMENSION, Clock
 from tests.support.servers import Weaviate
-from tests.support.services import empty, require_services, urls
+from tests.support.services import empty, urls
 
 Open = Callable[[], ServicesEngine]
 
 
 @pytest.fixture(scope="session")
-def own() -> Iterator[Weaviate]:
+def own(real_servers: None) -> Iterator[Weaviate]:
     """A Weaviate that nobody else uses."""
-    require_services()
-    if sentence := Weaviate.missing():
-        pytest.skip(sentence)
     with Weaviate("correct-horse") as server:
         yield server
 

@@ -21,7 +21,7 @@ from stores.services.neo4j import CALL_SECONDS, Address, Graph
 from stores.services.news import News
 from stores.services.pulse import Pulse
 from tests.contract.making import DIMENSION, Clock, follow, message, say, talk
-from tests.support.services import empty, require_services, urls
+from tests.support.services import empty, urls
 
 
 class Wire:
@@ -120,9 +120,8 @@ class TestBreaker:
 
 
 @pytest.fixture
-async def graph() -> AsyncIterator[Graph]:
+async def graph(real_servers: None) -> AsyncIterator[Graph]:
     """A pool of its own."""
-    require_services()
     graph = Graph(Address(urls()["graph_url"]))
     yield graph
     await graph.close()
@@ -136,8 +135,8 @@ class TestNeo4j:
             assert not isinstance(caught.value, Unavailable)
         assert graph.breaker.state == "closed"
 
+    @pytest.mark.usefixtures("real_servers")
     async def test_a_wrong_password_is_unavailable_and_not_tried_for_ever(self) -> None:
-        require_services()
         address = Address(urls()["graph_url"])
         address.auth = ("nobody", "another")  # the real user would be locked out for a while
         graph = Graph(address)
@@ -188,9 +187,8 @@ class TestNews:
 
 
 @pytest.fixture
-async def engine(tmp_path: Any) -> AsyncIterator[ServicesEngine]:
+async def engine(real_servers: None, tmp_path: Any) -> AsyncIterator[ServicesEngine]:
     """One engine over empty servers."""
-    require_services()
     empty()
     engine = open_engine(str(tmp_path), "test", DIMENSION, Clock(), **urls())
     assert isinstance(engine, ServicesEngine)

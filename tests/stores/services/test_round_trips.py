@@ -9,7 +9,6 @@ import pytest
 
 from stores.services.engine import ServicesEngine
 from tests.support.graphql_client import Clock, Graph
-from tests.support.services import require_services
 
 PAGE = """query ($after: String) { session(by: {externalId: "s"}) { title messages(first: 50, after: $after) { edges { cursor node {
     text content { ... on TextContent { text } } sender { name actor { ... on User { externalId } ... on Agent { externalId } } }
@@ -36,9 +35,8 @@ class Counted:
 
 
 @pytest.fixture
-async def counted(tmp_path: Path) -> AsyncIterator[Counted]:
+async def counted(real_servers: None, tmp_path: Path) -> AsyncIterator[Counted]:
     """A session of two who talk, with memories that they draw on; nothing goes on by itself."""
-    require_services()
     graph = Graph(tmp_path, Clock(), family="services")
     await graph.do("upsertUser", {"externalId": "ada"})
     await graph.do("upsertAgent", {"externalId": "bot"})

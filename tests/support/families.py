@@ -1,0 +1,21 @@
+"""The engines that tests run on. A new one is a line in FAMILIES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from stores.open import open_engine
+from stores.ports import Engine
+from tests.support.services import open_services
+
+Opening = Callable[[Path, str, int, Callable[[], datetime]], Engine]
+"""Opens an engine of a family, empty the first time: folder, name and dimension of the embedder, clock."""
+
+
+def open_embedded(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
+    return open_engine(str(folder), embedder, dimension, clock)
+
+
+FAMILIES: dict[str, Opening] = {"embedded": open_embedded, "services": open_services}
