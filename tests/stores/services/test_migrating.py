@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from domain.span import Trace
 from stores.services.labels import TRACE
 from tests.contract.making import Clock, keep, span, trace
-from tests.support.services import open_services, require_services, run
+from tests.support.services import open_services, run
 
 
+@pytest.mark.usefixtures("real_servers")
 async def test_traces_get_their_sums(tmp_path: Path) -> None:
-    require_services()
     engine = open_services(tmp_path, "test", 16, Clock())
     store = engine.workspace("main")
     used = {"inputTokens": 10}
