@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.values import Command, GivenObject, Json, Key, Name, Text
 
 
-class User(Node, frozen=True, gc=False):
+class User(Node, frozen=True, kw_only=True, gc=False):
     """A person."""
 
     prefix: ClassVar[str] = "usr"
     noun: ClassVar[str] = "user"
 
-    external_id: str | None
+    external_id: Annotated[str | None, NATURAL]
     name: str
     profile: Json
-    created_at: datetime
+    created_at: Annotated[datetime, SORTED]
 
 
-class Agent(Node, frozen=True, gc=False):
+class Agent(Node, frozen=True, kw_only=True, gc=False):
     """A program that acts."""
 
     prefix: ClassVar[str] = "agt"
     noun: ClassVar[str] = "agent"
 
-    external_id: str | None
+    external_id: Annotated[str | None, NATURAL]
     name: str
     description: str | None
     config: Json
     capabilities: list[str]
-    created_at: datetime
+    created_at: Annotated[datetime, SORTED]
 
 
 register(User, Agent)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
+from domain.declaration import refers
 from domain.node import Id, Node, register
 from domain.values import Command, TimeRange
 
@@ -17,7 +18,7 @@ DONE = "OK"
 """The outcome of what was done; another one is the code of the refusal."""
 
 
-class AuditEntry(Node, frozen=True, gc=False):
+class AuditEntry(Node, frozen=True, kw_only=True, gc=False):
     """One thing that was done, or tried. caller: the id of the credential; action: the mutation's name, or "export"."""
 
     prefix: ClassVar[str] = "aud"
@@ -28,7 +29,7 @@ class AuditEntry(Node, frozen=True, gc=False):
     caller_name: str
     action: str
     outcome: str
-    targets: list[Id]
+    targets: Annotated[list[Id], refers(Node, gone="keep")]
 
 
 register(AuditEntry)

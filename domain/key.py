@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from domain.caller import Caller, Role
+from domain.declaration import NATURAL, Stored
 from domain.node import Id, Node, register
 from domain.values import Command, Key, Name
 
@@ -14,14 +15,14 @@ PREFIX = "rck_"
 """What secrets begin with, so that scanners of code and logs know one when they see it."""
 
 
-class ApiKey(Node, frozen=True, gc=False):
+class ApiKey(Node, frozen=True, kw_only=True, gc=False):
     """A key. digest: of its secret, which is shown once and not kept."""
 
     prefix: ClassVar[str] = "key"
     noun: ClassVar[str] = "API key"
 
-    digest: str
-    workspace: str
+    digest: Annotated[str, NATURAL]
+    workspace: Annotated[str, Stored("tenant")]
     role: Role
     name: str
     created_at: datetime

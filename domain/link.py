@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType
 
+from domain.declaration import Natural, Stored, listed, refers
 from domain.node import Id, Node, register
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, Key, Ref, UnitFloat
 
@@ -32,16 +33,22 @@ class LinkDirection(enum.Enum):
     BOTH = "BOTH"
 
 
-class MemoryLink(Node, frozen=True, gc=False):
+class MemoryLink(Node, frozen=True, kw_only=True, gc=False):
     """A link from one memory to another; there is one at most for each source, kind and target."""
 
     prefix: ClassVar[str] = "lnk"
     noun: ClassVar[str] = "link"
 
-    kind: MemoryLinkKind
+    kind: Annotated[MemoryLinkKind, Natural(1)]
     weight: float
-    source_id: Id
-    target_id: Id
+    source_id: Annotated[Id, refers("Memory", gone="cascade", lives=True), Stored("src"), Natural(0)]
+    target_id: Annotated[
+        Id,
+        refers("Memory", gone="cascade", lives=True),
+        Stored("dst"),
+        Natural(2),
+        listed("kind", "src", "weight"),
+    ]
     created_at: datetime
     metadata: Json = EMPTY_OBJECT
 

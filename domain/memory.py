@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from domain.declaration import EXPIRES, NATURAL, SORTED, listed, refers
 from domain.errors import invalid
 from domain.link import NewLinkInput
 from domain.node import Id, Node, register
@@ -61,16 +62,16 @@ class MemoryStatus(enum.Enum):
     SUPERSEDED = "SUPERSEDED"
 
 
-class Memory(Node, frozen=True, gc=False):
+class Memory(Node, frozen=True, kw_only=True, gc=False):
     """One memory. valid_from and valid_until say when the fact held, as opposed to when it was stored."""
 
     prefix: ClassVar[str] = "mem"
     noun: ClassVar[str] = "memory"
 
-    external_id: str | None
+    external_id: Annotated[str | None, NATURAL]
     type: MemoryType
     scope: MemoryScope
-    owner_id: Id | None
+    owner_id: Annotated[Id | None, refers("User", "Agent", gone="refuse", edge="OWNED_BY"), listed("created_at")]
     status: MemoryStatus
     text: str
     tags: list[str]
@@ -79,24 +80,24 @@ class Memory(Node, frozen=True, gc=False):
     decay_factor: float
     access_count: int
     last_accessed_at: datetime | None
-    created_at: datetime
+    created_at: Annotated[datetime, SORTED]
     updated_at: datetime
-    expires_at: datetime | None
+    expires_at: Annotated[datetime | None, EXPIRES]
     version: int
     valid_from: datetime | None
     valid_until: datetime | None
-    source_message_id: Id | None
+    source_message_id: Annotated[Id | None, refers("Message", gone="null", edge="FORMED_FROM")]
     external_source: str | None
-    session_id: Id | None
+    session_id: Annotated[Id | None, refers("Session", gone="null", edge="FORMED_IN"), listed("created_at")]
 
 
-class MemoryVersion(Node, frozen=True, gc=False):
+class MemoryVersion(Node, frozen=True, kw_only=True, gc=False):
     """An earlier text and state of a memory, as it was until `replaced_at`."""
 
     prefix: ClassVar[str] = "ver"
     noun: ClassVar[str] = "version"
 
-    memory_id: Id
+    memory_id: Annotated[Id, refers("Memory", gone="cascade", edge="WAS")]
     version: int
     text: str
     status: MemoryStatus

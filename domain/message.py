@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from domain.declaration import NATURAL, listed, refers
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.participant import ROLES, SenderType
@@ -57,31 +58,31 @@ class MemoryRef(msgspec.Struct, frozen=True, gc=False):
     note: str | None
 
 
-class Thread(Node, frozen=True, gc=False):
+class Thread(Node, frozen=True, kw_only=True, gc=False):
     """A named side line of a session."""
 
     prefix: ClassVar[str] = "thr"
     noun: ClassVar[str] = "thread"
 
-    session_id: Id
-    name: str
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="OF"), NATURAL]
+    name: Annotated[str, NATURAL]
     created_at: datetime
 
 
-class Message(Node, frozen=True, gc=False):
+class Message(Node, frozen=True, kw_only=True, gc=False):
     """One utterance. place is its position in the session, from 1."""
 
     prefix: ClassVar[str] = "msg"
     noun: ClassVar[str] = "message"
 
-    external_id: str | None
-    session_id: Id
+    external_id: Annotated[str | None, NATURAL]
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="IN")]
     place: int
-    sender_id: Id
+    sender_id: Annotated[Id, refers("Participant", gone="refuse", edge="FROM"), listed("place")]
     sender_type: SenderType
     content: list[Content]
-    thread_id: Id | None
-    parent_id: Id | None
+    thread_id: Annotated[Id | None, refers("Thread", gone="refuse", edge="IN_THREAD"), listed("place")]
+    parent_id: Annotated[Id | None, refers("Message", gone="null", edge="REPLIES_TO"), listed("place")]
     metadata: Json
     created_at: datetime
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from domain.declaration import NATURAL, listed, refers
 from domain.node import Id, Node, register
 from domain.values import Command, Key, Name, Ref
 
@@ -29,18 +30,18 @@ ROLES: dict[str, SenderType] = {
 """The role words of simple callers, and the sender type of each."""
 
 
-class Participant(Node, frozen=True, gc=False):
+class Participant(Node, frozen=True, kw_only=True, gc=False):
     """One voice in one session; actor_id names the user or agent behind it, where there is one."""
 
     prefix: ClassVar[str] = "par"
     noun: ClassVar[str] = "participant"
 
-    session_id: Id
-    actor_id: Id | None
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="TAKES_PART_IN"), NATURAL]
+    actor_id: Annotated[Id | None, refers("User", "Agent", gone="keep", edge="IS"), listed("session")]
     type: SenderType
     role: str
     name: str
-    external_id: str | None
+    external_id: Annotated[str | None, listed()]
     joined_at: datetime
     left_at: datetime | None
 

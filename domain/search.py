@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
+from domain.declaration import listed, refers
 from domain.memory import Memory, MemoryFilter
 from domain.node import Id, Node, register
 from domain.trace import TraceEvent
@@ -71,16 +72,16 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     text_rank: float | None
 
 
-class Recall(Node, frozen=True, gc=False):
+class Recall(Node, frozen=True, kw_only=True, gc=False):
     """One use of a memory: by which session, message and trace event, with the score it had."""
 
     prefix: ClassVar[str] = "rcl"
     noun: ClassVar[str] = "recall"
 
-    memory_id: Id
-    session_id: Id | None
-    message_id: Id | None
-    event_id: Id | None
+    memory_id: Annotated[Id, refers(Memory, gone="cascade"), listed("recalled_at")]
+    session_id: Annotated[Id | None, refers("Session", gone="null")]
+    message_id: Annotated[Id | None, refers("Message", gone="null")]
+    event_id: Annotated[Id | None, refers(TraceEvent, gone="null")]
     score: float
     parts: ScoreParts
     recalled_at: datetime

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
@@ -32,39 +33,39 @@ class SessionStatus(enum.Enum):
     ARCHIVED = "ARCHIVED"
 
 
-class Session(Node, frozen=True, gc=False):
+class Session(Node, frozen=True, kw_only=True, gc=False):
     """One conversation or run. message_count is also the place of its last message: places count from 1."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
 
-    external_id: str | None
+    external_id: Annotated[str | None, NATURAL]
     kind: SessionKind
-    title: str
+    title: Annotated[str, SORTED]
     status: SessionStatus
     context: Json
     capabilities: list[str]
     metadata: Json
-    created_at: datetime
+    created_at: Annotated[datetime, SORTED]
     updated_at: datetime
-    last_active_at: datetime
+    last_active_at: Annotated[datetime, SORTED]
     message_count: int
     version: int
 
 
-class ChatSession(Session, frozen=True, gc=False):
+class ChatSession(Session, frozen=True, kw_only=True, gc=False):
     """A conversation."""
 
 
-class PanelSession(Session, frozen=True, gc=False):
+class PanelSession(Session, frozen=True, kw_only=True, gc=False):
     """A discussion of several agents that ends in decisions."""
 
 
-class WorkflowSession(Session, frozen=True, gc=False):
+class WorkflowSession(Session, frozen=True, kw_only=True, gc=False):
     """A run through the states of a workflow."""
 
 
-class PlaygroundSession(Session, frozen=True, gc=False):
+class PlaygroundSession(Session, frozen=True, kw_only=True, gc=False):
     """A place for experiments."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from domain import model_call
+from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
 from domain.message import ToolCall
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
@@ -46,25 +47,25 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     cost_usd: float | None = None
 
 
-class Span(Node, frozen=True, gc=False):
+class Span(Node, frozen=True, kw_only=True, gc=False):
     """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running."""
 
     prefix: ClassVar[str] = "spn"
     noun: ClassVar[str] = "span"
 
-    trace_id: str
-    span_id: str
+    trace_id: Annotated[str, NATURAL]
+    span_id: Annotated[str, NATURAL]
     parent_span_id: str | None
-    session_id: Id | None
+    session_id: Annotated[Id | None, refers("Session", gone="cascade"), listed("started_at")]
     kind: SpanKind
     name: str
     status_code: SpanStatusCode
     status_message: str | None
-    started_at: datetime
+    started_at: Annotated[datetime, SORTED]
     ended_at: datetime | None
     attributes: Json
-    message_id: Id | None
-    agent_id: Id | None
+    message_id: Annotated[Id | None, refers("Message", gone="null")]
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
 
     @property
     def duration_ms(self) -> float | None:
@@ -97,19 +98,19 @@ class Span(Node, frozen=True, gc=False):
         return model_call.tool_calls(_members(self.attributes))
 
 
-class Trace(Node, frozen=True, gc=False):
+class Trace(Node, frozen=True, kw_only=True, gc=False):
     """All spans of one traceId, as far as they have come. A store keeps their sums: see domain.tally."""
 
     prefix: ClassVar[str] = "trc"
     noun: ClassVar[str] = "trace"
 
-    trace_id: str
-    session_id: Id | None
+    trace_id: Annotated[str, NATURAL]
+    session_id: Annotated[Id | None, refers("Session", gone="cascade"), listed("started_at")]
     started_at: datetime
     ended_at: datetime | None = None
     status_code: SpanStatusCode = SpanStatusCode.UNSET
-    usage: TokenUsage = TokenUsage()
-    root_id: Id | None = None
+    usage: Annotated[TokenUsage, SPREAD] = TokenUsage()
+    root_id: Annotated[Id | None, refers("Span", gone="keep")] = None
     span_count: int = 0
 
     @property

@@ -8,23 +8,24 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from domain.declaration import EXPIRES, NATURAL, Stored, listed
 from domain.node import Node, register
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
 
 
-class StateEntry(Node, frozen=True, gc=False):
+class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     """One value. version counts its writes, from 1; an entry past expires_at is gone."""
 
     prefix: ClassVar[str] = "sta"
     noun: ClassVar[str] = "state entry"
 
-    namespace: str
-    key: str
+    namespace: Annotated[str, NATURAL, listed("name")]
+    key: Annotated[str, Stored("name"), NATURAL]
     value: Json
     tags: list[str]
     version: int
     updated_at: datetime
-    expires_at: datetime | None
+    expires_at: Annotated[datetime | None, EXPIRES]
 
 
 register(StateEntry)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec.structs import astuple, replace
 
+from domain.declaration import NATURAL, Stored, refers
 from domain.node import Id, Node
 from domain.span import MAX_COUNT, Span, SpanStatusCode, TokenUsage
 
@@ -46,7 +47,7 @@ class Census(msgspec.Struct, frozen=True, array_like=True):
     root: Rank
 
 
-class Tally(Node, frozen=True, gc=False, kw_only=True):
+class Tally(Node, frozen=True, kw_only=True, gc=False):
     """What is kept of a span for the sums of its trace. span_record_id: None while the span is only named as a parent.
 
     loose: its chain of parents comes back to it, so that it stands among the topmost. census: of TOP alone.
@@ -55,10 +56,10 @@ class Tally(Node, frozen=True, gc=False, kw_only=True):
     prefix: ClassVar[str] = "tly"
     noun: ClassVar[str] = "tally"
 
-    trace_id: str
-    span_id: str
+    trace_id: Annotated[str, NATURAL]
+    span_id: Annotated[str, NATURAL]
     parent_span_id: str | None = None
-    span_record_id: Id | None = None
+    span_record_id: Annotated[Id | None, refers("Span", gone="keep"), Stored("span")] = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     status_code: SpanStatusCode = SpanStatusCode.UNSET

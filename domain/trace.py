@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from domain.declaration import NATURAL, PLACE, Stored, listed, refers
 from domain.node import Id, Node, register
 from domain.span import SpanKind
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange
@@ -18,26 +19,26 @@ SPAN_UPDATE = "span_update"
 RECALL = "recall"
 
 
-class TraceEvent(Node, frozen=True, gc=False):
+class TraceEvent(Node, frozen=True, kw_only=True, gc=False):
     """One line of a session's log. place is its position in commit order, given by the store."""
 
     prefix: ClassVar[str] = "evt"
     noun: ClassVar[str] = "trace event"
 
-    session_id: Id | None
+    session_id: Annotated[Id | None, refers("Session", gone="cascade"), NATURAL, listed("place")]
     type: str
     component: str
     time: datetime
     duration_ms: float | None
     data: Json
-    user_id: Id | None
-    agent_id: Id | None
-    message_id: Id | None
-    parent_id: Id | None
-    span_record_id: Id | None
-    memory_ids: list[Id]
-    external_id: str | None
-    place: int = 0
+    user_id: Annotated[Id | None, refers("User", gone="keep")]
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
+    message_id: Annotated[Id | None, refers("Message", gone="cascade"), listed("place")]
+    parent_id: Annotated[Id | None, refers("TraceEvent", gone="null", later=True)]
+    span_record_id: Annotated[Id | None, refers("Span", gone="null"), Stored("span"), listed("place")]
+    memory_ids: Annotated[list[Id], refers("Memory", gone="keep"), Stored("memories", empty_is_null=True)]
+    external_id: Annotated[str | None, NATURAL]
+    place: Annotated[int, PLACE] = 0
 
 
 register(TraceEvent)

@@ -76,11 +76,19 @@ async def _kept(tx: Transaction, before: A | None, after: A) -> A:
 
 
 def _new_agent(tx: Transaction, external_id: str) -> Agent:
-    return Agent(tx.new_id(Agent), external_id, external_id, None, EMPTY_OBJECT, [], tx.now)
+    return Agent(
+        id=tx.new_id(Agent),
+        external_id=external_id,
+        name=external_id,
+        description=None,
+        config=EMPTY_OBJECT,
+        capabilities=[],
+        created_at=tx.now,
+    )
 
 
 def _new_user(tx: Transaction, external_id: str) -> User:
-    return User(tx.new_id(User), external_id, external_id, EMPTY_OBJECT, tx.now)
+    return User(id=tx.new_id(User), external_id=external_id, name=external_id, profile=EMPTY_OBJECT, created_at=tx.now)
 
 
 async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | int]) -> A:

@@ -20,7 +20,15 @@ from stores.ports import Store, Transaction
 
 def entry(tx: Transaction, caller: Caller, action: str, outcome: str, on: Sequence[Id] = ()) -> AuditEntry:
     """One line of the log, which the transaction is to put."""
-    return AuditEntry(tx.new_id(AuditEntry), tx.now, caller.id, caller.name, action, outcome, list(on))
+    return AuditEntry(
+        id=tx.new_id(AuditEntry),
+        time=tx.now,
+        caller=caller.id,
+        caller_name=caller.name,
+        action=action,
+        outcome=outcome,
+        targets=list(on),
+    )
 
 
 async def note(store: Store, caller: Caller, action: str, outcome: str, on: Sequence[Id] = ()) -> None:

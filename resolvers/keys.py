@@ -69,14 +69,14 @@ async def create(context: Context, input: CreateApiKeyInput) -> Created:
             assert before is not None, "keys are not deleted"
             return before
         made = ApiKey(
-            tx.new_id(ApiKey),
-            digest_of(secret),
-            caller.workspace,
-            input.role,
-            input.name,
-            tx.now,
-            input.expires_at,
-            None,
+            id=tx.new_id(ApiKey),
+            digest=digest_of(secret),
+            workspace=caller.workspace,
+            role=input.role,
+            name=input.name,
+            created_at=tx.now,
+            expires_at=input.expires_at,
+            revoked_at=None,
         )
         await tx.put([made])
         if named is not None:

@@ -66,7 +66,14 @@ async def put_links(
     for input, key, (source, target) in zip(inputs, keys, ends, strict=True):
         source, target = marked.get(source.id, source), marked.get(target.id, target)
         before = there[key]
-        new = before or MemoryLink(tx.new_id(MemoryLink), input.kind, input.weight, source.id, target.id, tx.now)
+        new = before or MemoryLink(
+            id=tx.new_id(MemoryLink),
+            kind=input.kind,
+            weight=input.weight,
+            source_id=source.id,
+            target_id=target.id,
+            created_at=tx.now,
+        )
         record = there[key] = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
         stored.append(record)
         if record is not before:

@@ -147,17 +147,17 @@ class _Adding:
             raise error.below(path) from None
         sender = await self._sender(input, path)
         message = Message(
-            tx.new_id(Message),
-            external,
-            session.id,
-            session.message_count + len(self.added) + 1,
-            sender.id,
-            sender.type,
-            content,
-            None if input.thread is None else await self._thread(input.thread, input.created_at or tx.now),
-            None if input.parent is None else await self._parent(input, path),
-            input.metadata or EMPTY_OBJECT,
-            input.created_at or tx.now,
+            id=tx.new_id(Message),
+            external_id=external,
+            session_id=session.id,
+            place=session.message_count + len(self.added) + 1,
+            sender_id=sender.id,
+            sender_type=sender.type,
+            content=content,
+            thread_id=None if input.thread is None else await self._thread(input.thread, input.created_at or tx.now),
+            parent_id=None if input.parent is None else await self._parent(input, path),
+            metadata=input.metadata or EMPTY_OBJECT,
+            created_at=input.created_at or tx.now,
         )
         if input.memory_refs:
             self._refs.append((message.id, self._memory_refs(input, path)))
@@ -214,7 +214,7 @@ class _Adding:
         if (known := self._threads.get(name)) is None:
             found = (await self._tx.find(Thread, [(self._session.id, name)]))[0]
             if found is None:
-                found = Thread(self._tx.new_id(Thread), self._session.id, name, at)
+                found = Thread(id=self._tx.new_id(Thread), session_id=self._session.id, name=name, created_at=at)
                 await self._tx.put([found])
             known = self._threads[name] = found.id
         return known

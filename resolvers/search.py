@@ -138,20 +138,20 @@ async def _note(
     took_ms: float,
 ) -> TraceEvent:
     event = TraceEvent(
-        tx.new_id(TraceEvent),
-        session.id,
-        RECALL,
-        "memory",
-        tx.now,
-        took_ms,
-        _explained(input, hits),
-        None,
-        None,
-        id_of(message),
-        None,
-        None,
-        [hit.memory.id for hit in hits],
-        None,
+        id=tx.new_id(TraceEvent),
+        session_id=session.id,
+        type=RECALL,
+        component="memory",
+        time=tx.now,
+        duration_ms=took_ms,
+        data=_explained(input, hits),
+        user_id=None,
+        agent_id=None,
+        message_id=id_of(message),
+        parent_id=None,
+        span_record_id=None,
+        memory_ids=[hit.memory.id for hit in hits],
+        external_id=None,
     )
     return (await tx.append([event]))[0]
 
@@ -183,12 +183,12 @@ def _recall(
     tx: Transaction, hit: MemoryHit, session: Session | None, message: Message | None, event: TraceEvent | None
 ) -> Recall:
     return Recall(
-        tx.new_id(Recall),
-        hit.memory.id,
-        id_of(session),
-        id_of(message),
-        id_of(event),
-        hit.score,
-        hit.parts,
-        tx.now,
+        id=tx.new_id(Recall),
+        memory_id=hit.memory.id,
+        session_id=id_of(session),
+        message_id=id_of(message),
+        event_id=id_of(event),
+        score=hit.score,
+        parts=hit.parts,
+        recalled_at=tx.now,
     )

@@ -85,19 +85,19 @@ async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
         raise reject(ErrorCode.DUPLICATE, "There is a session with this externalId.", ["externalId"])
     created = input.created_at or tx.now
     record = SESSION_TYPES[input.kind](
-        tx.new_id(Session),
-        input.external_id,
-        input.kind,
-        input.title or "",
-        SessionStatus.ACTIVE,
-        input.context or EMPTY_OBJECT,
-        input.capabilities or [],
-        input.metadata or EMPTY_OBJECT,
-        created,
-        created,
-        created,
-        0,
-        1,
+        id=tx.new_id(Session),
+        external_id=input.external_id,
+        kind=input.kind,
+        title=input.title or "",
+        status=SessionStatus.ACTIVE,
+        context=input.context or EMPTY_OBJECT,
+        capabilities=input.capabilities or [],
+        metadata=input.metadata or EMPTY_OBJECT,
+        created_at=created,
+        updated_at=created,
+        last_active_at=created,
+        message_count=0,
+        version=1,
     )
     await tx.put([record])
     for index, participant in enumerate(input.participants or ()):
@@ -223,15 +223,15 @@ async def join(
     if before is not None and before.left_at is None:
         raise reject(ErrorCode.DUPLICATE, f"{name} takes part in this session already.", path)
     record = Participant(
-        before.id if before else tx.new_id(Participant),
-        session.id,
-        id_of(actor),
-        input.type,
-        role,
-        name,
-        input.external_id,
-        before.joined_at if before else at,
-        None,
+        id=before.id if before else tx.new_id(Participant),
+        session_id=session.id,
+        actor_id=id_of(actor),
+        type=input.type,
+        role=role,
+        name=name,
+        external_id=input.external_id,
+        joined_at=before.joined_at if before else at,
+        left_at=None,
     )
     await tx.put([record])
     return record

@@ -51,7 +51,16 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) ->
     key = (input.namespace, input.key)
     before = (await tx.find(StateEntry, [key]))[0]
     _guard(before, input.if_version, path)
-    new = StateEntry(tx.new_id(StateEntry), *key, input.value, [], 0, tx.now, None)
+    new = StateEntry(
+        id=tx.new_id(StateEntry),
+        namespace=input.namespace,
+        key=input.key,
+        value=input.value,
+        tags=[],
+        version=0,
+        updated_at=tx.now,
+        expires_at=None,
+    )
     changes = given(input, value=NULL, tags=[])
     after = changed(before or new, **changes, expires_at=expiry(input.ttl_seconds, tx.now))
     if after is before and input.if_version is UNSET:

@@ -149,20 +149,20 @@ class _Receiving:
         agent = None if report.agent is None else self._agents[report.agent].id
         if before is None:
             return Span(
-                self._tx.new_id(Span),
-                report.trace_id,
-                report.span_id,
-                report.parent_span_id,
-                self._session(report),
-                report.kind,
-                report.name or report.component,
-                report.status_code,
-                report.status_message,
-                started,
-                None if report.ended_at is None else max(started, report.ended_at),
-                report.attributes,
-                None,
-                agent,
+                id=self._tx.new_id(Span),
+                trace_id=report.trace_id,
+                span_id=report.span_id,
+                parent_span_id=report.parent_span_id,
+                session_id=self._session(report),
+                kind=report.kind,
+                name=report.name or report.component,
+                status_code=report.status_code,
+                status_message=report.status_message,
+                started_at=started,
+                ended_at=None if report.ended_at is None else max(started, report.ended_at),
+                attributes=report.attributes,
+                message_id=None,
+                agent_id=agent,
             )
         return msgspec.structs.replace(
             before,
@@ -203,9 +203,21 @@ class _Receiving:
     ) -> None:
         user = None if report.user is None else self._users[report.user].id
         event = TraceEvent(
-            Id(""), span.session_id, type, report.component, time, duration_ms, data, user, span.agent_id, None, None,
-            span.id, [], None,
-        )  # fmt: skip
+            id=Id(""),
+            session_id=span.session_id,
+            type=type,
+            component=report.component,
+            time=time,
+            duration_ms=duration_ms,
+            data=data,
+            user_id=user,
+            agent_id=span.agent_id,
+            message_id=None,
+            parent_id=None,
+            span_record_id=span.id,
+            memory_ids=[],
+            external_id=None,
+        )
         self._lines.append(_Line((time, *rank), event))
 
 

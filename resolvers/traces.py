@@ -126,23 +126,23 @@ class _Appending:
         await self._name(input, id, path)
         span = await self._span(input, path)
         event = TraceEvent(
-            id,
-            id_of(self._session),
-            input.type,
-            input.component or COMPONENT,
-            input.time or tx.now,
-            input.duration_ms,
-            NULL if input.data is None else input.data,
-            await self._id(User, input.user, [*path, "user"]),
-            await self._id(Agent, input.agent, [*path, "agent"]),
-            await self._id(Message, input.message, [*path, "message"]),
-            await self._parent(input, path),
-            id_of(span),
-            [
+            id=id,
+            session_id=id_of(self._session),
+            type=input.type,
+            component=input.component or COMPONENT,
+            time=input.time or tx.now,
+            duration_ms=input.duration_ms,
+            data=NULL if input.data is None else input.data,
+            user_id=await self._id(User, input.user, [*path, "user"]),
+            agent_id=await self._id(Agent, input.agent, [*path, "agent"]),
+            message_id=await self._id(Message, input.message, [*path, "message"]),
+            parent_id=await self._parent(input, path),
+            span_record_id=id_of(span),
+            memory_ids=[
                 await self._id(Memory, ref, [*path, "memories", index]) or Id("")
                 for index, ref in enumerate(input.memories or ())
             ],
-            input.external_id,
+            external_id=input.external_id,
         )
         self.events.append(event)
         return event
@@ -217,20 +217,23 @@ class _Appending:
         session = id_of(self._session)
         started = _started(input, tx.now, path)
         return Span(
-            before.id if before else tx.new_id(Span),
-            trace_id,
-            span_id,
-            input.parent_span_id.lower() if input.parent_span_id else (before.parent_span_id if before else None),
-            session,
-            input.kind or (before.kind if before else SpanKind.OTHER),
-            input.name or (before.name if before else input.component or input.type),
-            before.status_code if before else SpanStatusCode.UNSET,
-            before.status_message if before else None,
-            started,
-            before.ended_at if before else None,
-            _attributes(before.attributes if before else EMPTY_OBJECT, input.data, path),
-            await self._id(Message, input.message, [*path, "message"]) or (before.message_id if before else None),
-            await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
+            id=before.id if before else tx.new_id(Span),
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=input.parent_span_id.lower()
+            if input.parent_span_id
+            else (before.parent_span_id if before else None),
+            session_id=session,
+            kind=input.kind or (before.kind if before else SpanKind.OTHER),
+            name=input.name or (before.name if before else input.component or input.type),
+            status_code=before.status_code if before else SpanStatusCode.UNSET,
+            status_message=before.status_message if before else None,
+            started_at=started,
+            ended_at=before.ended_at if before else None,
+            attributes=_attributes(before.attributes if before else EMPTY_OBJECT, input.data, path),
+            message_id=await self._id(Message, input.message, [*path, "message"])
+            or (before.message_id if before else None),
+            agent_id=await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
         )
 
 

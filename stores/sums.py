@@ -90,7 +90,7 @@ async def _keep(tx: Sums, tallies: Tallies, sessions: dict[str, Id | None]) -> N
 
 def _begun(tx: Sums, top: Tally, session_id: Id | None) -> Trace:
     assert top.census is not None
-    return Trace(tx.new_id(Trace), top.trace_id, session_id, top.census.started_at)
+    return Trace(id=tx.new_id(Trace), trace_id=top.trace_id, session_id=session_id, started_at=top.census.started_at)
 
 
 def summed_up(spans: Iterable[Span], new_id: Callable[[type[Node]], Id]) -> tuple[list[Tally], Tally]:
@@ -106,7 +106,7 @@ def summed_up(spans: Iterable[Span], new_id: Callable[[type[Node]], Id]) -> tupl
 def summed(trace: Trace, top: Tally | None) -> Trace:
     """A trace with what its own tally says."""
     if top is None or (census := top.census) is None:
-        return Trace(trace.id, trace.trace_id, trace.session_id, trace.started_at)
+        return Trace(id=trace.id, trace_id=trace.trace_id, session_id=trace.session_id, started_at=trace.started_at)
     status = SpanStatusCode.ERROR if census.errors else SpanStatusCode.OK if census.oks else SpanStatusCode.UNSET
     return replace(
         trace,

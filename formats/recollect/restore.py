@@ -155,7 +155,7 @@ class _Loading:
     async def _write_session(self, batch: list[Entry]) -> dict[str, Loaded]:
         session = batch[0].record
         assert isinstance(session, Session)
-        typed = SESSION_TYPES[session.kind](*msgspec.structs.astuple(session))
+        typed = SESSION_TYPES[session.kind](**msgspec.structs.asdict(session))
         talk = {name: [entry.record for entry in batch if entry.type == name] for name in _TALK}
 
         async def script(tx: Transaction) -> dict[str, Loaded]:

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import apsw
 
 from domain.values import fold, has_members
-from stores.embedded.rows import TABLES
+from stores.catalogue.kinds import KINDS
+from stores.embedded.migrations import migrate
 from stores.embedded.store import EmbeddedStore
-from stores.embedded.tables import migrate
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.embedded.writer import Writer
@@ -158,8 +158,8 @@ class EmbeddedEngine:
 
     async def stats(self) -> dict[str, Any]:
         """Rows by table, the file's bytes, and what the vector index holds."""
-        names = ("session", "participant", "message", "user", "agent", "memory", "link", "event", "span", "state")
         db = self.reader
+        names = [kind.name for kind in KINDS if kind.counted]
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # type: ignore[index]
         size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
         return {"records": counts, "bytes": size, "vectors": self.vectors.stats()}
@@ -201,7 +201,7 @@ def _contains(*values: Any) -> bool | None:
 
 def _last_id(db: apsw.Connection) -> int:
     """The greatest UUID in the file, so that ids keep growing where the clock has been set back in between."""
-    found = [db.execute(f"SELECT max(id) FROM {name}").fetchone() for name in {table.name for table in TABLES.values()}]
+    found = [db.execute(f"SELECT max(id) FROM {name}").fetchone() for name in [kind.name for kind in KINDS]]
     return max((int(row[0][4:], 16) for row in found if row and row[0] is not None), default=0)
 
 

@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from domain.actor import Agent, User
+from domain.audit import AuditEntry
 from domain.link import LinkDirection
 from domain.page import Listing, Mark, Page, Slice
-from stores.embedded import rows
+from domain.session import Session
+from domain.state import StateEntry
+from stores.catalogue.lists import BY_REFERENCE
 from stores.embedded.filters import Where, apply
-from stores.embedded.rows import Table
+from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, LinkFilter
 from stores.rows import Row
@@ -25,58 +29,41 @@ class _List(NamedTuple):
     expression: str = ""
 
 
-_LOG = "{0}.key"
-
 # The plus keeps SQLite from reading all spans of the workspace in order to sort a few.
 _TRACED = "+{0}.started_at"
 
-_SESSION = "t.session = (SELECT key FROM session WHERE id = ?)"
-
 _LISTS: dict[Collection, _List] = {
-    Collection.SESSIONS: _List(rows.SESSION, ""),
-    Collection.USERS: _List(rows.USER, ""),
-    Collection.AGENTS: _List(rows.AGENT, ""),
-    Collection.MEMORIES: _List(rows.MEMORY, ""),
-    Collection.SPANS: _List(rows.SPAN, ""),
-    Collection.STATES: _List(rows.STATE, "t.namespace = ?"),
-    Collection.AUDIT: _List(rows.AUDIT, ""),
-    Collection.SESSION_PARTICIPANTS: _List(rows.PARTICIPANT, _SESSION),
-    Collection.SESSION_MESSAGES: _List(rows.MESSAGE, _SESSION),
-    Collection.SESSION_THREADS: _List(rows.THREAD, _SESSION),
+    **{
+        of: _List(TABLES[kind.record], TABLES[kind.record].equals(column), "{0}.key" if kind.log else "")
+        for of, (kind, column) in BY_REFERENCE.items()
+    },
+    Collection.SESSIONS: _List(table(Session), ""),
+    Collection.USERS: _List(table(User), ""),
+    Collection.AGENTS: _List(table(Agent), ""),
+    Collection.MEMORIES: _List(MEMORY, ""),
+    Collection.SPANS: _List(SPAN, ""),
+    Collection.STATES: _List(table(StateEntry), "t.namespace = ?"),
+    Collection.AUDIT: _List(table(AuditEntry), ""),
     Collection.SESSION_MEMORIES: _List(
-        rows.MEMORY,
+        MEMORY,
         "t.key IN (SELECT key FROM memory WHERE session = (SELECT key FROM session WHERE id = ?) UNION "
         "SELECT r.memory FROM message m JOIN memory_ref r ON r.message = m.key "
         "WHERE m.session = (SELECT key FROM session WHERE id = ?) UNION "
         "SELECT memory FROM recall WHERE session = (SELECT key FROM session WHERE id = ?))",
     ),
-    Collection.SESSION_TRACE: _List(rows.EVENT, _SESSION, _LOG),
-    Collection.SESSION_SPANS: _List(rows.SPAN, _SESSION),
-    Collection.SESSION_TRACES: _List(rows.TRACE, _SESSION),
-    Collection.ACTOR_SESSIONS: _List(rows.SESSION, "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
-    Collection.ACTOR_MEMORIES: _List(rows.MEMORY, "t.owner = ?"),
-    Collection.PARTICIPANT_MESSAGES: _List(rows.MESSAGE, "t.sender = (SELECT key FROM participant WHERE id = ?)"),
-    Collection.THREAD_MESSAGES: _List(rows.MESSAGE, "t.thread = (SELECT key FROM thread WHERE id = ?)"),
-    Collection.MESSAGE_REPLIES: _List(rows.MESSAGE, "t.parent = (SELECT key FROM message WHERE id = ?)"),
-    Collection.MESSAGE_TRACE: _List(rows.EVENT, "t.message = (SELECT key FROM message WHERE id = ?)", _LOG),
+    Collection.ACTOR_SESSIONS: _List(table(Session), "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
     Collection.MEMORY_REFERENCED_BY: _List(
-        rows.MESSAGE,
+        MESSAGE,
         "t.key IN (SELECT message FROM memory_ref WHERE memory = (SELECT key FROM memory WHERE id = ?))",
     ),
-    Collection.MEMORY_LINKS: _List(rows.LINK, ""),
-    Collection.MEMORY_HISTORY: _List(rows.VERSION, "t.memory = (SELECT key FROM memory WHERE id = ?)"),
-    Collection.MEMORY_RECALLS: _List(
-        rows.RECALL,
-        "t.memory = (SELECT key FROM memory WHERE id = ?)",
-    ),
+    Collection.MEMORY_LINKS: _List(LINK, ""),
     Collection.SPAN_CHILDREN: _List(
-        rows.SPAN,
+        SPAN,
         "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
         _TRACED,
     ),
-    Collection.SPAN_EVENTS: _List(rows.EVENT, "t.span = (SELECT key FROM span WHERE id = ?)", _LOG),
     Collection.TRACE_SPANS: _List(
-        rows.SPAN,
+        SPAN,
         "(t.workspace, t.trace_id) = (SELECT workspace, trace_id FROM trace WHERE id = ?)",
         _TRACED,
     ),
@@ -152,7 +139,7 @@ class Lists:
         where.add("t.workspace = ?" if own else "+t.workspace = ?", self._workspace)
         if spec.table.live:
             where.add(spec.table.live.removeprefix(" AND "))
-        apply(filter, spec.table.kind, where)
+        apply(filter, spec.table.kind.record, where)
         return where
 
     def _rows(

@@ -295,7 +295,7 @@ class EmbeddedStore:
         end = self._end(log)
         where = Where(self._key)
         where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
-        apply(filter, of.kind, where)
+        apply(filter, of.kind.record, where)
         found = read(f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)).fetchall()
         lines = [of.decode(row) for row in found]
         more = len(lines) == _BATCH

@@ -14,10 +14,11 @@ import msgspec
 from domain.link import MemoryLink
 from domain.node import Id, Node
 from domain.participant import Participant
+from stores.catalogue import kinds
+from stores.catalogue.kinds import natural_key
 from stores.ports import NaturalKey
 from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists
 from stores.services.neo4j import Unit
-from stores.services.pending import natural_key
 
 N = TypeVar("N", bound=Node)
 
@@ -129,7 +130,7 @@ class Committed:
 
 
 def _base(kind: type[Node]) -> type[Node]:
-    return MemoryLink if kind is MemoryLink else label(kind).kind
+    return kinds.kind(kind).record
 
 
 def statement(what: What) -> str:
@@ -166,7 +167,7 @@ def statement(what: What) -> str:
             f"WITH collect(l) AS ls RETURN {link_lists()}"
         )
     of: Label[Any] = label(kind)
-    natural = of.shape.natural
+    natural = of.kind.natural
     named = "n.id = k" if name == "get" else " AND ".join(f"n.{c} = k[{i}]" for i, c in enumerate(natural))
     return (
         f"UNWIND $keys AS k MATCH (n:{of.name}) WHERE {named} AND {of.live()} WITH collect(n) AS ns RETURN {of.lists()}"

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
 from stores.ports import Figure, StoreHealth
 from stores.rates import Rates
 from stores.services.breaker import Breaker
-from stores.services.labels import LABELS
+from stores.services.labels import LINK
 from stores.services.neo4j import Address, Graph, prepare
 from stores.services.news import News
 from stores.services.outbox import Relay
@@ -153,10 +154,13 @@ class ServicesEngine:
 
     async def stats(self) -> dict[str, Any]:
         """Nodes by kind."""
-        names = {label.shape.name: label.name for label in LABELS.values()}
-        counted = ", ".join(f"COUNT {{ MATCH (:{label}) }}" for label in names.values())
-        record = await self.graph.read(f"RETURN {counted}, COUNT {{ MATCH ()-[:LINK]->() }}")
-        return {"records": dict(zip([*names, "link"], record, strict=True)), "calls": self.graph.calls}
+        counted = [kind for kind in KINDS if kind.counted]
+        patterns = ["()-[:LINK]->()" if kind is LINK else f"(:{kind.label})" for kind in counted]
+        record = await self.graph.read(f"RETURN {', '.join(f'COUNT {{ MATCH {one} }}' for one in patterns)}")
+        return {
+            "records": dict(zip([kind.name for kind in counted], record, strict=True)),
+            "calls": self.graph.calls,
+        }
 
     def figures(self) -> list[Figure]:
         """How often each server was called, and what was committed."""

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from domain.change import ChangeKind
 from domain.link import MemoryLink
-from domain.memory import Memory
 from domain.message import Message, ToolResponse
 from domain.node import Id, Node
 from domain.session import Session
 from domain.span import Span
-from domain.trace import TraceEvent
-from stores.rows import micros, raw, shape, text
+from stores.catalogue.kind import Kind
+from stores.catalogue.kinds import KINDS
+from stores.catalogue.references import Step, gone_with
+from stores.rows import micros, raw, text
 from stores.services.committed import KEEP_US, Committed
-from stores.services.labels import LABELS, LINK, MEMORY, Label
+from stores.services.labels import LINK, MEMORY, Label, label
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
 
 BATCH = 400
 """Rows of one UNWIND."""
 
-_BY_NAME: dict[str, Label[Any]] = {label.shape.name: label for label in LABELS.values()}
-
 
 async def flush(to: Committed, pending: Pending) -> None:
     """Writes what is pending. Neighbours of a new node are matched, so what refers to others comes after them."""
     await _free(to, pending)
-    for name, label in _BY_NAME.items():
-        if puts := pending.records.get(name):
-            await _nodes(to, label, puts, pending.vectors)
+    for of in map(label, (kind.record for kind in KINDS if kind is not LINK)):
+        if puts := pending.records.get(of.kind.name):
+            await _nodes(to, of, puts, pending.vectors)
     if messages := pending.records.get("message"):
         stale = [id for id in messages if id not in pending.fresh]
         if stale:
@@ -62,29 +62,29 @@ async def _free(to: Committed, pending: Pending) -> None:
         )
 
 
-_BY_ID = "id: r.id, workspace: $workspace"
-"""An id that another workspace has is refused, for ids are unique: nothing of another is ever taken over."""
+def _same(kind: Kind[Any]) -> str:
+    """What makes a node the same one. An id that another workspace has is refused, for ids are unique: nothing of
+    another is ever taken over."""
+    columns = kind.natural if kind.replaces else ("id",)
+    return ", ".join(["workspace: $workspace", *(f"{column}: r.{column}" for column in columns)])
 
-_SAME = {"State": "workspace: $workspace, namespace: r.namespace, name: r.name"}
-"""What makes a node the same one, where that is not its id."""
 
-
-async def _nodes(to: Committed, label: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
+async def _nodes(to: Committed, of: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
     related = "".join(
-        f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}) WHERE NOT EXISTS {{ (n)-[:{reference.type}]->() }} "
-        f"CREATE (n)-[:{reference.type}]->(o) }}"
-        for column, reference in label.references.items()
-        for target in reference.labels
+        f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}) WHERE NOT EXISTS {{ (n)-[:{edge}]->() }} "
+        f"CREATE (n)-[:{edge}]->(o) }}"
+        for column, (edge, labels) in of.edges.items()
+        for target in labels
     )
     statement = (
-        f"UNWIND $rows AS r MERGE (n:{label.name} {{{_SAME.get(label.name, _BY_ID)}}}) "
+        f"UNWIND $rows AS r MERGE (n:{of.name} {{{_same(of.kind)}}}) "
         "SET n += r, n.workspace = $workspace"
-        f"{', n.holder = coalesce(r.owner, $workspace)' if label is MEMORY else ''}"
+        f"{', n.holder = coalesce(r.owner, $workspace)' if of is MEMORY else ''}"
         f"{' WITH n' + related if related else ''}"
     )
     rows = []
     for id, (record, row) in puts.items():
-        properties = dict(zip(label.columns, row, strict=True))
+        properties = dict(zip(of.columns, row, strict=True))
         properties.update(extras(record))
         if id in vectors:
             properties["vector"] = vectors[id]
@@ -177,54 +177,41 @@ async def _lines(to: Committed, pending: Pending) -> None:
 
 _TELL = "UNWIND $rows AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})"
 
-_FORGET = "MATCH (n:{0}) WHERE n.{1} IN $ids REMOVE n.{1}"
+_TOLD = "CREATE (:Outbox {workspace: $workspace, place: $place, memory: n.id})"
+
+_ITS_OWN = {"session": "session", "message": "message"}
+"""The column of ToolResponse that names a record of a kind; they go with it."""
+
+
+def _statement(step: Step) -> str:
+    """What a step does to the nodes that name $ids, at once or by way of others."""
+    found, before = [], "$ids"
+    for number, (kind, column) in enumerate(step.way):
+        node = "n" if number == len(step.way) - 1 else f"n{number}"
+        sign = "IN" if number == 0 else "="
+        found.append(f"MATCH ({node}:{kind.label}) WHERE {node}.{column.name} {sign} {before}")
+        before = f"{node}.id"
+    kind, column = step.way[-1]
+    told = f" {_TOLD}" if kind is MEMORY.kind else ""
+    if step.gone == "null":
+        return f"{' '.join(found)} REMOVE n.{column.name}{told}"
+    return f"{' '.join(found)}{told}{' WITH n' if told else ''} DETACH DELETE n"
+
+
+@functools.cache
+def _hanging(kind: Kind[Any]) -> list[str]:
+    """What is done before nodes are deleted. A link is a relationship, and goes with the nodes it ties."""
+    steps = [_statement(step) for step in gone_with(kind) if step.way[-1][0] is not LINK]
+    if kind.name in _ITS_OWN:
+        steps.append(_detach("ToolResponse", _ITS_OWN[kind.name]))
+    if kind is MEMORY.kind:
+        steps.append(f"MATCH (n:Memory) WHERE n.id IN $ids {_TOLD}")
+    return steps
 
 
 def _detach(label: str, column: str) -> str:
     """Deletes the nodes whose column names one of $ids."""
     return f"MATCH (n:{label}) WHERE n.{column} IN $ids DETACH DELETE n"
-
-
-def _below(label: str, column: str, then: str, other: str) -> str:
-    """Removes, from nodes that name a node which names one of $ids, that name."""
-    return f"MATCH (m:{label}) WHERE m.{column} IN $ids MATCH (n:{then}) WHERE n.{other} = m.id REMOVE n.{other}"
-
-
-_EVENTS_OF_MESSAGES = "MATCH (m:Message) WHERE m.session IN $ids MATCH (n:TraceEvent) WHERE n.message = m.id DELETE n"
-
-_HANGING: dict[type[Node], tuple[str, ...]] = {
-    Session: (
-        "MATCH (n:Memory) WHERE n.session IN $ids REMOVE n.session "
-        "CREATE (:Outbox {workspace: $workspace, place: $place, memory: n.id})",
-        _FORGET.format("Recall", "session"),
-        _below("Message", "session", "Memory", "source_message"),
-        _below("Message", "session", "Recall", "message"),
-        _below("Message", "session", "Span", "message"),
-        _below("TraceEvent", "session", "Recall", "event"),
-        _below("TraceEvent", "session", "TraceEvent", "parent"),
-        _below("Span", "session", "TraceEvent", "span"),
-        _EVENTS_OF_MESSAGES,
-        *(_detach(of, "session") for of in ("TraceEvent", "Span", "Trace", "ToolResponse", "Message", "Thread")),
-        _detach("Participant", "session"),
-    ),
-    Message: (
-        _FORGET.format("Memory", "source_message"),
-        _FORGET.format("Recall", "message"),
-        _FORGET.format("Span", "message"),
-        _below("TraceEvent", "message", "Recall", "event"),
-        _below("TraceEvent", "message", "TraceEvent", "parent"),
-        _detach("TraceEvent", "message"),
-        _detach("ToolResponse", "message"),
-    ),
-    Memory: (
-        _detach("MemoryVersion", "memory"),
-        _detach("Recall", "memory"),
-        "UNWIND $ids AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})",
-    ),
-    TraceEvent: (_FORGET.format("TraceEvent", "parent"), _FORGET.format("Recall", "event")),
-    Span: (_FORGET.format("TraceEvent", "span"),),
-}
-"""What hangs on a record: it goes with it, or its reference does."""
 
 
 async def spans_of(to: Committed, kind: type[Node], ids: list[Id]) -> list[tuple[str, Id]]:
@@ -246,12 +233,12 @@ async def delete(to: Committed, kind: type[Node], ids: list[Id]) -> None:
             "UNWIND $ids AS id MATCH ()-[l:LINK {id: id}]->() WHERE l.workspace = $workspace DELETE l", ids=ids
         )
         return
-    label = _BY_NAME[shape(kind).name]
+    of = label(kind)
     found = await to.run(
-        f"MATCH (n:{label.name}) WHERE n.id IN $ids AND n.workspace = $workspace RETURN collect(n.id)", ids=ids
+        f"MATCH (n:{of.name}) WHERE n.id IN $ids AND n.workspace = $workspace RETURN collect(n.id)", ids=ids
     )
     mine = found[0]
     if mine:
-        for statement in _HANGING.get(label.kind, ()):
+        for statement in _hanging(of.kind):
             await to.run(statement, ids=mine)
-        await to.run(_detach(label.name, "id"), ids=mine)
+        await to.run(_detach(of.name, "id"), ids=mine)

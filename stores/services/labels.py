@@ -1,6 +1,6 @@
-"""How records lie in Neo4j: a label for each shape of stores.rows, and a relationship for each reference.
+"""How records lie in Neo4j: a label for each kind of record, and a relationship for each reference that has an edge.
 
-A node has the shape's columns as properties, and `workspace`. A column that names another record keeps its id, so that
+A node has the kind's columns as properties, and `workspace`. A column that names another record keeps its id, so that
 a page is a seek in an index, and is a relationship too, so that the graph can be walked. Memory links are relationships
 alone, LINK, and so are the memories a message drew on, DRAWS_ON {position, score, note}. A memory's vector is its
 property `vector`, little-endian float32; its `holder` is the owner, or the workspace where it has none. Lines of the
@@ -9,22 +9,24 @@ memory log are nodes Change; see `CHANGE`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+from domain.audit import AuditEntry
+from domain.link import MemoryLink
+from domain.memory import Memory
+from domain.message import Message
 from domain.node import Node
-from domain.session import SESSION_TYPES
-from stores import rows
-from stores.rows import Shape
+from domain.participant import Participant
+from domain.session import Session
+from domain.span import Span, Trace
+from domain.state import StateEntry
+from domain.tally import Tally
+from domain.trace import TraceEvent
+from stores.catalogue.kind import Index, Kind
+from stores.catalogue.kinds import KINDS, kind, targets
 
 N = TypeVar("N", bound=Node)
-
-
-class Reference:
-    """A column that names another record: the relationship's type, and the label it leads to."""
-
-    def __init__(self, type: str, *labels: str) -> None:
-        self.type, self.labels = type, labels
 
 
 def lists(columns: Sequence[str], each: str) -> str:
@@ -37,11 +39,16 @@ def lists(columns: Sequence[str], each: str) -> str:
 
 
 class Label(Generic[N]):
-    """How a shape lies in the graph."""
+    """How a kind lies in the graph. edges: by column the type of its relationship and the labels it leads to."""
 
-    def __init__(self, shape: Shape[N], name: str, references: Mapping[str, Reference] | None = None) -> None:
-        self.shape, self.name, self.references = shape, name, references or {}
-        self.kind, self.columns, self.decode, self.encode = shape.kind, shape.columns, shape.decode, shape.encode
+    def __init__(self, of: Kind[N]) -> None:
+        self.kind, self.name, self.decode, self.encode = of, of.label, of.decode, of.encode
+        self.columns = tuple(of.columns)
+        self.edges = {
+            column.name: (column.refers.edge, [target.label for target in targets(column.refers)])
+            for column in of.references
+            if column.refers is not None and column.refers.edge
+        }
 
     def lists(self, nodes: str = "ns") -> str:
         """A list of nodes as a list that has a list for each column; `records` takes it.
@@ -57,62 +64,31 @@ class Label(Generic[N]):
     def live(self, node: str = "n") -> str:
         """The condition that a node is there: of this workspace and not expired. Parameters: $workspace, $now."""
         # Not OR, which the planner would take apart into two reads of an index, and lose its order.
-        expiry = f" AND coalesce({node}.expires_at > $now, true)" if self.shape.expires else ""
+        expiry = f" AND coalesce({node}.{self.kind.expires} > $now, true)" if self.kind.expires else ""
         return f"{node}.workspace = $workspace{expiry}"
 
 
-_ACTORS = ("User", "Agent")
-
-USER = Label(rows.USER, "User")
-AGENT = Label(rows.AGENT, "Agent")
-SESSION = Label(rows.SESSION, "Session")
-PARTICIPANT = Label(
-    rows.PARTICIPANT,
-    "Participant",
-    {"session": Reference("TAKES_PART_IN", "Session"), "actor": Reference("IS", *_ACTORS)},
-)
-THREAD = Label(rows.THREAD, "Thread", {"session": Reference("OF", "Session")})
-MESSAGE = Label(
-    rows.MESSAGE,
-    "Message",
-    {
-        "session": Reference("IN", "Session"),
-        "sender": Reference("FROM", "Participant"),
-        "thread": Reference("IN_THREAD", "Thread"),
-        "parent": Reference("REPLIES_TO", "Message"),
-    },
-)
-MEMORY = Label(
-    rows.MEMORY,
-    "Memory",
-    {
-        "owner": Reference("OWNED_BY", *_ACTORS),
-        "source_message": Reference("FORMED_FROM", "Message"),
-        "session": Reference("FORMED_IN", "Session"),
-    },
-)
-VERSION = Label(rows.VERSION, "MemoryVersion", {"memory": Reference("WAS", "Memory")})
-EVENT = Label(rows.EVENT, "TraceEvent")
-SPAN = Label(rows.SPAN, "Span")
-TRACE = Label(rows.TRACE, "Trace")
-TALLY = Label(rows.TALLY, "Tally")
-RECALL = Label(rows.RECALL, "Recall")
-STATE = Label(rows.STATE, "State")
-API_KEY = Label(rows.API_KEY, "ApiKey")
-AUDIT = Label(rows.AUDIT, "AuditEntry")
-
-LABELS: dict[type[Node], Label[Any]] = {
-    label.kind: label
-    for label in (
-        USER, AGENT, SESSION, PARTICIPANT, THREAD, MESSAGE, MEMORY, VERSION, EVENT, SPAN, TRACE, TALLY, RECALL,
-        STATE, API_KEY, AUDIT,
-    )
-}  # fmt: skip
-LABELS.update(dict.fromkeys(SESSION_TYPES.values(), SESSION))
-
-LINK = rows.LINK
+LINK = kind(MemoryLink)
 """Memory links: (source)-[:LINK {id, workspace, kind, weight, created_at, metadata}]->(target)."""
 
+LABELS: dict[type[Node], Label[Any]] = {
+    record: made
+    for of in KINDS
+    if of is not LINK
+    for made in [Label(of)]
+    for record in (of.record, *of.variants.values())
+}
+"""By the classes of records; links are not among them."""
+
+
+def label(record: type[N]) -> Label[N]:
+    """How a class of records lies in the graph."""
+    return LABELS[record]
+
+
+MEMORY, MESSAGE, PARTICIPANT = label(Memory), label(Message), label(Participant)
+SESSION, SPAN, EVENT = label(Session), label(Span), label(TraceEvent)
+STATE, AUDIT, TRACE, TALLY = label(StateEntry), label(AuditEntry), label(Trace), label(Tally)
 
 LINK_VALUE = "CASE c WHEN 'src' THEN startNode(l).id WHEN 'dst' THEN endNode(l).id ELSE l[c] END"
 """What a relationship l has in the column c."""
@@ -120,95 +96,95 @@ LINK_VALUE = "CASE c WHEN 'src' THEN startNode(l).id WHEN 'dst' THEN endNode(l).
 
 def link_lists(links: str = "ls") -> str:
     """A list of LINK relationships as a list that has a list for each column of LINK."""
-    return lists(LINK.columns, f"[l IN {links} | {LINK_VALUE}]")
+    return lists(list(LINK.columns), f"[l IN {links} | {LINK_VALUE}]")
 
 
 CHANGE = "[n.place, n.kind, n.memory_id, n.time, n.memory, n.link]"
 """A line of the memory log: memory is a deleted one as it was, link as the change left it, both as JSON."""
 
-_UNIQUE = {
-    "User": ("workspace", "external_id"),
-    "Agent": ("workspace", "external_id"),
-    "Session": ("workspace", "external_id"),
-    "Message": ("workspace", "external_id"),
-    "Memory": ("workspace", "external_id"),
-    "Participant": ("session", "identity"),
-    "Thread": ("session", "name"),
-    "TraceEvent": ("session", "external_id"),
-    "Span": ("workspace", "trace_id", "span_id"),
-    "Trace": ("workspace", "trace_id"),
-    "Tally": ("workspace", "trace_id", "span_id"),
-    "State": ("workspace", "namespace", "name"),
-    "ApiKey": ("workspace", "digest"),
-    "MemoryVersion": ("memory", "version"),
-    "Change": ("workspace", "place"),
-    "Idempotency": ("workspace", "key"),
-    "Workspace": ("name",),
-    "Relay": ("workspace",),
-}
+_NOT_UNIQUE = {("Message", ("session", "place"))}
+"""An index here: a constraint would be one more lock for each message."""
 
-_INDEXES = {
-    "User": (("workspace", "created_at", "id"),),
-    "Agent": (("workspace", "created_at", "id"),),
-    "Session": (
-        ("workspace", "created_at", "id"),
-        ("workspace", "last_active_at", "id"),
-        ("workspace", "title_key", "id"),
-    ),
-    "Participant": (("actor",), ("workspace", "external_id")),
-    "Message": (("session", "place"), ("sender", "place"), ("thread", "place"), ("parent", "place")),
-    "Memory": (
-        ("workspace", "created_at", "id"),
-        ("workspace", "status", "id"),
-        ("owner", "created_at", "id"),
-        ("holder", "status"),
-        ("source_message",),
-        ("session", "created_at", "id"),
-        ("expires_at",),
-    ),
-    "MemoryVersion": (("memory", "version"),),
-    "TraceEvent": (("session", "place"), ("message", "place"), ("span", "place"), ("parent",)),
-    "Span": (
-        ("workspace", "started_at", "id"),
-        ("session", "started_at", "id"),
-        ("workspace", "trace_id", "parent_span_id"),
-        ("message",),
-    ),
-    "Trace": (("session", "started_at", "id"),),
-    "Tally": (("workspace", "trace_id"),),
-    "Recall": (("memory", "recalled_at", "id"), ("session",), ("message",), ("event",)),
-    "State": (("workspace", "namespace", "name_key"), ("expires_at",)),
-    "AuditEntry": (("workspace", "id"),),
-    "Change": (("memory_id",),),
-    "Idempotency": (("at",),),
-    "Outbox": (("workspace", "place"),),
-    "Told": (("workspace", "place"),),
-    "ToolResponse": (("session", "call_id", "place", "part"), ("message",)),
+_SHORTER: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {("Participant", ("actor", "session")): ("actor",)}
+"""A seek takes an index of several columns only where the later ones are said to be there."""
+
+_UNIQUE: dict[str, list[tuple[str, ...]]] = {
+    "Change": [("workspace", "place")],
+    "Idempotency": [("workspace", "key")],
+    "Workspace": [("name",)],
+    "Relay": [("workspace",)],
 }
+_INDEXES: dict[str, list[tuple[str, ...]]] = {
+    "Memory": [("workspace", "status", "id"), ("holder", "status")],
+    "Tally": [("workspace", "trace_id")],
+    "Change": [("memory_id",)],
+    "Idempotency": [("at",)],
+    "Outbox": [("workspace", "place")],
+    "Told": [("workspace", "place")],
+    "ToolResponse": [("session", "call_id", "place", "part"), ("message",)],
+}
+"""Of the engine's own nodes and properties."""
+
+SORTABLE = {"title": "title_key", "name": "name_key"}
+"""What stands for a text where rows are sorted by it (stores.services.properties.sortable)."""
+
+
+def sorted_texts(of: Kind[Any]) -> list[str]:
+    """The texts that rows are sorted by."""
+    columns = of.columns.values()
+    listed = {name for column in columns for one in column.lists for name in one.by}
+    return [
+        column.name
+        for column in columns
+        if column.form == "plain" and column.type is str and (column.sorted or column.name in listed)
+    ]
 
 
 def statements() -> list[str]:
-    """The constraints and indexes, each made where it is missing. Version 5."""
-    names = sorted({label.name for label in LABELS.values()})
+    """The constraints and indexes, each made where it is missing."""
+    labels = list(dict.fromkeys(LABELS.values()))
+    names = sorted(of.name for of in labels)
     made = [f"CREATE CONSTRAINT {n.lower()}_id IF NOT EXISTS FOR (n:{n}) REQUIRE n.id IS UNIQUE" for n in names]
     made.append("CREATE CONSTRAINT link_id IF NOT EXISTS FOR ()-[r:LINK]-() REQUIRE r.id IS UNIQUE")
-    for name, columns in _UNIQUE.items():
-        listed = ", ".join(f"n.{column}" for column in columns)
-        made.append(f"CREATE CONSTRAINT {name.lower()}_key IF NOT EXISTS FOR (n:{name}) REQUIRE ({listed}) IS UNIQUE")
-    for name, indexes in _INDEXES.items():
-        for columns in indexes:
-            listed = ", ".join(f"n.{column}" for column in columns)
-            if _UNIQUE.get(name) != columns:
-                title = f"{name.lower()}_{'_'.join(columns)}"
-                made.append(f"CREATE INDEX {title} IF NOT EXISTS FOR (n:{name}) ON ({listed})")
+    for of in labels:
+        unique, indexes = _asked(of.kind)
+        made += _constraints(of.name, unique)
+        made += _created(of.name, indexes)
+    for name, several in _UNIQUE.items():
+        made += _constraints(name, several)
+    for name, several in _INDEXES.items():
+        made += _created(name, several)
     made.append(
         "CREATE FULLTEXT INDEX memory_words IF NOT EXISTS FOR (n:Memory) ON EACH "
         "[n.words, n.id, n.workspace, n.owner, n.scope, n.status] "
         "OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
     )
-    return made
+    return list(dict.fromkeys(made))
 
 
-def label(kind: type[N]) -> Label[N]:
-    """How a kind of record lies in the graph; links are not among them."""
-    return LABELS[kind]
+def _asked(of: Kind[Any]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The columns of a label's constraints, and of the indexes that are not the beginning of one."""
+    texts = sorted_texts(of)
+
+    def in_graph(one: Index) -> tuple[str, ...]:
+        columns = _SHORTER.get((of.label, one.columns), one.columns)
+        return columns if one.unique else tuple(SORTABLE[name] if name in texts else name for name in columns)
+
+    asked = {in_graph(one): one.unique and (of.label, one.columns) not in _NOT_UNIQUE for one in of.indexes()}
+    if of.clustered:
+        asked["workspace", "id"] = False
+    unique = [columns for columns, is_unique in asked.items() if is_unique]
+    longer = [columns for columns, is_unique in asked.items() if not is_unique]
+    return unique, [one for one in longer if not any(one == other[: len(one)] for other in asked if other != one)]
+
+
+def _constraints(name: str, several: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for columns in several:
+        listed = ", ".join(f"n.{column}" for column in columns)
+        yield f"CREATE CONSTRAINT {name.lower()}_key IF NOT EXISTS FOR (n:{name}) REQUIRE ({listed}) IS UNIQUE"
+
+
+def _created(name: str, several: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for columns in several:
+        listed = ", ".join(f"n.{column}" for column in columns)
+        yield f"CREATE INDEX {name.lower()}_{'_'.join(columns)} IF NOT EXISTS FOR (n:{name}) ON ({listed})"

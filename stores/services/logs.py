@@ -78,7 +78,7 @@ class Logs:
             return await self._changes(after, end, filter)
         of: Label[Any] = EVENT if log.kind == "trace" else MESSAGE
         where = Where()
-        apply(filter, of.kind, where)
+        apply(filter, of.kind.record, where)
         [nodes] = await self._read(
             f"{where.given}MATCH (n:{of.name}) WHERE n.session = $session AND n.place > $after AND n.place <= $end "
             f"AND {of.live()} AND {where.cypher} WITH n ORDER BY n.place LIMIT {_BATCH} WITH collect(n) AS ns "

@@ -10,12 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from domain.actor import Agent, User
 from domain.link import LinkDirection
+from stores.catalogue.lists import BY_REFERENCE, index_of
 from stores.orders import Order
 from stores.ports import Collection, LinkFilter
-from stores.services import labels
 from stores.services.filters import Where, apply
-from stores.services.labels import LINK, LINK_VALUE, MEMORY, Label
+from stores.services.labels import (
+    AUDIT,
+    LABELS,
+    LINK,
+    LINK_VALUE,
+    MEMORY,
+    MESSAGE,
+    SESSION,
+    SORTABLE,
+    SPAN,
+    STATE,
+    Label,
+    label,
+)
 
 
 class Rows(NamedTuple):
@@ -45,16 +59,14 @@ def _list(label: Label[Any], *index: str) -> _List:
 
 
 _LISTS: dict[Collection, _List] = {
-    Collection.SESSIONS: _list(labels.SESSION, "workspace", "created_at", "id"),
-    Collection.USERS: _list(labels.USER, "workspace", "created_at", "id"),
-    Collection.AGENTS: _list(labels.AGENT, "workspace", "created_at", "id"),
+    **{of: _list(LABELS[kind.record], *index_of(of)) for of, (kind, _) in BY_REFERENCE.items()},
+    Collection.SESSIONS: _list(SESSION, "workspace", "created_at", "id"),
+    Collection.USERS: _list(label(User), "workspace", "created_at", "id"),
+    Collection.AGENTS: _list(label(Agent), "workspace", "created_at", "id"),
     Collection.MEMORIES: _list(MEMORY, "workspace", "created_at", "id"),
-    Collection.SPANS: _list(labels.SPAN, "workspace", "started_at", "id"),
-    Collection.STATES: _list(labels.STATE, "workspace", "namespace", "name_key"),
-    Collection.AUDIT: _list(labels.AUDIT, "workspace", "id"),
-    Collection.SESSION_PARTICIPANTS: _list(labels.PARTICIPANT, "session", "identity"),
-    Collection.SESSION_MESSAGES: _list(labels.MESSAGE, "session", "place"),
-    Collection.SESSION_THREADS: _list(labels.THREAD, "session", "name"),
+    Collection.SPANS: _list(SPAN, "workspace", "started_at", "id"),
+    Collection.STATES: _list(STATE, "workspace", "namespace", "name_key"),
+    Collection.AUDIT: _list(AUDIT, "workspace", "id"),
     Collection.SESSION_MEMORIES: _List(
         MEMORY,
         (),
@@ -63,33 +75,20 @@ _LISTS: dict[Collection, _List] = {
         "UNION MATCH (r:Recall) WHERE r.session = p MATCH (n:Memory {id: r.memory}) RETURN n } "
         "WITH n WHERE true",
     ),
-    Collection.SESSION_TRACE: _list(labels.EVENT, "session", "place"),
-    Collection.SESSION_SPANS: _list(labels.SPAN, "session", "started_at", "id"),
-    Collection.SESSION_TRACES: _list(labels.TRACE, "session", "started_at", "id"),
     Collection.ACTOR_SESSIONS: _List(
-        labels.SESSION,
+        SESSION,
         (),
         "MATCH (a:Participant) WHERE a.actor = p WITH DISTINCT a.session AS id MATCH (n:Session {id: id}) WHERE true",
     ),
-    Collection.ACTOR_MEMORIES: _list(MEMORY, "owner", "created_at", "id"),
-    Collection.PARTICIPANT_MESSAGES: _list(labels.MESSAGE, "sender", "place"),
-    Collection.THREAD_MESSAGES: _list(labels.MESSAGE, "thread", "place"),
-    Collection.MESSAGE_REPLIES: _list(labels.MESSAGE, "parent", "place"),
-    Collection.MESSAGE_TRACE: _list(labels.EVENT, "message", "place"),
-    Collection.MEMORY_REFERENCED_BY: _List(
-        labels.MESSAGE, (), "MATCH (:Memory {id: p})<-[:DRAWS_ON]-(n:Message) WHERE true"
-    ),
-    Collection.MEMORY_HISTORY: _list(labels.VERSION, "memory", "version"),
-    Collection.MEMORY_RECALLS: _list(labels.RECALL, "memory", "recalled_at", "id"),
+    Collection.MEMORY_REFERENCED_BY: _List(MESSAGE, (), "MATCH (:Memory {id: p})<-[:DRAWS_ON]-(n:Message) WHERE true"),
     Collection.SPAN_CHILDREN: _List(
-        labels.SPAN,
+        SPAN,
         (),
         "MATCH (s:Span {id: p}) WHERE s.workspace = $workspace "
         "MATCH (n:Span) WHERE n.trace_id = s.trace_id AND n.parent_span_id = s.span_id",
     ),
-    Collection.SPAN_EVENTS: _list(labels.EVENT, "span", "place"),
     Collection.TRACE_SPANS: _List(
-        labels.SPAN,
+        SPAN,
         (),
         "MATCH (t:Trace {id: p}) WHERE t.workspace = $workspace "
         "MATCH (n:Span) WHERE n.trace_id = t.trace_id AND n.span_id IS NOT NULL",
@@ -113,19 +112,16 @@ _NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
 _SESSIONS = {order: ("workspace", order, "id") for order in ("last_active_at", "title_key")}
 """Indexes for other orders of sessions."""
 
-_TEXTS = {"title": "title_key", "name": "name_key"}
-"""What stands for a text where rows are sorted by it (stores.services.properties.sortable)."""
-
 
 def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
     """The rows of a list that a filter lets through; where: takes the filter's parameters."""
     if of is Collection.MEMORY_LINKS:
         return _links(filter, where, order)
-    label, index, match = _LISTS[of]
-    apply(filter, label.kind, where)
+    node, index, match = _LISTS[of]
+    apply(filter, node.kind.record, where)
     sorted_by = order.expression.removeprefix("{0}.")
-    if sorted_by in _TEXTS:
-        sorted_by = _TEXTS[sorted_by]
+    if sorted_by in SORTABLE:
+        sorted_by = SORTABLE[sorted_by]
         order = order._replace(expression=f"{{0}}.{sorted_by}")
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
@@ -139,28 +135,28 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
             break
     if index:
         there = [*tied, *(f"n.{column} IS NOT NULL" for column in index[1:])]
-        hint = f"USING INDEX n:{label.name}({', '.join(index)})"
-        match = f"MATCH (n:{label.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
+        hint = f"USING INDEX n:{node.name}({', '.join(index)})"
+        match = f"MATCH (n:{node.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
     # Of several that are called the same by others, the index gives no order.
     ordered = sorted_by in index and getattr(found, "external_id", None) is None
     return Rows(
         "n",
-        f"{match} AND {label.live()} AND {where.cypher}",
-        label.columns,
+        f"{match} AND {node.live()} AND {where.cypher}",
+        node.columns,
         "n[c]",
-        label.decode,
+        node.decode,
         order,
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
 
 
 def _links(filter: Any, where: Where, order: Order) -> Rows:
-    apply(filter, LINK.kind, where)
+    apply(filter, LINK.record, where)
     match = _LINKS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
     return Rows(
         "l",
         f"{match} WHERE {MEMORY.live('m')} AND {MEMORY.live('o')} AND {where.cypher}",
-        LINK.columns,
+        list(LINK.columns),
         LINK_VALUE,
         LINK.decode,
         order,

@@ -11,8 +11,9 @@ from domain.change import MemoryChange
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id, Node
+from stores.catalogue.kinds import kind
 from stores.ports import NaturalKey
-from stores.rows import Row, shape
+from stores.rows import Row
 
 Put = tuple[Node, Row]
 """A record with its row."""
@@ -44,8 +45,9 @@ class Pending:
 
     def put(self, records: Sequence[Node]) -> None:
         """Takes on records of one type, new or in place of others."""
-        of = shape(type(records[0]))
-        natural = [of.columns.index(column) for column in of.natural]
+        of = kind(type(records[0]))
+        columns = list(of.columns)
+        natural = [columns.index(column) for column in of.natural]
         here = self.records.setdefault(of.name, {})
         keys = self.keys.setdefault(of.name, {})
         for record in records:
@@ -88,13 +90,6 @@ class Pending:
     def memories(self) -> list[Memory]:
         """The memories among the records."""
         return [record for record, _ in self.records.get("memory", {}).values() if isinstance(record, Memory)]
-
-
-def natural_key(record: Node) -> NaturalKey:
-    """What a record is called by beside its id."""
-    of = shape(type(record))
-    row = dict(zip(of.columns, of.encode(record), strict=True))
-    return tuple(row[column] for column in of.natural)
 
 
 def as_json(value: object) -> str:

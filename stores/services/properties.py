@@ -21,7 +21,7 @@ from domain.node import Node
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import Json, fold
-from stores.rows import shape
+from stores.catalogue.kinds import kind
 from stores.services.words import stem
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -117,5 +117,5 @@ _EXTRAS: dict[type[Node], Callable[[Any], dict[str, Any]]] = {
 
 def extras(record: Node) -> dict[str, Any]:
     """The properties of a record's node beside its columns; None takes one away."""
-    make = _EXTRAS.get(shape(type(record)).kind)
+    make = _EXTRAS.get(kind(type(record)).record)
     return {} if make is None else make(record)

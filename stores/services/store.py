@@ -14,6 +14,7 @@ from domain.memory import Memory
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
+from stores.catalogue import kinds
 from stores.ports import (
     Collection,
     Explored,
@@ -81,11 +82,11 @@ class ServicesStore:
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
         """The records of these ids; with other reads of this turn of the event loop in one statement."""
-        return await self._named(("get", MemoryLink if kind is MemoryLink else label(kind).kind), ids)
+        return await self._named(("get", kinds.kind(kind).record), ids)
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         """The records of these natural keys; with other reads of this turn of the event loop in one statement."""
-        return await self._named(("find", MemoryLink if kind is MemoryLink else label(kind).kind), keys)
+        return await self._named(("find", kinds.kind(kind).record), keys)
 
     async def _named(self, what: What, keys: Sequence[Any]) -> list[Any]:
         if not keys:

@@ -18,14 +18,15 @@ from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.trace import TraceEvent
 from stores import sums
+from stores.catalogue import kinds
+from stores.catalogue.kinds import natural_key
 from stores.ids import Ids
 from stores.ports import Log, NaturalKey, Vector
-from stores.rows import shape
 from stores.services.committed import Committed
 from stores.services.filters import Where, apply
 from stores.services.flush import delete, flush, spans_of
 from stores.services.labels import MEMORY, TALLY, label
-from stores.services.pending import Pending, natural_key
+from stores.services.pending import Pending
 
 N = TypeVar("N", bound=Node)
 
@@ -53,7 +54,7 @@ class ServicesTransaction:
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
         """The records of these ids."""
-        name = shape(kind).name
+        name = kinds.kind(kind).name
         found = {id: self._there(record) for id in ids if (record := self._put(name, id)) is not None}
         missing = [id for id in ids if id not in found and id not in self.pending.fresh]
         if missing:
@@ -62,7 +63,7 @@ class ServicesTransaction:
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         """The records of these natural keys."""
-        name = shape(kind).name
+        name = kinds.kind(kind).name
         named = {key: id for key in keys if (id := self._named(name, key)) is not None}
         found: dict[NaturalKey, Any] = {}
         for key, id in named.items():

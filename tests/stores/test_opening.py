@@ -13,7 +13,7 @@ import pytest
 from domain.actor import User
 from domain.span import Trace
 from stores.embedded.engine import FILE, LOCK, EmbeddedEngine, open_embedded
-from stores.embedded.tables import APPLICATION_ID, MIGRATIONS
+from stores.embedded.migrations import APPLICATION_ID, VERSION
 from stores.errors import CannotOpen
 from stores.open import open_engine
 from tests.contract.making import Clock, keep, span, trace, user, world
@@ -59,7 +59,7 @@ async def test_a_new_file_says_what_it_is(tmp_path: Path) -> None:
     await made(tmp_path)
     db = apsw.Connection(str(tmp_path / FILE))
     assert db.pragma("application_id") == APPLICATION_ID
-    assert db.pragma("user_version") == len(MIGRATIONS)
+    assert db.pragma("user_version") == VERSION
     db.close()
 
 
@@ -79,11 +79,11 @@ async def test_opening_again_keeps_everything(tmp_path: Path) -> None:
 async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     await made(tmp_path)
     db = apsw.Connection(str(tmp_path / FILE))
-    db.pragma("user_version", len(MIGRATIONS) + 1)
+    db.pragma("user_version", VERSION + 1)
     db.close()
     assert "newer Recollect" in refusal(tmp_path)
     db = apsw.Connection(str(tmp_path / FILE))
-    db.pragma("user_version", len(MIGRATIONS))
+    db.pragma("user_version", VERSION)
     db.close()
     engine = open_embedded(tmp_path, "test", 16)
     assert len(await engine.workspace("main").scan(User, None, 10)) == 1

@@ -1,0 +1,93 @@
+"""The catalogue: a line for each kind of record. Its fields say the rest; see domain.declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.declaration import Refers
+from domain.key import ApiKey
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryVersion
+from domain.message import Message, Thread
+from domain.node import Node
+from domain.participant import Participant, identity
+from domain.search import Recall
+from domain.session import SESSION_TYPES, Session
+from domain.span import Span, Trace
+from domain.state import StateEntry
+from domain.tally import Tally
+from domain.trace import TraceEvent
+from stores.catalogue.column import Column
+from stores.catalogue.kind import Kind, is_foreign
+
+N = TypeVar("N", bound=Node)
+
+KINDS: tuple[Kind[Any], ...] = (
+    Kind(User, "user", counted=True),
+    Kind(Agent, "agent", counted=True),
+    Kind(Session, "session", variants=("kind", SESSION_TYPES), counted=True),
+    Kind(
+        Participant,
+        "participant",
+        derived={"identity": lambda one: identity(one.type, one.name, one.actor_id, one.external_id)},
+        counted=True,
+    ),
+    Kind(Thread, "thread"),
+    Kind(Message, "message", unique=[("session", "place")], counted=True),
+    Kind(Memory, "memory", counted=True),
+    Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
+    Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
+    Kind(Trace, "trace"),
+    Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True),
+    Kind(Tally, "tally", exported=False),
+    Kind(TraceEvent, "event", counted=True),
+    Kind(Recall, "recall"),
+    Kind(StateEntry, "state", label="State", replaces=True, counted=True),
+    Kind(ApiKey, "api_key", exported=False),
+    Kind(AuditEntry, "audit", clustered=True, exported=False),
+)
+
+_BY_RECORD: dict[type[Node], Kind[Any]] = {
+    record: kind for kind in KINDS for record in (kind.record, *kind.variants.values())
+}
+_BY_CLASS_NAME = {record.__name__: kind for record, kind in _BY_RECORD.items()}
+
+if missing := [record.__name__ for record in Node.kinds.values() if record not in _BY_RECORD]:
+    raise TypeError(f"These records have no line in the catalogue: {', '.join(missing)}.")
+
+
+def kind(record: type[N]) -> Kind[N]:
+    """The kind of a class of records."""
+    return _BY_RECORD[record]
+
+
+def named(name: type[Node] | str) -> Kind[Any]:
+    """The kind that a declaration names, by its class or the class's name."""
+    return _BY_CLASS_NAME[name if isinstance(name, str) else name.__name__]
+
+
+def targets(refers: Refers) -> tuple[Kind[Any], ...]:
+    """The kinds a reference leads to; none where it may lead to any."""
+    return () if Node in refers.kinds else tuple(map(named, refers.kinds))
+
+
+def foreign(column: Column) -> Kind[Any] | None:
+    """The kind whose record the column names, where it is of one kind and must be there."""
+    return targets(column.refers)[0] if column.refers is not None and is_foreign(column) else None
+
+
+def natural_key(record: N) -> tuple[str, ...] | None:
+    """What a record is called by beside its id; None where it has no such name."""
+    return kind(type(record)).natural_key(record)
+
+
+def referring(to: Kind[Any]) -> Iterator[tuple[Kind[Any], Column]]:
+    """The kinds and columns that name records of a kind and do not stay as they are when one of them is deleted."""
+    for other in KINDS:
+        for column in other.references:
+            refers = column.refers
+            if refers is not None and refers.gone in ("cascade", "null") and to in targets(refers):
+                yield other, column

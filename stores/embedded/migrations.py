@@ -1,0 +1,188 @@
+"""How an older file becomes a current one.
+
+What the declarations of records ask for needs no step of its own: tables, columns with a default, indexes and triggers
+that a file lacks are made when it is opened, and a table whose columns or references have changed is built anew. A
+step is for what cannot follow from them: a column that was renamed or whose values are made of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import apsw
+
+from stores import sums
+from stores.catalogue.kind import Kind
+from stores.catalogue.kinds import KINDS
+from stores.embedded import rows
+from stores.embedded.tables import column_of, create_indexes, create_table, create_triggers, schema
+from stores.errors import CannotOpen
+from stores.ids import Ids
+
+APPLICATION_ID = 0x52656331
+"""The bytes "Rec1" in the file's header (https://sqlite.org/fileformat2.html, offset 68)."""
+
+
+Change = Callable[[apsw.Connection], object]
+
+
+class Step(NamedTuple):
+    """What brings a file to the next version. before: done to the tables as they were; after: to those that the
+    declarations ask for."""
+
+    before: Change | None = None
+    after: Change | None = None
+
+
+def _sum_up(db: apsw.Connection) -> None:
+    """Gives traces the sums of their spans."""
+    ids = Ids(lambda: datetime.now(UTC))
+    for workspace, trace_id in db.execute("SELECT DISTINCT workspace, trace_id FROM span").fetchall():
+        of = "WHERE t.workspace = ? AND t.trace_id = ?", (workspace, trace_id)
+        spans = (rows.SPAN.decode(row) for row in db.execute(f"{rows.SPAN.select} {of[0]}", of[1]))
+        tallies, top = sums.summed_up(spans, lambda kind: kind.make_id(ids.next()))
+        db.executemany(rows.TALLY.insert, [(workspace, *rows.TALLY.encode(tally)) for tally in tallies])
+        for row in db.execute(f"{rows.TRACE.select} {of[0]}", of[1]).fetchall():
+            db.execute(rows.TRACE.insert, (workspace, *rows.TRACE.encode(sums.summed(rows.TRACE.decode(row), top))))
+
+
+def _drop_whole_index_of_events(db: apsw.Connection) -> None:
+    """The one that takes its place leaves out events without a session."""
+    db.execute("DROP INDEX IF EXISTS event_session")
+
+
+_FIRST = 2
+"""The version before the first step. Version 1 only lacks tables."""
+
+STEPS: tuple[Step, ...] = (
+    Step(),  # 3: participants are found by their externalId
+    Step(after=_sum_up),  # 4: traces have sums
+    Step(before=_drop_whole_index_of_events),  # 5: a message whose parent is deleted has none
+)
+"""Never edited once released, only added to."""
+
+VERSION = _FIRST + len(STEPS)
+
+
+def migrate(db: apsw.Connection, path: str) -> None:
+    """Brings the file to the current version, in one transaction.
+
+    Raises CannotOpen for a file that is not ours, or that a newer program wrote.
+    """
+    version = int(db.pragma("user_version"))
+    application = int(db.pragma("application_id"))
+    if application not in (0, APPLICATION_ID) or (application == 0 and db.pragma("schema_version") != 0):
+        raise CannotOpen(f"{path} is not a Recollect database.")
+    if version > VERSION:
+        raise CannotOpen(
+            f"{path} was written by a newer Recollect (file version {version}, this program knows {VERSION}); "
+            "upgrade Recollect to open it."
+        )
+    digest = blake2b(";".join(schema()).encode(), digest_size=16).hexdigest()
+    if version == VERSION and _noted(db) == digest:
+        return
+    db.pragma("foreign_keys", 0)  # or a table that is dropped would take all with it that refers to it
+    try:
+        with db:
+            if version == 0:
+                _run(db, *schema())
+            else:
+                steps = STEPS[max(version - _FIRST, 0) :]
+                for step in steps:
+                    if step.before is not None:
+                        step.before(db)
+                _fit(db)
+                for step in steps:
+                    if step.after is not None:
+                        step.after(db)
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (digest,))
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", VERSION)
+            if broken := db.execute("PRAGMA foreign_key_check").fetchall():
+                raise CannotOpen(f"{path} cannot be migrated: {len(broken)} references lead nowhere.")
+    finally:
+        db.pragma("foreign_keys", 1)
+
+
+def _run(db: apsw.Connection, *scripts: str) -> None:
+    for script in scripts:
+        db.execute(script).fetchall()
+
+
+def _noted(db: apsw.Connection) -> str | None:
+    row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _fit(db: apsw.Connection) -> None:
+    """Makes what the declarations ask for and the file lacks; what it has beyond stays."""
+    wanted = apsw.Connection(":memory:")
+    _run(wanted, *schema())
+    for kind in KINDS:
+        there, asked = _columns(db, kind.name), _columns(wanted, kind.name)
+        if not there:
+            _run(db, create_table(kind))
+        elif _must_be_built(db, wanted, kind):
+            _rebuild(db, kind, [name for name in there if name in asked])
+        else:
+            for name in asked:
+                if name not in there:
+                    _run(db, f"ALTER TABLE {kind.name} ADD COLUMN {column_of(kind, kind.columns[name])}")
+    for kind in KINDS:
+        made = _made(db)
+        _run(db, *(one for one in (*create_indexes(kind), *create_triggers(kind)) if _definition(one) not in made))
+    wanted.close()
+
+
+def _columns(db: apsw.Connection, table: str) -> dict[str, tuple[Any, ...]]:
+    """By the name of each column: its type, whether it is NOT NULL, and its place in the primary key."""
+    found = db.execute('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (table,))
+    return {str(name): rest for name, *rest in found}
+
+
+def _references(db: apsw.Connection, table: str) -> dict[str, tuple[Any, ...]]:
+    found = db.execute('SELECT "from", "table", on_delete FROM pragma_foreign_key_list(?)', (table,))
+    return {str(name): (target, gone) for name, target, gone in found}
+
+
+def _must_be_built(db: apsw.Connection, wanted: apsw.Connection, kind: Kind[Any]) -> bool:
+    """Whether ADD COLUMN is not enough."""
+    there, asked = _columns(db, kind.name), _columns(wanted, kind.name)
+    held, named = _references(db, kind.name), _references(wanted, kind.name)
+    return (
+        any(there[name] != asked[name] for name in asked if name in there)
+        or any(held.get(name) != named.get(name) for name in asked if name in there)
+        or any(notnull for name, (_, notnull, _) in there.items() if name not in asked)
+    )
+
+
+def _rebuild(db: apsw.Connection, kind: Kind[Any], kept: list[str]) -> None:
+    """Builds a table anew and copies the columns it keeps (https://sqlite.org/lang_altertable.html, section 7)."""
+    last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (kind.name,)).fetchone()
+    names, new = ", ".join(kept), f"{kind.name}_new"
+    _run(
+        db,
+        create_table(kind, new),
+        f"INSERT INTO {new} ({names}) SELECT {names} FROM {kind.name}",
+        f"DROP TABLE {kind.name}",
+        f"ALTER TABLE {new} RENAME TO {kind.name}",
+    )
+    if last is not None:  # places that were given once are never given again
+        db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last[0], kind.name))
+
+
+def _made(db: apsw.Connection) -> set[str]:
+    """The definitions of the indexes and triggers there are."""
+    found = db.execute("SELECT sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")
+    return {_definition(str(sql)) for (sql,) in found}
+
+
+def _definition(statement: str) -> str:
+    """A statement without the name of what it makes, which older files have under other names."""
+    words = statement.split()
+    if "INDEX" not in words[:3]:
+        return statement
+    return " ".join(word for index, word in enumerate(words) if index != words.index("INDEX") + 1)
