@@ -8,21 +8,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from domain.actor import Agent, User
-from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
-from domain.message import Message
-from domain.node import Id, Node
+from domain.memory import Memory
+from domain.message import Message, Thread
+from domain.node import Id, Node, kind_of
 from domain.page import Slice
-from domain.search import Recall
+from domain.participant import Participant
 from domain.session import Session
-from domain.span import Span, Trace
-from domain.state import StateEntry
 from domain.trace import TraceEvent
 from formats.file import File, lines
 from formats.recollect.lines import MemoryRefs, Writer
 from formats.recollect.restore import Source, check, load
 from resolvers.context import Context
+from stores.catalogue.kind import Kind
+from stores.catalogue.references import checked, export_order
 from stores.ports import Collection, Store
 
 __all__ = ["SUMMARY", "Source", "begins", "check", "export", "load", "read"]
@@ -34,6 +32,8 @@ _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 N = TypeVar("N", bound=Node)
 
 _PAGE = 500
+TALK = (Participant, Thread, Message)
+"""What stands below its session."""
 
 
 def begins(head: bytes) -> bool:
@@ -55,18 +55,18 @@ async def export(context: Context) -> AsyncIterator[bytes]:
     store, writer = context.store, Writer()
     yield writer.header(context.embedder.name, context.embedder.dimension)
     memories: set[Id] = set()
-    for part in (
-        _scans(store, writer, User, Agent),
-        _sessions(store, writer),
-        _memories(store, writer, memories),
-        _around(store, writer, memories),
-        _scans(store, writer, Trace, Span),
-        _events(store, writer),
-        _recalls(store, writer, memories),
-        _scans(store, writer, StateEntry),
-    ):
-        async for line in part:
-            yield line
+    for kind in export_order():
+        if kind.record is Session:
+            part = _sessions(store, writer)
+        elif kind.record is Memory:
+            part = _memories(store, writer, memories)
+        elif kind.record is TraceEvent:
+            part = _events(store, writer)
+        else:
+            part = _scans(store, writer, kind, memories)
+        if kind.record not in TALK:
+            async for line in part:
+                yield line
     yield writer.end()
 
 
@@ -94,9 +94,12 @@ async def _list(store: Store, of: Collection, parent: Id) -> AsyncIterator[Any]:
         after, more = page.page_info.end_cursor, page.has_next_page
 
 
-async def _scans(store: Store, writer: Writer, *kinds: type[Node]) -> AsyncIterator[bytes]:
-    for kind in kinds:
-        async for record in _scan(store, kind):
+async def _scans(store: Store, writer: Writer, kind: Kind[Any], memories: set[Id]) -> AsyncIterator[bytes]:
+    """All of a kind but what hangs on a memory that is left out."""
+    fields = [name for name, targets in checked(kind).items() if any(target.record is Memory for target in targets)]
+    async for record in _scan(store, kind.record):
+        named = [getattr(record, name) for name in fields]
+        if all(id is None or kind_of(id) is not Memory or id in memories for id in named):
             yield writer.record(record)
 
 
@@ -110,26 +113,17 @@ async def _sessions(store: Store, writer: Writer) -> AsyncIterator[bytes]:
 
 
 async def _memories(store: Store, writer: Writer, written: set[Id]) -> AsyncIterator[bytes]:
+    """All memories, and which of them the messages drew on."""
     async for page in _pages(store, Memory):
         vectors = await store.vectors([memory.id for memory in page])
         for memory, vector in zip(page, vectors, strict=True):
             written.add(memory.id)
             yield writer.record(memory, vector)
-
-
-async def _around(store: Store, writer: Writer, memories: set[Id]) -> AsyncIterator[bytes]:
-    """What hangs on memories: the messages that drew on them, their links and their history."""
     async for messages in _pages(store, Message):
         found = await store.memory_refs([message.id for message in messages])
         for message, refs in zip(messages, found, strict=True):
-            if kept := [ref for ref in refs if ref.memory_id in memories]:
+            if kept := [ref for ref in refs if ref.memory_id in written]:
                 yield writer.record(MemoryRefs(message.id, kept))
-    async for link in _scan(store, MemoryLink):
-        if link.source_id in memories and link.target_id in memories:
-            yield writer.record(link)
-    async for version in _scan(store, MemoryVersion):
-        if version.memory_id in memories:
-            yield writer.record(version)
 
 
 async def _events(store: Store, writer: Writer) -> AsyncIterator[bytes]:
@@ -140,9 +134,3 @@ async def _events(store: Store, writer: Writer) -> AsyncIterator[bytes]:
     async for event in _scan(store, TraceEvent):
         if event.session_id is None:
             yield writer.record(msgspec.structs.replace(event, place=0))
-
-
-async def _recalls(store: Store, writer: Writer, memories: set[Id]) -> AsyncIterator[bytes]:
-    async for recall in _scan(store, Recall):
-        if recall.memory_id in memories:
-            yield writer.record(recall)

@@ -15,18 +15,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from domain.actor import Agent, User
-from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
-from domain.message import MemoryRef, Message, Thread
+from domain.memory import Memory
+from domain.message import MemoryRef
 from domain.node import Id, Node, kind_of
-from domain.participant import Participant
-from domain.search import Recall
 from domain.session import Session
-from domain.span import Span, Trace
-from domain.state import StateEntry
-from domain.trace import TraceEvent
 from formats.conversation import FormatError
+from stores.catalogue.references import export_order
 from stores.ports import Vector
 
 VERSION = 1
@@ -42,21 +36,10 @@ class MemoryRefs(msgspec.Struct, frozen=True):
 Record = Node | MemoryRefs
 
 KINDS: dict[str, type[Node] | type[MemoryRefs]] = {
-    "user": User,
-    "agent": Agent,
-    "session": Session,
-    "participant": Participant,
-    "thread": Thread,
-    "message": Message,
-    "memory": Memory,
-    "memory_refs": MemoryRefs,
-    "link": MemoryLink,
-    "version": MemoryVersion,
-    "trace": Trace,
-    "span": Span,
-    "event": TraceEvent,
-    "recall": Recall,
-    "state": StateEntry,
+    name: record
+    for kind in export_order()
+    for name, record in ((kind.line, kind.record), ("memory_refs", MemoryRefs))
+    if record is not MemoryRefs or kind.record is Memory
 }
 """The types of lines, in the order they come in; what belongs to a session's talk stands right below it."""
 

@@ -18,13 +18,13 @@ from domain.message import Message
 from domain.node import Id, Node
 from domain.page import Slice
 from domain.session import SESSION_TYPES, Session
-from domain.span import Trace
-from domain.state import StateEntry
 from domain.trace import TraceEvent
 from formats.conversation import FormatError
 from formats.recollect.lines import Entry, Header, MemoryRefs, read
-from formats.recollect.validation import Check, natural_key
+from formats.recollect.validation import Check
 from resolvers.context import Context
+from stores.catalogue import kinds
+from stores.catalogue.kinds import natural_key
 from stores.errors import Taken
 from stores.ports import Collection, Transaction, Vector
 
@@ -237,13 +237,13 @@ def _continued(before: Session, messages: Sequence[Message]) -> Session:
 
 
 async def _missing(tx: Transaction, records: Sequence[Any]) -> list[Any]:
-    """The records that are not there under their id; of traces, links and state, neither under their natural key."""
+    """The records that are not there under their id; of what merges, neither under their natural key."""
     if not records:
         return []
     kind = type(records[0])
     found = await tx.get(kind, [record.id for record in records])
     fresh = [record for record, before in zip(records, found, strict=True) if before is None]
-    if kind in (Trace, MemoryLink, StateEntry):
+    if kinds.kind(kind).merges:
         same = await tx.find(kind, [natural_key(record) or () for record in fresh])
         fresh = [record for record, before in zip(fresh, same, strict=True) if before is None]
     return fresh

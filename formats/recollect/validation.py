@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-from domain.actor import Agent, User
-from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
+from domain.memory import Memory
 from domain.message import Message, Thread
-from domain.node import Id, Node
-from domain.participant import Participant, identity
-from domain.search import Recall
+from domain.node import Id, Node, kind_of
+from domain.participant import Participant
 from domain.session import Session
-from domain.span import Span, Trace
-from domain.state import StateEntry
 from domain.trace import TraceEvent
 from formats.conversation import FormatError
 from formats.recollect.lines import KINDS, Entry, MemoryRefs
+from stores.catalogue import kinds
+from stores.catalogue.kinds import natural_key
+from stores.catalogue.references import checked
 from stores.ports import NaturalKey, Store
 
 _BATCH = 500
 _TOGETHER = ("session", "participant", "thread", "message")
 _ORDER = {name: 2 if name in _TOGETHER else place for place, name in enumerate(KINDS)}
 
-_REFERENCES: dict[type[Any], dict[str, type[Node] | None]] = {
-    Participant: {"session_id": Session},
-    Thread: {"session_id": Session},
-    Message: {"session_id": Session, "sender_id": Participant, "thread_id": Thread, "parent_id": Message},
-    Memory: {"owner_id": None, "source_message_id": Message, "session_id": Session},
-    MemoryRefs: {"message_id": Message},
-    MemoryLink: {"source_id": Memory, "target_id": Memory},
-    MemoryVersion: {"memory_id": Memory},
-    Trace: {"session_id": Session},
-    Span: {"session_id": Session, "message_id": Message},
-    TraceEvent: {"session_id": Session, "message_id": Message, "span_record_id": Span},
-    Recall: {"memory_id": Memory, "session_id": Session, "message_id": Message, "event_id": TraceEvent},
-}
-"""What records hold on to, and must stand before them. None: an actor of either kind. The parent of an event may also
-stand behind it; who is only mentioned (a participant's actor, an event's user) may be gone."""
-
-
-def natural_key(record: Node) -> NaturalKey | None:
-    """What a record is called by beside its id, as stores.ports has it; None where it has no such name."""
-    match record:
-        case User() | Agent() | Session() | Message() | Memory():
-            return None if record.external_id is None else (record.external_id,)
-        case Participant():
-            key = identity(record.type, record.name, record.actor_id, record.external_id)
-            return (record.session_id, key)
-        case Thread():
-            return (record.session_id, record.name)
-        case TraceEvent():
-            known = record.session_id is not None and record.external_id is not None
-            return (str(record.session_id), str(record.external_id)) if known else None
-        case Span():
-            return (record.trace_id, record.span_id)
-        case Trace():
-            return (record.trace_id,)
-        case MemoryLink():
-            return (record.source_id, record.kind.value, record.target_id)
-        case StateEntry():
-            return (record.namespace, record.key)
-    return None
+_REFERENCES = {kind.record: checked(kind) for kind in kinds.KINDS}
+"""What records hold on to, and must stand before them. The parent of an event may also stand behind it; who is only
+mentioned (a participant's actor, an event's user) may be gone."""
 
 
 class Check:
@@ -107,20 +69,22 @@ class Check:
 
     def _check_references(self, entry: Entry) -> None:
         record = entry.record
-        for name, kind in _REFERENCES.get(type(record), {}).items():
-            self._check_reference(entry, name, getattr(record, name), kind)
         if isinstance(record, MemoryRefs):
+            self._check_reference(entry, "message_id", record.message_id, [Message])
             for ref in record.refs:
-                self._check_reference(entry, "refs", ref.memory_id, Memory)
+                self._check_reference(entry, "refs", ref.memory_id, [Memory])
+        else:
+            for name, named in _REFERENCES[type(record)].items():
+                self._check_reference(entry, name, getattr(record, name), [kind.record for kind in named])
         if isinstance(record, Participant | Thread | Message) and (
             self._session is None or record.session_id != self._session.id
         ):
             raise FormatError("it stands below another session than its own", entry.where)
 
-    def _check_reference(self, entry: Entry, name: str, target: Id | None, kind: type[Node] | None) -> None:
+    def _check_reference(self, entry: Entry, name: str, target: Id | None, kinds: Sequence[type[Node]]) -> None:
         if target is None:
             return
-        if target not in self._ids or (kind is not None and not target.startswith(f"{kind.prefix}_")):
+        if target not in self._ids or kind_of(target) not in kinds:
             raise FormatError(f"{name} names {target[:80]}, which does not stand before it", entry.where)
 
     async def _begin(self, session: Session) -> None:
@@ -144,7 +108,7 @@ class Check:
         if (type(record), key) in self._keys:
             raise FormatError(f"{_shown(key)} is there twice", entry.where)
         self._keys.add((type(record), key))
-        if not isinstance(record, Trace | MemoryLink | StateEntry):
+        if not kinds.kind(type(record)).merges:
             self._named.append((entry, record, key))
             if len(self._named) == _BATCH:
                 await self._compare()

@@ -36,6 +36,7 @@ class Kind(Generic[N]):
         variants: tuple[str, Mapping[Any, type[N]]] | None = None,
         clustered: bool = False,
         replaces: bool = False,
+        merges: bool = False,
         counted: bool = False,
         exported: bool = True,
     ) -> None:
@@ -43,13 +44,14 @@ class Kind(Generic[N]):
         the line the table's where nothing else is said.
 
         unique, indexes: of columns besides what the fields say. derived: columns that functions make of the record;
-        they end the natural key. variants: the field that says of which class a record is, and the classes.
-        clustered: rows lie in the order of the natural key, or of the ids, without a key of their own. replaces: what
-        has the same natural key is the same record, whatever its id. counted: statistics tell how many there are.
-        exported: whether files of our own format have it.
+        they end the natural key. variants: the field that says of which class a record is, and the classes. clustered:
+        rows lie in the order of the natural key, or of the ids, without a key of their own. replaces: what is put under
+        a natural key that is there takes its place. merges: what a file has under one that is there is that record; so
+        it is with what replaces. counted: statistics tell how many there are. exported: files of our format have it.
         """
         self.record, self.name, self.label, self.line = record, name, label or record.__name__, line or name
         self.unique, self.clustered, self.replaces = tuple(unique), clustered, replaces
+        self.merges = replaces or merges
         self.counted, self.exported, self._more = counted, exported, tuple(indexes)
         fields = read(record)
         columns = [one for field in fields for one in (field.columns if isinstance(field, Spread) else [field])]

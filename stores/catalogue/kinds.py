@@ -40,7 +40,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Memory, "memory", counted=True),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
-    Kind(Trace, "trace"),
+    Kind(Trace, "trace", merges=True),
     Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True),
     Kind(Tally, "tally", exported=False),
     Kind(TraceEvent, "event", counted=True),

@@ -1,0 +1,162 @@
+"""A data folder of an earlier version becomes a current one and loses nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import pytest
+
+from domain.actor import Agent
+from domain.link import MemoryLink
+from domain.memory import Memory
+from domain.message import Message
+from domain.search import Recall, SearchMode
+from domain.session import Session
+from stores.embedded import migrations, tables
+from stores.embedded.engine import FILE, open_embedded
+from stores.embedded.migrations import VERSION, Step
+from stores.errors import CannotOpen
+from stores.ports import Collection, Log, Search, Transaction
+from tests.contract.making import DIMENSION, Clock, axis, delete, follow, keep, message, page, say, user
+from tests.support.before import assert_holds_what_was_told, old_folder
+
+
+def open_folder(folder: Path) -> Any:
+    return open_embedded(folder, "test", DIMENSION, Clock())
+
+
+def shape(db: apsw.Connection) -> set[tuple[Any, ...]]:
+    """All that a file's schema says, whatever the order of columns and the names of indexes."""
+    found: set[tuple[Any, ...]] = set()
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+        columns = db.execute(f"PRAGMA table_xinfo({table})")
+        found |= {(table, name, type, notnull, key, hidden) for _, name, type, notnull, _, key, hidden in columns}
+        found |= {(table, *row[2:]) for row in db.execute(f"PRAGMA foreign_key_list({table})")}
+    definitions = db.execute(
+        "SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql NOT NULL"
+    )
+    return found | {(table, migrations._definition(sql)) for table, sql in definitions}
+
+
+async def test_an_old_folder_reads_back_equal(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    for _ in range(2):
+        engine = open_folder(folder)
+        await assert_holds_what_was_told(engine, "folder")
+        await engine.close()
+
+
+async def test_an_old_folder_becomes_what_a_new_one_is(tmp_path: Path) -> None:
+    old = open_folder(old_folder(tmp_path / "old"))
+    new = open_folder(tmp_path / "new")
+    assert shape(old.reader) == shape(new.reader)
+    assert old.reader.pragma("user_version") == VERSION
+    assert old.reader.pragma("integrity_check") == "ok"
+    await old.close()
+    await new.close()
+
+
+async def test_an_old_folder_goes_on(tmp_path: Path) -> None:
+    engine = open_folder(old_folder(tmp_path / "data"))
+    store = engine.workspace("main")
+    [talk] = await store.find(Session, [("talk",)])
+    assert talk is not None
+    voice = (await page(store, Collection.SESSION_PARTICIPANTS, talk)).nodes[0]
+    [said] = await say(store, talk, message(voice))
+    assert said.place == talk.message_count + 1
+    [fact] = await store.find(Memory, [("fact",)])
+    assert fact is not None
+    for search in (
+        Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0)),
+        Search(SearchMode.TEXT, 0.0, 10, text="sky"),
+    ):
+        assert fact.id in {found.id for found in (await store.search(search)).candidates}
+    lines = follow(store, Log("trace", talk.id))
+    assert (await lines.take(1))[0].external_id == "line"
+    await lines.close()
+
+    async def noted(tx: Transaction) -> Any:
+        return await tx.recalled("once")
+
+    assert (await store.write(noted))[0] == "digest"
+    await engine.close()
+
+
+def changed(folder: Path, *statements: str) -> None:
+    """Changes a file as a program with other declarations would have left it."""
+    db = apsw.Connection(str(folder / FILE))
+    for statement in (*statements, "DELETE FROM meta WHERE name = 'schema'"):
+        db.execute(statement)
+    db.close()
+
+
+async def test_a_column_that_is_declared_later_is_added_and_read_with_its_default(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    changed(folder, "ALTER TABLE link DROP COLUMN metadata", "ALTER TABLE agent DROP COLUMN description")
+    engine = open_folder(folder)
+    store = engine.workspace("main")
+    links = await store.scan(MemoryLink, None, 10)
+    assert links
+    assert {bytes(link.metadata) for link in links} == {b"{}"}
+    assert {agent.description for agent in await store.scan(Agent, None, 10)} == {None}
+    new = open_folder(tmp_path / "new")
+    assert shape(engine.reader) == shape(new.reader)
+    await engine.close()
+    await new.close()
+
+
+async def test_what_a_file_lacks_is_made(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    changed(folder, "DROP TABLE recall", "DROP INDEX session_created", "PRAGMA user_version = 1", "DROP TABLE audit")
+    engine, new = open_folder(folder), open_folder(tmp_path / "new")
+    assert shape(engine.reader) == shape(new.reader)
+    assert await engine.workspace("main").scan(Recall, None, 10) == []
+    await engine.close()
+    await new.close()
+
+
+async def test_what_a_file_has_beyond_stays(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    changed(folder, "ALTER TABLE user ADD COLUMN shoes INTEGER DEFAULT 42", "CREATE INDEX user_shoes ON user (shoes)")
+    engine = open_folder(folder)
+    await assert_holds_what_was_told(engine, "folder")
+    assert engine.reader.execute("SELECT DISTINCT shoes FROM user INDEXED BY user_shoes").fetchall() == [(42,)]
+    await keep(engine.workspace("main"), user(external_id="new"))
+    await engine.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = old_folder(tmp_path / "data")
+    monkeypatch.setattr(migrations, "STEPS", (Step(after="SELECT * FROM nowhere"),))
+    with pytest.raises(CannotOpen):
+        open_folder(folder)
+    db = apsw.Connection(str(folder / FILE))
+    assert db.pragma("user_version") == 2
+    assert db.execute("SELECT 1 FROM sqlite_master WHERE name = 'event_session'").fetchall()
+    db.close()
+
+
+async def test_a_reply_outlives_the_message_that_it_answers(tmp_path: Path) -> None:
+    engine = open_folder(old_folder(tmp_path / "data"))
+    store = engine.workspace("main")
+    replies = [one for one in await store.scan(Message, None, 1_000) if one.parent_id is not None]
+    [parent, *_] = await store.get(Message, [replies[0].parent_id])
+    await delete(store, parent)
+    [reply] = await store.get(Message, [replies[0].id])
+    assert reply == msgspec.structs.replace(replies[0], parent_id=None)
+    await engine.close()
+
+
+async def test_places_of_a_log_are_not_given_again_by_a_table_that_is_built_anew(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path / "data")
+    db = apsw.Connection(str(folder / FILE))
+    [(last,)] = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+    db.execute("DELETE FROM event WHERE key > ?", (last - 3,))
+    event = next(kind for kind in tables.KINDS if kind.name == "event")
+    with db:
+        migrations._rebuild(db, event, list(migrations._columns(db, "event")))
+    assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchall() == [(last,)]
+    db.close()
