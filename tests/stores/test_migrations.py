@@ -130,7 +130,7 @@ async def test_what_a_file_has_beyond_stays(tmp_path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = old_folder(tmp_path / "data")
-    monkeypatch.setattr(migrations, "STEPS", (Step(after="SELECT * FROM nowhere"),))
+    monkeypatch.setattr(migrations, "STEPS", (Step(after=lambda db: db.execute("SELECT * FROM nowhere")),))
     with pytest.raises(CannotOpen):
         open_folder(folder)
     db = apsw.Connection(str(folder / FILE))
