@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from domain.node import Node
+from stores.catalogue.codec import Variants, decoder, encoder, value_encoder
 from stores.catalogue.column import NO_DEFAULT, Column, Spread, read
-from stores.rows import Row, Variants, decoder, encoder, value_encoder
+from stores.rows import Row
 
 N = TypeVar("N", bound=Node)
 
