@@ -22,10 +22,8 @@ async def export_file(file: Path, data: Path, settings: Settings, workspace: str
 
     Raises BadSetting, CannotOpen, or Unavailable.
     """
-    if not data.is_dir():  # noqa: ASYNC240 - a command line has nothing else to do meanwhile
-        raise BadSetting(f"There is no data folder {data}.")
     check_workspace(workspace, None)
-    service = open_service(data, settings)
+    service = open_service(data, settings, must_exist=True)
     try:
         context = service.context(caller_in(workspace))
         await note(context.store, context.caller, "export", DONE)

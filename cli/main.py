@@ -311,13 +311,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wrong := foreign_package():
         fail(wrong)
     from server.settings import BadSetting
-    from stores.errors import CannotOpen, Unavailable
+    from stores.errors import CannotOpen, StoreError, Unavailable
 
     try:
         cli.main(args=arguments, prog_name="recollect", standalone_mode=True)
     except (CannotOpen, BadSetting) as error:
         fail(str(error))
-    except Unavailable:
-        fail("the disk does not take the data; make room and try again. What was acknowledged is kept.")
+    except Unavailable as error:
+        fail(f"{str(error).rstrip('.')}. Try again; what was acknowledged is kept.")
+    except StoreError as error:
+        fail(f"the store failed: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

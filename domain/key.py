@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 from domain.caller import Caller, Role
-from domain.declaration import NATURAL, Stored
+from domain.declaration import NATURAL, Stored, listed
 from domain.node import Id, Node, register
 from domain.values import Command, Key, Name
 
@@ -22,7 +22,7 @@ class ApiKey(Node, frozen=True, kw_only=True, gc=False):
     noun: ClassVar[str] = "API key"
 
     digest: Annotated[str, NATURAL]
-    workspace: Annotated[str, Stored("tenant")]
+    workspace: Annotated[str, Stored("tenant"), listed("created_at")]
     role: Role
     name: str
     created_at: datetime

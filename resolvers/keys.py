@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 
 import msgspec
 
@@ -11,9 +12,10 @@ from domain.caller import KEYS_WORKSPACE
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.key import PREFIX, ApiKey, CreateApiKeyInput, RevokeApiKeyInput, digest_of
 from domain.node import Id
+from domain.page import Slice
 from resolvers.audit import note
 from resolvers.context import Context
-from stores.ports import Engine, Store, Transaction
+from stores.ports import Collection, Engine, Store, Transaction
 
 _PAGE = 1_000
 
@@ -30,17 +32,33 @@ def kept(engine: Engine) -> Store:
     return engine.workspace(KEYS_WORKSPACE)
 
 
-async def every_key(engine: Engine) -> list[ApiKey]:
-    """The keys of all workspaces, the newest first."""
-    found: list[ApiKey] = []
-    while page := await kept(engine).scan(ApiKey, found[-1].id if found else None, _PAGE):
-        found += page
-    return found[::-1]
+class Stored(msgspec.Struct, frozen=True):
+    """What there is of keys, in all workspaces. some: any at all; good: one that opens something."""
+
+    some: bool
+    good: bool
+
+
+async def stored(engine: Engine, now: datetime) -> Stored:
+    """Whether there are keys; reads them up to the first good one."""
+    last: Id | None = None
+    while page := await kept(engine).scan(ApiKey, last, _PAGE):
+        if any(key.good(now) for key in page):
+            return Stored(True, True)
+        last = page[-1].id
+    return Stored(last is not None, False)
 
 
 async def api_keys(context: Context) -> list[ApiKey]:
     """The keys of the caller's workspace, revoked ones too, the newest first."""
-    return [key for key in await every_key(context.engine) if key.workspace == context.caller.workspace]
+    keys: list[ApiKey] = []
+    slice = Slice(_PAGE)
+    while True:
+        [page] = await kept(context.engine).pages(Collection.TENANT_KEYS, [Id(context.caller.workspace)], slice)
+        keys += page.nodes
+        if not page.has_next_page:
+            return keys
+        slice = Slice(_PAGE, after=page.listing.cursor(page.marks[-1]))
 
 
 async def keys_of(context: Context, ids: list[Id]) -> list[ApiKey | None]:

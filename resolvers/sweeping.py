@@ -1,4 +1,4 @@
-"""Taking away what has expired."""
+"""Delete expired memories and state entries."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _BATCH = 500
 
 
 async def sweep(context: Context) -> int:
-    """Deletes expired memories and state entries of the workspace, and returns how many; reads ignore them before."""
+    """Delete what has expired in the workspace, which reads ignore already; how many records that were."""
 
-    async def script(tx: Transaction) -> int:
+    async def script(tx: Transaction) -> tuple[int, bool]:
         memories = await tx.expired(Memory, _BATCH)
         await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory, gone=True) for memory in memories])
         await tx.delete(Memory, [memory.id for memory in memories])
         entries = await tx.expired(StateEntry, _BATCH)
         await tx.delete(StateEntry, [entry.id for entry in entries])
-        return len(memories) + len(entries)
+        return len(memories) + len(entries), max(len(memories), len(entries)) == _BATCH
 
-    total = 0
-    while count := await context.store.write(script):
+    total, more = 0, True
+    while more:
+        count, more = await context.store.write(script)
         total += count
     return total

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 from starlette.applications import Starlette
@@ -30,6 +30,7 @@ from server.telemetry.metrics_http import MetricsHTTP
 from server.telemetry.middleware import Instrumented
 from server.telemetry.tracing import open_tracing
 from server.websocket.graphql import GraphQLWebSocket
+from stores.errors import Unavailable
 
 SWEEP_EVERY_S = 60.0
 
@@ -133,8 +134,23 @@ def _cors(origins: list[str]) -> list[Middleware]:
 async def _sweep_for_ever(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
-        try:
-            for workspace in await service.engine.workspaces():
-                await sweep(service.context(operator(workspace)))
-        except Exception as error:  # it will be tried again
-            _log.warning("the sweep of what has expired failed: %s", error)
+        with _tried_again("expired records could not be looked for"):
+            await sweep_due(service)
+
+
+async def sweep_due(service: Service) -> None:
+    """Delete what has expired. A workspace where that fails does not keep the others from it."""
+    for workspace in await service.engine.due():
+        with _tried_again(f"expired records of {workspace} could not be deleted"):
+            await sweep(service.context(operator(workspace)))
+
+
+@contextlib.contextmanager
+def _tried_again(failed: str) -> Iterator[None]:
+    """Logs a failure: a server that is down in a line, a fault of ours with its traceback."""
+    try:
+        yield
+    except Unavailable as error:
+        _log.warning("%s: %s", failed, error)
+    except Exception:
+        _log.exception("%s", failed)

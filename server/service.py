@@ -79,11 +79,11 @@ def _check(executor: Executor, id: str, text: str) -> None:
 
 
 def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
-    """Opens a data folder, which is made where it is missing unless it must exist.
+    """Opens the servers of the settings, or else a data folder, which is made where it is missing unless it must exist.
 
     Raises stores.errors.CannotOpen or BadSetting, each with one sentence.
     """
-    if must_exist and not data.exists():
+    if must_exist and not (settings.on_servers or data.exists()):
         raise CannotOpen(f"There is no folder {data}; name one with --data.")
     try:
         embedder = open_embedder(settings.embedder)

@@ -53,6 +53,11 @@ class Settings(Limits, frozen=True):
         """Some of them are secrets: a log shows none."""
         return "Settings(...)"
 
+    @property
+    def on_servers(self) -> bool:
+        """Whether the store is on servers, so that no data folder is used."""
+        return bool(self.graph_url or self.vectors_url or self.events_url)
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""

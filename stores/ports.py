@@ -40,7 +40,8 @@ trace events; (trace id, span id) for spans; (trace id,) for traces; (source id,
 class Collection(enum.Enum):
     """The lists there are. The first word is what a list hangs on; those without one are a workspace's own.
 
-    The value is the default order: NEWEST by createdAt, OLDEST the other way round, PLACE in a log, KEY by name.
+    TENANT_KEYS hang on the name of the workspace they open. The value is the default order: NEWEST by createdAt, OLDEST
+    the other way round, PLACE in a log, KEY by name.
     """
 
     SESSIONS = ("sessions", "NEWEST")
@@ -50,6 +51,7 @@ class Collection(enum.Enum):
     SPANS = ("spans", "NEWEST")
     STATES = ("states", "KEY")
     AUDIT = ("audit", "NEWEST")
+    TENANT_KEYS = ("tenant.keys", "NEWEST")
     SESSION_PARTICIPANTS = ("session.participants", "OLDEST")
     SESSION_MESSAGES = ("session.messages", "PLACE")
     SESSION_THREADS = ("session.threads", "OLDEST")
@@ -334,6 +336,9 @@ class Engine(Protocol):
 
     async def workspaces(self) -> list[str]:
         """The names of those there are."""
+
+    async def due(self) -> list[str]:
+        """The names of those in which memories or state entries have expired and were not swept yet."""
 
     async def spend(self, name: str, per_minute: int) -> float:
         """Spends one of what a name may have in a minute, in all processes on this store together.

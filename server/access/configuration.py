@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resolvers.context import Context
-from resolvers.keys import every_key
+from resolvers.keys import stored
 from server.access.admission import Access
 from server.access.keys import Keys, first_key, given
 from server.access.rate_limit import Rate
@@ -23,19 +23,18 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
 
     A key that was ever made keeps the server closed: revoking the last one must not open it.
     """
-    mine, stored = given(settings.api_keys), await every_key(context.engine)
+    mine, kept = given(settings.api_keys), await stored(context.engine, datetime.now(UTC))
     tokens = _tokens(settings)
-    if settings.first_key_file and not (mine or stored or tokens):
+    if settings.first_key_file and not (mine or kept.some or tokens):
         await first_key(context, Path(settings.first_key_file))
-        stored = await every_key(context.engine)
-    now = datetime.now(UTC)
-    if not (is_loopback or mine or tokens or any(key.good(now) for key in stored)):
+        kept = await stored(context.engine, datetime.now(UTC))
+    if not (is_loopback or mine or tokens or kept.good):
         raise BadSetting(
             "Others can reach this address, and there are no credentials: make a key with `recollect keys create "
             "--role admin`, or set RECOLLECT_API_KEYS."
         )
     origins = origins_of(settings)
-    if not (mine or stored or tokens):
+    if not (mine or kept.some or tokens):
         return Access(None, None, guarded=True, origins=origins)
     rate = settings.rate_limit
     return Access(

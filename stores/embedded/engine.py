@@ -152,6 +152,15 @@ class EmbeddedEngine:
         """The names of those there are."""
         return [str(row[0]) for row in self.reader.execute("SELECT name FROM workspace")]
 
+    async def due(self) -> list[str]:
+        """The names of those with something to sweep: both looked up in indexes of what expires."""
+        found = self.reader.execute(
+            "SELECT w.name FROM (SELECT workspace FROM memory WHERE expires_at <= ?1 UNION "
+            "SELECT workspace FROM state WHERE expires_at <= ?1) d CROSS JOIN workspace w ON w.key = d.workspace",
+            (self._now_us(),),
+        )
+        return [str(row[0]) for row in found]
+
     async def spend(self, name: str, per_minute: int) -> float:
         """Spends one of what a name may have in a minute: no other process has the folder."""
         return self._rates.spend(name, per_minute)

@@ -8,6 +8,7 @@ import apsw
 
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
+from domain.key import ApiKey
 from domain.link import LinkDirection
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
@@ -44,6 +45,7 @@ _LISTS: dict[Collection, _List] = {
     Collection.SPANS: _List(SPAN, ""),
     Collection.STATES: _List(table(StateEntry), "t.namespace = ?"),
     Collection.AUDIT: _List(table(AuditEntry), ""),
+    Collection.TENANT_KEYS: _List(table(ApiKey), "t.tenant = ?"),
     Collection.SESSION_MEMORIES: _List(
         MEMORY,
         "t.key IN (SELECT key FROM memory WHERE session = (SELECT key FROM session WHERE id = ?) UNION "
@@ -135,7 +137,7 @@ class Lists:
         if condition:
             where.add(condition, *[parent] * condition.count("?"))
         # The plus keeps SQLite from taking the workspace's index for a list that hangs on something.
-        own = not parent or of is Collection.STATES
+        own = not parent or of in (Collection.STATES, Collection.TENANT_KEYS)
         where.add("t.workspace = ?" if own else "+t.workspace = ?", self._workspace)
         if spec.table.live:
             where.add(spec.table.live.removeprefix(" AND "))

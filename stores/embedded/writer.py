@@ -186,10 +186,18 @@ class Writer:
             transaction.rolled_back()
 
 
+_REFUSED: dict[type[Exception], str] = {
+    apsw.BusyError: "another program holds the database file",
+    apsw.CantOpenError: "the database file cannot be opened",
+    apsw.ReadOnlyError: "the database file cannot be written",
+}
+"""What SQLite did not do, where it was not for lack of room."""
+
+
 def _failure(error: Exception) -> Exception:
     """What the callers of a failed commit are told."""
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError | apsw.BusyError):
         _log.error("the database cannot be written: %s", error)
-        return Unavailable(str(error))
+        return Unavailable(f"{_REFUSED.get(type(error), 'the disk does not take the data: make room')} ({error})")
     _log.exception("a commit failed")
     return StoreError(str(error))

@@ -16,6 +16,7 @@ from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
 from stores.ports import Figure, StoreHealth
 from stores.rates import Rates
+from stores.rows import micros
 from stores.services.breaker import Breaker
 from stores.services.labels import LINK
 from stores.services.neo4j import Address, Graph, prepare
@@ -143,6 +144,15 @@ class ServicesEngine:
     async def workspaces(self) -> list[str]:
         """The names of those there are."""
         record = await self.graph.read("MATCH (w:Workspace) RETURN collect(w.name)")
+        return [str(name) for name in record[0]]
+
+    async def due(self) -> list[str]:
+        """The names of those with something to sweep."""
+        expired = " UNION ".join(
+            f"MATCH (n:{label}) USING INDEX n:{label}(expires_at) WHERE n.expires_at <= $now RETURN n.workspace AS name"
+            for label in ("Memory", "State")
+        )
+        record = await self.graph.read(f"CALL () {{ {expired} }} RETURN collect(name)", now=micros(self.clock()))
         return [str(name) for name in record[0]]
 
     async def spend(self, name: str, per_minute: int) -> float:

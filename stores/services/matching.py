@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from domain.actor import Agent, User
+from domain.key import ApiKey
 from domain.link import LinkDirection
 from stores.catalogue.lists import BY_REFERENCE, index_of
 from stores.orders import Order
@@ -67,6 +68,7 @@ _LISTS: dict[Collection, _List] = {
     Collection.SPANS: _list(SPAN, "workspace", "started_at", "id"),
     Collection.STATES: _list(STATE, "workspace", "namespace", "name_key"),
     Collection.AUDIT: _list(AUDIT, "workspace", "id"),
+    Collection.TENANT_KEYS: _list(label(ApiKey), "workspace", "tenant", "created_at", "id"),
     Collection.SESSION_MEMORIES: _List(
         MEMORY,
         (),
@@ -94,6 +96,9 @@ _LISTS: dict[Collection, _List] = {
         "MATCH (n:Span) WHERE n.trace_id = t.trace_id AND n.span_id IS NOT NULL",
     ),
 }
+
+_NAMED = (Collection.STATES, Collection.TENANT_KEYS)
+"""Lists that hang on a name in the workspace, the second column of their index."""
 
 _LINKS = {
     LinkDirection.OUT: "MATCH (m:Memory {id: p})-[l:LINK]->(o)",
@@ -125,8 +130,8 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         order = order._replace(expression=f"{{0}}.{sorted_by}")
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
-    if of is Collection.STATES:
-        tied = ["n.namespace = p"]
+    if of in _NAMED:
+        tied = [f"n.{index[1]} = p"]
     elif of is Collection.SESSIONS:
         index = _SESSIONS.get(sorted_by, index)
     for name, narrower in _NARROWER.get(of, {}).items():

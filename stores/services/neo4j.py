@@ -45,7 +45,7 @@ _OF_A_TRANSACTION = ".Transaction."
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
 
-VERSION = 5
+VERSION = 6
 """Of the constraints and indexes; a server that has a newer one was used by a newer program."""
 
 _SUMMED = 5

@@ -69,10 +69,13 @@ _TOLD = (
 
 _UNTOLD = "MATCH (t:Told) WHERE t.workspace = $workspace REMOVE t:Told SET t:Outbox, t.place = 0"
 
-_WAITING = (
-    "MATCH (w:Workspace) RETURN collect(w.name), "
-    "[name IN collect(w.name) WHERE EXISTS { MATCH (o:Outbox) WHERE o.workspace = name }]"
-)
+_EVERYONE = "MATCH (w:Workspace) RETURN collect(w.name)"
+
+_MANY = 10_000
+_WAITING = f"MATCH (o:Outbox) WITH o LIMIT {_MANY} RETURN collect(DISTINCT o.workspace), count(o)"
+"""Reads no more than so many entries; where there are more, each workspace is asked for."""
+
+_ALL_WAITING = "MATCH (w:Workspace) WHERE EXISTS { MATCH (o:Outbox) WHERE o.workspace = w.name } RETURN collect(w.name)"
 
 _COUNT = (
     "RETURN COUNT { MATCH (n:Memory) WHERE n.workspace = $workspace }, "
@@ -100,7 +103,7 @@ class Relay:
     def __init__(self, graph: Graph, vectors: Vectors) -> None:
         self._graph, self._vectors = graph, vectors
         self._lines: dict[str, _Line] = {}
-        self._compared: set[str] = set()
+        self._unsure: set[str] = set()  # workspaces that Weaviate may have lost something of
         self._incarnation: Any = None
         self._passing = asyncio.Semaphore(_AT_ONCE)
         self._looking: asyncio.Task[None] | None = None
@@ -159,16 +162,17 @@ class Relay:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _round(self) -> None:
-        everyone, waiting = await self._graph.read(_WAITING)
+        waiting, count = await self._graph.read(_WAITING)
+        if count == _MANY:
+            [waiting] = await self._graph.read(_ALL_WAITING)
         for workspace in waiting:
             self.notify(workspace)
         incarnation = await self._vectors.incarnation()
         if incarnation != self._incarnation:
+            self._unsure.update((await self._graph.read(_EVERYONE))[0])
             self._incarnation = incarnation
-            self._compared.clear()
-        for workspace in everyone:
-            if workspace not in self._compared and workspace not in waiting:
-                await self._compare(workspace)
+        for workspace in self._unsure.difference(waiting):
+            await self._compare(workspace)
 
     async def _drain(self, workspace: str, line: _Line) -> None:
         """Passes until nothing is left; through outages too."""
@@ -220,7 +224,9 @@ class Relay:
                 await self._tell(workspace, rows)
             except Missing as missing:
                 # A new workspace, or Weaviate has lost it, or everything.
-                self._compared -= self._compared if missing.everything else {workspace}
+                self._unsure.add(workspace)
+                if missing.everything:
+                    self._incarnation = None
                 await self._vectors.open(workspace)
                 await self._tell(workspace, rows)
             await unit.run(_DONE, workspace=workspace, entries=entries)
@@ -246,7 +252,7 @@ class Relay:
         elif await self._lost(workspace):
             self._vectors.behind.add(workspace)
             self.notify(workspace)
-        self._compared.add(workspace)
+        self._unsure.discard(workspace)
 
     async def _lost(self, workspace: str) -> bool:
         """Whether Weaviate has lost some of the vectors that it was told of last; if so, all of them are told again."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from cli.main import main
+from cli.main import cli, main
+from stores.errors import StoreError, Unavailable
+from tests.support.running import ROOT, environment
 from tests.support.servers import SETTINGS
 
 CHAT = [
@@ -130,3 +134,69 @@ def test_a_wheel_says_where_the_benchmark_is(
     status, out, err = run(capsys, "bench", "--help")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "checkout" in err
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+largest = max(path.stat().st_size for path in Path(sys.argv[1]).iterdir())
+resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
+main(["import", sys.argv[2], "--data", sys.argv[1]])
+"""
+
+
+def test_a_full_disk_is_told_as_one(data: str, tmp_path: Path) -> None:
+    long = tmp_path / "long.json"
+    long.write_text(json.dumps([{"role": "user", "content": f"{n} " + "x" * 50_000} for n in range(100)]))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, data, str(long)], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("recollect: the disk does not take the data: make room (")
+    assert said.endswith("Try again; what was acknowledged is kept.")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            Unavailable("Neo4j: no answer in time"),
+            "Neo4j: no answer in time. Try again; what was acknowledged is kept.",
+        ),
+        (Unavailable("Weaviate: it said no."), "Weaviate: it said no. Try again; what was acknowledged is kept."),
+        (Unavailable("too many writes are waiting"), "too many writes are waiting. Try again; what was acknowledged"),
+        (StoreError("no such index"), "the store failed: no such index"),
+    ],
+)
+def test_each_absence_of_a_store_is_told_as_what_it_is(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setitem(cli.commands, "fails", click.command()(fails))
+    status, out, err = run(capsys, "fails")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"recollect: {said}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["stats"], ["search", "tea"], ["export", "all.jsonl"], ["keys", "list"]])
+def test_on_servers_no_folder_is_wanted(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neo4j is what is missing here, not a folder; none is made."""
+    monkeypatch.chdir(tmp_path)
+    for name, url in zip(
+        SETTINGS, ("neo4j://127.0.0.1:1", "weaviate://127.0.0.1:1", "redis://127.0.0.1:1"), strict=True
+    ):
+        monkeypatch.setenv(name, url)
+    status, _, err = run(capsys, *arguments)
+    assert status == 1
+    assert "Neo4j at 127.0.0.1:1" in err
+    assert "folder" not in err
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,7 @@ from schema.loading import Loading
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP
 from server.settings import BadSetting, Settings
+from stores.errors import CannotOpen
 from tests.formats.test_chatgpt import conversation, node, said
 from tests.formats.test_openai_messages import ASK, CALL, RESULT
 from tests.formats.test_recollect_jsonl import exported, opened
@@ -329,7 +330,7 @@ async def test_a_broken_file_stops_those_before_it_too_and_makes_no_folder(tmp_p
     with pytest.raises(BadSetting) as error:
         await import_files([good, bad], data, None, None, False, "me", Settings())
     assert str(error.value) == f"{bad}: message 2: it must be an object, not a number"
-    with pytest.raises(BadSetting, match="There is no data folder"):
+    with pytest.raises(CannotOpen, match="There is no folder"):
         await export_file(tmp_path / "x.jsonl", data, Settings())
     assert files(tmp_path) == ["a.json", "b.json"]
 

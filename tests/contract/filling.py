@@ -17,6 +17,7 @@ from tests.contract.making import (
     World,
     after,
     agent,
+    api_key,
     audit,
     event,
     link,
@@ -143,6 +144,13 @@ FILLINGS: dict[Collection, Filling] = {
     ),
     Collection.AUDIT: Filling(
         lambda tx, w, n: _put(tx, audit(time=time(n))(tx)), _workspace, lambda one: one.id, True, 1
+    ),
+    Collection.TENANT_KEYS: Filling(
+        lambda tx, w, n: _put(tx, api_key(digest=f"d{n}", created_at=time(n))(tx)),
+        lambda w: Id(w.api_key.workspace),
+        _by("created_at"),
+        True,
+        1,
     ),
     Collection.SESSION_PARTICIPANTS: Filling(
         lambda tx, w, n: _put(tx, participant(w.session, name=f"p{n}", joined_at=time(n))(tx)),

@@ -15,7 +15,7 @@ from domain.search import SearchMode
 from domain.state import StateEntry
 from domain.values import encode_json
 from stores.errors import Taken
-from stores.ports import Collection, Search, Store, Transaction
+from stores.ports import Collection, Engine, Search, Store, Transaction
 from tests.contract.making import (
     Clock,
     after,
@@ -270,3 +270,23 @@ class TestIdempotency:
         with pytest.raises(ValueError):
             await store.write(script)
         assert await store.write(lambda tx: tx.recalled("key")) is None
+
+
+async def test_workspaces_with_something_to_sweep(engine: Engine, store: Store, clock: Clock) -> None:
+    elsewhere, quiet = engine.workspace("elsewhere"), engine.workspace("quiet")
+    await keep(store, state("short", expires_at=HOUR), state("forever"))
+    [fading] = await remember(elsewhere, memory(text="fades", expires_at=after(hours=2)), vectors=[axis(0)])
+    await keep(quiet, state("long", expires_at=after(hours=9)), user())
+    assert await engine.due() == []
+    clock.advance(hours=1)
+    assert await engine.due() == ["main"]
+    clock.advance(hours=1)
+    assert sorted(await engine.due()) == ["elsewhere", "main"]
+    await delete(elsewhere, fading)
+    assert await engine.due() == ["main"]
+
+    async def sweep(tx: Transaction) -> None:
+        await tx.delete(StateEntry, [entry.id for entry in await tx.expired(StateEntry, 10)])
+
+    await store.write(sweep)
+    assert await engine.due() == []

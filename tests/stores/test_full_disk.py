@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import pytest
 
 from domain.actor import User
 from stores.embedded.engine import FILE, open_embedded
@@ -116,4 +117,16 @@ async def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     engine.writer.db.pragma("max_page_count", 2**30)
     await keep(store, user())
     assert len(await store.scan(User, None, 1_000)) == kept + 1
+    await engine.close()
+
+
+async def test_a_file_that_another_program_holds_is_not_a_full_disk(tmp_path: Path) -> None:
+    engine = open_embedded(tmp_path, "test", 16)
+    engine.writer.db.set_busy_timeout(0)
+    other = apsw.Connection(str(tmp_path / FILE))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match=r"^another program holds the database file \(.*locked\)$"):
+        await keep(engine.workspace("main"), user())
+    other.close()
+    assert await keep(engine.workspace("main"), user())
     await engine.close()
