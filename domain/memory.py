@@ -168,6 +168,26 @@ class MemoryFilter(Command, frozen=True, kw_only=True):
     not_: MemoryFilter | None = msgspec.field(name="not", default=None)
 
 
+def without_text(filter: MemoryFilter, wide: bool = True) -> MemoryFilter:
+    """The filter for a memory whose text is not known any more: what its text could match, it does.
+
+    wide: holds at least where the filter may; else at most where it must, which is what stands in a `not`.
+    """
+
+    def each(parts: list[MemoryFilter] | None) -> list[MemoryFilter] | None:
+        return None if parts is None else [without_text(part, wide) for part in parts]
+
+    if filter.text is not None and not wide:
+        return MemoryFilter(or_=[])
+    return msgspec.structs.replace(
+        filter,
+        text=None,
+        and_=each(filter.and_),
+        or_=each(filter.or_),
+        not_=None if filter.not_ is None else without_text(filter.not_, not wide),
+    )
+
+
 class MemoryInput(Command, frozen=True, kw_only=True):
     """A memory. scope says whether owner is a user or an agent; a GLOBAL memory has none."""
 

@@ -84,7 +84,7 @@ async def put_links(
                 target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now
             )
             await tx.put([after])
-            await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
+            await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=target)])
     return stored
 
 

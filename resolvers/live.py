@@ -32,6 +32,7 @@ class ChangeEdge(msgspec.Struct, frozen=True):
     memory_id: Id
     memory: Memory | None
     link: MemoryLink | None
+    left: bool
 
 
 async def session_trace(
@@ -57,7 +58,7 @@ async def memory_changes(
     change: MemoryChange
     async for listing, change in _follow(context, Log("changes"), after, filter):
         cursor, link = listing.cursor((change.place,)), await _standing(context, change.link)
-        yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, link)
+        yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, link, change.left)
 
 
 async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | None:

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
-from domain.change import ChangeKind, MemoryChange
+from domain.change import ChangeKind, MemoryChange, deletion
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.link import LinkInput
 from domain.memory import (
@@ -248,7 +248,9 @@ async def _set_status(
 ) -> list[Memory]:
     after = [msgspec.structs.replace(memory, status=status, updated_at=tx.now) for memory in memories]
     await tx.put(after)
-    await tx.log([MemoryChange(kind, memory.id, tx.now, memory) for memory in after])
+    await tx.log(
+        [MemoryChange(kind, new.id, tx.now, new, before=old) for old, new in zip(memories, after, strict=True)]
+    )
     return after
 
 
@@ -276,7 +278,7 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         await tx.put([after])
         if vector is not None:
             await tx.embed({after.id: vector})
-        await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after)])
+        await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
         revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
         return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])
 
@@ -361,7 +363,7 @@ async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         if not input.dry_run:
-            await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory) for memory in found])
+            await tx.log([deletion(memory, tx.now) for memory in found])
             await tx.delete(Memory, [memory.id for memory in found])
         return Stored(found, [])
 

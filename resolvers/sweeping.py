@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.change import ChangeKind, MemoryChange
+from domain.change import deletion
 from domain.memory import Memory
 from domain.state import StateEntry
 from resolvers.context import Context
@@ -16,7 +16,7 @@ async def sweep(context: Context) -> int:
 
     async def script(tx: Transaction) -> tuple[int, bool]:
         memories = await tx.expired(Memory, _BATCH)
-        await tx.log([MemoryChange(ChangeKind.DELETED, memory.id, tx.now, memory, gone=True) for memory in memories])
+        await tx.log([deletion(memory, tx.now) for memory in memories])
         await tx.delete(Memory, [memory.id for memory in memories])
         entries = await tx.expired(StateEntry, _BATCH)
         await tx.delete(StateEntry, [entry.id for entry in entries])

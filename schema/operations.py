@@ -154,6 +154,10 @@ class MemoryChange:
     kind: ChangeKind
     memory_id: strawberry.ID
     memory: Memory | None = strawberry.field(description="The memory as it is now; null once it is deleted.")
+    left: bool = strawberry.field(
+        description="The memory matched the filter before this change and does not any more: a list of what matches "
+        "loses it. A deleted memory leaves every list."
+    )
     link: MemoryLink | None = strawberry.field(
         description="The link, of LINKED and UNLINKED; null once a memory at one of its ends is deleted."
     )

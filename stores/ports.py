@@ -86,6 +86,10 @@ class Log(NamedTuple):
         return f"{self.kind}:{self.session_id}" if self.session_id else self.kind
 
 
+SESSION_LOGS = ("trace", "messages")
+"""The logs of a session, which end with it."""
+
+
 class LinkFilter(msgspec.Struct, frozen=True):
     """Which links of a memory."""
 
@@ -175,7 +179,7 @@ class Transaction(Protocol):
         """Adds lines to session logs and returns them with their places."""
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
-        """Adds lines to the workspace's memory log."""
+        """Adds lines to the workspace's memory log. No line keeps the text of a memory that is deleted."""
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
@@ -287,7 +291,7 @@ class Store(Protocol):
         """The lines of a log after a place, in batches, in order, each once: what is there, then what comes.
 
         Lines of a trace are TraceEvent (filter: TraceFilter), of messages Message, of changes MemoryChange (filter:
-        MemoryFilter, of the memory as it is when the line is read or was when it was deleted). Never ends by itself.
+        MemoryFilter, that held before the change or holds after it). Ends where the log's session is not there.
         """
 
 

@@ -54,6 +54,16 @@ def _drop_whole_index_of_events(db: apsw.Connection) -> None:
     db.execute("DROP INDEX IF EXISTS event_session")
 
 
+def _forget_texts(db: apsw.Connection) -> None:
+    """Takes the texts of deleted memories out of the log, and finds what a memory was by one index."""
+    _run(
+        db,
+        "DROP INDEX IF EXISTS change_deleted",
+        "CREATE INDEX IF NOT EXISTS change_memory ON change (memory_id, key) WHERE memory IS NOT NULL",
+        "UPDATE change SET memory = json_set(memory, '$.text', '') WHERE memory IS NOT NULL",
+    )
+
+
 _FIRST = 2
 """The version before the first step. Version 1 only lacks tables."""
 
@@ -61,6 +71,7 @@ STEPS: tuple[Step, ...] = (
     Step(),  # 3: participants are found by their externalId
     Step(after=_sum_up),  # 4: traces have sums
     Step(before=_drop_whole_index_of_events),  # 5: a message whose parent is deleted has none
+    Step(after=_forget_texts),  # 6: changes tell what a memory was before, and nothing of a deleted one's text
 )
 """Never edited once released, only added to."""
 

@@ -10,13 +10,15 @@ from typing import Any, Protocol, TypeVar
 import apsw
 import msgspec
 
-from domain.change import ChangeKind, MemoryChange
+from domain.change import Line, MemoryChange, matched, states
 from domain.graph import Exploration
 from domain.link import MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter
+from domain.memory import Memory, MemoryFilter, without_text
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
+from domain.session import Session
+from stores.changes import line_of
 from stores.embedded import graph, rows, tool_calls
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
@@ -276,60 +278,61 @@ class EmbeddedStore:
                     yield lines
                 after = last
                 if not more:
+                    if log.session_id and self._one(Session, table(Session).by_id, (log.session_id,)) is None:
+                        return
                     await grown.wait()
         finally:
             self._engine.unlisten(name, grown)
 
     def _lines(self, log: Log, after: int, filter: Any) -> tuple[list[Any], int, bool]:
         """The next lines that match, the place they reach, and whether there may be more already."""
-        read = self._engine.reader.execute
         if log.kind == "changes":
-            sql = "SELECT key, kind, memory_id, time, link FROM change WHERE workspace = ? AND key > ?"
-            found: list[Any] = read(f"{sql} ORDER BY key LIMIT ?", (self._key, after, _BATCH)).fetchall()
-            changes = [
-                change for row in found if (change := self._change(row)) and self._matches(change.subject, filter)
-            ]
-            return changes, found[-1][0] if found else after, len(found) == _BATCH
+            return self._changes(after, filter)
+        read = self._engine.reader.execute
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.
         end = self._end(log)
         where = Where(self._key)
         where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
         apply(filter, of.kind.record, where)
-        found = read(f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)).fetchall()
+        found: list[Any] = read(
+            f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)
+        ).fetchall()
         lines = [of.decode(row) for row in found]
         more = len(lines) == _BATCH
         return lines, lines[-1].place if more else max(after, end), more
 
-    def _matches(self, memory: Memory, filter: MemoryFilter | None) -> bool:
+    def _changes(self, after: int, filter: MemoryFilter | None) -> tuple[list[MemoryChange], int, bool]:
+        """The same of the memory log. A memory was after a line what the next line that changed it found."""
+        sql = (
+            "SELECT c.key, c.kind, c.memory_id, c.time, c.link, c.memory, (SELECT n.memory FROM change n "
+            "WHERE n.memory_id = c.memory_id AND n.memory IS NOT NULL AND n.key > c.key ORDER BY n.key LIMIT 1) "
+            "FROM change c WHERE c.workspace = ? AND c.key > ? ORDER BY c.key LIMIT ?"
+        )
+        found: list[Any] = self._engine.reader.execute(sql, (self._key, after, _BATCH)).fetchall()
+        lines = [line for row in found if (line := self._line(row)) is not None]
+        changes = [
+            msgspec.structs.replace(change, left=left)
+            for change, left in matched(lines, [self._holds(memory, filter) for memory in states(lines)])
+        ]
+        return changes, found[-1][0] if found else after, len(found) == _BATCH
+
+    def _line(self, row: Row) -> Line[MemoryChange] | None:
+        """A line of the memory log; None where nothing is known of its memory."""
+        place, kind, memory_id, time, link, was, then = row
+        current = self._one(Memory, f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id,))
+        return line_of(place, kind, memory_id, moment(time), link, _memory(was), _memory(then), current)
+
+    def _holds(self, memory: Memory, filter: MemoryFilter | None) -> bool:
         """Whether a filter holds for a record, stored or not: its values stand in for the row."""
         if filter is None:
             return True
         where = Where(self._key)
-        apply(filter, Memory, where)
+        apply(filter if memory.text else without_text(filter), Memory, where)
         of = rows.MEMORY
         sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
         return self._engine.reader.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None
 
-    def _change(self, row: Row) -> MemoryChange | None:
-        place, kind, memory_id, time, link = row
-        read = self._engine.reader.execute
-        gone = False
-        current = read(f"{rows.MEMORY.select} WHERE t.id = ?", (memory_id,)).fetchone()
-        if current is not None:
-            subject = rows.MEMORY.decode(current)
-        else:
-            gone = True
-            last = read("SELECT memory FROM change WHERE memory_id = ? AND memory IS NOT NULL", (memory_id,)).fetchone()
-            if last is None:
-                return None
-            subject = msgspec.json.decode(last[0], type=Memory)
-        return MemoryChange(
-            ChangeKind[kind],
-            memory_id,
-            moment(time),
-            subject,
-            msgspec.json.decode(link, type=MemoryLink) if link is not None else None,
-            gone,
-            place,
-        )
+
+def _memory(text: str | None) -> Memory | None:
+    return None if text is None else msgspec.json.decode(text, type=Memory)

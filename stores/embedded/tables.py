@@ -38,11 +38,12 @@ CREATE TABLE memory_ref (
   PRIMARY KEY (message, position)) WITHOUT ROWID;
 CREATE INDEX memory_ref_memory ON memory_ref (memory, message);
 
--- What happened to memories, in commit order; memory is a deleted one as it was, link as the change left it.
+-- What happened to memories, in commit order; memory is what it was before, without
+-- its text once it is deleted, link as the change left it.
 CREATE TABLE change (
   key INTEGER PRIMARY KEY AUTOINCREMENT, workspace INTEGER NOT NULL, kind TEXT NOT NULL, memory_id TEXT NOT NULL,
   time INTEGER NOT NULL, memory TEXT, link TEXT);
-CREATE INDEX change_deleted ON change (memory_id) WHERE memory IS NOT NULL;
+CREATE INDEX change_memory ON change (memory_id, key) WHERE memory IS NOT NULL;
 CREATE INDEX change_workspace ON change (workspace, key);
 
 CREATE TABLE idempotency (

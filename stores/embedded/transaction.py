@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import apsw
 import msgspec
 
-from domain.change import ChangeKind, MemoryChange
+from domain.change import MemoryChange
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
@@ -24,7 +24,7 @@ from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
 from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
-from stores.ports import Log, NaturalKey, Vector
+from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.rows import micros, raw, text
 
 N = TypeVar("N", bound=Node)
@@ -193,7 +193,7 @@ class EmbeddedTransaction:
         return [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
-        """Adds lines to the memory log; a deleted memory is kept in its line, so that filters can still see it."""
+        """Adds lines to the memory log; what a memory was before stays in the line, so that filters can see it."""
         if not changes:
             return
         self.wrote = True
@@ -205,7 +205,7 @@ class EmbeddedTransaction:
                     change.kind.value,
                     change.memory_id,
                     micros(change.time),
-                    text(change.subject) if change.kind is ChangeKind.DELETED else None,
+                    None if change.before is None else text(change.before),
                     None if change.link is None else text(change.link),
                 )
                 for change in changes
@@ -253,12 +253,19 @@ class EmbeddedTransaction:
             sql = "SELECT key FROM memory WHERE id = ? AND workspace = ?"
             keys = [int(row[0]) for one in ours for row in self._db.execute(sql, one).fetchall()]  # type: ignore[arg-type]
             self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
+            self._db.executemany(
+                "UPDATE change SET memory = json_set(memory, '$.text', '') "
+                "WHERE memory_id = ? AND workspace = ? AND memory IS NOT NULL",
+                ours,
+            )
             self._vectors.remove(self._db, keys, self._changes)
         if kind is Message:
             self._forget_responses(ids)
         spans = self._spans_of(name, ids)
         if name == "session":
             # Messages refer to each other and to participants, so they go first, the newest before the oldest.
+            for id in ids:  # their followers look again, and find that there is nothing to follow
+                self._grown |= {Log(log, id).name for log in SESSION_LOGS}
             self._db.executemany(
                 "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ? AND workspace = ?)", ours
             )

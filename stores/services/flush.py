@@ -6,7 +6,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from domain.change import ChangeKind
+from msgspec.structs import replace
+
 from domain.link import MemoryLink
 from domain.message import Message, ToolResponse
 from domain.node import Id, Node
@@ -157,7 +158,8 @@ async def _lines(to: Committed, pending: Pending) -> None:
             "kind": change.kind.value,
             "memory_id": change.memory_id,
             "time": micros(change.time),
-            "memory": text(change.subject) if change.kind is ChangeKind.DELETED else None,
+            "memory": None if change.before is None else text(replace(change.before, text="")),
+            "text": None if change.before is None else change.before.text or None,
             "link": None if change.link is None else text(change.link),
         }
         for place, change in pending.lines
@@ -206,6 +208,7 @@ def _hanging(kind: Kind[Any]) -> list[str]:
         steps.append(_detach("ToolResponse", _ITS_OWN[kind.name]))
     if kind is MEMORY.kind:
         steps.append(f"MATCH (n:Memory) WHERE n.id IN $ids {_TOLD}")
+        steps.append("MATCH (n:Change) WHERE n.memory_id IN $ids REMOVE n.text")
     return steps
 
 

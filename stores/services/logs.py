@@ -8,21 +8,21 @@ which a write holds until all of it can be seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from domain.change import ChangeKind, MemoryChange
-from domain.link import MemoryLink
-from domain.memory import Memory, MemoryFilter
+from domain.change import matched, states
+from domain.memory import Memory, MemoryFilter, without_text
+from stores.changes import line_of
 from stores.ports import Log
 from stores.rows import moment
 from stores.services.committed import Turn
 from stores.services.filters import Where, apply, matches
 from stores.services.labels import EVENT, MEMORY, MESSAGE, Label, lists
 from stores.services.neo4j import Graph
-from stores.services.news import News
+from stores.services.news import GONE, News
 
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
@@ -36,7 +36,8 @@ _END = {
 """The place of a log's last line, by its kind; the blank is the session's id."""
 
 _CASES = " ".join(f"WHEN '{kind}' THEN {end.format('k[1]')}" for kind, end in _END.items())
-_ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END])"
+_THERE = "k[1] = '' OR EXISTS { MATCH (s:Session {id: k[1]}) WHERE s.workspace = $workspace }"
+_ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END, {_THERE}])"
 
 _LOCK = "OPTIONAL MATCH (w:Workspace {name: $workspace}) SET w.name = w.name WITH count(w) AS locked "
 
@@ -61,14 +62,14 @@ class Logs:
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         """The lines of a log after a place, then what comes."""
         with self._news.following(f"{self._workspace}/{log.name}") as heard:
-            while True:
-                while after < heard.end:
+            while heard.end < GONE:
+                while after < heard.end < GONE:
                     lines, after = await self._lines(log, after, heard.end, filter)
                     if lines:
                         yield lines
                 if heard.unsure:
                     heard.unsure = False  # what comes while it is asked makes it so again
-                    heard.tell((await ends(self._reached, [log]))[0])
+                    heard.tell((await _reached(self._reached, [log]))[0])
                 else:
                     await heard.wait()
 
@@ -92,40 +93,63 @@ class Logs:
         return lines, lines[-1].place if len(lines) == _BATCH else end
 
     async def _changes(self, after: int, end: int, filter: MemoryFilter | None) -> tuple[list[Any], int]:
-        """The next lines of the memory log, of memories that match as they are now, or were when they were deleted."""
-        last = (
-            "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL RETURN d.memory }[0]"
+        """The next lines of the memory log, of memories that match before or after them."""
+        then = (
+            "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL AND d.place > n.place "
+            "AND d.workspace = $workspace RETURN [d.memory, d.text] ORDER BY d.place LIMIT 1 }[0]"
         )
         memory = lists(MEMORY.columns, "[r IN rows | r.m[c]]")
         record = await self._read(
             f"MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > $after AND n.place <= $end "
             f"WITH n ORDER BY n.place LIMIT {_BATCH} OPTIONAL MATCH (m:Memory {{id: n.memory_id}}) "
-            f"WITH n, m, CASE WHEN m IS NULL THEN {last} END AS last ORDER BY n.place "
-            "WITH collect({n: n, m: m, last: last}) AS rows "
+            f"WITH n, m, {then} AS then ORDER BY n.place WITH collect({{n: n, m: m, then: then}}) AS rows "
             "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.memory_id], "
-            f"[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | r.last], {memory}",
+            "[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | [r.n.memory, r.n.text]], "
+            f"[r IN rows | r.then], {memory}",
             after=after,
             end=end,
         )
-        places, kinds, ids, times, links, lasts, memories = record
-        changes = []
-        for place, kind, id, time, link, deleted, row in zip(
-            places, kinds, ids, times, links, lasts, zip(*memories, strict=True), strict=True
+        places, *columns, memories = record
+        lines = []
+        for place, kind, id, time, link, was, then, row in zip(
+            places, *columns, zip(*memories, strict=True), strict=True
         ):
-            if row[0] is None and deleted is None:
-                continue
-            subject = msgspec.json.decode(deleted, type=Memory) if row[0] is None else MEMORY.decode(row)
-            linked = None if link is None else msgspec.json.decode(link, type=MemoryLink)
-            changes.append(MemoryChange(ChangeKind[kind], id, moment(time), subject, linked, row[0] is None, place))
-        if filter is not None and changes:
-            text, parameters = matches(filter, [change.subject for change in changes])
-            [hold] = await self._read(text, **parameters)
-            changes = [change for change, holds in zip(changes, hold, strict=True) if holds]
+            now = None if row[0] is None else MEMORY.decode(row)
+            line = line_of(place, kind, id, moment(time), link, _state(was), _state(then), now)
+            if line is not None:
+                lines.append(line)
+        holds = await self._hold(filter, states(lines))
+        changes = [msgspec.structs.replace(change, left=left) for change, left in matched(lines, holds)]
         return changes, places[-1] if len(places) == _BATCH else end
+
+    async def _hold(self, filter: MemoryFilter | None, memories: Sequence[Memory]) -> list[bool]:
+        """Of which memories a filter holds; of those whose text is forgotten, whatever that was."""
+        if filter is None or not memories:
+            return [True] * len(memories)
+        known = [memory for memory in memories if memory.text]
+        forgotten = [memory for memory in memories if not memory.text]
+        answers: list[Iterator[bool]] = []
+        for asked, of in ((filter, known), (without_text(filter), forgotten)):
+            text, parameters = matches(asked, of)
+            [held] = await self._read(text, **parameters) if of else [[]]
+            answers.append(iter(held))
+        return [next(answers[0 if memory.text else 1]) for memory in memories]
+
+
+def _state(column: Sequence[str | None] | None) -> Memory | None:
+    """A memory as a line of the log has it: without its text, which stands beside it as long as the memory does."""
+    if column is None or column[0] is None:
+        return None
+    return msgspec.structs.replace(msgspec.json.decode(column[0], type=Memory), text=column[1] or "")
 
 
 async def ends(turn: Turn, logs: Sequence[Log]) -> list[int]:
     """Where logs stand."""
+    return [end % GONE for end in await _reached(turn, logs)]
+
+
+async def _reached(turn: Turn, logs: Sequence[Log]) -> list[int]:
+    """Where logs stand; GONE where their session is not there."""
     value = await turn.ask(_ENDS, [[log.kind, log.session_id] for log in logs])
-    found = {Log(kind, session): end or 0 for session, kind, end in value}
+    found = {Log(kind, session): (end or 0) if there else GONE for session, kind, end, there in value}
     return [found[log] for log in logs]

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from stores import sums
 from stores.ids import Ids
+from stores.rows import text
 from stores.services.labels import SPAN, TALLY, TRACE
 
 
@@ -31,3 +34,13 @@ def sum_up(run: Callable[..., list[Any]]) -> None:
             traces=[dict(zip(TRACE.columns, TRACE.encode(trace), strict=True)) for trace in traces],
             rows=[dict(zip(TALLY.columns, TALLY.encode(tally), strict=True)) for tally in tallies],
         )
+
+
+def forget_texts(run: Callable[..., list[Any]]) -> None:
+    """Takes the texts of deleted memories out of the log."""
+    read = "MATCH (n:Change) WHERE n.memory IS NOT NULL AND elementId(n) > $after RETURN elementId(n) AS id, n.memory"
+    after = ""
+    while lines := run(f"{read} ORDER BY id LIMIT 1000", after=after):
+        rows = [[id, text({**msgspec.json.decode(memory), "text": ""})] for id, memory in lines]
+        run("UNWIND $rows AS r MATCH (n:Change) WHERE elementId(n) = r[0] SET n.memory = r[1]", rows=rows)
+        after = rows[-1][0]

@@ -23,7 +23,7 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, Unavailable
 from stores.services.breaker import Breaker
 from stores.services.labels import statements
-from stores.services.migrating import sum_up
+from stores.services.migrating import forget_texts, sum_up
 from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
@@ -47,6 +47,9 @@ _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 
 VERSION = 6
 """Of the constraints and indexes; a server that has a newer one was used by a newer program."""
+
+_FORGETTING = 6
+"""The version from which on the log keeps no text of a deleted memory."""
 
 _SUMMED = 5
 """The version from which on traces have sums."""
@@ -112,6 +115,8 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
             if version < VERSION:
                 for statement in statements():
                     run(statement)
+                if 0 < version < _FORGETTING:
+                    forget_texts(run)
                 run("CALL db.awaitIndexes(60)")
                 if 0 < version < _SUMMED:
                     sum_up(run)

@@ -10,6 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 
+GONE = 2**62
+"""Where a log is said to reach whose session is deleted: its followers end."""
+
 
 class Heard:
     """What a follower hears of its log. end: the place it reaches at least; unsure: it may reach further."""

@@ -14,6 +14,7 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.trace import TraceEvent
@@ -21,11 +22,12 @@ from stores import sums
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.ids import Ids
-from stores.ports import Log, NaturalKey, Vector
+from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.services.committed import Committed
 from stores.services.filters import Where, apply
 from stores.services.flush import delete, flush, spans_of
 from stores.services.labels import MEMORY, TALLY, label
+from stores.services.news import GONE
 from stores.services.pending import Pending
 
 N = TypeVar("N", bound=Node)
@@ -176,6 +178,10 @@ class ServicesTransaction:
         await self._settle()
         spans = await spans_of(self._committed, kind, list(ids))
         await delete(self._committed, kind, list(ids))
+        if issubclass(kind, Session):
+            for id in ids:
+                for log in SESSION_LOGS:
+                    self.pending.grow(Log(log, id).name, GONE)
         self.pending.told = True
         self._committed.forget()
         await sums.take_away(self, spans)

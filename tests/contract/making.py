@@ -14,7 +14,7 @@ import numpy as np
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.caller import Role
-from domain.change import ChangeKind, MemoryChange
+from domain.change import ChangeKind, MemoryChange, deletion
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
@@ -416,7 +416,7 @@ async def logged(store: Store, kind: ChangeKind, *memories: Memory, forget: bool
     """Adds a line for each memory to the memory log; `forget` deletes the memories in the same write."""
 
     async def script(tx: Transaction) -> None:
-        await tx.log([MemoryChange(kind, one.id, tx.now, one, gone=forget) for one in memories])
+        await tx.log([deletion(one, tx.now) if forget else MemoryChange(kind, one.id, tx.now, one) for one in memories])
         if forget:
             await tx.delete(Memory, [one.id for one in memories])
 
@@ -470,6 +470,10 @@ class Follower:
                 self._ready += await anext(self._batches)
         taken, self._ready = self._ready[:count], self._ready[count:]
         return taken
+
+    async def end(self) -> list[Any]:
+        """What comes until the log ends."""
+        return [line async for batch in self._batches for line in batch]
 
     async def close(self) -> None:
         await self._batches.aclose()

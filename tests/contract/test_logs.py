@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,8 +14,8 @@ from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, Memor
 from domain.node import Id
 from domain.session import Session
 from domain.trace import TraceEvent, TraceFilter
-from domain.values import FloatRange, Ref, TimeRange
-from stores.ports import Collection, Log, Store, Transaction
+from domain.values import FloatRange, Ref, TimeRange, encode_json
+from stores.ports import SESSION_LOGS, Collection, Log, Store, Transaction
 from tests.contract.making import (
     Follower,
     World,
@@ -37,12 +38,36 @@ from tests.contract.making import (
 )
 
 SOON = 0.05
+LATER = datetime(2031, 1, 1, tzinfo=UTC)
 
 
 async def nothing_comes(follower: Follower) -> None:
     """The follower waits; it is closed then."""
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(follower.take(1), SOON)
+
+
+async def until(follower: Follower, last: str) -> list[Any]:
+    """What comes before the memory that is called so."""
+    lines: list[Any] = []
+    while True:
+        [line] = await follower.take(1)
+        if line.subject.external_id == last:
+            await follower.close()
+            return lines
+        lines.append(line)
+
+
+async def changed(store: Store, before: Memory, **values: Any) -> Memory:
+    """The memory with other values, and the line that tells so."""
+    after = msgspec.structs.replace(before, **values)
+
+    async def script(tx: Transaction) -> None:
+        await tx.put([after])
+        await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
+
+    await store.write(script)
+    return after
 
 
 class TestWhereLogsStand:
@@ -185,13 +210,30 @@ class TestTraces:
         assert await again.take(1) == [line]
         await again.close()
 
-    async def test_the_log_of_a_session_that_is_gone_falls_silent(self, store: Store) -> None:
-        [where] = await keep(store, session())
+    @pytest.mark.parametrize("log", SESSION_LOGS)
+    async def test_a_log_ends_with_its_session(self, store: Store, log: str) -> None:
+        where, _, _ = await talk(store, "a")
         await keep(store, event(where))
-        follower = follow(store, Log("trace", where.id))
+        follower = follow(store, Log(log, where.id))
         await follower.take(1)
+        ending = asyncio.ensure_future(follower.end())
+        await asyncio.sleep(SOON)
         await delete(store, where)
-        await nothing_comes(follower)
+        assert await asyncio.wait_for(ending, 1) == []
+        assert await asyncio.wait_for(follow(store, Log(log, where.id), 1).end(), 1) == []
+        assert await asyncio.wait_for(follow(store, Log(log, Id("ses_none"))).end(), 1) == []
+
+    async def test_a_session_that_is_called_the_same_later_has_logs_of_its_own(self, store: Store) -> None:
+        [where, other] = await keep(store, session(external_id="x"), session())
+        follower, of_other = follow(store, Log("trace", where.id)), follow(store, Log("trace", other.id))
+        ending = asyncio.ensure_future(follower.end())
+        await asyncio.sleep(SOON)
+        await delete(store, where)
+        [again] = await keep(store, session(external_id="x"))
+        [line] = await keep(store, event(again))
+        assert await asyncio.wait_for(ending, 1) == []
+        assert await follow(store, Log("trace", again.id)).take(1) == [line]
+        await nothing_comes(of_other)
 
 
 class TestMessages:
@@ -257,8 +299,9 @@ class TestChanges:
         follower = follow(store, Log("changes"))
         [created, deleted] = await follower.take(2)
         assert (created.kind, deleted.kind) == (ChangeKind.CREATED, ChangeKind.DELETED)
+        last = msgspec.structs.replace(fact, text="")
         for line in (created, deleted):
-            assert (line.gone, line.memory, line.subject) == (True, None, fact)
+            assert (line.gone, line.memory, line.subject) == (True, None, last)
         await nothing_comes(follower)
 
     async def test_a_filter_is_of_the_memory_as_it_is_or_was(self, store: Store) -> None:
@@ -270,15 +313,16 @@ class TestChanges:
             memory(bob, text="c", tags=["t"]),
             log=ChangeKind.CREATED,
         )
+        made[0] = msgspec.structs.replace(made[0], text="")
         await logged(store, ChangeKind.DELETED, made[0], forget=True)
         filters = {
-            "a": MemoryFilter(owner=Ref(external_id="ada"), tags=["t"]),
+            "": MemoryFilter(owner=Ref(external_id="ada"), tags=["t"]),
             "b": MemoryFilter(owner=Ref(id=ada.id), not_=MemoryFilter(tags=["t"])),
-            "c": MemoryFilter(text="C"),
+            "c": MemoryFilter(owner=Ref(id=bob.id), text="C"),
         }
         for text, filter in filters.items():
             follower = follow(store, Log("changes"), 0, filter)
-            lines = await follower.take(2 if text == "a" else 1)
+            lines = await follower.take(1 if text else 2)
             assert {line.subject.text for line in lines} == {text}
             await nothing_comes(follower)
         deleted = follow(store, Log("changes"), 0, MemoryFilter(metadata=made[0].metadata))
@@ -300,6 +344,91 @@ class TestChanges:
             await follower.close()
         for filter in (MemoryFilter(statuses=[MemoryStatus.ARCHIVED]), MemoryFilter(importance=FloatRange(min=0.6))):
             await nothing_comes(follow(store, Log("changes"), 0, filter))
+
+    async def test_a_change_is_told_where_the_memory_matched_before_or_does_after(self, store: Store) -> None:
+        """The same as it comes and from the beginning again."""
+        filters = {
+            "statuses": MemoryFilter(statuses=[MemoryStatus.ACTIVE]),
+            "tags": MemoryFilter(tags=["x"]),
+            "importance": MemoryFilter(importance=FloatRange(min=0.8)),
+            "text": MemoryFilter(text="tea"),
+            "not": MemoryFilter(not_=MemoryFilter(tags=["y"])),
+            "or": MemoryFilter(or_=[MemoryFilter(tags=["x"]), MemoryFilter(text="tea")]),
+            "metadata": MemoryFilter(metadata=encode_json({"k": 1})),
+            "valid": MemoryFilter(valid_at=LATER),
+        }
+        live = {
+            name: asyncio.ensure_future(until(follow(store, Log("changes"), 0, f), "last"))
+            for name, f in filters.items()
+        }
+        start = {"tags": ["x"], "importance": 0.9, "text": "Green tea", "metadata": encode_json({"k": 1})}
+        [fact, _] = await remember(store, memory(**start), memory(tags=["y"], importance=0.1), log=ChangeKind.CREATED)
+        changes: list[tuple[str, dict[str, Any]]] = [
+            ("tags", {"tags": ["y"]}),
+            ("importance", {"importance": 0.1}),
+            ("text", {"text": "coffee"}),
+            ("metadata", {"metadata": encode_json({"k": 2})}),
+            ("statuses", {"status": MemoryStatus.ARCHIVED}),
+            ("valid", {"valid_until": LATER}),
+            ("back", start),
+        ]
+        steps = [fact]
+        for _, values in changes:
+            steps.append(await changed(store, steps[-1], **values))
+        await remember(store, memory(**start, external_id="last"), log=ChangeKind.CREATED)
+        whole = {name: await until(follow(store, Log("changes"), 0, f), "last") for name, f in filters.items()}
+        left = {name: [(line.place, line.left) for line in lines] for name, lines in whole.items()}
+        created = left["tags"][0][0]
+        after = {name: created + 2 + place for place, (name, _) in enumerate(changes)}
+        assert left["tags"] == [(created, False), (after["tags"], True), (after["back"], False)]
+        assert left["importance"][2] == (after["importance"], True)
+        assert left["text"][-2:] == [(after["text"], True), (after["back"], False)]
+        assert left["metadata"][-2:] == [(after["metadata"], True), (after["back"], False)]
+        assert left["statuses"][-1] == (after["statuses"], True)
+        assert left["valid"][-1] == (after["valid"], True)
+        assert left["not"] == [(created, False), (after["tags"], True), (after["back"], False)]
+        assert left["or"][-2:] == [(after["text"], True), (after["back"], False)]
+        assert left["or"][1] == (after["tags"], False)
+        for name, lines in live.items():
+            assert [(line.place, line.left) for line in await lines] == left[name], name
+
+    async def test_a_deleted_memory_leaves_what_it_was_in(self, store: Store) -> None:
+        made = await remember(store, memory(tags=["x"]), memory(tags=["y"]), log=ChangeKind.CREATED)
+        archived = await changed(store, made[0], status=MemoryStatus.ARCHIVED)
+        for one in (archived, made[1]):
+            await logged(store, ChangeKind.DELETED, one, forget=True)
+
+        await remember(store, memory(external_id="last", tags=["x", "y"]), log=ChangeKind.CREATED)
+
+        async def told(filter: MemoryFilter | None) -> list[tuple[Id, ChangeKind, bool]]:
+            lines = await until(follow(store, Log("changes"), 0, filter), "last")
+            return [(line.memory_id, line.kind, line.left) for line in lines]
+
+        first = [(made[0].id, ChangeKind.CREATED, False), (made[0].id, ChangeKind.UPDATED, True)]
+        second = [(made[1].id, ChangeKind.CREATED, False), (made[1].id, ChangeKind.DELETED, True)]
+        assert await told(MemoryFilter(tags=["y"])) == second
+        assert [line for line in await told(MemoryFilter(statuses=[MemoryStatus.ACTIVE])) if line in first] == first
+        assert (made[0].id, ChangeKind.DELETED, True) not in await told(MemoryFilter(statuses=[MemoryStatus.ACTIVE]))
+        assert [line for line in await told(None) if line[2]] == [(one.id, ChangeKind.DELETED, True) for one in made]
+
+    async def test_of_a_memory_whose_text_is_forgotten_a_filter_by_text_tells_what_may_matter(
+        self, store: Store
+    ) -> None:
+        [fact] = await remember(store, memory(text="tea", tags=["x"]), log=ChangeKind.CREATED)
+        await changed(store, fact, text="coffee")
+        await logged(store, ChangeKind.DELETED, fact, forget=True)
+        for filter, count in (
+            (MemoryFilter(text="milk"), 3),
+            (MemoryFilter(text="milk", tags=["y"]), 0),
+            (MemoryFilter(not_=MemoryFilter(text="milk")), 3),
+            (MemoryFilter(not_=MemoryFilter(tags=["x"])), 0),
+            (MemoryFilter(or_=[MemoryFilter(text="milk"), MemoryFilter(tags=["y"])]), 3),
+            (MemoryFilter(and_=[MemoryFilter(text="milk"), MemoryFilter(tags=["y"])]), 0),
+        ):
+            follower = follow(store, Log("changes"), 0, filter)
+            lines = await follower.take(count)
+            assert [line.subject.text for line in lines] == [""] * count, filter
+            await nothing_comes(follower)
 
     async def test_what_comes_is_filtered_too(self, store: Store) -> None:
         follower = follow(store, Log("changes"), 0, MemoryFilter(tags=["yes"]))

@@ -21,7 +21,7 @@ MESSAGES = (
 )
 CHANGES = (
     "subscription ($a: String, $f: MemoryFilter) { memoryChanges(after: $a, filter: $f) { cursor time "
-    "kind memoryId memory { text status } link { id kind source { text } } } }"
+    "kind memoryId left memory { text status } link { id kind source { text } } } }"
 )
 
 
@@ -179,6 +179,44 @@ class TestChanges:
         found = await self.kinds(graph, 2, start, {"owner": {"externalId": "bob"}})
         assert [change["kind"] for change in found] == ["CREATED", "DELETED"]
         assert found[0]["memoryId"] == found[1]["memoryId"]
+
+    async def test_what_leaves_a_filter_is_told_as_it_comes_and_again(self, graph: Graph) -> None:
+        start = await self.cursor(graph)
+        for name in ("old", "new", "deleted"):
+            await graph.do("createMemory", {"text": name, "scope": "GLOBAL", "externalId": name, "tags": ["x"]})
+        filter = {"statuses": ["ACTIVE"], "tags": ["x"]}
+        async with graph.follow(CHANGES, a=start, f=filter) as events:
+            seen = await events.next(3)
+            link = {"source": {"externalId": "new"}, "target": {"externalId": "old"}, "kind": "SUPERSEDES"}
+            await graph.do("linkMemories", {"links": [link]})
+            await graph.do("archiveMemories", {"memories": [{"externalId": "new"}]})
+            await graph.do("restoreMemories", {"memories": [{"externalId": "new"}]})
+            await graph.do("updateMemory", {"memory": {"externalId": "new"}, "tags": []})
+            await graph.do("updateMemory", {"memory": {"externalId": "new"}, "text": "nobody is told"})
+            await graph.do("deleteMemories", {"memories": [{"externalId": "deleted"}, {"externalId": "old"}]})
+            seen += await events.next(6)
+        live = [(change["memoryChanges"]["kind"], change["memoryChanges"]["left"]) for change in seen]
+        assert live == [
+            *[("CREATED", False)] * 3,
+            ("LINKED", False),
+            ("UPDATED", True),
+            ("ARCHIVED", True),
+            ("RESTORED", False),
+            ("UPDATED", True),
+            ("DELETED", True),
+        ]
+        assert [(one["kind"], one["left"]) for one in await self.kinds(graph, len(live), start, filter)] == live
+
+    async def test_the_text_of_a_deleted_memory_is_in_no_line_of_the_log(self, graph: Graph) -> None:
+        m = {"externalId": "m"}
+        await graph.do("createMemory", {"text": "words-first", "scope": "GLOBAL", "externalId": "m"})
+        await graph.do("updateMemory", {"memory": m, "text": "words-second"})
+        await graph.do("archiveMemories", {"memories": [m]})
+        await graph.do("updateMemory", {"memory": m, "text": "words-third", "status": "ACTIVE"})
+        assert "words-first" in repr(graph.rows())
+        await graph.do("deleteMemories", {"memories": [m]})
+        kept = {name: rows for name, rows in graph.rows().items() if not name.startswith("memory_text")}
+        assert "words-" not in repr(kept)
 
     async def test_what_supersedes_changes_the_other(self, graph: Graph) -> None:
         await graph.do(

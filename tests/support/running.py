@@ -140,6 +140,8 @@ async def over_websocket(address: str, query: str, variables: Any, protocol: str
             elif message["type"] == "error":
                 payload = message["payload"]
                 raise Refused(payload[0] if isinstance(payload, list) else payload)
+            elif message["type"] == "complete":
+                return
 
 
 async def transport(address: str, query: str, variables: Any, cursor: str | None = None) -> AsyncIterator[Any]:

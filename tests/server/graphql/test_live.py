@@ -216,3 +216,33 @@ async def test_a_cursor_of_another_epoch(server: Running) -> None:
         ) as events,
     ):  # type: ignore[type-var]
         assert (await anext(events))["node"]["data"] == 9, "the header is of now, whatever the variable says"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("query", [TRACE, MESSAGES])
+async def test_a_stream_ends_with_its_session(server: Running, way: str, query: str) -> None:
+    create = 'mutation { createSession(input: {externalId: "s"}) { session { id } } }'
+    await server.ask(create)
+    start = await server.ask(STARTS)
+    first = start["session"]["traceCursor" if query == TRACE else "messageCursor"]
+    followers = [WAYS[way](server.address, query, {"after": after}) for after in (None, first)]
+    ending = [asyncio.ensure_future(collected(events)) for events in followers]
+    await asyncio.sleep(0.3)
+    await (append(server, 0, 1) if query == TRACE else say(server, 0, 1, 1))
+    await asyncio.sleep(0.2)
+    await server.ask('mutation { deleteSession(input: {session: {externalId: "s"}}) { errors { message } } }')
+    await server.ask(create)
+    await (append(server, 7, 1) if query == TRACE else say(server, 7, 1, 1))
+    async with asyncio.timeout(1):
+        for seen in ending:
+            assert [NUMBER[query](edge) for edge in await seen] == [0]
+    with pytest.raises(Refused) as refused:
+        await collected(WAYS[way](server.address, query, {"after": first}))
+    assert (refused.value.code, refused.value.path) == ("INVALID", ["after"]), (
+        "the cursor is of the session that is gone"
+    )
+
+
+async def collected(events: AsyncIterator[Any]) -> list[Any]:
+    """All events of a stream that ends."""
+    return [edge async for edge in events]
