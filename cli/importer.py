@@ -36,10 +36,14 @@ _COUNTED = {
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...)."""
+    """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...).
+
+    replaced: how many places of the file held no Unicode; they have U+FFFD now.
+    """
 
     format: str
     counts: dict[str, Loaded]
+    replaced: int = 0
 
 
 async def import_files(
@@ -76,10 +80,12 @@ async def import_files(
 async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progress | None = None) -> Summary:
     """Writes what a file holds, after the sink has checked it. owner: of memories, None for no memories."""
     if isinstance(opened.content, Exports):
-        return Summary(opened.format, {"spans": await sink.receive(opened.content, progress)})
+        return Summary(opened.format, {"spans": await sink.receive(opened.content, progress)}, opened.replaced)
     if not isinstance(opened.content, list):
         loaded = await sink.load(opened.content, progress)
-        return Summary(opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()})
+        return Summary(
+            opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()}, opened.replaced
+        )
     conversations = opened.content
     counts = {"sessions": Loaded(), "messages": Loaded(), **({} if owner is None else {"memories": Loaded()})}
     for start in range(0, len(conversations), _AT_ONCE):
@@ -89,7 +95,7 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
                 counts[name] = counts.get(name, Loaded()) + count
         if progress is not None:
             progress(start + len(batch), len(conversations))
-    return Summary(opened.format, counts)
+    return Summary(opened.format, counts, opened.replaced)
 
 
 @contextlib.asynccontextmanager
@@ -121,4 +127,6 @@ def _named(file: Path) -> Iterator[None]:
 
 def _counted(summary: Summary) -> str:
     counts = [f"{name} {count.new:,} new, {count.there:,} already there" for name, count in summary.counts.items()]
+    if summary.replaced:
+        counts.append(f"U+FFFD in {summary.replaced:,} places that were no Unicode")
     return "; ".join(counts) or "nothing in it"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from domain.message import Content, TextContent, ToolCall, ToolResponse
+from domain.unicode import read_json
 from domain.values import encode_json
 
 _MODEL = (
@@ -122,7 +123,7 @@ def _structured(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
+        return read_json(msgspec.json.decode, value)
     except (msgspec.DecodeError, RecursionError):
         return value
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from domain.unicode import mended, replaced
 from formats.conversation import FormatError, parse
 
 _HEAD = 4096
@@ -25,11 +26,16 @@ class File:
 
     @cached_property
     def data(self) -> bytes:
-        """All of its bytes."""
+        """All of its bytes, with U+FFFD for what is no Unicode."""
         try:
-            return self.path.read_bytes()
+            return mended(self.path.read_bytes())
         except OSError as error:
             raise _unreadable(error) from None
+
+    @cached_property
+    def replaced(self) -> int:
+        """How many places hold no Unicode."""
+        return sum(map(replaced, lines(self.path)))
 
     @cached_property
     def value(self) -> Any:

@@ -17,6 +17,7 @@ import msgspec
 
 from domain.message import ContentInput, MessageInput, ToolCallInput, ToolResponseInput
 from domain.session import CreateSessionInput
+from domain.unicode import mended, read_json
 from domain.values import EMPTY_OBJECT, MAX_NAME, Json, Ref, encode_json
 from formats.conversation import (
     MAX_KEPT,
@@ -227,10 +228,10 @@ def _arguments(given: Any) -> Json:
     if not isinstance(given, str):
         return encode_json(given)
     try:
-        found = msgspec.json.decode(given)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = read_json(msgspec.json.decode, given)
+    except (msgspec.DecodeError, RecursionError):
         return encode_json(given)
-    return encode_json(given) if found is None else Json(given.encode())
+    return encode_json(given) if found is None else Json(mended(given.encode()))
 
 
 def _answered(message: dict[str, Any], name: str | None, where: str) -> str:

@@ -28,10 +28,14 @@ _log = logging.getLogger("recollect.formats")
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A file that was read. Conversations and spans are checked to the last; lines are when they are loaded."""
+    """A file that was read. Conversations and spans are checked to the last; lines are when they are loaded.
+
+    replaced: how many places held no Unicode; they have U+FFFD now.
+    """
 
     format: str
     content: Content
+    replaced: int = 0
 
 
 class Format(Protocol):
@@ -121,4 +125,4 @@ def open_file(path: Path, format: str | None = None) -> Opened:
         load(format)
     file = File(path)
     name = format or _claimed("begins", file.head) or detect(file.value)
-    return Opened(name, _asked(name, "fails", lambda: load(name).read(file)))
+    return Opened(name, _asked(name, "fails", lambda: load(name).read(file)), file.replaced)

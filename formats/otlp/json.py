@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from domain.unicode import read_json
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
 from formats.file import File
@@ -151,7 +152,7 @@ def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
 
 def _decoded(body: bytes) -> Request:
     try:
-        return _decode(body)
+        return read_json(_decode, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"This is no OTLP in JSON: {error}.") from None
     except RecursionError:

@@ -19,6 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from domain.unicode import decoded
 from formats.otlp.spans import MAX_SPAN, Malformed, SentSpan, Source, TooLarge, link, number
 
 M = TypeVar("M", bound=Message)
@@ -68,28 +69,12 @@ class _Reading:
         return _decoded(kind, parts[-1])
 
     def _parts(self, message: memoryview, field: int) -> list[memoryview]:
-        """What a message has in a field (https://protobuf.dev/programming-guides/encoding/)."""
+        """What a message has in a field."""
         found: list[memoryview] = []
-        at, end = 0, len(message)
-        while at < end:
+        for place, _, content in _fields(message):
             self._spend(1)
-            tag, at = _varint(message, at)
-            match tag & 7:
-                case 0:
-                    _, at = _varint(message, at)
-                case 1:
-                    at += 8
-                case 2:
-                    length, start = _varint(message, at)
-                    at = start + length
-                    if tag >> 3 == field:
-                        found.append(message[start:at])
-                case 5:
-                    at += 4
-                case _:
-                    raise Malformed(_BROKEN)
-        if at != end:
-            raise Malformed(_BROKEN)
+            if place == field and content is not None:
+                found.append(content)
         return found
 
     def _span(self, span: Span) -> SentSpan:
@@ -142,7 +127,65 @@ def _decoded(kind: type[M], data: memoryview) -> M:
     try:
         return kind.FromString(bytes(data))
     except DecodeError:
+        pass
+    try:
+        return kind.FromString(_mended(kind.DESCRIPTOR, data))
+    except (DecodeError, RecursionError):
         raise Malformed(_BROKEN) from None
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview | None]]:
+    """The fields of a message: number, all its bytes and, of one that has a length, what is in it.
+
+    https://protobuf.dev/programming-guides/encoding/. Raises Malformed.
+    """
+    at, end = 0, len(message)
+    while at < end:
+        start, content = at, None
+        tag, at = _varint(message, at)
+        match tag & 7:
+            case 0:
+                _, at = _varint(message, at)
+            case 1:
+                at += 8
+            case 2:
+                length, begin = _varint(message, at)
+                at = begin + length
+                content = message[begin:at]
+            case 5:
+                at += 4
+            case _:
+                raise Malformed(_BROKEN)
+        if at > end:
+            raise Malformed(_BROKEN)
+        yield tag >> 3, message[start:at], content
+
+
+def _mended(kind: Any, message: memoryview) -> bytes:
+    """A message whose strings are UTF-8: U+FFFD stands for what is none."""
+    mended = bytearray()
+    for place, whole, content in _fields(message):
+        field = kind.fields_by_number.get(place)
+        if content is None or field is None or field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
+            mended += whole
+            continue
+        inner = (
+            decoded(bytes(content)).encode()
+            if field.type == field.TYPE_STRING
+            else _mended(field.message_type, content)
+        )
+        mended += _varint_of(place << 3 | 2) + _varint_of(len(inner)) + inner
+    return bytes(mended)
+
+
+def _varint_of(value: int) -> bytes:
+    """A number as a varint."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id, Node, kind_of
 from domain.session import Session
+from domain.unicode import read_json
 from formats.conversation import FormatError
 from stores.catalogue.references import export_order
 from stores.ports import Vector
@@ -141,7 +142,7 @@ def _header(text: bytes) -> Header:
 
 def _decode(text: bytes | msgspec.Raw, kind: type[Any], line: int) -> Any:
     try:
-        return msgspec.json.decode(text, type=kind)
+        return read_json(lambda data: msgspec.json.decode(data, type=kind), text)
     except msgspec.ValidationError as error:
         raise FormatError(f"not a record of this format: {error}", f"line {line}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

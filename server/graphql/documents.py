@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
@@ -12,17 +13,21 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    IntValueNode,
     NonNullTypeNode,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     ValidationRule,
+    Visitor,
     is_input_object_type,
     is_non_null_type,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 
+from domain.unicode import REPLACEMENT
 from server.access.rights import Rights, rights
 from server.errors import PARSE_FAILED, VALIDATION_FAILED, refusal
 from server.graphql.compiled import Plans
@@ -32,6 +37,21 @@ from server.limits import Limits, exceeded
 
 _TOO_MANY = ("tokens. Parsing aborted.", "comments. Parsing aborted.")
 """How graphql-core's parser says that it has read as much as it may."""
+
+
+_NO_UNICODE = "Syntax Error: Invalid Unicode escape sequence"
+
+_LITERAL = re.compile(r'"""(?:\\"""|[^"]|"(?!""))*"""|#[^\n\r]*|("(?:\\.|[^"\\\n\r])*")')
+"""A block string, a comment, or a string."""
+
+_HALF = re.compile(
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\u\{0*[dD][89a-fA-F][0-9a-fA-F]{2}\})|\\."
+)
+"""An escape in a string: a pair, half a pair, or another one."""
+
+MAX_DIGITS = 1_000
+_LONG = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 
 
 class OneOfVariablesRule(ValidationRule):
@@ -169,8 +189,33 @@ class Documents:
         ):
             raise exceeded(limits, "max_document_bytes", "The document is too long")
         try:
-            return parse(text, max_lexical_tokens=limits.max_tokens, max_comments=limits.max_tokens)
+            document = self._parse(text)
+            if _LONG.search(text):
+                visit(document, _Numbers())
+            return document
         except GraphQLError as error:
+            if error.message.startswith(_NO_UNICODE) and (whole := with_whole_strings(text)) != text:
+                return self._parsed(whole)
             if error.message.endswith(_TOO_MANY):
                 raise exceeded(limits, "max_tokens", "The document has too many tokens or comments") from None
             raise refusal([error], PARSE_FAILED) from None
+
+    def _parse(self, text: str) -> DocumentNode:
+        return parse(text, max_lexical_tokens=self._limits.max_tokens, max_comments=self._limits.max_tokens)
+
+
+class _Numbers(Visitor):
+    """Refuses integers that are too long for Python, which would say so in its own words."""
+
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        """Looks at one."""
+        if len(node.value) > MAX_DIGITS:
+            raise GraphQLError(f"An integer has at most {MAX_DIGITS:,} digits, not {len(node.value):,}.", node)
+
+
+def with_whole_strings(text: str) -> str:
+    """A document with U+FFFD for the escaped halves of pairs in its strings; in block strings nothing is escaped."""
+    return _LITERAL.sub(
+        lambda token: _HALF.sub(lambda half: REPLACEMENT if half[2] else half[0], token[0]) if token[1] else token[0],
+        text,
+    )

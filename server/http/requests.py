@@ -11,6 +11,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
+from domain.unicode import decoded, read_json
 from server.graphql.documents import Request
 from server.limits import Limits, exceeded
 
@@ -45,7 +46,7 @@ class RequestReader:
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == JSON:
             body = await self._body(receive, headers.get("content-length", ""))
-            return _checked(lambda: _decode(body))
+            return _checked(lambda: read_json(_decode, body))
         raise HTTPRefused(415, f"The body of a POST is {JSON}.")
 
     async def _body(self, receive: Receive, length: str) -> bytes:
@@ -92,7 +93,10 @@ def _chunk(message: Any) -> bytes:
 
 def parameters(query_string: bytes) -> list[tuple[str, str]]:
     """The parameters of a URL."""
-    return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    return [
+        (decoded(name.encode("latin-1")), decoded(value.encode("latin-1")))
+        for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    ]
 
 
 def _from_query_string(query_string: bytes) -> Request:
@@ -100,7 +104,7 @@ def _from_query_string(query_string: bytes) -> Request:
 
     def read() -> Request:
         for name in ("variables", "extensions"):
-            given[name] = msgspec.json.decode(given[name]) if given.get(name) else None
+            given[name] = read_json(msgspec.json.decode, given[name]) if given.get(name) else None
         given["operationName"] = given.get("operationName") or None  # empty in a URL is none, says GraphQL over HTTP
         return msgspec.convert(given, Request)
 

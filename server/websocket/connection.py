@@ -36,6 +36,7 @@ from server.websocket.protocol import (
     decoded,
     id_of,
     message_of,
+    request_of,
 )
 
 
@@ -147,12 +148,17 @@ class Connection:
     async def _start(self, message: Message) -> None:
         if not self._ready:
             raise Closed(UNAUTHORIZED, "Unauthorized")
-        key, request = id_of(message), decoded(message.payload, Request)
+        key = id_of(message)
         if key in self._operations:
             raise Closed(ID_IN_USE, f"Subscriber for {key} already exists")
         if len(self._tasks) >= self._limits.max_socket_operations:
             refused = exceeded(self._limits, "max_socket_operations", "Too many operations run on this socket at once")
             await self._send(self._error(key, refused.errors))
+            return
+        try:
+            request = request_of(message)
+        except OperationRefused as unreadable:
+            await self._send(self._error(key, unreadable.errors))
             return
         task = self._operations[key] = asyncio.ensure_future(self._operate(key, request))
         self._tasks.add(task)

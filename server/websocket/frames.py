@@ -14,6 +14,8 @@ from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from domain.unicode import decoded
+
 EXTENSION = "recollect.write_text"
 
 MAX_FRAGMENTS = 10_000
@@ -47,6 +49,20 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
             return
         super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hands on a message. A text that is no UTF-8 is read with U+FFFD: a socket with all that is followed on it
+        does not end for one text that was cut."""
+        if self.curr_msg_data_type == "text":
+            self.frames = [decoded(b"".join(self.frames)).encode()]
+        super().send_receive_event_to_app()
+
+    def keepalive_timeout(self) -> None:
+        """Closes a connection that does not answer, such as one of a laptop that sleeps."""
+        # uvicorn's 1011 is final for graphql-ws, and so for Apollo and urql: they would not come back.
+        fail = self.conn.fail
+        self.conn.fail = lambda code, reason="": fail(CloseCode.TRY_AGAIN_LATER, reason)  # type: ignore[method-assign]
+        super().keepalive_timeout()
 
     def write_text(self, payloads: Sequence[bytes]) -> bool:
         """Sends text messages (UTF-8) at once; False, with nothing sent, while the client is slow or is leaving."""

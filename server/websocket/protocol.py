@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from server.errors import FormattedError
+from domain.unicode import read_json
+from server.errors import BAD_REQUEST, FormattedError, OperationRefused, plain
+from server.graphql.documents import Request
 
 MALFORMED = 4400
 UNAUTHORIZED = 4401
@@ -16,6 +18,9 @@ NO_SUBPROTOCOL = 4406
 ID_IN_USE = 4409
 INITIALISED_TWICE = 4429
 NORMAL = 1000
+
+_OUT_OF_RANGE = "out of range"
+_decode_request = msgspec.json.Decoder(Request).decode
 
 # What fits in a close frame beside its code, in bytes.
 MAX_REASON = 123
@@ -96,6 +101,20 @@ def id_of(message: Message) -> str:
 def decoded(text: str | msgspec.Raw, type: Any) -> Any:
     """A message, or its payload. Raises Closed."""
     try:
-        return msgspec.json.decode(text, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(lambda data: msgspec.json.decode(data, type=type), text)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Closed(MALFORMED, f"Invalid message: {error}") from None
+
+
+def request_of(message: Message) -> Request:
+    """What an operation asks. Raises Closed for a payload of another form, which is no message of the protocol.
+
+    A value in it that cannot be read, such as a number of a thousand digits, ends only its own operation:
+    OperationRefused.
+    """
+    try:
+        return read_json(_decode_request, message.payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and _OUT_OF_RANGE not in str(error):
+            raise Closed(MALFORMED, f"Invalid message: {error}") from None
+        raise OperationRefused([plain(f"This is not a GraphQL request in JSON: {error}.", BAD_REQUEST)]) from None
