@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from cli.packages import foreign_package
+from domain.unicode import well_formed
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -314,7 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stores.errors import CannotOpen, StoreError, Unavailable
 
     try:
-        cli.main(args=arguments, prog_name="recollect", standalone_mode=True)
+        given = sys.argv[1:] if arguments is None else arguments
+        # A file may be called by bytes that are no UTF-8; no text may.
+        texts = [one if os.path.lexists(one) else well_formed(one) for one in given]
+        cli.main(args=texts, prog_name="recollect", standalone_mode=True)
     except (CannotOpen, BadSetting) as error:
         fail(str(error))
     except Unavailable as error:

@@ -12,7 +12,7 @@ import msgspec
 
 from domain.message import MessageInput
 from domain.session import CreateSessionInput
-from domain.unicode import decoded
+from domain.unicode import decoded, read_json
 from domain.values import MAX_NAME, Json, encode_json
 
 MAX_KEPT = 64 * 1024
@@ -66,8 +66,8 @@ class Conversation(msgspec.Struct, frozen=True):
 def parse(data: bytes) -> Any:
     """The value of a JSON file. Raises FormatError with the line and column where it is none."""
     try:
-        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(msgspec.json.decode, data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _fault(data, str(error)) from None
 
 

@@ -62,6 +62,8 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
         ws=FrameProtocol,
         ws_max_size=settings.max_body_bytes,
         ws_per_message_deflate=False,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_timeout,
         timeout_graceful_shutdown=3,
         log_config=None,
         log_level="warning",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from resolvers.context import MEMORY_CAPACITY
-from server.limits import Count, Limits
+from server.limits import Count, Limits, Seconds
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -24,6 +24,7 @@ class Settings(Limits, frozen=True):
     of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
     their --url. rate_limit: operations of a credential in a minute. log_slow_ms: operations that take longer have a
     line in the log. metrics: who may see them where there are credentials.
+    ping_seconds, ping_timeout: how often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
     embedder: str = "wordllama"
@@ -48,6 +49,8 @@ class Settings(Limits, frozen=True):
     log_slow_ms: NotNegative = 1000.0
     metrics: Literal["admin", "open", "off"] = "admin"
     otel: Literal["on", "off"] = "off"
+    ping_seconds: Seconds = 20.0
+    ping_timeout: Seconds = 20.0
 
     def __repr__(self) -> str:
         """Some of them are secrets: a log shows none."""

@@ -30,6 +30,10 @@ _MANY = 10_000
 _RIGHTS = re.compile(r"(?P<workspace>[^:]+):(?P<role>read|write|admin)", re.IGNORECASE)
 
 
+MIN_KEY = 12
+"""The fewest characters of a key that somebody thought up."""
+
+
 def given(setting: str) -> dict[str, Caller]:
     """The callers of RECOLLECT_API_KEYS by the digests of their keys. Raises BadSetting, which shows no key."""
     callers: dict[str, Caller] = {}
@@ -40,6 +44,8 @@ def given(setting: str) -> dict[str, Caller]:
         found = _RIGHTS.fullmatch(rest)
         if separator and (not secret or found is None or not is_workspace(found["workspace"])):
             raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} is neither KEY nor KEY=workspace:role.")
+        if len(secret) < MIN_KEY:
+            raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} has a key of fewer than {MIN_KEY} characters.")
         digest = digest_of(secret)
         if digest in callers:
             raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} has a key that another entry has.")
