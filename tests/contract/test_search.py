@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -80,7 +82,8 @@ async def library(store: Store, count: int = 400, seed: int = 3) -> tuple[list[M
 
 
 class Oracle:
-    """What a search must find, by looking at every memory."""
+    """What a search must find, by looking at every memory. How well words fit it takes from a search for all of them;
+    that they fit as well as they should is what `test_ranks_by_words_are_those_of_bm25` is for."""
 
     def __init__(self, made: list[Memory], vectors: list[Vector | None]) -> None:
         self._made, self._vectors = made, vectors
@@ -180,6 +183,34 @@ async def test_the_best_ten_are_the_best_there_are(store: Store, mode: SearchMod
                 assert scores == pytest.approx([score for _, score in expected], abs=1e-4), (name, text)
                 clear = [id for id, score in expected if sum(abs(score - other) < 1e-4 for _, other in expected) == 1]
                 assert set(clear[:-1]) <= {candidate.id for candidate, _, _ in ranked}, (name, text)
+
+
+def bm25(texts: Sequence[list[str]], asked: list[str]) -> list[float]:
+    """The textbook's, with k1 = 1.2 and b = 0.75, for each text as a share of the best one's."""
+    usual_length = sum(map(len, texts)) / len(texts)
+    scores = [0.0] * len(texts)
+    for word in asked:
+        having = sum(word in text for text in texts)
+        rarity = math.log((len(texts) - having + 0.5) / (having + 0.5))
+        for index, text in enumerate(texts):
+            often = text.count(word)
+            scores[index] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * len(text) / usual_length))
+    return [score / max(scores) for score in scores]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+async def test_ranks_by_words_are_those_of_bm25(store: Store, count: int) -> None:
+    """Engines round lengths and rarities in their own ways, so to a tenth; what has none of the words is not there."""
+    random_ = random.Random(count)
+    vocabulary = [f"{first}{then}o" for first in "bdfgklmnprtvz" for then in ("ab", "el", "im", "ur", "oz")]
+    texts = [random_.choices(vocabulary, k=random_.randint(3, 12)) for _ in range(150)]
+    made = await remember(store, *(memory(text=" ".join(text)) for text in texts))
+    for _ in range(5):
+        asked = random_.sample(vocabulary, count)
+        ranks = {one.id: rank for one, rank in zip(made, bm25(texts, asked), strict=True) if rank > 0}
+        search = Search(SearchMode.TEXT, 0.0, 200, " ".join(asked))
+        answer = {one.id: one.text_rank for one in (await store.search(search)).candidates}
+        assert answer == pytest.approx(ranks, abs=0.1)
 
 
 @modes

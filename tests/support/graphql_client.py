@@ -100,7 +100,7 @@ class Graph:
     def __init__(
         self, folder: Path, clock: Clock, capacity: int = MEMORY_CAPACITY, *, family: str = "embedded"
     ) -> None:
-        self.clock = clock
+        self.clock, self.family = clock, family
         embedded = family == "embedded"
         self.engine: Engine = FAMILIES[family](folder, Words.name, Words.dimension, clock)
         self.context = Context(self.engine, Words(), LOCAL, capacity=capacity, clock=clock)

@@ -58,7 +58,7 @@ class Running:
     """A server on a folder. Start it again after it was stopped or killed: it keeps its port."""
 
     def __init__(self, data: Path, **settings: str) -> None:
-        self.data, self.port, self._settings = data, 0, settings
+        self.data, self.port, self.settings = data, 0, settings
         self._process: subprocess.Popen[bytes] | None = None
         self._out, self._err = (data.with_suffix(f".{name}") for name in ("out", "err"))
 
@@ -79,7 +79,7 @@ class Running:
             self._process = subprocess.Popen(
                 command("serve", "--port", str(self.port), "--data", str(self.data)),
                 cwd=ROOT,
-                env=environment(**self._settings),
+                env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -94,7 +94,7 @@ async def test_an_event_is_executed_once_for_all(service: Service, monkeypatch: 
         assert await taken(stream, 4) == [1, 2, 3, 4]
         await stream.aclose()
     assert executed == 5 + 1  # the mutation too
-    assert len(service.executor._groups) == 0
+    assert service.executor.following[1] == 0
 
 
 async def test_one_that_replays_joins_the_others_without_gap_or_double(service: Service) -> None:
@@ -235,7 +235,7 @@ async def test_a_push_that_fails_ends_the_group_with_its_error(service: Service)
         for stream in streams:
             with pytest.raises(OSError, match="gone"):
                 await anext(stream)
-    assert len(service.executor._groups) == 0
+    assert service.executor.following[1] == 0
 
 
 async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothing(service: Service) -> None:
@@ -245,7 +245,7 @@ async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothin
         stream = service.executor.stream(operation, service.operation(LOCAL))
         with pytest.raises(server.graphql.live.OperationRefused):
             await anext(stream)
-    assert len(service.executor._groups) == 0
+    assert service.executor.following[1] == 0
 
 
 @pytest.mark.parametrize("value", [10**30, -(2**70), "\ud800", [{"deep": [None, 1.5]}]])
@@ -254,7 +254,7 @@ async def test_variables_of_any_kind_name_a_group(service: Service, value: Any) 
     operation = service.executor.prepare(Request("subscription { memoryChanges { cursor } }", {"odd": value}))
     first, second = (service.executor.stream(operation, service.operation(LOCAL)) for _ in range(2))
     waiting = await started(first, second)
-    assert len(service.executor._groups) == 1
+    assert service.executor.following[1] == 1
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -45,26 +45,33 @@ def post(server: Running, body: Any, **headers: str) -> httpx.Response:
     return httpx.post(f"http://{server.address}/graphql", json=body, headers=asked, trust_env=False)
 
 
-def lines(server: Running) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in server.said()[1].splitlines()]
+def lines(server: Running, least: int = 0) -> list[dict[str, Any]]:
+    """What it wrote, once so many operations are told of: each has its line after its answer."""
+    until = time.monotonic() + 30
+    while True:
+        written = server.said()[1].rpartition("\n")[0].splitlines()
+        found = [json.loads(line) for line in written]
+        if sum(line["message"] == "operation" for line in found) >= least:
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+
+
+def operations(server: Running, count: int) -> list[dict[str, Any]]:
+    return [line for line in lines(server, count) if line["message"] == "operation"]
 
 
 def test_a_line_tells_what_an_operation_was(wordy: Running) -> None:
     query = "query Look($n: Int) { sessions(first: $n) { nodes { messages { nodes { id } } } } }"
     answer = post(wordy, {"query": query, "variables": {"n": 3}}, **{"X-Request-Id": "from-a-proxy:1"})
     assert answer.headers["X-Request-Id"] == "from-a-proxy:1"
-    for _ in range(100):  # the line is written after the answer
-        told = [line for line in lines(wordy) if line["message"] == "operation"]
-        if told:
-            break
-        time.sleep(0.05)
-    [line] = told
+    [line] = operations(wordy, 1)
     assert line["requestId"] == "from-a-proxy:1"
     assert (line["kind"], line["name"], line["outcome"]) == ("query", "Look", "OK")
     assert line["cost"] == answer.json()["extensions"]["cost"]
-    assert line["hash"] and line["storeCalls"] >= 1 and 0 < line["ms"] < 5000
+    assert line["hash"] and line["storeCalls"] >= 1 and line["ms"] > 0
     post(wordy, {"query": query, "variables": {"n": 4}})
-    first, second = [line for line in lines(wordy) if line["message"] == "operation"]
+    first, second = operations(wordy, 2)
     assert first["hash"] == second["hash"]
     assert first["requestId"] != second["requestId"]
 
@@ -80,7 +87,7 @@ def test_an_id_that_could_break_a_line_is_not_taken(usual: Running, id: str) -> 
 def test_what_is_quick_and_well_has_no_line(usual: Running) -> None:
     assert post(usual, {"query": "{ viewer { name } }"}).status_code == 200
     post(usual, {"query": "query Broken { nope }"})
-    [line] = lines(usual)
+    [line] = lines(usual, 1)
     assert (line["outcome"], line["level"]) == ("GRAPHQL_VALIDATION_FAILED", "INFO")
 
 
@@ -95,7 +102,7 @@ async def test_operations_of_a_socket_have_lines_too(tmp_path: Path, way: str) -
         with pytest.raises(Refused):
             await first(server, "query Wrong { nope }", way)
         await first(server, "query Right { viewer { name } }", way)
-        wrong, right = lines(server)
+        wrong, right = lines(server, 2)
         assert ("kind" in wrong, wrong["outcome"]) == (False, "GRAPHQL_VALIDATION_FAILED")
         assert (right["kind"], right["name"], right["outcome"]) == ("query", "Right", "OK")
         assert wrong["requestId"] != right["requestId"]

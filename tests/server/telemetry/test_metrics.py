@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from server.instrumentation import RequestRecord
 from server.telemetry import metrics
+from stores.open import open_engine
 from stores.ports import FIGURES
 from tests.support.running import Running
 from tests.support.scraping import Scrape, scrape, scraped
@@ -65,7 +66,7 @@ def test_operations_are_counted_by_kind_name_and_outcome(server: Running) -> Non
     assert grown.by("recollect_operations_total", outcome="GRAPHQL_VALIDATION_FAILED") == 1
     assert grown.by("recollect_operations_total", name="Late", outcome="INVALID") == 1
     assert grown.by("recollect_operation_seconds_count", kind="query", name="Who") == 3
-    assert 0 < grown.by("recollect_operation_seconds_sum", kind="mutation", name="Upsert") < 5
+    assert grown.by("recollect_operation_seconds_sum", kind="mutation", name="Upsert") > 0
     assert grown.by("recollect_http_responses_total", route="/graphql") == 6
 
 
@@ -100,20 +101,30 @@ def test_the_process_and_the_store_are_told(server: Running) -> None:
 
 async def test_a_busy_loop_is_late(server: Running) -> None:
     """The loop is measured four times a second."""
-    grown = Grown(server)
-    await asyncio.sleep(1.1)
-    assert 2 <= grown.by("recollect_loop_lateness_seconds_count") <= 8
+    began, grown = time.monotonic(), Grown(server)
+    await until(lambda: grown.by("recollect_loop_lateness_seconds_count") >= 2)
+    assert grown.by("recollect_loop_lateness_seconds_count") <= 4 * (time.monotonic() - began) + 1
 
 
-async def test_a_loop_that_is_blocked_is_told() -> None:
-    watched = metrics.Metrics(None, lambda: None)  # type: ignore[arg-type]
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[metrics.Metrics]:
+    engine = open_engine(str(tmp_path), "test", 16)
+    yield metrics.Metrics(engine, lambda: metrics.Reading(0, 0, 0, 0, {}))
+    await engine.close()
+
+
+async def text_of(watched: metrics.Metrics) -> Scrape:
+    return Scrape((await watched.text()).decode())
+
+
+async def test_a_loop_that_is_blocked_is_told(watched: metrics.Metrics) -> None:
     task = asyncio.create_task(watched.watch_lateness())
     await asyncio.sleep(0.01)
     time.sleep(0.6)  # noqa: ASYNC251 - this is what must not be
     await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert watched._lateness.total >= 0.3
+    assert (await text_of(watched)).sum("recollect_loop_lateness_seconds_sum") >= 0.3
 
 
 async def test_subscribers_groups_and_sockets_are_counted_as_long_as_they_are_there(server: Running) -> None:
@@ -140,11 +151,9 @@ async def test_subscribers_groups_and_sockets_are_counted_as_long_as_they_are_th
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - it happens in the server
+            await asyncio.sleep(0.02)
 
 
 def test_exports_of_spans_are_counted(server: Running) -> None:
@@ -156,18 +165,18 @@ def test_exports_of_spans_are_counted(server: Running) -> None:
     assert grown.by("recollect_operations_total", kind="spans", outcome="HTTP_400") == 1
 
 
-def test_names_of_callers_do_not_fill_the_metrics() -> None:
-    watched = metrics.Metrics(None, lambda: None)  # type: ignore[arg-type]
+async def test_names_of_callers_do_not_fill_the_metrics(watched: metrics.Metrics) -> None:
     for number in range(1000):
         request = RequestRecord("1")
         request.asks("query", f"Name{number}" if number else "x" * 1000, "", 1)
         watched.observe(request)
         watched.observe(request)
-    names = [name for _, name in watched._operations]
+    told = await text_of(watched)
+    names = {labels["name"] for name, labels, _ in told.samples if name == "recollect_operations_total"}
     assert len(names) <= metrics.MAX_NAMES + 1
     assert max(map(len, names)) <= metrics.MAX_NAME
-    assert sum(sum(of.outcomes.values()) for of in watched._operations.values()) == 2000
-    assert watched._operations["query", "Name1"].outcomes["OK"] == 2
+    assert told.sum("recollect_operations_total") == 2000
+    assert told.sum("recollect_operations_total", kind="query", name="Name1", outcome="OK") == 2
 
 
 def test_addresses_of_callers_do_not_fill_the_metrics(server: Running) -> None:
@@ -217,7 +226,8 @@ class TestWithCredentials:
             running.end()
 
 
-def test_a_label_is_one_whatever_its_text_is() -> None:
-    family = metrics._gauge("x", "x", ["name"], {('a"b\\c\nd',): 1})
-    text = metrics._written(metrics._Collected([family])).decode()
-    assert Scrape(text).sum("recollect_x", name='a"b\\c\nd') == 1
+async def test_a_label_is_one_whatever_its_text_is(watched: metrics.Metrics) -> None:
+    request = RequestRecord("1")
+    request.asks("query", 'a"b\\c\nd', "", 1)
+    watched.observe(request)
+    assert (await text_of(watched)).sum("recollect_operations_total", name='a"b\\c\nd') == 1

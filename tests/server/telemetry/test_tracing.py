@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(tmp_path_factory.mktemp("traced") / "data")
     running.start()
     running.stop()
-    running._settings |= {
+    running.settings |= {
         "RECOLLECT_OTEL": "on",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{running.address}",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
