@@ -8,7 +8,6 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -16,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from domain.caller import LOCAL, operator
-from resolvers.health import health
+from domain.caller import operator
 from resolvers.sweeping import sweep
 from server.access.admission import Access
 from server.access.configuration import origins_of
 from server.http.graphql import GraphQLHTTP
+from server.http.readiness import Readiness
 from server.otlp.traces import OTLPTraces
 from server.service import Service
 from server.telemetry.logs import OperationLog
@@ -59,12 +58,6 @@ def create_app(service: Service, access: Access) -> Starlette:
         """The process answers."""
         return PlainTextResponse("ok\n")
 
-    async def readyz(_: Request) -> Response:
-        """The store answers too; 503 where it does not."""
-        state = await health(service.context(LOCAL))
-        status = 503 if state.status == "unhealthy" else 200
-        return Response(msgspec.json.encode(state), status, media_type="application/json")
-
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(_sweep_for_ever(service)), asyncio.create_task(metrics.watch_lateness())]
@@ -93,7 +86,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             WebSocketRoute("/graphql", sockets),
             Route("/v1/traces", traces),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
         ],
         middleware=[observed, *_cors(origins_of(settings))],

@@ -73,6 +73,8 @@ class Access:
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
             raise _unauthenticated("A credential is missing: send Authorization: Bearer and a key or token.")
+        if self._keys is not None and (caller := self._keys.of_settings(credential)) is not None:
+            return caller
         is_token = self._tokens is not None and credential.count(".") == 2  # header, claims, signature
         finds = self._tokens if is_token else self._keys
         try:

@@ -27,6 +27,7 @@ from server.demo.filling import DEMO
 from server.demo.questions import CASES, FAILURES, WORDS, Case
 from server.demo.spans import COMPONENTS, usage
 from server.demo.story import AGENTS, USERS
+from stores.errors import Unavailable
 from stores.ports import Transaction
 
 MESSAGES_A_SESSION = 200
@@ -80,7 +81,8 @@ class _Agent:
             except Exception as error:
                 failures += 1
                 self._session = None
-                _log.warning("the simulated agent goes on later: %s", error)
+                expected = isinstance(error, Unavailable)
+                _log.warning("the simulated agent goes on later: %s", error, exc_info=not expected)
                 await asyncio.sleep(min(self._pause * 2**failures, _LONGEST_WAIT_S))
 
     async def _open(self) -> Session:

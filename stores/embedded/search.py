@@ -92,12 +92,12 @@ class Searcher:
                 parts.append(f"SELECT t.key * 2 + {odd} AS s FROM {table} t WHERE t.workspace = ? AND {owner.sql}")
         params = [self._workspace, *owner.params] * len(parts)
         if (among is None or MemoryScope.GLOBAL in among) and (filter is None or filter.owner is None):
-            parts.append("SELECT ?")
+            parts.append("SELECT ? AS s")
             params.append(-self._workspace)
         if not parts:
             return []
         sql = f"SELECT s FROM ({' UNION ALL '.join(parts)}) WHERE EXISTS (SELECT 1 FROM memory WHERE scope_key = s)"
-        return [row[0] for row in self._db.execute(sql.replace("SELECT ?", "SELECT ? AS s"), params)]
+        return [row[0] for row in self._db.execute(sql, params)]
 
     def _where(self, search: Search) -> Where:
         """The conditions of the filter, and those of every search: there, active and valid now unless it asks else."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+_log = logging.getLogger("recollect")
 
 _PATIENCE_SECONDS = 0.5
 """So long without any answer, and the server is asked whether it is there."""
@@ -94,8 +97,10 @@ class Pulse:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._ask()
-        except Exception:
+        except (OSError, EOFError):  # TimeoutError is an OSError
             return False
+        except Exception:
+            _log.exception("whether a server is there could not be asked")
         return True
 
     async def close(self) -> None:

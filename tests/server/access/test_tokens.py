@@ -20,9 +20,12 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from domain.caller import Role
 from server.access import tokens
-from server.access.keys import BadCredential
+from server.access.admission import Access
+from server.access.keys import BadCredential, Keys, given
 from server.access.tokens import Tokens
+from server.errors import OperationRefused
 from server.settings import BadSetting, Settings
+from stores.embedded.engine import open_embedded
 from tests.server.access.test_access import ended, send, socket
 from tests.support.running import Running, recollect
 
@@ -312,3 +315,15 @@ async def test_on_a_server(tmp_path: Path, issuer: Issuer) -> None:
         assert soon not in "".join(running.said())
     finally:
         running.end()
+
+
+@pytest.mark.parametrize("key", ["a.b.c", "one.two.three-four", ".."])
+async def test_a_key_of_the_settings_may_look_like_a_token(tmp_path: Path, by_file: Tokens, key: str) -> None:
+    engine = open_embedded(tmp_path / "data", "test", 16)
+    access = Access(Keys(engine, given(f"{key}=team:write")), by_file)
+    caller = await access.identify(f"Bearer {key}")
+    assert (caller.workspace, caller.role) == ("team", Role.WRITE)
+    with pytest.raises(OperationRefused):
+        await access.identify("Bearer x.y.z")
+    assert (await access.identify(f"Bearer {token()}")).id.startswith("token ")
+    await engine.close()
