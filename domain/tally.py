@@ -35,7 +35,7 @@ ZERO: Sums = ((0, 0),) * 4
 TOP = ""
 
 
-class Census(msgspec.Struct, frozen=True, array_like=True):
+class Census(msgspec.Struct, array_like=True):
     """What the spans of a trace are together. root: the rank of its first span, which ends in the span's id."""
 
     spans: int
@@ -89,6 +89,8 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
     @property
     def counted(self) -> Counts:
         """What it and those below it come to."""
+        if self.below == ZERO:
+            return self.own
         below = tuple(sum if count else None for sum, count in self.below)
         most: list[Any] = [_most(own, under) for own, under in zip(self.own, below, strict=True)]
         if tuple(most[:2]) not in (self.own[:2], below[:2]):  # else a total, of one side, would lack the other's part
@@ -187,18 +189,23 @@ class Tallies:
 
     def _count(self, old: Tally, new: Tally) -> None:
         """Keeps the census of a trace whose span is new, or was another one."""
-        assert new.started_at is not None and new.span_record_id is not None
-        top = self.get((new.trace_id, TOP)) or self._begun((new.trace_id, TOP))
-        first, last, root = new.started_at, new.ended_at, new.rank
-        if (was := top.census) is not None:
-            first, root = min(first, was.started_at), min(root, was.root)
-            last = max((end for end in (last, was.ended_at) if end is not None), default=None)
-            if old.span_record_id is not None and _inwards(old, new, was):
-                self.stale.add(new.trace_id)
-        before = (0, 0, 0, 0) if was is None else (was.spans, was.running, was.errors, was.oks)
-        one, more = _one(old), _one(new)
-        spans, running, errors, oks = (a - b + c for a, b, c in zip(before, one, more, strict=True))
-        self._set(top, census=Census(spans, running, errors, oks, first, last, root))
+        assert new.started_at is not None
+        top, one, more = (new.trace_id, TOP), _one(old), _one(new)
+        if (kept := self.changed.get(top)) is None or kept.census is None:
+            kept = self.get(top) or self._begun(top)
+            kept = self._set(kept, census=replace(kept.census) if kept.census else Census(0, 0, 0, 0, *_ends(new)))
+        census = kept.census
+        assert census is not None
+        if old.span_record_id is not None and _inwards(old, new, census):
+            self.stale.add(new.trace_id)
+        census.spans += more[0] - one[0]
+        census.running += more[1] - one[1]
+        census.errors += more[2] - one[2]
+        census.oks += more[3] - one[3]
+        census.started_at = min(census.started_at, new.started_at)
+        census.root = min(census.root, new.rank)
+        if new.ended_at is not None and (census.ended_at is None or census.ended_at < new.ended_at):
+            census.ended_at = new.ended_at
 
     def reckon(self, trace_id: str, stored: Iterable[Tally]) -> None:
         """Looks anew at all tallies of a stale trace."""
@@ -235,11 +242,13 @@ class Tallies:
 
     def _add(self, key: Key, less: Counts, more: Counts) -> None:
         tally = self.get(key) or self._begun(key)
-        below = tuple(
-            (round(sum - (minus or 0) + (plus or 0), _DIGITS), count - (minus is not None) + (plus is not None))
-            for (sum, count), minus, plus in zip(tally.below, less, more, strict=True)
-        )
-        self._set(tally, below=below)
+        below = list(tally.below)
+        for index, (minus, plus) in enumerate(zip(less, more, strict=True)):
+            if minus != plus:
+                sum, count = below[index]
+                sum = round(sum - (minus or 0) + (plus or 0), _DIGITS)
+                below[index] = sum, count - (minus is not None) + (plus is not None)
+        self._set(tally, below=tuple(below))
 
     def _depth(self, key: Key, known: dict[Key, int]) -> int:
         way = []
@@ -260,6 +269,10 @@ def _one(tally: Tally) -> tuple[int, int, int, int]:
     if tally.span_record_id is None:
         return 0, 0, 0, 0
     return 1, int(tally.ended_at is None), int(code is SpanStatusCode.ERROR), int(code is SpanStatusCode.OK)
+
+
+def _ends(tally: Tally) -> tuple[datetime, datetime | None, Rank]:
+    return tally.rank[1], tally.ended_at, tally.rank
 
 
 def _inwards(old: Tally, new: Tally, census: Census) -> bool:
