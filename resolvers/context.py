@@ -47,7 +47,7 @@ def _now() -> datetime:
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
 
-    action: what its writes are called in the audit log; None for those that are not noted there. along: memories that
+    action: what its writes are called in the audit log; None for those that are not noted there. drawn: memories that
     the last read of references to memories brought along.
     """
 
@@ -62,7 +62,7 @@ class Context:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.store: Store = engine.workspace(caller.workspace)
         self.action: str | None = None
-        self.along: Mapping[Id, Memory] = {}
+        self.drawn: Mapping[Id, Memory] = {}
 
     def acting(self, action: str) -> Context:
         """The same view, for an action that goes into the audit log."""

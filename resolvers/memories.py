@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange, deletion
@@ -381,24 +382,34 @@ async def touch(context: Context, input: TouchMemoriesInput) -> Stored:
     return await context.write(script)
 
 
+class _Step(msgspec.Struct, frozen=True):
+    """What one of several writes has changed, and how far it has come; None: to the end."""
+
+    memories: list[Memory]
+    last: Id | None
+
+
 async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
-    """Lets the active memories of a filter fade; with dryRun only shows what would become of them."""
+    """Lets the active memories of a filter fade, those that are at the floor excepted, in writes of 1,000 in the order
+    of their ids: nobody waits for all of them, and what is broken off keeps what it has done. With dryRun it only shows
+    what would become of them."""
+    done, step = Affected(0, []), _Step([], None)
+    while True:
 
-    def faded(memory: Memory) -> Memory:
-        return msgspec.structs.replace(memory, decay_factor=decayed(memory.decay_factor, input.rate))
+        async def script(tx: Transaction, after: Id | None = step.last) -> _Step:
+            page = await tx.matching(input.filter, _PAGE, after)
+            faded = [replace(memory, decay_factor=decayed(memory.decay_factor, input.rate)) for memory in page]
+            fading = [new for new, memory in zip(faded, page, strict=True) if new != memory]
+            last = page[-1].id if len(page) == _PAGE else None
+            if input.dry_run or not fading:
+                raise Unchanged(_Step(fading, last))
+            await tx.put(fading)
+            return _Step(fading, last)
 
-    async def script(tx: Transaction) -> Affected:
-        count, shown, after = 0, list[Memory](), None
-        while page := await tx.matching(input.filter, _PAGE, after):
-            after = page[-1].id
-            fading = [fainter for memory in page if (fainter := faded(memory)) != memory]
-            if not input.dry_run:
-                await tx.put(fading)
-            count += len(fading)
-            shown += fading[: _SHOWN - len(shown)]
-        return Affected(count, shown)
-
-    return await context.write(script)
+        step = await context.write(script)
+        done = Affected(done.count + len(step.memories), [*done.memories, *step.memories][:_SHOWN])
+        if step.last is None:
+            return done
 
 
 def _updated(found: Sequence[Memory], after: Sequence[Memory]) -> list[Memory]:

@@ -56,18 +56,17 @@ async def senders(context: Context, messages: Sequence[Message]) -> list[Partici
 
 async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:
     """The memories each message drew on."""
-    along: dict[Id, Memory] = {}
-    refs = await context.store.memory_refs([message.id for message in messages], along)
-    context.along = along
-    return refs
+    drawn = await context.store.memory_refs([message.id for message in messages])
+    context.drawn = drawn.memories
+    return drawn.refs
 
 
 async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memory | None]:
     """The memory of each reference, which may have been read with it."""
-    along = context.along
-    missing = list({ref.memory_id for ref in refs if ref.memory_id not in along})
+    known = context.drawn
+    missing = list({ref.memory_id for ref in refs if ref.memory_id not in known})
     read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
-    return [along.get(ref.memory_id) or read.get(ref.memory_id) for ref in refs]
+    return [known.get(ref.memory_id) or read.get(ref.memory_id) for ref in refs]
 
 
 async def formed_memories(context: Context, messages: Sequence[Message]) -> list[list[Memory]]:

@@ -12,7 +12,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 from domain.errors import CursorExpired, Rejected
 from server.instrumentation import current
-from stores.errors import Unavailable
+from stores.errors import TooLong, Unavailable
 
 log = logging.getLogger("recollect")
 
@@ -99,6 +99,9 @@ def _explained(cause: Exception) -> list[tuple[str, dict[str, Any]]]:
             log.warning("A store is unavailable: %s", cause)
         extensions = {"code": UNAVAILABLE, "retryAfterMs": cause.retry_after_ms}
         return [("The store cannot do this now, try again later.", extensions)]
+    if isinstance(cause, TooLong):
+        message = "This reads too much and was given up: ask for less, by a narrower filter or without totalCount."
+        return [(message, {"code": TIMEOUT})]
     if isinstance(cause, GraphQLError):
         return _explained_by_graphql(cause)
     return []

@@ -18,6 +18,10 @@ class Unavailable(StoreError):
         self.retry_after_ms, self.known = retry_after_ms, known
 
 
+class TooLong(StoreError):
+    """A read has taken longer than it may: it would scan too much."""
+
+
 class Taken(StoreError):
     """A record would have a natural key that another one has."""
 

@@ -143,6 +143,13 @@ class Shared(msgspec.Struct, frozen=True):
     score: float
 
 
+class Drawn(msgspec.Struct, frozen=True):
+    """What messages drew on: the references of each, and the memories that they name."""
+
+    refs: list[list[MemoryRef]]
+    memories: Mapping[Id, Memory]
+
+
 class Usage(msgspec.Struct, frozen=True):
     """How many memories an owner has, and the bytes of the active ones' texts."""
 
@@ -236,13 +243,8 @@ class Store(Protocol):
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         """The lengths of whole lists, by the count_key of their pages."""
 
-    async def memory_refs(
-        self, message_ids: Sequence[Id], along: dict[Id, Memory] | None = None
-    ) -> list[list[MemoryRef]]:
-        """The memories each message drew on, in order.
-
-        along: takes those memories, where the store reads them with the references for less than by themselves.
-        """
+    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
+        """The memories each message drew on, in order."""
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message, oldest first."""

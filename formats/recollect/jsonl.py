@@ -120,7 +120,7 @@ async def _memories(store: Store, writer: Writer, written: set[Id]) -> AsyncIter
             written.add(memory.id)
             yield writer.record(memory, vector)
     async for messages in _pages(store, Message):
-        found = await store.memory_refs([message.id for message in messages])
+        found = (await store.memory_refs([message.id for message in messages])).refs
         for message, refs in zip(messages, found, strict=True):
             if kept := [ref for ref in refs if ref.memory_id in written]:
                 yield writer.record(MemoryRefs(message.id, kept))

@@ -194,7 +194,7 @@ class _Loading:
         return Loaded(new, len(batch) - new)
 
     async def _write_refs(self, records: Sequence[Any]) -> Loaded:
-        known = await self._store.memory_refs([record.message_id for record in records])
+        known = (await self._store.memory_refs([record.message_id for record in records])).refs
         fresh: list[MemoryRefs] = [record for record, refs in zip(records, known, strict=True) if not refs]
 
         async def script(tx: Transaction) -> None:

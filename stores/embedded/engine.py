@@ -7,19 +7,18 @@ import contextlib
 import fcntl
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
 from stores.embedded.migrations import migrate
+from stores.embedded.readers import Readers
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
@@ -29,11 +28,8 @@ from stores.ids import Ids
 from stores.ports import Figure, StoreHealth
 from stores.rates import Rates
 
-T = TypeVar("T")
-
 FILE = "recollect.db"
 LOCK = "recollect.lock"
-_READERS = 2
 
 _PRAGMAS = """
 PRAGMA journal_mode = WAL;
@@ -52,9 +48,9 @@ class EmbeddedEngine:
     def __init__(self, folder: Path, lock: int, embedder: str, dimension: int, clock: Callable[[], datetime]) -> None:
         self.folder, self._lock, self.clock = folder, lock, clock
         self.path = str(folder / FILE)
-        self._local = threading.local()
         self._connections: list[apsw.Connection] = []
         self._woken: dict[str, set[asyncio.Event]] = {}
+        self.readers = Readers(self._connect)
         writer_db = self._connect()
         migrate(writer_db, self.path)
         self._bind(writer_db, f"{embedder} {dimension}")
@@ -65,7 +61,6 @@ class EmbeddedEngine:
         )
         self.ids = Ids(clock, _last_id(writer_db))
         self.writer = Writer(writer_db, self._wake)
-        self.pool = ThreadPoolExecutor(_READERS, thread_name_prefix="recollect-reader")
         self._stores: dict[str, EmbeddedStore] = {}
         self._rates = Rates()
         self._closed = False
@@ -92,21 +87,7 @@ class EmbeddedEngine:
     @property
     def reader(self) -> apsw.Connection:
         """This thread's connection for reading."""
-        db: apsw.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = self._connect()
-            db.execute("PRAGMA query_only = ON")
-        return db
-
-    async def in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
-        """Runs a read that may take long in the pool, on a connection of its thread, with one state of the file."""
-
-        def run() -> T:
-            with (db := self.reader):
-                found = read(db)
-            return found  # noqa: RET504 - to mypy, apsw's "with" may swallow what is raised in it
-
-        return await asyncio.get_running_loop().run_in_executor(self.pool, run)
+        return self.readers.db
 
     def workspace(self, name: str) -> EmbeddedStore:
         """The graph of a workspace."""
@@ -192,7 +173,7 @@ class EmbeddedEngine:
             return
         self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
-        self.pool.shutdown()
+        self.readers.close()
         for db in reversed(self._connections):
             db.close()
         os.close(self._lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import apsw
@@ -22,6 +23,7 @@ from stores.changes import line_of
 from stores.embedded import graph, rows, tool_calls
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
+from stores.embedded.readers import Read, Readers
 from stores.embedded.rows import table
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, scope_of
@@ -32,6 +34,7 @@ from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
     Collection,
+    Drawn,
     Explored,
     Found,
     Log,
@@ -50,11 +53,7 @@ T = TypeVar("T")
 _MANY = 2
 """From how many ids on one statement for all is quicker than one for each."""
 
-_MUCH = 200
-"""From so many rows on a read is one for the pool. A row takes some 4 us, but each lets other threads run in between:
-with others at work that held up the loop for 20 ms and more."""
-
-_BATCH = 500
+_BATCH = 200
 """How many lines of a log a follower reads at a time."""
 
 _SESSION = "(SELECT key FROM session WHERE id = ? AND workspace = ?)"
@@ -70,13 +69,7 @@ class Opened(Protocol):
     words: Words
     vectors: VectorIndex
     writer: Writer
-
-    @property
-    def reader(self) -> apsw.Connection:
-        """This thread's connection for reading."""
-
-    async def in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
-        """Runs a read in the pool."""
+    readers: Readers
 
     def listen(self, log: str) -> asyncio.Event:
         """An event that is set whenever the log has grown."""
@@ -86,7 +79,7 @@ class Opened(Protocol):
 
 
 class EmbeddedStore:
-    """See stores.ports.Store. Bounded reads run where they are called, others in the pool."""
+    """See stores.ports.Store. Where reads run, stores.embedded.readers says."""
 
     def __init__(self, engine: Opened, name: str) -> None:
         self._engine, self._name = engine, name
@@ -96,7 +89,7 @@ class EmbeddedStore:
     def _key(self) -> int:
         """The workspace's key; 0 until something has been written to it."""
         if not self._workspace:
-            row = self._engine.reader.execute("SELECT key FROM workspace WHERE name = ?", (self._name,)).fetchone()
+            row = self._engine.readers.db.execute("SELECT key FROM workspace WHERE name = ?", (self._name,)).fetchone()
             self._workspace = row[0] if row else 0
         return self._workspace
 
@@ -113,26 +106,32 @@ class EmbeddedStore:
             def read(db: apsw.Connection) -> dict[Id, N | None]:
                 return {(record := of.decode(row)).id: record for row in db.execute(of.by_ids, bindings)}
 
-            found = await self._read(len(unique), read)
+            found = await self._read(read, len(unique))
         return [found.get(id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         """The records of these natural keys."""
-        return [self._one(kind, table(kind).by_natural, key) for key in keys]
+        of, workspace = table(kind), self._key
 
-    async def _read(self, most: int, read: Callable[[apsw.Connection], T]) -> T:
-        """Reads at most so many rows: here, or where that is long, in the pool."""
-        return read(self._engine.reader) if most < _MUCH else await self._engine.in_thread(read)
+        def read(db: apsw.Connection) -> list[N | None]:
+            found = [db.execute(of.by_natural, (*key, workspace)).fetchone() for key in keys]
+            return [None if row is None else of.decode(row) for row in found]
+
+        return await self._read(read, len(keys))
+
+    async def _read(self, read: Read[T], most: int = 0) -> T:
+        """Runs a read that gives so many rows at the most, if that is known."""
+        return await self._engine.readers.read(read, most)
 
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
-        row = self._engine.reader.execute(sql, (*key, self._key)).fetchone()
+        row = self._engine.readers.db.execute(sql, (*key, self._key)).fetchone()
         return None if row is None else table(kind).decode(row)
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
         """Records of a kind by id."""
         of = table(kind)
-        found = self._engine.reader.execute(of.scan, (self._key, after or "", limit))
-        return [of.decode(row) for row in found]
+        bindings = self._key, after or "", limit
+        return await self._read(lambda db: [of.decode(row) for row in db.execute(of.scan, bindings)], limit)
 
     async def pages(
         self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
@@ -144,82 +143,96 @@ class EmbeddedStore:
             lists = Lists(db, workspace, epoch)
             return [lists.page(of, parent, slice, filter, order) for parent in parents]
 
-        return await self._read(slice.limit, read)
+        return await self._read(read, len(parents) * slice.limit)
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         """The lengths of whole lists."""
-        lists = Lists(self._engine.reader, self._key, self._engine.epoch)
-        return [lists.count(key) for key in keys]
+        workspace, epoch = self._key, self._engine.epoch
 
-    async def memory_refs(
-        self, message_ids: Sequence[Id], along: dict[Id, Memory] | None = None
-    ) -> list[list[MemoryRef]]:
-        """The memories each message drew on: some 2 us each, and as much again with the memories."""
+        def read(db: apsw.Connection) -> list[int]:
+            lists = Lists(db, workspace, epoch)
+            return [lists.count(key) for key in keys]
+
+        return await self._read(read)
+
+    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
+        """The memories each message drew on: some 4 us each."""
         sql = (
-            f"SELECT m.id, r.score, r.note, {'t.id' if along is None else rows.MEMORY.columns} "
-            "FROM json_each(?) e JOIN message m ON m.id = e.value "
+            f"SELECT m.id, r.score, r.note, {rows.MEMORY.columns} FROM json_each(?) e JOIN message m ON m.id = e.value "
             "JOIN memory_ref r ON r.message = m.key JOIN memory t ON t.key = r.memory "
             f"WHERE +m.workspace = ?{rows.MEMORY.live} ORDER BY r.message, r.position"
         )
-        found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
-        bindings = text(list(found)), self._key
+        bindings = text(list(dict.fromkeys(message_ids))), self._key
 
-        def read(db: apsw.Connection) -> None:
+        def read(db: apsw.Connection) -> Drawn:
+            found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
+            memories: dict[Id, Memory] = {}
             there: Any = db.execute(sql, bindings)
             for message_id, score, note, *memory in there:
                 id = memory[0]
                 found[message_id].append(MemoryRef(id, score, note))
-                if along is not None and id not in along:
-                    along[id] = rows.MEMORY.decode(memory)
+                if id not in memories:
+                    memories[id] = rows.MEMORY.decode(memory)
+            return Drawn([found[id] for id in message_ids], memories)
 
-        await self._read(len(found), read)
-        return [found[id] for id in message_ids]
+        return await self._read(read, len(message_ids))
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message."""
         of = rows.MEMORY
         sql = f"{of.select} WHERE t.source_message = {_MESSAGE}{of.live} ORDER BY t.id"
-        read = self._engine.reader.execute
-        return [[of.decode(row) for row in read(sql, (id, self._key))] for id in message_ids]
+        workspace = self._key
+
+        def read(db: apsw.Connection) -> list[list[Memory]]:
+            return [[of.decode(row) for row in db.execute(sql, (id, workspace))] for id in message_ids]
+
+        return await self._read(read, len(message_ids))
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         """The response of each call."""
         workspace = self._key
-        return await self._read(len(calls), lambda db: tool_calls.responses(db, workspace, calls))
+        return await self._read(lambda db: tool_calls.responses(db, workspace, calls), len(calls))
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""
-        db = self._engine.reader
+        workspace = self._key
         sql = (
             "SELECT coalesce(sum(t.status = 'ACTIVE'), 0), coalesce(sum(t.status = 'ARCHIVED'), 0), "
             "coalesce(sum(octet_length(t.text) * (t.status = 'ACTIVE')), 0) "
             f"FROM memory t WHERE t.scope_key = ?{rows.MEMORY.live}"
         )
-        found = [db.execute(sql, (scope_of(db, self._key, id),)).fetchone() for id in owner_ids]
-        return [Usage(*row) for row in found if row is not None]
+
+        def read(db: apsw.Connection) -> list[Usage]:
+            found = [db.execute(sql, (scope_of(db, workspace, id),)).fetchone() for id in owner_ids]
+            return [Usage(*row) for row in found if row is not None]
+
+        return await self._read(read)
 
     async def explore(self, center: Id, exploration: Exploration) -> Explored:
         """The neighbourhood of a memory."""
         workspace = self._key
-        return await self._engine.in_thread(lambda db: graph.explore(db, workspace, center, exploration))
+        return await self._engine.readers.in_thread(lambda db: graph.explore(db, workspace, center, exploration))
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
     ) -> list[list[Id]]:
         """Ways between two memories."""
         workspace = self._key
-        return await self._engine.in_thread(lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first))
+        return await self._engine.readers.in_thread(
+            lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first)
+        )
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
     ) -> list[MemoryLink]:
         """The strongest link of each pair."""
-        return graph.links_between(self._engine.reader, self._key, pairs, kinds)
+        workspace = self._key
+        return await self._read(lambda db: graph.links_between(db, workspace, pairs, kinds), len(pairs))
 
     async def shared(self, memory_id: Id, first: int) -> list[Shared]:
         """What shares messages, sessions or neighbours with a memory."""
         workspace = self._key
-        return await self._engine.in_thread(lambda db: graph.shared(db, workspace, memory_id, first))
+        return await self._engine.readers.in_thread(lambda db: graph.shared(db, workspace, memory_id, first))
 
     async def search(self, search: Search) -> Found:
         """Candidates of a search."""
@@ -228,15 +241,18 @@ class EmbeddedStore:
         def run(db: apsw.Connection) -> Found:
             return Searcher(db, workspace, self._engine.vectors, self._engine.words, self._engine.clock()).find(search)
 
-        return await self._engine.in_thread(run)
+        return await self._engine.readers.in_thread(run)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         """The vectors of memories."""
-        db, found = self._engine.reader, []
-        for id in memory_ids:
-            row = db.execute("SELECT key FROM memory WHERE id = ? AND workspace = ?", (id, self._key)).fetchone()
-            found.append(None if row is None else self._engine.vectors.vector(db, row[0]))
-        return found
+        workspace, index = self._key, self._engine.vectors
+        sql = "SELECT key FROM memory WHERE id = ? AND workspace = ?"
+
+        def read(db: apsw.Connection) -> list[Vector | None]:
+            found = [db.execute(sql, (id, workspace)).fetchone() for id in memory_ids]
+            return [None if row is None else index.vector(db, row[0]) for row in found]
+
+        return await self._read(read, len(memory_ids))
 
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction."""
@@ -254,16 +270,16 @@ class EmbeddedStore:
 
     async def ends(self, logs: Sequence[Log]) -> list[int]:
         """Where logs stand."""
-        return [self._end(log) for log in logs]
+        return await self._read(lambda db: [self._end(db, log) for log in logs], len(logs))
 
-    def _end(self, log: Log) -> int:
+    def _end(self, db: apsw.Connection, log: Log) -> int:
         sql = {
             "trace": f"SELECT max(key) FROM event WHERE session = {_SESSION}",
             "messages": "SELECT message_count FROM session WHERE id = ? AND workspace = ?",
             "changes": "SELECT max(key) FROM change WHERE workspace = ?",
         }[log.kind]
         of = (self._key,) if log.kind == "changes" else (log.session_id, self._key)
-        row = self._engine.reader.execute(sql, of).fetchone()
+        row = db.execute(sql, of).fetchone()
         return (row and row[0]) or 0
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
@@ -273,7 +289,7 @@ class EmbeddedStore:
         try:
             while True:
                 grown.clear()
-                lines, last, more = self._lines(log, after, filter)
+                lines, last, more = await self._read(partial(self._lines, log, after, filter))
                 if lines:
                     yield lines
                 after = last
@@ -284,14 +300,14 @@ class EmbeddedStore:
         finally:
             self._engine.unlisten(name, grown)
 
-    def _lines(self, log: Log, after: int, filter: Any) -> tuple[list[Any], int, bool]:
+    def _lines(self, log: Log, after: int, filter: Any, db: apsw.Connection) -> tuple[list[Any], int, bool]:
         """The next lines that match, the place they reach, and whether there may be more already."""
         if log.kind == "changes":
-            return self._changes(after, filter)
-        read = self._engine.reader.execute
+            return self._changes(db, after, filter)
+        read = db.execute
         of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.
-        end = self._end(log)
+        end = self._end(db, log)
         where = Where(self._key)
         where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
         apply(filter, of.kind.record, where)
@@ -302,28 +318,31 @@ class EmbeddedStore:
         more = len(lines) == _BATCH
         return lines, lines[-1].place if more else max(after, end), more
 
-    def _changes(self, after: int, filter: MemoryFilter | None) -> tuple[list[MemoryChange], int, bool]:
+    def _changes(
+        self, db: apsw.Connection, after: int, filter: MemoryFilter | None
+    ) -> tuple[list[MemoryChange], int, bool]:
         """The same of the memory log. A memory was after a line what the next line that changed it found."""
         sql = (
             "SELECT c.key, c.kind, c.memory_id, c.time, c.link, c.memory, (SELECT n.memory FROM change n "
             "WHERE n.memory_id = c.memory_id AND n.memory IS NOT NULL AND n.key > c.key ORDER BY n.key LIMIT 1) "
             "FROM change c WHERE c.workspace = ? AND c.key > ? ORDER BY c.key LIMIT ?"
         )
-        found: list[Any] = self._engine.reader.execute(sql, (self._key, after, _BATCH)).fetchall()
-        lines = [line for row in found if (line := self._line(row)) is not None]
+        found: list[Any] = db.execute(sql, (self._key, after, _BATCH)).fetchall()
+        lines = [line for row in found if (line := self._line(db, row)) is not None]
         changes = [
             msgspec.structs.replace(change, left=left)
-            for change, left in matched(lines, [self._holds(memory, filter) for memory in states(lines)])
+            for change, left in matched(lines, [self._holds(db, memory, filter) for memory in states(lines)])
         ]
         return changes, found[-1][0] if found else after, len(found) == _BATCH
 
-    def _line(self, row: Row) -> Line[MemoryChange] | None:
+    def _line(self, db: apsw.Connection, row: Row) -> Line[MemoryChange] | None:
         """A line of the memory log; None where nothing is known of its memory."""
         place, kind, memory_id, time, link, was, then = row
-        current = self._one(Memory, f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id,))
+        now = db.execute(f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id, self._key)).fetchone()
+        current = None if now is None else rows.MEMORY.decode(now)
         return line_of(place, kind, memory_id, moment(time), link, _memory(was), _memory(then), current)
 
-    def _holds(self, memory: Memory, filter: MemoryFilter | None) -> bool:
+    def _holds(self, db: apsw.Connection, memory: Memory, filter: MemoryFilter | None) -> bool:
         """Whether a filter holds for a record, stored or not: its values stand in for the row."""
         if filter is None:
             return True
@@ -331,7 +350,7 @@ class EmbeddedStore:
         apply(filter if memory.text else without_text(filter), Memory, where)
         of = rows.MEMORY
         sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
-        return self._engine.reader.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None
+        return db.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None
 
 
 def _memory(text: str | None) -> Memory | None:

@@ -20,7 +20,7 @@ from neo4j.exceptions import (
     TransientError,
 )
 
-from stores.errors import CannotOpen, StoreError, Taken, Unavailable
+from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.services.breaker import Breaker
 from stores.services.labels import statements
 from stores.services.migrating import forget_texts, sum_up
@@ -41,6 +41,9 @@ _OUR_FAULTS = tuple(f"Neo.ClientError.{kind}." for kind in ("Statement", "Schema
 
 _OF_A_TRANSACTION = ".Transaction."
 """In the code of what befell one transaction, such as a deadlock: Neo4j is well."""
+
+_TIMED_OUT = ".Transaction.TransactionTimedOut"
+"""In the code of a statement that took longer than it may."""
 
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
@@ -225,6 +228,9 @@ class Graph:
         if code.startswith(_OUR_FAULTS):
             self.breaker.succeeded()
             return Taken(said) if isinstance(error, ConstraintError) else StoreError(said)
+        if _TIMED_OUT in code:
+            self.breaker.succeeded()
+            return TooLong(said)
         if _OF_A_TRANSACTION in code:
             self.breaker.succeeded()
         elif isinstance(error, ConnectionAcquisitionTimeoutError | TimeoutError):

@@ -142,10 +142,10 @@ async def test_no_message_draws_on_it_nor_formed_it(store: Store, clock: Clock) 
         await tx.reference(said.id, [MemoryRef(fact.id, None, None)])
 
     await store.write(script)
-    assert len((await store.memory_refs([said.id]))[0]) == 1
+    assert len((await store.memory_refs([said.id])).refs[0]) == 1
     assert await store.formed_from([said.id]) == [[fact]]
     clock.advance(hours=1)
-    assert await store.memory_refs([said.id]) == [[]]
+    assert (await store.memory_refs([said.id])).refs == [[]]
     assert await store.formed_from([said.id]) == [[]]
 
 

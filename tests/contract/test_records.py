@@ -230,9 +230,9 @@ async def test_references_of_a_message_keep_their_order_and_what_was_noted_first
 
     await store.write(first)
     await store.write(second)
-    assert await store.memory_refs([silent.id, said.id]) == [[], [refs[2], refs[0], refs[3], refs[1]]]
+    assert (await store.memory_refs([silent.id, said.id])).refs == [[], [refs[2], refs[0], refs[3], refs[1]]]
     await delete(store, facts[0])
-    assert await store.memory_refs([said.id]) == [[refs[2], refs[3], refs[1]]]
+    assert (await store.memory_refs([said.id])).refs == [[refs[2], refs[3], refs[1]]]
 
 
 async def test_memories_formed_from_messages_come_oldest_first(store: Store) -> None:

@@ -132,7 +132,7 @@ class TestAScriptThatFails:
         assert await names(store, Collection.SESSION_TRACE, things.session, by="type") == ["thought"]
         assert await names(store, Collection.STATES, "app", by="key") == ["color"]
         assert await names(store, Collection.MEMORY_LINKS, things.memory, by="id") == [things.link.id]
-        assert await store.memory_refs([things.message.id]) == [[]]
+        assert (await store.memory_refs([things.message.id])).refs == [[]]
         for mode in SearchMode:
             assert (await store.search(Search(mode, 0.9, 10, "vanished", axis(5)))).candidates == []
         assert (await store.search(Search(SearchMode.TEXT, 0.0, 10, "grass"))).candidates != []

@@ -94,7 +94,7 @@ async def test_what_hangs_on_a_record_is_not_told(store: Store, elsewhere: Store
     _, _, [asked, _] = await talk(
         store, [ToolCall("c", "clock", encode_json({}))], [ToolResponse("c", encode_json(1), False)]
     )
-    assert await elsewhere.memory_refs([things.message.id]) == [[]]
+    assert (await elsewhere.memory_refs([things.message.id])).refs == [[]]
     assert await elsewhere.formed_from([things.message.id]) == [[]]
     assert await elsewhere.responses(asked.tool_calls) == [None]
     [usage] = await elsewhere.usage([things.user.id])

@@ -428,6 +428,39 @@ class TestFading:
             done = await graph.do("decayMemories", {"rate": 0.7}, "memories { decayFactor }")
         assert done["memories"] == [{"decayFactor": pytest.approx(0.1)}]
 
+    async def test_those_at_the_floor_are_neither_counted_nor_written(self, graph: Graph) -> None:
+        for name in "abc":
+            await create(graph, externalId=name)
+        await graph.do("decayMemories", {"rate": 1.0})
+        await create(graph, externalId="d")
+        done = await graph.do("decayMemories", {"rate": 0.2}, "count memories { externalId }")
+        assert (done["count"], done["memories"]) == (1, [{"externalId": "d"}])
+
+    async def test_in_writes_of_their_own_that_can_be_broken_off(
+        self, graph: Graph, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("resolvers.memories._PAGE", 2)
+        for name in "abcde":
+            await create(graph, externalId=name)
+        done = await graph.do("decayMemories", {"rate": 0.5}, "count memories { externalId }")
+        assert (done["count"], [memory["externalId"] for memory in done["memories"]]) == (5, list("abcde"))
+        log = (await graph.data('{ auditLog(filter: {actions: ["decayMemories"]}) { nodes { targets } } }'))["auditLog"]
+        assert [len(line["targets"]) for line in log["nodes"]] == [1, 2, 2]
+        write, left = graph.context.store.write, 2
+
+        async def interrupted(script: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise TimeoutError
+            return await write(script)
+
+        monkeypatch.setattr(graph.context.store, "write", interrupted)
+        await graph.ask("mutation { decayMemories(input: {rate: 0.1}) { count } }")
+        monkeypatch.undo()
+        found = (await graph.data("{ memories { nodes { decayFactor } } }"))["memories"]["nodes"]
+        assert sorted(memory["decayFactor"] for memory in found) == [0.4, 0.4, 0.4, 0.4, 0.5]
+
     async def test_only_active_ones(self, graph: Graph) -> None:
         await create(graph, externalId="a")
         await graph.do("archiveMemories", {"memories": [{"externalId": "a"}]})

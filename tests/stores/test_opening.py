@@ -44,13 +44,13 @@ async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 async def test_every_connection_keeps_what_it_is_told_and_checks_references(tmp_path: Path) -> None:
     engine = open_embedded(tmp_path, "test", 16)
-    for db in (engine.writer.db, engine.reader, await engine.in_thread(lambda db: db)):
+    for db in (engine.writer.db, engine.reader, await engine.readers.in_thread(lambda db: db)):
         assert db.pragma("journal_mode") == "wal"
         assert db.pragma("synchronous") == 2
         assert db.pragma("foreign_keys") == 1
         assert db.pragma("temp_store") == 2
         assert db.pragma("journal_size_limit") == 67108864
-    for db in (engine.reader, await engine.in_thread(lambda db: db)):
+    for db in (engine.reader, await engine.readers.in_thread(lambda db: db)):
         assert db.pragma("query_only") == 1
     await engine.close()
 

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from domain.memory import MemoryOrder, MemoryOrderField
 from domain.message import MessageFilter
 from domain.node import Id
-from domain.session import SessionFilter
+from domain.page import OrderDirection
+from domain.session import SessionFilter, SessionOrder, SessionOrderField
+from domain.span import SpanOrder, SpanOrderField
 from domain.values import Ref
 from stores.embedded.engine import EmbeddedEngine
 from stores.open import open_engine
@@ -76,3 +80,20 @@ async def test_who_said_it_is_looked_up_for_each_message(engine: EmbeddedEngine,
     steps = await plan(engine, Collection.SESSION_MESSAGES, things.session.id, filter=filter)
     assert scanned(steps) == []
     assert any(step.startswith("SEARCH x ") and step.endswith("INTEGER PRIMARY KEY (rowid=?)") for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("of", "order"),
+    [
+        *((Collection.SESSIONS, SessionOrder(field=field)) for field in SessionOrderField),
+        (Collection.MEMORIES, MemoryOrder(field=MemoryOrderField.CREATED_AT)),
+        (Collection.MEMORIES, MemoryOrder(field=MemoryOrderField.UPDATED_AT)),
+        (Collection.MEMORIES, MemoryOrder(field=MemoryOrderField.IMPORTANCE)),
+        *((Collection.SPANS, SpanOrder(field=field)) for field in SpanOrderField),
+    ],
+)
+async def test_lists_of_a_workspace_are_not_sorted(engine: EmbeddedEngine, of: Collection, order: Any) -> None:
+    await m.world(engine.workspace("main"))
+    for direction in OrderDirection:
+        steps = await plan(engine, of, order=msgspec.structs.replace(order, direction=direction))
+        assert [step for step in steps if "TEMP B-TREE" in step] == []

@@ -351,10 +351,10 @@ async def test_reads_in_the_pool_see_one_state_of_the_file(engine: EmbeddedEngin
         assert wrote.wait(10)
         return [first, db.execute("SELECT count(*) FROM user").fetchall()]
 
-    reading = asyncio.ensure_future(engine.in_thread(read))
+    reading = asyncio.ensure_future(engine.readers.in_thread(read))
     assert await asyncio.to_thread(looked.wait, 10)
     await keep(store, user())
     wrote.set()
     assert await reading == [[(1,)], [(1,)]]
-    assert await engine.in_thread(lambda db: db.execute("SELECT count(*) FROM user").fetchall()) == [(2,)]
+    assert await engine.readers.in_thread(lambda db: db.execute("SELECT count(*) FROM user").fetchall()) == [(2,)]
     assert await store.scan(Span, None, 10) == []

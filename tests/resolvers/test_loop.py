@@ -1,0 +1,249 @@
+"""No read holds up the event loop, however much there is: each field is asked on 100,000 rows of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type, is_leaf_type
+
+from domain.caller import LOCAL
+from schema.build import build
+from stores.embedded.engine import EmbeddedEngine, open_embedded
+from tests.contract.making import World, world
+from tests.support.graphql_client import Clock, Graph, Words, in_memory
+
+ROWS = 100_000
+HELD_MS = 50
+
+SCHEMA = build()
+
+# Of each table, what differs from row to row; the rest is as in the one row there is.
+VARIED = {
+    "user": {"name": "'user ' || i"},
+    "agent": {"name": "'agent ' || i"},
+    "session": {"title": "'Talk ' || i", "message_count": "i % 1000", "last_active_at": "last_active_at + i"},
+    "participant": {"identity": "'p' || i", "name": "'p' || i"},
+    "thread": {"name": "'thread ' || i"},
+    "message": {"place": "i + 10"},
+    "memory": {"importance": "(i % 1000) / 1000.0", "created_at": "created_at + i", "source_message": "NULL"},
+    "memory_version": {"version": "i + 10"},
+    "event": {},
+    "trace": {"trace_id": "'trace ' || i"},
+    "span": {"span_id": "'part ' || i", "parent_span_id": "span_id", "ended_at": "started_at + i"},
+    "recall": {},
+    "state": {"name": "'key ' || i"},
+    "audit": {},
+}
+
+# What a filter would have to look at everything for, and an argument that has no default.
+NEVER = {
+    "SessionFilter": '{text: "zzz"}',
+    "ActorFilter": '{text: "zzz"}',
+    "MemoryFilter": '{text: "zzz"}',
+    "MessageFilter": '{text: "zzz"}',
+    "SpanFilter": '{names: ["zzz"]}',
+    "TraceFilter": '{types: ["zzz"]}',
+    "StateFilter": '{tags: ["zzz"]}',
+    "AuditFilter": '{actions: ["zzz"]}',
+}
+
+
+def multiply(db: apsw.Connection, there: World) -> None:
+    """Makes 100,000 of each record but for their names."""
+    db.execute("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF").fetchall()
+    for table, varied in VARIED.items():
+        columns = [row[1] for row in db.execute(f"PRAGMA table_info ({table})").fetchall() if row[1] != "key"]
+        made = {"id": "substr(t.id, 1, 4) || printf('%032x', i)", "external_id": "NULL", **varied}
+        values = ", ".join(made.get(column, f"t.{column}") for column in columns)
+        db.execute(
+            f"WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) "
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM "
+            f"(SELECT * FROM {table} ORDER BY id LIMIT 1) t, n"
+        )
+    db.execute(
+        "INSERT INTO link (src, kind, dst, workspace, id, weight, created_at, metadata) SELECT l.src, l.kind, m.key, "
+        "m.workspace, 'lnk_' || substr(m.id, 5), l.weight, l.created_at, l.metadata "
+        "FROM (SELECT * FROM link LIMIT 1) l, memory m WHERE m.key > 2"
+    )
+    db.execute(
+        "INSERT INTO memory_ref SELECT (SELECT min(key) FROM message), key, key, 0.5, NULL FROM memory LIMIT 100"
+    )
+    db.execute("PRAGMA foreign_keys = ON").fetchall()
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[tuple[Path, World]]:
+    """A folder with 100,000 of everything, hanging on one record of each kind."""
+
+    async def fill(folder: Path) -> World:
+        engine = open_embedded(folder, Words.name, Words.dimension)
+        there = await world(engine.workspace(LOCAL.workspace))
+        multiply(engine.writer.db, there)
+        await engine.close()
+        return there
+
+    with in_memory() as folder:
+        yield folder, asyncio.run(fill(folder))
+
+
+@pytest.fixture
+async def full(filled: tuple[Path, World], clock: Clock) -> AsyncIterator[tuple[Graph, World]]:
+    """The same, opened."""
+    folder, there = filled
+    graph = Graph(folder, clock)
+    yield graph, there
+    await graph.close()
+
+
+@contextlib.contextmanager
+def not_held(most_ms: float = HELD_MS) -> Iterator[list[float]]:
+    """The loop's thread works no longer than so many milliseconds at a time. Its own time counts, not the machine's."""
+    longest = [0.0]
+
+    async def beat() -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            longest[0], last = max(longest[0], (now - last) * 1000), now
+
+    beating = asyncio.ensure_future(beat())
+    try:
+        yield longest
+    finally:
+        beating.cancel()
+    assert longest[0] < most_ms, f"the loop was held for {longest[0]:.0f} ms"
+
+
+def selection(type: Any, deep: int = 1) -> str:
+    """What is asked of a value: what costs nothing more, and of a list the count and the beginning."""
+    named = get_named_type(type)
+    if is_leaf_type(named):
+        return ""
+    if named.name.endswith("Connection"):
+        return "{ totalCount nodes { __typename } pageInfo { hasNextPage } }"
+    if not isinstance(named, GraphQLObjectType):
+        return "{ __typename }"
+    plain = [
+        f"{name} {selection(field.type, deep - 1) if deep else ''}"
+        for name, field in named.fields.items()
+        if is_leaf_type(get_named_type(field.type)) or (deep and not field.args)
+    ]
+    return f"{{ __typename {' '.join(plain)} }}"
+
+
+def asked(name: str, field: Any, there: World) -> Iterator[str]:
+    """A field as it is asked: with no argument, with a filter that fits nothing, in each order, and as much as may be."""
+    given = {
+        "by": f'by: {{id: "{getattr(there, name, there.memory).id}"}}',
+        "id": f'id: "{there.memory.id}"',
+        "ids": f'ids: ["{there.memory.id}"]',
+        "from": f'from: "{there.memory.id}"',
+        "to": f'to: "{there.other_memory.id}"',
+        "traceId": f'traceId: "{there.trace.trace_id}"',
+        "namespace": 'namespace: "app"',
+        "query": 'query: {text: "sky"}',
+        "key": 'key: "color"',
+    }
+    needed = [given[argument] for argument in field.args if argument in given]
+    more: list[str] = [""]
+    for argument, of in field.args.items():
+        named = get_named_type(of.type)
+        if argument == "filter" and named.name in NEVER:
+            more.append(f"filter: {NEVER[named.name]}")
+        if argument == "orderBy":
+            orders = named.fields["field"].type
+            orders = get_named_type(orders)
+            assert isinstance(orders, GraphQLEnumType)
+            more += [f"orderBy: {{field: {value}}}" for value in orders.values]
+    if "Connection" in str(field.type):
+        more += ["first: 200", "last: 200"]
+    for each in more:
+        arguments = ", ".join([*needed, each] if each else needed)
+        yield f"{name}{f'({arguments})' if arguments else ''} {selection(field.type)}"
+
+
+def questions(there: World) -> Iterator[str]:
+    """Each field of the root, and each of each kind of record."""
+    query = SCHEMA.query_type
+    assert query is not None
+    for name, field in query.fields.items():
+        yield from (f"{{ {text} }}" for text in asked(name, field, there))
+    for record in there.records:
+        type = SCHEMA.type_map.get(type_name(record))
+        if isinstance(type, GraphQLObjectType) and "Node" in {one.name for one in type.interfaces}:
+            for name, field in type.fields.items():
+                for text in asked(name, field, there):
+                    yield f'{{ node(id: "{record.id}") {{ ... on {type.name} {{ {text} }} }} }}'
+
+
+def type_name(record: Any) -> str:
+    return type(record).__name__
+
+
+@pytest.mark.slow
+async def test_no_field_holds_up_the_loop(full: tuple[Graph, World]) -> None:
+    graph, there = full
+    every = list(questions(there))
+    assert len(every) > 200
+    slow = []
+    for question in every:
+        with not_held(float("inf")) as longest:
+            answer = await graph.ask(question)
+        assert "errors" not in answer, (question, answer["errors"])
+        if longest[0] >= HELD_MS:
+            slow.append((round(longest[0]), question))
+    assert slow == []
+
+
+async def test_a_scan_on_the_loop_would_be_seen(full: tuple[Graph, World], monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, there = full
+    monkeypatch.setattr("stores.embedded.readers.ON_THE_LOOP", 60.0)
+    question = (
+        f'{{ session(by: {{id: "{there.session.id}"}}) {{ messages(filter: {{text: "zzz"}}) {{ totalCount }} }} }}'
+    )
+    with pytest.raises(AssertionError, match="was held"), not_held():
+        await graph.data(question)
+
+
+async def test_long_scans_do_not_stand_in_the_way_of_searches(full: tuple[Graph, World]) -> None:
+    graph, there = full
+    scan = f'{{ session(by: {{id: "{there.session.id}"}}) {{ messages(filter: {{text: "zzz"}}) {{ totalCount nodes {{ id }} }} }} }}'
+    scans = [asyncio.ensure_future(graph.data(scan)) for _ in range(8)]
+    await asyncio.sleep(0.6)
+    assert not all(one.done() for one in scans)
+    await graph.data('{ searchMemories(query: {text: "sky"}, mode: TEXT) { hits { score } } }')
+    assert not all(one.done() for one in scans), "they still run when the search is answered"
+    await asyncio.gather(*scans)
+
+
+async def test_what_takes_too_long_is_given_up_and_says_so(full: tuple[Graph, World]) -> None:
+    graph, there = full
+    engine = graph.engine
+    assert isinstance(engine, EmbeddedEngine)
+    scan = f'{{ session(by: {{id: "{there.session.id}"}}) {{ messages(filter: {{text: "zzz"}}) {{ totalCount }} }} }}'
+    engine.readers.deadline, usual = 0.05, engine.readers.deadline
+    try:
+        assert await graph.refusal(scan) == ("TIMEOUT", None)
+    finally:
+        engine.readers.deadline = usual
+
+
+async def test_what_nobody_waits_for_any_more_ends(full: tuple[Graph, World]) -> None:
+    graph, _ = full
+    engine = graph.engine
+    assert isinstance(engine, EmbeddedEngine)
+    endless = "WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    for _ in range(4):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await engine.readers.read(lambda db: db.execute(endless).fetchone())
+    async with asyncio.timeout(2):
+        assert await engine.readers.in_thread(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
