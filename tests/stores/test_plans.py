@@ -61,9 +61,9 @@ async def test_whom_a_filter_names_is_found_by_an_index(engine: EmbeddedEngine, 
     await m.world(engine.workspace("main"))
     steps = await plan(engine, Collection.SESSIONS, filter=SessionFilter(participant=who))
     assert scanned(steps) == []
-    assert "SEARCH x USING INDEX participant_actor (actor=?)" in steps
+    assert any(step.startswith("SEARCH x USING INDEX participant_") and "(actor=?)" in step for step in steps)
     if who.external_id is not None:
-        assert "SEARCH x USING INDEX participant_external (workspace=? AND external_id=?)" in steps
+        assert any(step.endswith("(workspace=? AND external_id=?)") for step in steps)
 
 
 @pytest.mark.parametrize(
