@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
+from domain.page import OrderDirection
 from domain.values import Command, GivenObject, Json, Key, Name, Text
 
 
@@ -21,7 +22,7 @@ class User(Node, frozen=True, kw_only=True, gc=False):
     noun: ClassVar[str] = "user"
 
     external_id: Annotated[str | None, NATURAL]
-    name: str
+    name: Annotated[str, SORTED]
     profile: Json
     created_at: Annotated[datetime, SORTED]
 
@@ -33,7 +34,7 @@ class Agent(Node, frozen=True, kw_only=True, gc=False):
     noun: ClassVar[str] = "agent"
 
     external_id: Annotated[str | None, NATURAL]
-    name: str
+    name: Annotated[str, SORTED]
     description: str | None
     config: Json
     capabilities: list[str]
@@ -50,6 +51,13 @@ class ActorOrderField(enum.Enum):
 
     CREATED_AT = "CREATED_AT"
     NAME = "NAME"
+
+
+class ActorOrder(Command, frozen=True, kw_only=True):
+    """An order of users and agents; ties are broken by id."""
+
+    field: ActorOrderField = ActorOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
 
 
 class ActorFilter(Command, frozen=True, kw_only=True):

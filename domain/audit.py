@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -9,6 +10,7 @@ import msgspec
 
 from domain.declaration import refers
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.values import Command, TimeRange
 
 MAX_TARGETS = 20
@@ -33,6 +35,19 @@ class AuditEntry(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(AuditEntry)
+
+
+class AuditOrderField(enum.Enum):
+    """What the audit log is sorted by."""
+
+    TIME = "TIME"
+
+
+class AuditOrder(Command, frozen=True, kw_only=True):
+    """An order of the audit log; ties are broken by id."""
+
+    field: AuditOrderField = AuditOrderField.TIME
+    direction: OrderDirection = OrderDirection.DESC
 
 
 class AuditFilter(Command, frozen=True, kw_only=True):

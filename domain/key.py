@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -9,6 +10,7 @@ from typing import Annotated, ClassVar
 from domain.caller import Caller, Role
 from domain.declaration import NATURAL, Stored, listed
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.values import Command, Key, Name
 
 PREFIX = "rck_"
@@ -49,6 +51,19 @@ def digest_of(secret: str) -> str:
     up, would need a slow one.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApiKeyOrderField(enum.Enum):
+    """What API keys are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+
+
+class ApiKeyOrder(Command, frozen=True, kw_only=True):
+    """An order of API keys; ties are broken by id."""
+
+    field: ApiKeyOrderField = ApiKeyOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
 
 
 class CreateApiKeyInput(Command, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domain.declaration import Natural, Stored, listed, refers
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, Key, Ref, UnitFloat
 
 
@@ -54,6 +55,20 @@ class MemoryLink(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(MemoryLink)
+
+
+class MemoryLinkOrderField(enum.Enum):
+    """What links are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+    WEIGHT = "WEIGHT"
+
+
+class MemoryLinkOrder(Command, frozen=True, kw_only=True):
+    """An order of links; ties are broken by id."""
+
+    field: MemoryLinkOrderField = MemoryLinkOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
 
 
 class NewLinkInput(Command, frozen=True, kw_only=True):

@@ -76,12 +76,12 @@ class Memory(Node, frozen=True, kw_only=True, gc=False):
     text: str
     tags: list[str]
     metadata: Json
-    importance: float
+    importance: Annotated[float, SORTED]
     decay_factor: float
-    access_count: int
+    access_count: Annotated[int, SORTED]
     last_accessed_at: datetime | None
     created_at: Annotated[datetime, SORTED]
-    updated_at: datetime
+    updated_at: Annotated[datetime, SORTED]
     expires_at: Annotated[datetime | None, EXPIRES]
     version: int
     valid_from: datetime | None
@@ -146,6 +146,19 @@ class MemoryOrder(Command, frozen=True, kw_only=True):
     """An order of memories; ties are broken by id."""
 
     field: MemoryOrderField = MemoryOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.DESC
+
+
+class MemoryVersionOrderField(enum.Enum):
+    """What versions are sorted by."""
+
+    VERSION = "VERSION"
+
+
+class MemoryVersionOrder(Command, frozen=True, kw_only=True):
+    """An order of versions; ties are broken by id."""
+
+    field: MemoryVersionOrderField = MemoryVersionOrderField.VERSION
     direction: OrderDirection = OrderDirection.DESC
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, ClassVar, TypeAlias
@@ -12,6 +13,7 @@ from msgspec import Meta
 from domain.declaration import NATURAL, listed, refers
 from domain.errors import invalid
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.participant import ROLES, SenderType
 from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange
 
@@ -64,7 +66,7 @@ class Thread(Node, frozen=True, kw_only=True, gc=False):
     prefix: ClassVar[str] = "thr"
     noun: ClassVar[str] = "thread"
 
-    session_id: Annotated[Id, refers("Session", gone="cascade", edge="OF"), NATURAL]
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="OF"), NATURAL, listed("name")]
     name: Annotated[str, NATURAL]
     created_at: datetime
 
@@ -76,7 +78,7 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     noun: ClassVar[str] = "message"
 
     external_id: Annotated[str | None, NATURAL]
-    session_id: Annotated[Id, refers("Session", gone="cascade", edge="IN")]
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="IN"), listed("created_at")]
     place: int
     sender_id: Annotated[Id, refers("Participant", gone="refuse", edge="FROM"), listed("place")]
     sender_type: SenderType
@@ -113,6 +115,34 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(Thread, Message)
+
+
+class MessageOrderField(enum.Enum):
+    """What messages are sorted by; PLACE is the order in which they were added to the session."""
+
+    PLACE = "PLACE"
+    CREATED_AT = "CREATED_AT"
+
+
+class MessageOrder(Command, frozen=True, kw_only=True):
+    """An order of messages; ties are broken by id."""
+
+    field: MessageOrderField = MessageOrderField.PLACE
+    direction: OrderDirection = OrderDirection.ASC
+
+
+class ThreadOrderField(enum.Enum):
+    """What threads are sorted by."""
+
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
+class ThreadOrder(Command, frozen=True, kw_only=True):
+    """An order of threads; ties are broken by id."""
+
+    field: ThreadOrderField = ThreadOrderField.CREATED_AT
+    direction: OrderDirection = OrderDirection.ASC
 
 
 class MessageFilter(Command, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from domain.declaration import NATURAL, listed, refers
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.values import Command, Key, Name, Ref
 
 
@@ -36,7 +37,7 @@ class Participant(Node, frozen=True, kw_only=True, gc=False):
     prefix: ClassVar[str] = "par"
     noun: ClassVar[str] = "participant"
 
-    session_id: Annotated[Id, refers("Session", gone="cascade", edge="TAKES_PART_IN"), NATURAL]
+    session_id: Annotated[Id, refers("Session", gone="cascade", edge="TAKES_PART_IN"), NATURAL, listed("name")]
     actor_id: Annotated[Id | None, refers("User", "Agent", gone="keep", edge="IS"), listed("session")]
     type: SenderType
     role: str
@@ -56,6 +57,20 @@ def identity(type: SenderType, name: str, actor_id: Id | None = None, external_i
     if external_id is not None:
         return f"external:{external_id}"
     return f"{type.value}:{name}"
+
+
+class ParticipantOrderField(enum.Enum):
+    """What participants are sorted by."""
+
+    JOINED_AT = "JOINED_AT"
+    NAME = "NAME"
+
+
+class ParticipantOrder(Command, frozen=True, kw_only=True):
+    """An order of participants; ties are broken by id."""
+
+    field: ParticipantOrderField = ParticipantOrderField.JOINED_AT
+    direction: OrderDirection = OrderDirection.ASC
 
 
 class ParticipantInput(Command, frozen=True, kw_only=True):

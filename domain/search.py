@@ -12,6 +12,7 @@ import msgspec
 from domain.declaration import listed, refers
 from domain.memory import Memory, MemoryFilter
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.trace import TraceEvent
 from domain.values import Command, Ref, Text, UnitFloat
 
@@ -88,6 +89,20 @@ class Recall(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(Recall)
+
+
+class RecallOrderField(enum.Enum):
+    """What recalls are sorted by."""
+
+    RECALLED_AT = "RECALLED_AT"
+    SCORE = "SCORE"
+
+
+class RecallOrder(Command, frozen=True, kw_only=True):
+    """An order of recalls; ties are broken by id."""
+
+    field: RecallOrderField = RecallOrderField.RECALLED_AT
+    direction: OrderDirection = OrderDirection.DESC
 
 
 class RecallInput(Command, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     created_at: Annotated[datetime, SORTED]
     updated_at: datetime
     last_active_at: Annotated[datetime, SORTED]
-    message_count: int
+    message_count: Annotated[int, SORTED]
     version: int
 
 

@@ -136,6 +136,20 @@ class SpanOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.DESC
 
 
+class TraceOrderField(enum.Enum):
+    """What traces are sorted by."""
+
+    STARTED_AT = "STARTED_AT"
+    DURATION = "DURATION"
+
+
+class TraceOrder(Command, frozen=True, kw_only=True):
+    """An order of traces; ties are broken by id."""
+
+    field: TraceOrderField = TraceOrderField.STARTED_AT
+    direction: OrderDirection = OrderDirection.DESC
+
+
 class SpanFilter(Command, frozen=True, kw_only=True):
     """Which spans: every member that is given must hold."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -10,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domain.declaration import EXPIRES, NATURAL, Stored, listed
 from domain.node import Node, register
+from domain.page import OrderDirection
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
 
 
@@ -19,7 +21,7 @@ class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     prefix: ClassVar[str] = "sta"
     noun: ClassVar[str] = "state entry"
 
-    namespace: Annotated[str, NATURAL, listed("name")]
+    namespace: Annotated[str, NATURAL, listed("name"), listed("updated_at")]
     key: Annotated[str, Stored("name"), NATURAL]
     value: Json
     tags: list[str]
@@ -29,6 +31,20 @@ class StateEntry(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(StateEntry)
+
+
+class StateOrderField(enum.Enum):
+    """What state entries are sorted by."""
+
+    KEY = "KEY"
+    UPDATED_AT = "UPDATED_AT"
+
+
+class StateOrder(Command, frozen=True, kw_only=True):
+    """An order of state entries; ties are broken by id."""
+
+    field: StateOrderField = StateOrderField.KEY
+    direction: OrderDirection = OrderDirection.ASC
 
 
 class StateFilter(Command, frozen=True, kw_only=True):

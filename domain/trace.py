@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -10,6 +11,7 @@ from msgspec import Meta
 
 from domain.declaration import NATURAL, PLACE, Stored, listed, refers
 from domain.node import Id, Node, register
+from domain.page import OrderDirection
 from domain.span import SpanKind
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange
 
@@ -42,6 +44,21 @@ class TraceEvent(Node, frozen=True, kw_only=True, gc=False):
 
 
 register(TraceEvent)
+
+
+class TraceEventOrderField(enum.Enum):
+    """What events are sorted by; PLACE is the order in which they were added to the session's log."""
+
+    PLACE = "PLACE"
+    TIME = "TIME"
+    DURATION = "DURATION"
+
+
+class TraceEventOrder(Command, frozen=True, kw_only=True):
+    """An order of events; ties are broken by id."""
+
+    field: TraceEventOrderField = TraceEventOrderField.PLACE
+    direction: OrderDirection = OrderDirection.ASC
 
 
 class TraceFilter(Command, frozen=True, kw_only=True):

@@ -8,7 +8,15 @@ import msgspec
 
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid, not_found
-from domain.link import LinkDirection, LinkInput, LinkMemoriesInput, MemoryLink, MemoryLinkKind, UnlinkMemoriesInput
+from domain.link import (
+    LinkDirection,
+    LinkInput,
+    LinkMemoriesInput,
+    MemoryLink,
+    MemoryLinkKind,
+    MemoryLinkOrder,
+    UnlinkMemoriesInput,
+)
 from domain.memory import Memory, MemoryStatus
 from domain.node import Id
 from domain.page import Page
@@ -21,7 +29,7 @@ from stores.ports import LinkFilter, Transaction
 Path = Sequence[str | int]
 
 
-async def of(
+async def of(  # noqa: PLR0913 - the arguments of a field
     context: Context,
     memories: Sequence[Memory],
     direction: LinkDirection = LinkDirection.BOTH,
@@ -30,10 +38,11 @@ async def of(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
+    order_by: MemoryLinkOrder | None = None,
 ) -> list[Page[MemoryLink]]:
     """The links of each memory, newest first."""
     ids = [memory.id for memory in memories]
-    return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds))
+    return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds), order_by)
 
 
 async def sources(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:

@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 from domain.actor import ActorFilter
 from domain.audit import AuditFilter
 from domain.errors import invalid
-from domain.memory import MemoryFilter, MemoryOrder
+from domain.memory import MemoryFilter
 from domain.message import MessageFilter
 from domain.node import Id
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
-from domain.session import SessionFilter, SessionOrder
-from domain.span import SpanFilter, SpanOrder
-from domain.state import StateEntry, StateFilter
+from domain.session import SessionFilter
+from domain.span import SpanFilter
+from domain.state import StateEntry, StateFilter, StateOrder
 from domain.trace import TraceFilter
 from resolvers.context import Context
+from stores.orders import ORDERS
 from stores.ports import Collection
 
 ROOT = Id("")
@@ -24,12 +25,16 @@ ROOT = Id("")
 
 
 class Listed(NamedTuple):
-    """One list: what may be filtered and ordered, and how many rows a page has at the most."""
+    """One list: what may be filtered, and how many rows a page has at the most."""
 
     of: Collection
     filter: type | None = None
-    order: type | None = None
     cap: int = MAX_FIRST
+
+    @property
+    def order(self) -> type:
+        """What orders are asked for with."""
+        return type(ORDERS[self.of])
 
     async def pages(
         self,
@@ -51,11 +56,11 @@ class Listed(NamedTuple):
         return await context.store.pages(self.of, parents, slice, filter, order_by)
 
 
-SESSIONS = Listed(Collection.SESSIONS, SessionFilter, SessionOrder)
+SESSIONS = Listed(Collection.SESSIONS, SessionFilter)
 USERS = Listed(Collection.USERS, ActorFilter)
 AGENTS = Listed(Collection.AGENTS, ActorFilter)
-MEMORIES = Listed(Collection.MEMORIES, MemoryFilter, MemoryOrder)
-SPANS = Listed(Collection.SPANS, SpanFilter, SpanOrder, MAX_FIRST_LONG)
+MEMORIES = Listed(Collection.MEMORIES, MemoryFilter)
+SPANS = Listed(Collection.SPANS, SpanFilter, MAX_FIRST_LONG)
 STATES = Listed(Collection.STATES, StateFilter)
 AUDIT = Listed(Collection.AUDIT, AuditFilter)
 SESSION_PARTICIPANTS = Listed(Collection.SESSION_PARTICIPANTS)
@@ -65,8 +70,8 @@ SESSION_MEMORIES = Listed(Collection.SESSION_MEMORIES, MemoryFilter)
 SESSION_TRACE = Listed(Collection.SESSION_TRACE, TraceFilter, cap=MAX_FIRST_LONG)
 SESSION_SPANS = Listed(Collection.SESSION_SPANS, SpanFilter, cap=MAX_FIRST_LONG)
 SESSION_TRACES = Listed(Collection.SESSION_TRACES)
-ACTOR_SESSIONS = Listed(Collection.ACTOR_SESSIONS, SessionFilter, SessionOrder)
-ACTOR_MEMORIES = Listed(Collection.ACTOR_MEMORIES, MemoryFilter, MemoryOrder)
+ACTOR_SESSIONS = Listed(Collection.ACTOR_SESSIONS, SessionFilter)
+ACTOR_MEMORIES = Listed(Collection.ACTOR_MEMORIES, MemoryFilter)
 PARTICIPANT_MESSAGES = Listed(Collection.PARTICIPANT_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
 THREAD_MESSAGES = Listed(Collection.THREAD_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
 MESSAGE_REPLIES = Listed(Collection.MESSAGE_REPLIES, cap=MAX_FIRST_LONG)
@@ -88,9 +93,10 @@ async def states(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
+    order_by: StateOrder | None = None,
 ) -> Page[StateEntry]:
     """The entries of a namespace, by key."""
-    return (await STATES.pages(context, [Id(namespace)], first, after, last, before, filter))[0]
+    return (await STATES.pages(context, [Id(namespace)], first, after, last, before, filter, order_by))[0]
 
 
 async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:

@@ -132,8 +132,7 @@ def _listing(listed: Listed) -> Arguments:
     }
     if listed.filter is not None:
         parameters["filter"] = (listed.filter | None, None)
-    if listed.order is not None:
-        parameters["order_by"] = (listed.order | None, None)
+    parameters["order_by"] = (listed.order | None, None)
     return Arguments(listed.of.name, parameters)
 
 

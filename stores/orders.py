@@ -2,78 +2,121 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, NamedTuple
 
-from domain.memory import MemoryOrder, MemoryOrderField
+from domain.actor import ActorOrder, ActorOrderField
+from domain.audit import AuditOrder, AuditOrderField
+from domain.key import ApiKeyOrder, ApiKeyOrderField
+from domain.link import MemoryLinkOrder, MemoryLinkOrderField
+from domain.memory import MemoryOrder, MemoryOrderField, MemoryVersionOrder, MemoryVersionOrderField
+from domain.message import MessageOrder, MessageOrderField, ThreadOrder, ThreadOrderField
 from domain.page import Listing, OrderDirection
+from domain.participant import ParticipantOrder, ParticipantOrderField
+from domain.search import RecallOrder, RecallOrderField
 from domain.session import SessionOrder, SessionOrderField
-from domain.span import SpanOrder, SpanOrderField
+from domain.span import SpanOrder, SpanOrderField, TraceOrder, TraceOrderField
+from domain.state import StateOrder, StateOrderField
+from domain.trace import TraceEventOrder, TraceEventOrderField
 from stores.ports import Collection, Log
 
 
-class Order(NamedTuple):
-    """An order of rows; ties are broken by id, but for logs, whose places are unique.
-
-    expression: what rows are sorted by, in SQL and Cypher alike; {0} stands for the row.
-    """
+class Column(NamedTuple):
+    """What rows are sorted by. since: then it is the time from that column on. missing: stands for null, below all."""
 
     name: str
-    expression: str
-    descending: bool = False
-    log: bool = False
-
-    def of(self, row: str) -> str:
-        """What a row of that name is sorted by."""
-        return self.expression.format(row)
+    since: str = ""
+    missing: int | None = None
 
 
-_NEWEST = Order("createdAt", "{0}.created_at", True)
-_OLDEST = Order("createdAt", "{0}.created_at")
-_PLACE = Order("place", "{0}.place", log=True)
-_LAST_STARTED = Order("startedAt", "{0}.started_at", True)
-_FIRST_STARTED = Order("startedAt", "{0}.started_at")
+_PLACE = Column("place")
 
-_DEFAULTS: dict[Collection, Order] = {
-    Collection.SPANS: _LAST_STARTED,
-    Collection.STATES: Order("key", "{0}.name"),
-    Collection.AUDIT: Order("time", "{0}.id", True),  # ids grow with the time
-    Collection.SESSION_PARTICIPANTS: Order("joinedAt", "{0}.joined_at"),
-    Collection.SESSION_MESSAGES: _PLACE,
-    Collection.SESSION_THREADS: _OLDEST,
-    Collection.SESSION_TRACE: _PLACE,
-    Collection.SESSION_SPANS: _LAST_STARTED,
-    Collection.SESSION_TRACES: _LAST_STARTED,
-    Collection.PARTICIPANT_MESSAGES: _PLACE,
-    Collection.THREAD_MESSAGES: _PLACE,
-    Collection.MESSAGE_REPLIES: _PLACE,
-    Collection.MESSAGE_TRACE: _PLACE,
-    Collection.MEMORY_HISTORY: Order("version", "{0}.version", True),
-    Collection.MEMORY_RECALLS: Order("recalledAt", "{0}.recalled_at", True),
+COLUMNS: dict[Enum, Column] = {
+    SessionOrderField.CREATED_AT: Column("created_at"),
+    SessionOrderField.LAST_ACTIVE_AT: Column("last_active_at"),
+    SessionOrderField.TITLE: Column("title"),
+    SessionOrderField.MESSAGE_COUNT: Column("message_count"),
+    ActorOrderField.CREATED_AT: Column("created_at"),
+    ActorOrderField.NAME: Column("name"),
+    ParticipantOrderField.JOINED_AT: Column("joined_at"),
+    ParticipantOrderField.NAME: Column("name"),
+    MessageOrderField.PLACE: _PLACE,
+    MessageOrderField.CREATED_AT: Column("created_at"),
+    ThreadOrderField.CREATED_AT: Column("created_at"),
+    ThreadOrderField.NAME: Column("name"),
+    MemoryOrderField.CREATED_AT: Column("created_at"),
+    MemoryOrderField.UPDATED_AT: Column("updated_at"),
+    MemoryOrderField.IMPORTANCE: Column("importance"),
+    MemoryOrderField.LAST_ACCESSED_AT: Column("last_accessed_at", missing=0),
+    MemoryOrderField.ACCESS_COUNT: Column("access_count"),
+    MemoryVersionOrderField.VERSION: Column("version"),
+    MemoryLinkOrderField.CREATED_AT: Column("created_at"),
+    MemoryLinkOrderField.WEIGHT: Column("weight"),
+    RecallOrderField.RECALLED_AT: Column("recalled_at"),
+    RecallOrderField.SCORE: Column("score"),
+    TraceEventOrderField.PLACE: _PLACE,
+    TraceEventOrderField.TIME: Column("time"),
+    TraceEventOrderField.DURATION: Column("duration_ms", missing=-1),
+    SpanOrderField.STARTED_AT: Column("started_at"),
+    SpanOrderField.DURATION: Column("ended_at", since="started_at", missing=-1),
+    TraceOrderField.STARTED_AT: Column("started_at"),
+    TraceOrderField.DURATION: Column("ended_at", since="started_at", missing=-1),
+    StateOrderField.KEY: Column("name"),
+    StateOrderField.UPDATED_AT: Column("updated_at"),
+    ApiKeyOrderField.CREATED_AT: Column("created_at"),
+    AuditOrderField.TIME: Column("id"),  # ids grow with the time
+}
+
+_FIRST_STARTED = SpanOrder(direction=OrderDirection.ASC)
+
+ORDERS: dict[Collection, Any] = {
+    Collection.SESSIONS: SessionOrder(),
+    Collection.USERS: ActorOrder(),
+    Collection.AGENTS: ActorOrder(),
+    Collection.MEMORIES: MemoryOrder(),
+    Collection.SPANS: SpanOrder(),
+    Collection.STATES: StateOrder(),
+    Collection.AUDIT: AuditOrder(),
+    Collection.TENANT_KEYS: ApiKeyOrder(),
+    Collection.SESSION_PARTICIPANTS: ParticipantOrder(),
+    Collection.SESSION_MESSAGES: MessageOrder(),
+    Collection.SESSION_THREADS: ThreadOrder(),
+    Collection.SESSION_MEMORIES: MemoryOrder(),
+    Collection.SESSION_TRACE: TraceEventOrder(),
+    Collection.SESSION_SPANS: SpanOrder(),
+    Collection.SESSION_TRACES: TraceOrder(),
+    Collection.ACTOR_SESSIONS: SessionOrder(),
+    Collection.ACTOR_MEMORIES: MemoryOrder(),
+    Collection.PARTICIPANT_MESSAGES: MessageOrder(),
+    Collection.THREAD_MESSAGES: MessageOrder(),
+    Collection.MESSAGE_REPLIES: MessageOrder(),
+    Collection.MESSAGE_TRACE: TraceEventOrder(),
+    Collection.MEMORY_REFERENCED_BY: MessageOrder(field=MessageOrderField.CREATED_AT, direction=OrderDirection.DESC),
+    Collection.MEMORY_LINKS: MemoryLinkOrder(),
+    Collection.MEMORY_HISTORY: MemoryVersionOrder(),
+    Collection.MEMORY_RECALLS: RecallOrder(),
     Collection.SPAN_CHILDREN: _FIRST_STARTED,
-    Collection.SPAN_EVENTS: _PLACE,
+    Collection.SPAN_EVENTS: TraceEventOrder(),
     Collection.TRACE_SPANS: _FIRST_STARTED,
 }
-
-_EXPRESSIONS: dict[Any, str] = {
-    SessionOrderField.CREATED_AT: "{0}.created_at",
-    SessionOrderField.LAST_ACTIVE_AT: "{0}.last_active_at",
-    SessionOrderField.TITLE: "{0}.title",
-    SessionOrderField.MESSAGE_COUNT: "{0}.message_count",
-    MemoryOrderField.CREATED_AT: "{0}.created_at",
-    MemoryOrderField.UPDATED_AT: "{0}.updated_at",
-    MemoryOrderField.IMPORTANCE: "{0}.importance",
-    MemoryOrderField.LAST_ACCESSED_AT: "coalesce({0}.last_accessed_at, 0)",
-    MemoryOrderField.ACCESS_COUNT: "{0}.access_count",
-    SpanOrderField.STARTED_AT: "{0}.started_at",
-    SpanOrderField.DURATION: "coalesce({0}.ended_at - {0}.started_at, -1)",
-}
+"""The order that a list has where none is asked for; any other order of its kind may be."""
 
 
-def order_of(of: Collection, order: SessionOrder | MemoryOrder | SpanOrder | None) -> Order:
+class Order(NamedTuple):
+    """An order of rows; ties are broken by id, but for places in a log, which are unique."""
+
+    name: str
+    column: Column
+    descending: bool
+    log: bool
+
+
+def order_of(of: Collection, order: Any) -> Order:
     """The order asked for, or the list's own."""
-    if order is None:
-        return _DEFAULTS.get(of, _NEWEST)
-    return Order(order.field.value, _EXPRESSIONS[order.field], order.direction is OrderDirection.DESC)
+    chosen = order or ORDERS[of]
+    column = COLUMNS[chosen.field]
+    log = column is _PLACE and COLUMNS[ORDERS[of].field] is _PLACE
+    return Order(chosen.field.value, column, chosen.direction is OrderDirection.DESC, log)
 
 
 class CountKey(NamedTuple):
@@ -99,6 +142,8 @@ OF_A_TRACE = {Collection.MESSAGE_TRACE: "message", Collection.SPAN_EVENTS: "span
 
 def listing_of(of: Collection, parent: str, order: Order, epoch: str) -> Listing:
     """What a list's cursors belong to. parent: of the lists OF_A_TRACE, the session."""
+    direction = "desc" if order.descending else "asc"
     if order.log:
-        return Listing(log_name(Collection.SESSION_TRACE if of in OF_A_TRACE else of, parent), epoch)
-    return Listing(f"{log_name(of, parent)}/{order.name}/{'desc' if order.descending else 'asc'}")
+        name = log_name(Collection.SESSION_TRACE if of in OF_A_TRACE else of, parent)
+        return Listing(f"{name}/{direction}" if order.descending else name, epoch)
+    return Listing(f"{log_name(of, parent)}/{order.name}/{direction}")

@@ -43,5 +43,5 @@ def index_of(of: Collection) -> tuple[str, ...]:
     """The columns of the index that a list of BY_REFERENCE is read off: in its own order, where there is such a one."""
     records, column = BY_REFERENCE[of]
     found = [one.columns for one in records.indexes() if one.columns[0] == column]
-    sorted_by = order_of(of, None).expression.removeprefix("{0}.")
+    sorted_by = order_of(of, None).column.name
     return next((columns for columns in found if columns[1:2] == (sorted_by,)), found[0])

@@ -22,20 +22,19 @@ from stores.rows import Row
 
 
 class _List(NamedTuple):
-    """A list: its table, the condition that ties a row to the parent (each ? takes the parent's id), and what its own
-    order sorts by where that has another name here."""
+    """A list: its table, and the condition that ties a row to the parent (each ? takes the parent's id).
+
+    sorts: no index has it in order, and the workspace's must not be read whole for that.
+    """
 
     table: Table[Any]
     parent: str
-    expression: str = ""
+    sorts: bool = False
 
-
-# The plus keeps SQLite from reading all spans of the workspace in order to sort a few.
-_TRACED = "+{0}.started_at"
 
 _LISTS: dict[Collection, _List] = {
     **{
-        of: _List(TABLES[kind.record], TABLES[kind.record].equals(column), "{0}.key" if kind.log else "")
+        of: _List(TABLES[kind.record], TABLES[kind.record].equals(column))
         for of, (kind, column) in BY_REFERENCE.items()
     },
     Collection.SESSIONS: _List(table(Session), ""),
@@ -62,12 +61,12 @@ _LISTS: dict[Collection, _List] = {
     Collection.SPAN_CHILDREN: _List(
         SPAN,
         "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
-        _TRACED,
+        sorts=True,
     ),
     Collection.TRACE_SPANS: _List(
         SPAN,
         "(t.workspace, t.trace_id) = (SELECT workspace, trace_id FROM trace WHERE id = ?)",
-        _TRACED,
+        sorts=True,
     ),
 }
 
@@ -89,13 +88,12 @@ class Lists:
         """One page; see stores.ports.Store.pages."""
         spec = _LISTS[of]
         chosen = order_of(of, order)
-        if order is None and spec.expression:
-            chosen = chosen._replace(expression=spec.expression)
+        sorted_by = _expression(spec, chosen)
         listing = self._listing(of, parent, chosen)
         where = self._where(of, parent, filter)
         after = None if slice.after is None else listing.mark(slice.after, "after")
         before = None if slice.before is None else listing.mark(slice.before, "before")
-        found = self._rows(spec.table, chosen, where, slice, after, before)
+        found = self._rows(spec.table, chosen, sorted_by, where, slice, after, before)
         more = len(found) > slice.limit
         found = found[: slice.limit]
         if slice.backward:
@@ -103,7 +101,7 @@ class Lists:
         width = 1 if chosen.log else 2
 
         def outside(mark: Mark | None, side: int) -> bool:
-            return mark is not None and self._beyond(spec.table, chosen, where, mark, side)
+            return mark is not None and self._beyond(spec.table, _compared(chosen, sorted_by, -side), where, mark)
 
         decode = spec.table.decode
         return Page(
@@ -122,7 +120,7 @@ class Lists:
         return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
 
     def _listing(self, of: Collection, parent: str, order: Order) -> Listing:
-        if (table := OF_A_TRACE.get(of)) is not None:
+        if order.log and (table := OF_A_TRACE.get(of)) is not None:
             sql = f"SELECT s.id FROM {table} t JOIN session s ON s.key = t.session WHERE t.id = ?"
             row = self._db.execute(sql, (parent,)).fetchone()
             parent = str(row[0] if row else "")
@@ -145,30 +143,46 @@ class Lists:
         return where
 
     def _rows(
-        self, table: Table[Any], order: Order, where: Where, slice: Slice, after: Mark | None, before: Mark | None
+        self,
+        table: Table[Any],
+        order: Order,
+        sorted_by: str,
+        where: Where,
+        slice: Slice,
+        after: Mark | None,
+        before: Mark | None,
     ) -> list[Row]:
         conditions, params = [where.sql], list(where.params)
         for mark, side in ((after, 1), (before, -1)):
             if mark is not None:
-                conditions.append(_compared(order, side))
+                conditions.append(_compared(order, sorted_by, side))
                 params += mark
         way = "DESC" if order.descending != slice.backward else "ASC"
-        keys = [order.of("t")] if order.log else [order.of("t"), "t.id"]
+        keys = [sorted_by] if order.log else [sorted_by, "t.id"]
         sql = (
             f"SELECT {table.columns}, {', '.join(keys)} FROM {table.name} t WHERE {' AND '.join(conditions)} "
             f"ORDER BY {', '.join(f'{key} {way}' for key in keys)} LIMIT ?"
         )
         return self._db.execute(sql, [*params, slice.limit + 1]).fetchall()
 
-    def _beyond(self, table: Table[Any], order: Order, where: Where, mark: Mark, side: int) -> bool:
+    def _beyond(self, table: Table[Any], inside: str, where: Where, mark: Mark) -> bool:
         """Whether there is a row at the mark or on its other side: what lies before `after`, or behind `before`."""
-        sql = f"SELECT 1 FROM {table.name} t WHERE {where.sql} AND NOT {_compared(order, -side)} LIMIT 1"
+        sql = f"SELECT 1 FROM {table.name} t WHERE {where.sql} AND NOT {inside} LIMIT 1"
         return self._db.execute(sql, [*where.params, *mark]).fetchone() is not None
 
 
-def _compared(order: Order, side: int) -> str:
+def _expression(spec: _List, order: Order) -> str:
+    """What rows are sorted by."""
+    name, since, missing = order.column
+    column = "t.key" if name == spec.table.kind.log else f"t.{name}"
+    if since:
+        column = f"{column} - t.{since}"
+    if missing is not None:
+        column = f"coalesce({column}, {missing})"
+    return f"+{column}" if spec.sorts else column
+
+
+def _compared(order: Order, sorted_by: str, side: int) -> str:
     """The condition that a row comes after the mark (side 1) or before it (side -1)."""
     sign = "<" if order.descending == (side > 0) else ">"
-    if order.log:
-        return f"{order.of('t')} {sign} ?"
-    return f"({order.of('t')}, t.id) {sign} (?, ?)"
+    return f"{sorted_by} {sign} ?" if order.log else f"({sorted_by}, t.id) {sign} (?, ?)"

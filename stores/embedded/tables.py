@@ -53,20 +53,15 @@ CREATE INDEX idempotency_at ON idempotency (at);
 {VECTOR_TABLES}"""
 
 _INDEXES = {
-    "session": (
-        "CREATE INDEX session_title ON session (workspace, title, id)",
-        "CREATE INDEX session_message_count ON session (workspace, message_count, id)",
-    ),
-    "span": ("CREATE INDEX span_duration ON span (workspace, coalesce(ended_at - started_at, -1), id)",),
     "memory": (
-        "CREATE INDEX memory_updated_at ON memory (workspace, updated_at, id)",
-        "CREATE INDEX memory_importance ON memory (workspace, importance, id)",
         "CREATE INDEX memory_scope ON memory (scope_key, status, weight)",
         "CREATE INDEX memory_timed ON memory (scope_key, expires_at, valid_from, valid_until) "
         "WHERE expires_at IS NOT NULL OR valid_from IS NOT NULL OR valid_until IS NOT NULL",
+        "CREATE INDEX memory_accessed ON memory (workspace, coalesce(last_accessed_at, 0), id)",
     ),
+    "span": ("CREATE INDEX span_duration ON span (workspace, coalesce(ended_at - started_at, -1), id)",),
 }
-"""Indexes on the engine's own columns, and those that a workspace's lists are sorted by."""
+"""Indexes on the engine's own columns, and on expressions that orders sort by."""
 
 _TYPES = {int: "INTEGER", float: "REAL", bool: "INTEGER"}
 _GONE = {"cascade": " ON DELETE CASCADE", "null": " ON DELETE SET NULL", "refuse": "", "keep": ""}

@@ -10,6 +10,7 @@ memory log are nodes Change; see `CHANGE`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from domain.audit import AuditEntry
@@ -176,6 +177,12 @@ def _asked(of: Kind[Any]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]
     unique = [columns for columns, is_unique in asked.items() if is_unique]
     longer = [columns for columns, is_unique in asked.items() if not is_unique]
     return unique, [one for one in longer if not any(one == other[: len(one)] for other in asked if other != one)]
+
+
+@cache
+def indexes_of(label: Label[Any]) -> list[tuple[str, ...]]:
+    """The columns of the indexes of a label that are no constraints."""
+    return [*_asked(label.kind)[1], *_INDEXES.get(label.name, ())]
 
 
 def _constraints(name: str, several: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Lists:
         rows = rows_of(of, filter, where, chosen)
         after, before = await self._marks(of, parents, slice, chosen)
         record = await self._read(
-            _page(_OWNER.get(of, "p"), rows, where, slice),
+            _page(_OWNER.get(of, "p") if chosen.log else "p", rows, where, slice),
             parents=parents,
             limit=slice.limit + 1,
             **_named("after", after),
@@ -81,7 +81,7 @@ class Lists:
         if slice.after is None and slice.before is None:
             return None, None
         owners: Sequence[str] = parents
-        if of in OF_A_TRACE:
+        if order.log and of in OF_A_TRACE:
             [owners] = await self._read(f"UNWIND $parents AS p RETURN collect({_OWNER[of]})", parents=parents)
         after = before = None
         for listing in {listing_of(of, owner, order, self._epoch) for owner in owners}:
@@ -126,14 +126,14 @@ def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
     """The statement for pages. Its record: the owners of the lists, whether there is more on the side that the page is
     not cut on, and a list for each column and for what is sorted by; each has an entry for each parent."""
     order = rows.order
-    cuts = [_compared(order, rows.row, name, side) for name, side in (("after", 1), ("before", -1))
+    cuts = [_compared(rows, name, side) for name, side in (("after", 1), ("before", -1))
             if getattr(slice, name) is not None]  # fmt: skip
     far = "false"
     name, side = ("before", 1) if slice.backward else ("after", -1)
     if getattr(slice, name) is not None:
-        far = f"EXISTS {{ {rows.match} AND {_compared(order, rows.row, name, side, '=')} RETURN {rows.row} }}"
+        far = f"EXISTS {{ {rows.match} AND {_compared(rows, name, side, '=')} RETURN {rows.row} }}"
     way = "DESC" if order.descending != slice.backward else "ASC"
-    value = order.of(rows.row)
+    value = rows.sorted_by
     sorted_by = dict.fromkeys([*rows.first, value, *([] if order.log else [f"{rows.row}.id"])])
     return (
         f"{where.given}{_EACH.format('$parents')} CALL (refs, p) {{ {' AND '.join([rows.match, *cuts])} "
@@ -145,13 +145,14 @@ def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
     )
 
 
-def _compared(order: Order, row: str, mark: str, side: int, equal: str = "") -> str:
+def _compared(rows: Rows, mark: str, side: int, equal: str = "") -> str:
     """The condition that a row comes after the mark (side 1) or before it (side -1), or is at it."""
-    sign = "<" if order.descending == (side > 0) else ">"
-    value = order.of(row)
-    if order.log:
+    sign = "<" if rows.order.descending == (side > 0) else ">"
+    value = rows.sorted_by
+    if rows.order.log:
         return f"{value} {sign}{equal} ${mark}0"
     # Not OR, which the planner would take apart into two reads of an index.
     return (
-        f"{value} {sign}= ${mark}0 AND CASE WHEN {value} = ${mark}0 THEN {row}.id {sign}{equal} ${mark}1 ELSE true END"
+        f"{value} {sign}= ${mark}0 AND CASE WHEN {value} = ${mark}0 THEN {rows.row}.id {sign}{equal} ${mark}1 "
+        "ELSE true END"
     )

@@ -14,7 +14,7 @@ from domain.actor import Agent, User
 from domain.key import ApiKey
 from domain.link import LinkDirection
 from stores.catalogue.lists import BY_REFERENCE, index_of
-from stores.orders import Order
+from stores.orders import Column, Order
 from stores.ports import Collection, LinkFilter
 from stores.services.filters import Where, apply
 from stores.services.labels import (
@@ -29,13 +29,15 @@ from stores.services.labels import (
     SPAN,
     STATE,
     Label,
+    indexes_of,
     label,
 )
 
 
 class Rows(NamedTuple):
     """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns, and the value
-    of one of them, c; their order, and what it begins with, the columns of an index that are the same for all rows."""
+    of one of them, c; their order, what it sorts by, and what it begins with, the columns of an index that are the same
+    for all rows."""
 
     row: str
     match: str
@@ -43,6 +45,7 @@ class Rows(NamedTuple):
     value: str
     decode: Callable[[Any], Any]
     order: Order
+    sorted_by: str
     first: Sequence[str] = ()
 
 
@@ -114,8 +117,28 @@ _NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
 }
 """What a filter may name that has an index of its own."""
 
-_SESSIONS = {order: ("workspace", order, "id") for order in ("last_active_at", "title_key")}
-"""Indexes for other orders of sessions."""
+
+def _expression(row: str, order: Order) -> str:
+    """What rows are sorted by."""
+    column, by = f"{row}.{_property(order)}", order.column
+    if by.since:
+        column = f"{column} - {row}.{by.since}"
+    return column if by.missing is None else f"coalesce({column}, {by.missing})"
+
+
+def _property(order: Order) -> str:
+    return SORTABLE.get(order.column.name, order.column.name)
+
+
+def _in_order(label: Label[Any], index: tuple[str, ...], order: Order) -> tuple[str, ...]:
+    """The index of a label that begins as that one does and is in an order, or else that one."""
+    if order.column.since or order.column.missing is not None:
+        return index
+    for tied in range(1, len(index)):
+        other = (*index[:tied], _property(order), "id")
+        if other in indexes_of(label):
+            return other
+    return index
 
 
 def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
@@ -124,16 +147,12 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         return _links(filter, where, order)
     node, index, match = _LISTS[of]
     apply(filter, node.kind.record, where)
-    sorted_by = order.expression.removeprefix("{0}.")
-    if sorted_by in SORTABLE:
-        sorted_by = SORTABLE[sorted_by]
-        order = order._replace(expression=f"{{0}}.{sorted_by}")
+    sorted_by = _property(order)
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
     if of in _NAMED:
         tied = [f"n.{index[1]} = p"]
-    elif of is Collection.SESSIONS:
-        index = _SESSIONS.get(sorted_by, index)
+    index = _in_order(node, index, order)
     for name, narrower in _NARROWER.get(of, {}).items():
         if (found := getattr(filter, name, None)) is not None:
             index = narrower
@@ -143,7 +162,9 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         hint = f"USING INDEX n:{node.name}({', '.join(index)})"
         match = f"MATCH (n:{node.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
     # Of several that are called the same by others, the index gives no order.
-    ordered = sorted_by in index and getattr(found, "external_id", None) is None
+    ordered = (
+        sorted_by in index and order.column == Column(order.column.name) and getattr(found, "external_id", None) is None
+    )
     return Rows(
         "n",
         f"{match} AND {node.live()} AND {where.cypher}",
@@ -151,6 +172,7 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         "n[c]",
         node.decode,
         order,
+        _expression("n", order),
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
 
@@ -165,4 +187,5 @@ def _links(filter: Any, where: Where, order: Order) -> Rows:
         LINK_VALUE,
         LINK.decode,
         order,
+        _expression("l", order),
     )

@@ -12,6 +12,7 @@ from stores import sums
 from stores.ids import Ids
 from stores.rows import text
 from stores.services.labels import SPAN, TALLY, TRACE
+from stores.services.properties import sortable
 
 
 def sum_up(run: Callable[..., list[Any]]) -> None:
@@ -44,3 +45,12 @@ def forget_texts(run: Callable[..., list[Any]]) -> None:
         rows = [[id, text({**msgspec.json.decode(memory), "text": ""})] for id, memory in lines]
         run("UNWIND $rows AS r MATCH (n:Change) WHERE elementId(n) = r[0] SET n.memory = r[1]", rows=rows)
         after = rows[-1][0]
+
+
+def add_name_keys(run: Callable[..., list[Any]]) -> None:
+    """Gives nodes of before version 7 the form of their names that lists are sorted by."""
+    for label in ("User", "Agent", "Participant", "Thread"):
+        nameless = f"MATCH (n:{label}) WHERE n.name_key IS NULL RETURN n.id, n.name LIMIT 10000"
+        while found := run(nameless):
+            rows = [[id, sortable(name)] for id, name in found]
+            run(f"UNWIND $rows AS row MATCH (n:{label} {{id: row[0]}}) SET n.name_key = row[1]", rows=rows)

@@ -23,7 +23,7 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.services.breaker import Breaker
 from stores.services.labels import statements
-from stores.services.migrating import forget_texts, sum_up
+from stores.services.migrating import add_name_keys, forget_texts, sum_up
 from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
@@ -48,8 +48,11 @@ _TIMED_OUT = ".Transaction.TransactionTimedOut"
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
 
-VERSION = 6
+VERSION = 7
 """Of the constraints and indexes; a server that has a newer one was used by a newer program."""
+
+_NAMED = 7
+"""The version from which on names have the form that they are sorted by."""
 
 _FORGETTING = 6
 """The version from which on the log keeps no text of a deleted memory."""
@@ -120,6 +123,8 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
                     run(statement)
                 if 0 < version < _FORGETTING:
                     forget_texts(run)
+                if 0 < version < _NAMED:
+                    add_name_keys(run)
                 run("CALL db.awaitIndexes(60)")
                 if 0 < version < _SUMMED:
                     sum_up(run)

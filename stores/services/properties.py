@@ -16,8 +16,9 @@ import msgspec
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.memory import Memory
-from domain.message import Message, TextContent, ToolCall
+from domain.message import Message, TextContent, Thread, ToolCall
 from domain.node import Node
+from domain.participant import Participant
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import Json, fold
@@ -89,11 +90,19 @@ def _session(session: Session) -> dict[str, Any]:
 
 
 def _user(user: User) -> dict[str, Any]:
-    return {"members": members(user.profile)}
+    return {"members": members(user.profile), "name_key": sortable(user.name)}
 
 
 def _agent(agent: Agent) -> dict[str, Any]:
-    return {"members": members(agent.config), "capability_list": agent.capabilities}
+    return {
+        "members": members(agent.config),
+        "capability_list": agent.capabilities,
+        "name_key": sortable(agent.name),
+    }
+
+
+def _named(record: Participant | Thread) -> dict[str, Any]:
+    return {"name_key": sortable(record.name)}
 
 
 def _state(entry: StateEntry) -> dict[str, Any]:
@@ -108,6 +117,8 @@ _EXTRAS: dict[type[Node], Callable[[Any], dict[str, Any]]] = {
     User: _user,
     Agent: _agent,
     Session: _session,
+    Participant: _named,
+    Thread: _named,
     Message: _message,
     Memory: _memory,
     StateEntry: _state,

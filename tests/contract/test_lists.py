@@ -18,10 +18,10 @@ from domain.message import MemoryRef, MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection, Slice
 from domain.session import SessionFilter, SessionOrder, SessionOrderField
-from domain.span import SpanOrder, SpanOrderField
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import Ref
+from stores.orders import ORDERS
 from stores.ports import Collection, Store, Transaction
 from tests.contract.filling import FILLINGS, LOGS, fill, time
 from tests.contract.making import (
@@ -34,8 +34,8 @@ from tests.contract.making import (
     names,
     page,
     participant,
+    replace,
     session,
-    span,
     state,
     world,
 )
@@ -314,60 +314,74 @@ class TestCursors:
             await page(store, Collection.SESSION_TRACE, "none", after="".join(cursor))
 
 
+def orders_of(of: Collection) -> list[Any]:
+    """All orders of a list, each in both directions."""
+    kind = type(ORDERS[of])
+    fields = type(ORDERS[of].field)
+    return [kind(field=field, direction=direction) for field in fields for direction in OrderDirection]
+
+
+async def varied(store: Store, of: Collection, things: World) -> list[Any]:
+    """The rows of a list, with few and different values of all that they may be sorted by."""
+    made: list[Any] = await fill(store, of, things, range(12))
+    changes: dict[str, Any] = {
+        "title": lambda n: "bAca"[n % 4],
+        "message_count": lambda n: n % 3,
+        "last_active_at": lambda n: after(days=-(n % 2)),
+        "importance": lambda n: (n % 4) / 7,
+        "access_count": lambda n: n % 3,
+        "updated_at": lambda n: after(days=-(n % 2)),
+        "last_accessed_at": lambda n: time(n % 4) if n % 3 else None,
+        "ended_at": lambda n: after(days=9 + n % 3) if n % 4 else None,
+        "weight": lambda n: (n % 3) / 3,
+        "score": lambda n: (n % 3) / 3,
+    }
+    if of not in (Collection.SESSION_THREADS, Collection.SESSION_PARTICIPANTS, Collection.STATES):
+        changes["name"] = lambda n: CHARACTERS[1 + n % 5]
+    if of not in LOGS and of is not Collection.MEMORY_REFERENCED_BY:
+        for number, one in enumerate(made):
+            given = {name: of(number) for name, of in changes.items() if name in one.__struct_fields__}
+            await replace(store, one, **given)
+    return (await page(store, of, FILLINGS[of].parent(things), limit=1_000)).nodes
+
+
 class TestOrders:
-    @pytest.mark.parametrize("direction", OrderDirection)
-    @pytest.mark.parametrize("field", SessionOrderField)
-    async def test_of_sessions(self, store: Store, field: SessionOrderField, direction: OrderDirection) -> None:
-        made = await keep(
-            store,
-            *(
-                session(
-                    title="bAca"[n % 4],
-                    message_count=n % 3,
-                    created_at=after(days=n % 5),
-                    last_active_at=after(days=-(n % 2)),
-                )
-                for n in range(12)
-            ),
-        )
-        order = SessionOrder(field=field, direction=direction)
-        await check_order(store, Collection.SESSIONS, made, order, field.value.lower())
+    def test_every_list_has_one(self) -> None:
+        assert ORDERS.keys() == set(Collection)
 
-    @pytest.mark.parametrize("direction", OrderDirection)
-    @pytest.mark.parametrize("field", MemoryOrderField)
-    async def test_of_memories(self, store: Store, field: MemoryOrderField, direction: OrderDirection) -> None:
-        made = await keep(
-            store,
-            *(
-                memory(
-                    importance=(n % 4) / 7,
-                    access_count=n % 3,
-                    created_at=after(days=n % 5),
-                    updated_at=after(days=-(n % 2)),
-                    last_accessed_at=time(n % 4) if n % 3 else None,
-                )
-                for n in range(12)
-            ),
-        )
-        order = MemoryOrder(field=field, direction=direction)
-        await check_order(store, Collection.MEMORIES, made, order, field.value.lower())
+    @every_list
+    async def test_rows_are_in_each_order_and_walked_in_it(self, store: Store, things: World, of: Collection) -> None:
+        made = await varied(store, of, things)
+        for order in orders_of(of):
+            await check_order(store, of, FILLINGS[of].parent(things), made, order)
 
-    @pytest.mark.parametrize("direction", OrderDirection)
-    @pytest.mark.parametrize("field", SpanOrderField)
-    async def test_of_spans(self, store: Store, field: SpanOrderField, direction: OrderDirection) -> None:
-        made = await keep(
-            store,
-            *(
-                span(span_id=str(n), started_at=after(days=n % 5), ended_at=after(days=9 + n % 3) if n % 4 else None)
-                for n in range(12)
-            ),
-        )
-        name = {"STARTED_AT": "started_at", "DURATION": "duration_ms"}[field.value]
-        await check_order(store, Collection.SPANS, made, SpanOrder(field=field, direction=direction), name)
+    @every_list
+    async def test_the_own_order_may_be_asked_for_and_has_the_same_cursors(
+        self, store: Store, things: World, of: Collection
+    ) -> None:
+        await fill(store, of, things, range(5))
+        own, asked = [await page(store, of, FILLINGS[of].parent(things), order=x) for x in (None, ORDERS[of])]
+        assert cursors(own) == cursors(asked)
+        assert own.nodes == asked.nodes
+
+    @every_list
+    async def test_a_cursor_of_another_order_is_refused(self, store: Store, things: World, of: Collection) -> None:
+        parent = FILLINGS[of].parent(things)
+        await fill(store, of, things, range(2))
+        orders = orders_of(of)
+        marks = [cursors(await page(store, of, parent, order=order))[0] for order in orders]
+        for order in orders:
+            for other, cursor in zip(orders, marks, strict=True):
+                if other != order:
+                    with pytest.raises(Rejected) as refused:
+                        await page(store, of, parent, order=order, after=cursor)
+                    assert [error.code for error in refused.value.errors] == [ErrorCode.INVALID]
 
 
-async def check_order(store: Store, of: Collection, made: list[Any], order: Any, member: str) -> None:
-    """All rows by the member, None the smallest, then by id; in a whole and page by page."""
+async def check_order(store: Store, of: Collection, parent: Any, made: list[Any], order: Any) -> None:
+    """All rows by the member, None the smallest, then by id; in a whole and page by page, either way."""
+    name = order.field.value.lower()
+    member = {"duration": "duration_ms"}.get(name, name)
 
     def key(record: Any) -> Any:
         value = getattr(record, member)
@@ -375,17 +389,23 @@ async def check_order(store: Store, of: Collection, made: list[Any], order: Any,
 
     backward = order.direction is OrderDirection.DESC
     whole = [node.id for node in sorted(made, key=key, reverse=backward)]
-    assert await names(store, of, order=order, by="id") == whole
+    assert await names(store, of, parent, order=order, by="id") == whole
     for step in (1, 5):
-        ids: list[Id] = []
-        start: str | None = None
-        while True:
-            found = await page(store, of, order=order, limit=step, after=start)
-            ids += [node.id for node in found.nodes]
-            if not found.has_next_page:
-                break
-            start = found.page_info.end_cursor
-        assert ids == whole
+        for side, end in (("after", "end_cursor"), ("before", "start_cursor")):
+            ids: list[Id] = []
+            start: str | None = None
+            while True:
+                part = {side: start, "backward": side == "before"}
+                found = await page(store, of, parent, order=order, limit=step, **part)
+                ids = (
+                    [*ids, *(node.id for node in found.nodes)]
+                    if side == "after"
+                    else [*(node.id for node in found.nodes), *ids]
+                )
+                if not (found.has_next_page if side == "after" else found.has_previous_page):
+                    break
+                start = getattr(found.page_info, end)
+            assert ids == whole
 
 
 CHARACTERS = ["", "A", "Z", "a", "\u00e9", "\ud7ff", "\ue000", "\uffee", "\U0001f600", "\U0001f600a"]
@@ -436,7 +456,7 @@ async def test_titles_are_in_the_order_of_their_characters(store: Store) -> None
     made = await keep(store, *(session(title=title) for title in reversed(CHARACTERS)))
     for direction in OrderDirection:
         order = SessionOrder(field=SessionOrderField.TITLE, direction=direction)
-        await check_order(store, Collection.SESSIONS, made, order, "title")
+        await check_order(store, Collection.SESSIONS, "", made, order)
 
 
 MEMORIES = {

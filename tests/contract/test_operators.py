@@ -266,7 +266,7 @@ async def made(store: Store) -> Records:
 @pytest.fixture
 def scale(request: pytest.FixtureRequest) -> int:
     """How many more filters are tried where one costs a millisecond: Neo4j makes a plan for each."""
-    return 1 if "services" in request.node.name else 10
+    return 1 if "services" in request.node.name else 20
 
 
 def single(kind: type[Node], made: Records, times: int) -> Iterator[Any]:
@@ -292,12 +292,12 @@ async def test_nested_filters_find_what_the_predicate_lets_through(made: Records
     everything = await made.found(kind)
     values = Values(kind, made, 11)
     sizes = set()
-    for _ in range(25 * scale):
+    for _ in range(12 * scale):
         filter = values.filter()
         expected = made.expected(everything, filter)
         sizes.add(len(expected))
         assert await made.found(kind, filter) == expected, filter
-    assert len(sizes) > 3, "filters that tell records apart"
+    assert len(sizes) > 2, "filters that tell records apart"
 
 
 @every_kind

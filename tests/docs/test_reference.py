@@ -19,7 +19,9 @@ from server.http.graphql import GraphQLHTTP
 from server.settings import Settings
 from server.websocket import protocol
 from server.websocket.graphql import GraphQLWebSocket
-from stores import embedder
+from stores import budget, embedder
+from stores.orders import ORDERS
+from stores.ports import Collection
 from tests.support.examples import HOME, blocks, pages
 
 REFERENCE = (HOME / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -101,9 +103,20 @@ def test_limits_are_told() -> None:
     for limit in (
         *(page.DEFAULT_FIRST, page.MAX_FIRST, page.MAX_FIRST_LONG, values.MAX_TEXT, values.MAX_NAME),
         *(values.MAX_JSON, values.MAX_BATCH, graph.MAX_DEPTH, graph.MAX_NODES, exploring.MAX_PATHS),
-        embedder.CHARACTERS,
+        *(embedder.CHARACTERS, budget.MAX_CONDITIONS, budget.MAX_VALUES, budget.MAX_VALUES_IN_ALL),
     ):
         assert re.search(rf"(?<![\d,]){limit:,}(?![\d,])", told), f"{limit:,}"
+
+
+def test_every_order_of_every_list_is_told_and_no_other() -> None:
+    told = set(
+        re.findall(r"\| `(\w+)` \| (\w+) (ASC|DESC) \| ([\w, ]*)\|$", section(REFERENCE, "## Filters and orders"), re.M)
+    )
+    known = set()
+    for own in (own for of, own in ORDERS.items() if of is not Collection.TENANT_KEYS):  # which is no list of the API
+        others = [field.value for field in type(own.field) if field is not own.field]
+        known.add((type(own).__name__, own.field.value, own.direction.value, f"{', '.join(others)} ".lstrip()))
+    assert told == known
 
 
 def test_times_are_told() -> None:

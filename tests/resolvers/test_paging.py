@@ -331,6 +331,18 @@ async def test_a_cursor_belongs_to_its_order(graph: Graph) -> None:
     assert await graph.refusal(query, a=cursor, o={"field": "IMPORTANCE", "direction": "ASC"}) == ("INVALID", ["after"])
 
 
+@pytest.mark.parametrize("name", LISTS)
+async def test_every_list_can_be_turned_round(full: Graph, name: str) -> None:
+    query, turned = LISTS[name].query, []
+    for direction in ("ASC", "DESC"):
+        arguments = f"first: 100, orderBy: {{direction: {direction}}}) {PAGE}"
+        given = arguments if "(namespace" in query or "(filter" in query else f"({arguments}"
+        turned.append(ids(inner(await full.data(query % given))["nodes"]))
+    own = ids((await everything(full, name))["nodes"])
+    assert turned[0] == turned[1][::-1]
+    assert own in turned
+
+
 @pytest.mark.both_families
 async def test_ties_are_broken_by_id(graph: Graph) -> None:
     at = "2020-01-01T00:00:00Z"

@@ -178,6 +178,22 @@ class TestPattern:
                     given = {argument: str(one.type) for argument, one in field.args.items()}
                     assert given.items() >= page.items(), f"{type.name}.{name}"
 
+    def test_each_list_takes_an_order(self) -> None:
+        for type in OURS.values():
+            for name, field in getattr(type, "fields", {}).items():
+                if str(field.type).rstrip("!") in CONNECTIONS:
+                    order: Any = field.args["orderBy"].type
+                    given = {member: str(one.type) for member, one in order.fields.items()}
+                    assert given == {"field": f"{order.name}Field!", "direction": "OrderDirection!"}, (
+                        f"{type.name}.{name}"
+                    )
+
+    @pytest.mark.parametrize("name", sorted(name for name in OURS if name.endswith("Filter")))
+    def test_each_filter_takes_and_or_and_not(self, name: str) -> None:
+        fields: Any = OURS[name].fields  # type: ignore[union-attr]
+        logic = {member: str(fields[member].type) for member in ("and", "or", "not")}
+        assert logic == {"and": f"[{name}!]", "or": f"[{name}!]", "not": name}
+
     @pytest.mark.parametrize("mutation", sorted(OURS["Mutation"].fields))  # type: ignore[union-attr]
     def test_a_mutation_takes_one_input_and_gives_one_payload(self, mutation: str) -> None:
         field = OURS["Mutation"].fields[mutation]  # type: ignore[union-attr]

@@ -6,10 +6,33 @@ from pathlib import Path
 
 import pytest
 
+from domain.actor import ActorOrder, ActorOrderField
+from domain.message import ThreadOrder, ThreadOrderField
+from domain.page import OrderDirection
 from domain.span import Trace
+from stores.ports import Collection
 from stores.services.labels import TRACE
-from tests.contract.making import Clock, keep, span, trace
+from tests.contract.making import Clock, keep, page, session, span, thread, trace, user
 from tests.support.services import open_services, run
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_names_get_the_form_they_are_sorted_by(tmp_path: Path) -> None:
+    names = ["", "Z", "a", "\ud7ff", "\ue000", "\U0001f600"]
+    engine = open_services(tmp_path, "test", 16, Clock())
+    [where] = await keep(engine.workspace("main"), session())
+    await keep(engine.workspace("main"), *(user(name=name) for name in reversed(names)))
+    await keep(engine.workspace("main"), *(thread(where, name=name) for name in reversed(names)))
+    await engine.close()
+    run("MATCH (n:User|Thread) REMOVE n.name_key")
+    run("MATCH (n:Recollect) SET n.version = 6")
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    by_name = ActorOrder(field=ActorOrderField.NAME, direction=OrderDirection.ASC)
+    assert [one.name for one in (await page(store, Collection.USERS, order=by_name)).nodes] == names
+    threads = ThreadOrder(field=ThreadOrderField.NAME)
+    assert [one.name for one in (await page(store, Collection.SESSION_THREADS, where, order=threads)).nodes] == names
+    await engine.close()
 
 
 @pytest.mark.usefixtures("real_servers")
