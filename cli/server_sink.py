@@ -93,7 +93,8 @@ class UrlSink:
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         answer = await self._post(self._traces, zlib.compress(body, wbits=31), headers)
         told = _json(answer, "OTLP")
-        if answer.status_code != 200 or "partialSuccess" in told:
+        rejected = told.get("partialSuccess", {}).get("rejectedSpans", 0)
+        if answer.status_code != 200 or int(rejected):
             raise ServerError(f"the server answered: {told.get('message') or told}")
         new = int(answer.headers.get("recollect-new-spans", spans))
         return Loaded(new, spans - new)

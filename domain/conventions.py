@@ -8,6 +8,7 @@ Where both are given, the first name of a row counts. Token usage is in domain.s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,15 +86,37 @@ def kind_of(attributes: Attributes) -> SpanKind:
 
 
 def name_in(names: tuple[str, ...], attributes: Attributes, resource: Attributes) -> str | None:
-    """The first of these attributes that can be a name, of the span or else of what runs it."""
+    """The first of these attributes that can be a name, of the span or else of what runs it; blank ones cannot.
+
+    One that is too long keeps its beginning, and a digest that tells it from others.
+    """
     for given in (attributes, resource):
         for name in names:
             value = given.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
-            if isinstance(value, str) and 0 < len(value) <= MAX_NAME:
-                return value
+            if isinstance(value, str) and value.strip():
+                return value if len(value) <= MAX_NAME else _digested(value)
     return None
+
+
+def _digested(name: str) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{name[: MAX_NAME - len(digest) - 1]}…{digest}"
+
+
+def notes(attributes: Attributes, resource: Attributes) -> list[str]:
+    """What of the names could not be taken as it came."""
+    found = []
+    for name in dict.fromkeys((*SESSION, *USER, *AGENT)):
+        value = attributes.get(name, resource.get(name))
+        if isinstance(value, str) and not value.strip():
+            found.append(f"{name} is blank")
+        elif isinstance(value, str) and len(value) > MAX_NAME:
+            found.append(f"{name} has more than {MAX_NAME:,} characters, so a digest stands for its end")
+        elif value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+            found.append(f"{name} is no text")
+    return found
 
 
 def component_of(kind: SpanKind, resource: Attributes) -> str:

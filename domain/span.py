@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -218,6 +219,9 @@ def usage_of(attributes: Any) -> TokenUsage | None:
     return TokenUsage(_whole(asked), _whole(said), _whole(total), _money(cost))
 
 
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?")
+"""A count or a price that is told as text, as attributes of strings alone do."""
+
 MAX_COUNT = 2**31 - 1
 """The largest count that is told: GraphQL's Int."""
 
@@ -242,6 +246,8 @@ def _money(cost: float | None) -> float | None:
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
     for name in names:
         value = attributes.get(name)
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+            value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
     return None

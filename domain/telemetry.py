@@ -8,19 +8,23 @@ from typing import Any
 
 import msgspec
 
+from domain.shortening import fitted
 from domain.span import SpanKind, SpanStatusCode
-from domain.values import MAX_JSON, Json, encode_json
+from domain.values import MAX_JSON, Json, decode_json, encode_json
 
 EVENTS_COUNT = "otel.events_count"
 """The attribute that says how many events of its own a span has told of."""
 
+SHORTENED = "otel.shortened"
+"""The attribute that names those that were too long, of which beginning and end are kept."""
+
 LEFT_OUT = "otel.left_out"
-"""The attribute that names those that were too large to be kept."""
+"""The attribute that names those that could not be shortened, such as thousands of numbers."""
 
 MAX_ATTRIBUTES = MAX_JSON - 16 * 1024
 """How many bytes of JSON the attributes of a span or event have at the most: there is room for how it ended."""
 
-_MAX_LEFT_OUT = 50
+_MAX_NAMED = 20
 _MAX_SHOWN = 80
 
 
@@ -37,7 +41,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
 
     trace_id, span_id and parent_span_id are in lower-case hex. session, user and agent are externalIds; user_name and
     agent_name what they are called. A report without ended_at is of a span that runs, one without started_at of a span
-    whose start is not known.
+    whose start is not known. notes: what of it could not be taken as it came.
     """
 
     trace_id: str
@@ -57,6 +61,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     user_name: str | None = None
     agent: str | None = None
     agent_name: str | None = None
+    notes: list[str] = []
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -69,19 +74,22 @@ class Received(msgspec.Struct, frozen=True):
         return Received(self.new + other.new, self.known + other.known)
 
 
-def bounded(attributes: Mapping[str, Any]) -> Json:
-    """Attributes as JSON of at most MAX_ATTRIBUTES bytes: the largest are left out until they fit, and named."""
-    whole = encode_json(attributes)
-    excess = len(bytes(whole)) - MAX_ATTRIBUTES
-    if excess <= 0:
-        return whole
-    sizes = {name: len(msgspec.json.encode({name: value})) for name, value in attributes.items()}
-    left_out: list[str] = []
-    room = excess + (_MAX_LEFT_OUT + 1) * (_MAX_SHOWN * 6 + 3)  # a letter takes up to six bytes in JSON
-    for name in sorted(sizes, key=lambda name: -sizes[name]):
-        if room <= 0:
-            break
-        left_out.append(name)
-        room -= sizes[name]
-    kept = {name: value for name, value in attributes.items() if name not in set(left_out)}
-    return encode_json({**kept, LEFT_OUT: [name[:_MAX_SHOWN] for name in left_out[:_MAX_LEFT_OUT]]})
+def bounded(attributes: Mapping[str, Any], limit: int = MAX_ATTRIBUTES) -> Json:
+    """Attributes as JSON of at most so many bytes: long texts are shortened until they fit, and named, as is what has
+    to be left out."""
+    room = (_MAX_NAMED + 1) * (_MAX_SHOWN * 6 + 3)  # a letter takes up to six bytes in JSON
+    whole = fitted(attributes, limit)
+    if not whole.shortened and not whole.left_out:
+        return whole.value
+    found = fitted(attributes, max(limit - 2 * room, limit // 2))
+    named = {SHORTENED: found.shortened, LEFT_OUT: found.left_out}
+    told = {key: [name[:_MAX_SHOWN] for name in names[:_MAX_NAMED]] for key, names in named.items() if names}
+    return encode_json({**decode_json(found.value), **told})
+
+
+def shortened_in(attributes: Json) -> int:
+    """How many attributes are shortened or left out, as far as they are named."""
+    if SHORTENED.encode() not in bytes(attributes) and LEFT_OUT.encode() not in bytes(attributes):
+        return 0
+    found = decode_json(attributes)
+    return sum(len(names) for key in (SHORTENED, LEFT_OUT) if isinstance(names := found.get(key), list))

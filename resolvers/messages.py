@@ -171,11 +171,14 @@ class _Adding:
         await self._tx.put(self.added)
         for message_id, refs in self._refs:
             await self._tx.reference(message_id, refs)
-        last = max(message.created_at for message in self.added)
+        # A time to come does not say when it was active, nor does that of filling it from older records.
+        last = min(max(message.created_at for message in self.added), self._tx.now)
+        if self._session.message_count:
+            last = max(self._session.last_active_at, last)
         moved = msgspec.structs.replace(
             self._session,
             message_count=self._session.message_count + len(self.added),
-            last_active_at=max(self._session.last_active_at, last),
+            last_active_at=last,
         )
         await self._tx.put([moved])
 

@@ -95,7 +95,7 @@ async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
         metadata=input.metadata or EMPTY_OBJECT,
         created_at=created,
         updated_at=created,
-        last_active_at=created,
+        last_active_at=min(created, tx.now),
         message_count=0,
         version=1,
     )

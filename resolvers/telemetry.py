@@ -15,7 +15,7 @@ from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import CreateSessionInput, Session
 from domain.span import Span, SpanKind, SpanStatusCode, Trace, milliseconds
-from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport
+from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Json, Ref, decode_json, encode_json, merge
 from resolvers.actors import all_named
@@ -246,13 +246,13 @@ def _begun(report: SpanReport) -> float:
 
 
 def _merged(before: Json, told: Json) -> Json:
-    """Attributes with those that are told now; these alone where all together would be too many."""
+    """Attributes with those that are told now, shortened where all together would be too much."""
     if before == told:
         return before
     try:
         return merge(before, told, None, ["attributes"])
     except Rejected:
-        return told
+        return bounded({**decode_json(before), **decode_json(told)})
 
 
 def _fresh(events: Sequence[ReportedEvent], before: Span | None) -> Sequence[ReportedEvent]:

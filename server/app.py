@@ -76,7 +76,12 @@ def create_app(service: Service, access: Access) -> Starlette:
     settings = service.settings
     http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings)
     sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
-    traces = OTLPTraces(service.context, access=access, max_body_bytes=settings.max_spans_bytes)
+    traces = OTLPTraces(
+        service.context,
+        access=access,
+        max_body_bytes=settings.max_spans_bytes,
+        max_attributes_bytes=settings.max_attributes_bytes,
+    )
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
     observed = Middleware(Instrumented, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
     app = Starlette(

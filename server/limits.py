@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from domain.telemetry import MAX_ATTRIBUTES
 from server.errors import LIMIT, OperationRefused, plain
 
 TOO_MANY_REQUESTS = 429
@@ -22,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_body_bytes: Count = 1024 * 1024
     max_spans_bytes: Count = 16 * 1024 * 1024
+    max_attributes_bytes: Annotated[int, msgspec.Meta(ge=4096, le=MAX_ATTRIBUTES)] = MAX_ATTRIBUTES
     max_header_bytes: Count = 32 * 1024
     max_document_bytes: Count = 128 * 1024
     max_tokens: Count = 5_000

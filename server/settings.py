@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
@@ -76,8 +77,8 @@ class Settings(Limits, frozen=True):
 
 def _wanted(problem: str) -> str:
     """What a setting must be, from msgspec's words about it."""
-    if ">= 1" in problem:
-        return "at least 1"
+    if bound := re.search(r"`int` ([<>])= (\d+)", problem):
+        return f"at {'least' if bound[1] == '>' else 'most'} {bound[2]}"
     if "`int`" in problem:
         return "a whole number"
     if ">= 0.0" in problem:

@@ -199,8 +199,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def response(rejected: int, message: str) -> bytes:
-    """ExportTraceServiceResponse; nothing at all where nothing was rejected."""
-    if not rejected:
+    """ExportTraceServiceResponse; nothing at all where there is nothing to tell."""
+    if not message:
         return b""
     partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
     return ExportTraceServiceResponse(partial_success=partial).SerializeToString()

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/ and opentelemetry/proto/trace/v1/trace
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ from typing import Any
 import msgspec
 
 from domain import conventions
+from domain.shortening import shortened
 from domain.span import SpanStatusCode
-from domain.telemetry import EVENTS_COUNT, ReportedEvent, SpanReport, bounded
+from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded, shortened_in
 from domain.values import MAX_NAME
 
 MAX_SPANS = 10_000
@@ -77,14 +79,30 @@ class Source(msgspec.Struct, frozen=True, gc=False):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What a request tells: reports, and why some of its spans cannot be taken."""
+    """What a request tells: reports, and why some of its spans cannot be taken. notes: what is not as it came."""
 
     reports: list[SpanReport]
     rejected: list[str]
 
+    @property
+    def notes(self) -> list[str]:
+        """Each once, with how often it is."""
+        counts = collections.Counter(note for report in self.reports for note in report.notes)
+        found = [f"{note} ({count:,} spans)" if count > 1 else note for note, count in counts.items()]
+        cut = sum(
+            shortened_in(report.attributes) + sum(shortened_in(event.attributes) for event in report.events)
+            for report in self.reports
+        )
+        if cut:
+            found.append(f"{cut:,} attributes were shortened, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event")
+        return found
 
-def read(spans: Iterable[tuple[SentSpan | None, Source]]) -> Read:
-    """What the spans of a request tell. Raises TooLarge, and what reading the request raises."""
+
+def read(spans: Iterable[tuple[SentSpan | None, Source]], limit: int = MAX_ATTRIBUTES) -> Read:
+    """What the spans of a request tell. Raises TooLarge, and what reading the request raises.
+
+    limit: how many bytes the attributes of a span or event may have; longer ones are shortened.
+    """
     found, size = Read([], []), 0
     for place, (span, source) in enumerate(spans):
         if place == MAX_SPANS:
@@ -92,7 +110,7 @@ def read(spans: Iterable[tuple[SentSpan | None, Source]]) -> Read:
         try:
             if span is None:
                 raise Unacceptable(f"it has more than {MAX_SPAN:,} bytes")
-            told = report(span, source)
+            told = report(span, source, limit)
         except Unacceptable as reason:
             found.rejected.append(f"span {place + 1}: {reason}")
             continue
@@ -103,7 +121,7 @@ def read(spans: Iterable[tuple[SentSpan | None, Source]]) -> Read:
     return found
 
 
-def report(span: SentSpan, source: Source) -> SpanReport:
+def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanReport:
     """What a span of a request tells. Raises Unacceptable."""
     attributes = span.attributes
     kind = conventions.kind_of(attributes)
@@ -123,13 +141,14 @@ def report(span: SentSpan, source: Source) -> SpanReport:
         end,
         _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET,
         _cut(span.status_message) or None,
-        bounded({**_about(span, source), **attributes}),
-        [ReportedEvent(_time(time), _cut(name) or "event", bounded(data)) for time, name, data in span.events],
+        bounded({**_about(span, source), **attributes}, limit),
+        [ReportedEvent(_time(time), _cut(name) or "event", bounded(data, limit)) for time, name, data in span.events],
         named(conventions.SESSION),
         named(conventions.USER),
         named(conventions.USER_NAME),
         named(conventions.AGENT),
         named(conventions.AGENT_NAME),
+        conventions.notes(attributes, source.resource),
     )
 
 
@@ -181,7 +200,7 @@ def _time(ns: int) -> datetime | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+    return shortened(text, MAX_NAME)
 
 
 def number(value: float) -> float | str:

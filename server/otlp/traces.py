@@ -53,6 +53,7 @@ class OTLPTraces:
 
     make_context: called once a request, for the graph of the caller's workspace. access: who may send.
     max_body_bytes: a longer body, as it comes or inflated, is refused with 413.
+    max_attributes_bytes: of a span or event; longer ones are shortened.
     max_held_bytes: what the bodies of all requests may take together; one beyond that is told to come again, with 503.
     read_timeout: seconds within which a body must have come.
     """
@@ -63,12 +64,13 @@ class OTLPTraces:
         *,
         access: Access,
         max_body_bytes: int = DEFAULTS.max_spans_bytes,
+        max_attributes_bytes: int = DEFAULTS.max_attributes_bytes,
         max_held_bytes: int = 64 * 1024 * 1024,
         read_timeout: float = 30.0,
     ) -> None:
         self._make_context, self._access = make_context, access
         self._max, self._max_held, self._read_timeout = max_body_bytes, max_held_bytes, read_timeout
-        self._held = 0
+        self._held, self._limit = 0, max_attributes_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one export."""
@@ -82,7 +84,7 @@ class OTLPTraces:
             body = await self._body(receive, headers, held)
             read, received = await self._export(body, media_type, caller)
             news = {NEW_SPANS: str(received.new)}
-            answer = Response(_accepted(read.rejected, media_type), 200, news, media_type)
+            answer = Response(_accepted(read, media_type), 200, news, media_type)
         except _Refusal as refusal:
             answer = refusal.response(media_type)
         except OperationRefused as refused:
@@ -128,9 +130,9 @@ class OTLPTraces:
         """Stores the spans of a body."""
         try:
             read = (
-                _read(body, media_type)
+                _read(body, media_type, self._limit)
                 if len(body) < _THREAD_FROM
-                else await asyncio.to_thread(_read, body, media_type)
+                else await asyncio.to_thread(_read, body, media_type, self._limit)
             )
             return read, await take(self._make_context(caller), read.reports)
         except otlp.Malformed as error:
@@ -225,20 +227,21 @@ def _check(method: str, media_type: str, headers: Headers) -> None:
         raise _Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})
 
 
-def _read(body: bytes, media_type: str) -> otlp.Read:
+def _read(body: bytes, media_type: str, limit: int) -> otlp.Read:
     if media_type == JSON:
-        return otlp.read(otlp_json.spans_in(body))
+        return otlp.read(otlp_json.spans_in(body), limit)
     from formats.otlp.protobuf import spans_in
 
-    return otlp.read(spans_in(body))
+    return otlp.read(spans_in(body), limit)
 
 
-def _accepted(rejected: list[str], media_type: str) -> bytes:
-    """ExportTraceServiceResponse, with what was rejected."""
-    told = "; ".join(rejected[:MAX_TOLD]) + ("; ..." if len(rejected) > MAX_TOLD else "")
+def _accepted(read: otlp.Read, media_type: str) -> bytes:
+    """ExportTraceServiceResponse, with what was rejected, and what was taken otherwise than it came."""
+    rejected, reasons = read.rejected, [*read.rejected[:MAX_TOLD], *(["..."] if len(read.rejected) > MAX_TOLD else [])]
+    told = "; ".join([*reasons, *read.notes[:MAX_TOLD]])
     if media_type == JSON:
         partial = {"rejectedSpans": str(len(rejected)), "errorMessage": told}
-        return msgspec.json.encode({"partialSuccess": partial} if rejected else {})
+        return msgspec.json.encode({"partialSuccess": partial} if told else {})
     from formats.otlp.protobuf import response
 
     return response(len(rejected), told)

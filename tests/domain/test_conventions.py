@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from domain.conventions import component_of, kind_of, name_in
 from domain.message import TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelMessage, input_messages, model_of, output_messages, tool_calls
 from domain.span import SpanKind
-from domain.telemetry import LEFT_OUT, MAX_ATTRIBUTES, bounded
+from domain.telemetry import LEFT_OUT, MAX_ATTRIBUTES, SHORTENED, bounded
 from domain.values import decode_json, encode_json
 
 OTEL = {
@@ -90,7 +91,9 @@ def test_kinds(attributes: Any, kind: SpanKind) -> None:
         ({"session.id": 7}, {}, "7"),
         ({"session.id": True, "gen_ai.conversation.id": ["x"]}, {}, None),
         ({"session.id": ""}, {}, None),
-        ({"session.id": "x" * 1001}, {}, None),
+        ({"session.id": " ", "gen_ai.conversation.id": "b"}, {}, "b"),
+        ({"session.id": "x" * 1000}, {}, "x" * 1000),
+        ({"session.id": "x" * 1001}, {}, f"{'x' * 935}…{sha256(b'x' * 1001).hexdigest()}"),
     ],
 )
 def test_names(attributes: Any, resource: Any, name: str | None) -> None:
@@ -186,7 +189,14 @@ def test_attributes_are_kept_as_far_as_there_is_room(attributes: dict[str, str])
     kept = bounded(attributes)
     assert len(bytes(kept)) <= MAX_ATTRIBUTES
     found = decode_json(kept)
-    left_out = found.pop(LEFT_OUT, [])
-    assert sorted([*found, *left_out]) == sorted(attributes)
-    assert all(attributes[name] == value for name, value in found.items())
-    assert not left_out or len(bytes(encode_json(attributes))) > MAX_ATTRIBUTES
+    cut = found.pop(SHORTENED, [])
+    assert LEFT_OUT not in found
+    assert sorted(found) == sorted(attributes)
+    for name, value in found.items():
+        if name not in cut:
+            assert attributes[name] == value
+        else:
+            start, mark, end = value.split("…")
+            kept = len(start.rstrip()) + len(end.strip())
+            assert mark == f" [{len(attributes[name]) - kept:,} characters left out] "
+    assert not cut or len(bytes(encode_json(attributes))) > MAX_ATTRIBUTES

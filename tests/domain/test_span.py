@@ -23,7 +23,8 @@ counts = st.none() | st.integers(0, 10**9)
         ({"inputTokens": 3, "costUsd": 1}, TokenUsage(3, None, 3, 1)),
         ({"gen_ai.usage.input_tokens": 1, "inputTokens": 9}, TokenUsage(1, None, 1)),
         ({"totalTokens": 5.0}, TokenUsage(None, None, 5)),
-        ({"inputTokens": "3"}, None),
+        ({"inputTokens": "3"}, TokenUsage(3, None, 3)),
+        ({"inputTokens": "three"}, None),
         ({"inputTokens": True}, None),
         ({"inputTokens": None, "other": 1}, None),
         ({}, None),
@@ -58,3 +59,22 @@ def test_how_long_spans_and_traces_take() -> None:
     assert plain(trace()).duration_ms is None
     assert milliseconds(NOON, after(seconds=-1)) == -1_000
     assert isinstance(plain(trace()), Trace)
+
+
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [
+        ("10", 10),
+        (" 7 ", 7),
+        ("1e3", 1000),
+        ("3.0", 3),
+        ("ten", None),
+        ("", None),
+        ("1_0", None),
+        ("0x10", None),
+        ("9" * 30, None),
+    ],
+)
+def test_usage_may_be_told_as_text(told: str, count: int | None) -> None:
+    usage = usage_of({"gen_ai.usage.input_tokens": told})
+    assert (usage and usage.input_tokens) == count

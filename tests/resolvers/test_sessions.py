@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -311,3 +312,24 @@ class TestListing:
             "externalId } } } }"
         )
         assert data["user"]["sessions"] == {"totalCount": 1, "nodes": [{"externalId": "s0"}]}
+
+
+async def test_when_a_session_was_last_active(graph: Graph) -> None:
+    """Not when it was filled from older records, nor in a future that a message is dated to."""
+
+    async def active(name: str, *times: str) -> datetime:
+        for time in times:
+            message = {"session": {"externalId": name}, "role": "user", "text": "x", "createdAt": time}
+            await graph.do("addMessage", message)
+        found = await graph.data("query ($s: Ref!) { session(by: $s) { lastActiveAt } }", s={"externalId": name})
+        return datetime.fromisoformat(found["session"]["lastActiveAt"])
+
+    for name in ("old", "future", "now"):
+        await graph.do("createSession", {"externalId": name})
+    assert (await active("old", "2020-01-01T00:00:00Z", "2020-03-01T00:00:00Z", "2020-02-01T00:00:00Z")).month == 3
+    assert (await active("future", "2099-01-01T00:00:00Z")) <= datetime.now(UTC) + timedelta(seconds=5)
+    await graph.do("addMessage", {"session": {"externalId": "now"}, "role": "user", "text": "x"})
+    page = await graph.data("{ sessions(orderBy: {field: LAST_ACTIVE_AT}, first: 1) { nodes { externalId } } }")
+    assert page["sessions"]["nodes"] == [{"externalId": "now"}]
+    await graph.do("createSession", {"externalId": "later", "createdAt": "2099-01-01T00:00:00Z"})
+    assert (await active("later")) <= datetime.now(UTC) + timedelta(seconds=5)

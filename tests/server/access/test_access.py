@@ -345,7 +345,14 @@ class TestStarting:
 
     @pytest.mark.parametrize(
         "setting",
-        ["swordfish=x", "swordfish=default:owner", "=default:read", "swordfish=/keys:read", "a,swordfish,swordfish"],
+        [
+            "swordfish=x",
+            "swordfish=default:owner",
+            "=default:read",
+            "swordfish=/keys:read",
+            "a,swordfish,swordfish",
+            "swordfish-1",
+        ],
     )
     def test_keys_that_cannot_be_are_not_shown(self, tmp_path: Path, setting: str) -> None:
         line = self.fails("serve", "--port", "0", "--data", str(tmp_path / "data"), RECOLLECT_API_KEYS=setting)

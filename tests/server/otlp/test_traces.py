@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from domain.session import Session
 from domain.span import Span
 from domain.telemetry import MAX_ATTRIBUTES
 from domain.values import decode_json
@@ -203,15 +204,62 @@ class TestPartialSuccess:
             told = (await post(http, request(span(startTimeUnixNano=-(2**62), endTimeUnixNano=-(2**63))))).json()
         assert told == {} or "time" in told["partialSuccess"]["errorMessage"]
 
-    async def test_attributes_that_are_too_large_are_left_out_and_named(self, context: Context) -> None:
+    async def test_attributes_that_are_too_large_are_shortened_and_told(self, context: Context) -> None:
         large = [
             {"key": "large", "value": {"stringValue": "ß" * MAX_ATTRIBUTES}},
             {"key": "small", "value": {"intValue": 1}},
         ]
         async with client(context) as http:
-            await post(http, request(span(attributes=large)))
+            told = (await post(http, request(span(attributes=large)))).json()["partialSuccess"]
+            assert told["rejectedSpans"] == "0"
+            assert told["errorMessage"].startswith("1 attributes were shortened")
         [found] = await stored(context)
-        assert decode_json(found.attributes) == {"otel.scope.name": "lib", "small": 1, "otel.left_out": ["large"]}
+        kept = decode_json(found.attributes)
+        cut = kept.pop("large")
+        assert kept == {"otel.scope.name": "lib", "small": 1, "otel.shortened": ["large"]}
+        assert cut.startswith("ßßß")
+        assert cut.endswith("ßßß")
+        assert f"[{MAX_ATTRIBUTES - cut.count('ß'):,} characters left out]" in cut
+
+    async def test_the_bound_is_a_setting(self, context: Context) -> None:
+        texts = [{"key": "t", "value": {"stringValue": "x" * 5_000}}]
+        events = [{"name": "e", "attributes": texts}]
+        async with client(context, max_attributes_bytes=4096) as http:
+            binary = protobuf(IDS, attributes={"t": AnyValue(string_value="x" * 5_000)})
+            told = ExportTraceServiceResponse.FromString((await post(http, binary, PROTOBUF)).content).partial_success
+            assert (told.rejected_spans, "1 attributes were shortened" in told.error_message) == (0, True)
+            told = (await post(http, request(span(attributes=texts, events=events)))).json()["partialSuccess"]
+            assert "2 attributes were shortened" in told["errorMessage"]
+
+    @pytest.mark.parametrize("name", ["session.id", "user.id", "gen_ai.agent.id"])
+    async def test_names_that_cannot_be_are_told(self, context: Context, name: str) -> None:
+        for value, note in (("   ", "is blank"), ("\u3000\n", "is blank"), ("x" * 1_001, "more than 1,000")):
+            async with client(context) as http:
+                sent = request(span(attributes=[{"key": name, "value": {"stringValue": value}}]))
+                told = (await post(http, sent)).json()["partialSuccess"]
+            assert f"{name} {note}" in told["errorMessage"] or f"{name} has {note}" in told["errorMessage"]
+
+    async def test_two_long_session_ids_are_two_sessions(self, context: Context) -> None:
+        ids = ["x" * 1_500 + end for end in "ab"]
+        async with client(context) as http:
+            for index, id in enumerate(ids):
+                attributes = [{"key": "session.id", "value": {"stringValue": id}}]
+                await post(http, request(span(f"{index + 1:032x}", attributes=attributes)))
+            await post(
+                http, request(span(f"{9:032x}", attributes=[{"key": "session.id", "value": {"stringValue": " "}}]))
+            )
+        sessions = await context.store.scan(Session, None, 10)
+        assert len({session.external_id for session in sessions}) == len(sessions) == 2
+        assert all(len(str(session.external_id)) == 1_000 for session in sessions)
+
+    async def test_what_a_later_report_adds_shortens_and_loses_nothing(self, context: Context) -> None:
+        async with client(context) as http:
+            for key in ("asked", "answered"):
+                await post(http, request(span(attributes=[{"key": key, "value": {"stringValue": key * 25_000}}])))
+        [found] = await stored(context)
+        kept = decode_json(found.attributes)
+        assert kept["asked"].startswith("asked")
+        assert kept["answered"].endswith("answered")
 
 
 MALFORMED = [

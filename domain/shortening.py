@@ -1,0 +1,111 @@
+"""Values that are too long: beginning and end are kept, and the text between says how much is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from domain.unicode import read_json
+from domain.values import Json, encode_json
+
+LEAST = 64
+"""No text is cut below so many characters: what is still too much then is left out."""
+
+_LEAST_ITEMS = 8
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """An object that was made to fit: its JSON, and which of its members were shortened or left out."""
+
+    value: Json
+    shortened: list[str]
+    left_out: list[str]
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, which are 64 or more."""
+    if len(text) <= limit:
+        return text
+    missing = len(text) - limit + len(_mark(len(text), "characters"))
+    mark = _mark(missing, "characters")
+    head = (limit - len(mark) + 1) // 2
+    tail = limit - len(mark) - head
+    return text[:head] + _mark(len(text) - head - tail, "characters") + text[len(text) - tail :]
+
+
+def fitted(members: Mapping[str, Any], limit: int) -> Fitted:
+    """An object as JSON of at most `limit` bytes. The longest texts are shortened, those inside JSON in a text too, so
+    that it stays JSON; what is too much without being a text is left out."""
+    whole = encode_json(members)
+    if len(bytes(whole)) <= limit:
+        return Fitted(whole, [], [])
+    opened = {name: _opened(value) for name, value in members.items()}
+    most = limit
+    kept = _cut(opened, most)
+    low, high = LEAST, most
+    while high - low > LEAST:  # the longest that fits, as nearly as it is worth to know
+        most = (low + high) // 2
+        tried = _cut(opened, most)
+        if len(msgspec.json.encode(tried)) <= limit:
+            low, kept = most, tried
+        else:
+            high = most
+    if low == LEAST:
+        kept = _cut(opened, LEAST)
+    left_out: list[str] = []
+    size = len(msgspec.json.encode(kept))
+    sizes = {name: len(msgspec.json.encode({name: value})) for name, value in kept.items()} if size > limit else {}
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if size <= limit:
+            break
+        left_out.append(name)
+        size -= sizes[name] - 1  # its braces, but for a comma
+    gone = set(left_out)
+    kept = {name: value for name, value in kept.items() if name not in gone}
+    return Fitted(encode_json(kept), [name for name, value in kept.items() if value != members[name]], left_out)
+
+
+class _Text(msgspec.Struct, frozen=True):
+    """A text that holds JSON, and the value in it."""
+
+    text: str
+    value: Any
+
+
+def _opened(value: Any) -> Any:
+    """The value, with what stands as JSON in long texts taken out of them."""
+    if isinstance(value, dict):
+        return {name: _opened(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_opened(item) for item in value]
+    if isinstance(value, str) and len(value) > LEAST and value.lstrip()[:1] in ("{", "["):
+        try:
+            return _Text(value, read_json(msgspec.json.decode, value))
+        except (msgspec.DecodeError, RecursionError):
+            return value
+    return value
+
+
+def _cut(value: Any, limit: int) -> Any:
+    """The value without texts of more than `limit` characters, and without lists that are very long for that."""
+    if isinstance(value, _Text):
+        if len(value.text) <= limit:
+            return value.text
+        return msgspec.json.encode(_cut(value.value, limit)).decode()
+    if isinstance(value, str):
+        return shortened(value, limit)
+    if isinstance(value, dict):
+        return {name: _cut(item, limit) for name, item in value.items()}
+    if isinstance(value, list):
+        room = max(limit, _LEAST_ITEMS)
+        if len(value) > room:
+            head, tail = value[: room // 2], value[len(value) - room // 2 :]
+            value = [*head, _mark(len(value) - len(head) - len(tail), "elements"), *tail]
+        return [_cut(item, limit) for item in value]
+    return value
+
+
+def _mark(missing: int, unit: str) -> str:
+    return f" … [{missing:,} {unit} left out] … "
