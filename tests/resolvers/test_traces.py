@@ -564,7 +564,7 @@ class TestTrees:
                 (1, 2, 9, None),
             ),
             ({"outputTokens": 2, "costUsd": 0.1}, (None, 2, 2, 0.1)),
-            ({"inputTokens": "3", "outputTokens": True}, None),
+            ({"inputTokens": "three", "outputTokens": True}, None),
             ({"other": 1}, None),
         ],
     )
