@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import prod
+from typing import TypeVar
 
 from domain.audit import AuditEntry
 from domain.caller import Role
@@ -34,6 +35,9 @@ MAX_PATHS = 20
 
 _FOR_ADMINS = (ApiKey, AuditEntry)
 """What takes the right ADMIN to see, also by its id."""
+
+
+N = TypeVar("N", bound=Node)
 
 
 async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
@@ -80,13 +84,14 @@ async def neighborhoods(
         min_weight or 0.0,
         frozenset(include or ()),
     )
+    explored = await context.store.explore([memory.id for memory in memories], wanted)
+    every = await nodes(context, list({id for one in explored for id in one.ids}))
+    known = {record.id: record for record in every if record is not None}
     graphs = []
-    for memory in memories:
-        explored = await context.store.explore(memory.id, wanted)
-        found = [record for record in await nodes(context, explored.ids) if record is not None]
-        ids = {record.id for record in found}
-        edges = [edge for edge in explored.edges if edge.source in ids and edge.target in ids]
-        graphs.append(MemoryGraph(memory, found, edges, explored.truncated))
+    for memory, one in zip(memories, explored, strict=True):
+        found = {id: known[id] for id in one.ids if id in known}
+        edges = [edge for edge in one.edges if edge.source in found and edge.target in found]
+        graphs.append(MemoryGraph(memory, list(found.values()), edges, one.truncated))
     return graphs
 
 
@@ -117,24 +122,30 @@ async def shared_references(
 ) -> list[list[SharedReference]]:
     """What shares messages, sessions or neighbours with each memory, best first. Raises Rejected: INVALID."""
     _within(first, 0, MAX_FIRST, "first")
-    result = []
-    for memory in memories:
-        shared = await context.store.shared(memory.id, first)
-        others = await context.store.get(Memory, [one.memory_id for one in shared])
-        result.append(
-            [
-                SharedReference(
-                    other,
-                    await present(context.store, Message, one.message_ids),
-                    await present(context.store, Session, one.session_ids),
-                    await present(context.store, Memory, one.neighbor_ids),
-                    one.score,
-                )
-                for one, other in zip(shared, others, strict=True)
-                if other is not None
-            ]
-        )
-    return result
+    shared = await context.store.shared([memory.id for memory in memories], first)
+    every = [one for of in shared for one in of]
+    others = await _known(context, Memory, [id for one in every for id in (one.memory_id, *one.neighbor_ids)])
+    messages = await _known(context, Message, [id for one in every for id in one.message_ids])
+    sessions = await _known(context, Session, [id for one in every for id in one.session_ids])
+    return [
+        [
+            SharedReference(
+                others[one.memory_id],
+                [messages[id] for id in one.message_ids if id in messages],
+                [sessions[id] for id in one.session_ids if id in sessions],
+                [others[id] for id in one.neighbor_ids if id in others],
+                one.score,
+            )
+            for one in of
+            if one.memory_id in others
+        ]
+        for of in shared
+    ]
+
+
+async def _known(context: Context, kind: type[N], ids: Iterable[Id]) -> dict[Id, N]:
+    """The records of ids that are there."""
+    return {record.id: record for record in await present(context.store, kind, list(dict.fromkeys(ids)))}
 
 
 def _within(value: int, least: int, most: int, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from domain.errors import invalid, not_found
 from domain.memory import Memory, MemoryFilter, touched
 from domain.message import MemoryRef, Message
-from domain.node import Id, id_of
+from domain.node import id_of
 from domain.page import MAX_FIRST
 from domain.search import (
     MemoryHit,
@@ -26,9 +26,9 @@ from domain.search import (
 from domain.session import Session
 from domain.trace import RECALL, TraceEvent
 from domain.values import Json, encode_json
-from resolvers.context import Context, require
+from resolvers.context import Context, present, require
 from resolvers.memories import unit_vector
-from stores.ports import Found, Search, Transaction, Vector
+from stores.ports import Search, Transaction, Vector
 
 
 async def search(
@@ -41,27 +41,30 @@ async def search(
 ) -> MemorySearch:
     """The best `first` memories for a query. Raises Rejected: INVALID; NOT_FOUND for `like` of an unknown memory."""
     begun = time.perf_counter()
+    _check(threshold, first)
+    asked = await _asked(context, query, filter, mode, threshold, first)
+    [(hits, degraded)] = await _found(context, [asked])
+    return MemorySearch(hits, mode, degraded, (time.perf_counter() - begun) * 1000)
+
+
+def _check(threshold: float, first: int) -> None:
     if not 0 <= threshold <= 1:
         raise invalid("threshold must be between 0 and 1.", ["threshold"])
     if not 0 <= first <= MAX_FIRST:
         raise invalid(f"first must be between 0 and {MAX_FIRST}.", ["first"])
-    asked = await _asked(context, query, filter, mode, threshold, first)
-    found = await context.store.search(asked)
-    ranked = rank(found.candidates, mode, threshold, first)
-    records = await _records(context, found, [candidate.id for candidate, _, _ in ranked])
-    hits = [
-        MemoryHit(record, score, parts)
-        for record, (_, score, parts) in zip(records, ranked, strict=True)
-        if record is not None
+
+
+async def _found(context: Context, searches: Sequence[Search]) -> list[tuple[list[MemoryHit], bool]]:
+    """The hits of each search, the best first, and whether a part of the store was down."""
+    found = await context.store.search(searches)
+    ranked = [rank(of.candidates, s.mode, s.threshold, s.limit) for s, of in zip(searches, found, strict=True)]
+    known = {id: record for of in found for id, record in of.records.items()}
+    missing = list({candidate.id for of in ranked for candidate, _, _ in of if candidate.id not in known})
+    known.update({record.id: record for record in await present(context.store, Memory, missing)} if missing else {})
+    return [
+        ([MemoryHit(known[c.id], score, parts) for c, score, parts in best if c.id in known], of.degraded)
+        for best, of in zip(ranked, found, strict=True)
     ]
-    return MemorySearch(hits, mode, found.degraded, (time.perf_counter() - begun) * 1000)
-
-
-async def _records(context: Context, found: Found, ids: Sequence[Id]) -> list[Memory | None]:
-    """The memories of candidates, of which the store may have read some while it searched."""
-    missing = [id for id in ids if id not in found.records]
-    read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
-    return [read[id] if id in read else found.records[id] for id in ids]
 
 
 async def _asked(
@@ -92,14 +95,25 @@ def _directed(vector: Vector) -> Vector | None:
     return vector if np.any(vector) else None
 
 
+async def _vectors(context: Context, memories: Sequence[Memory]) -> list[Vector | None]:
+    """The vectors of memories, of their texts where the store has none."""
+    stored = await context.store.vectors([memory.id for memory in memories])
+    texts = [memory.text for memory, vector in zip(memories, stored, strict=True) if vector is None]
+    made = iter(await context.embedder.embed(texts)) if texts else iter(())
+    return [_directed(next(made)) if vector is None else vector for vector in stored]
+
+
 async def similar(
     context: Context, memories: Sequence[Memory], first: int = 10, threshold: float = 0.5
 ) -> list[list[MemoryHit]]:
     """What is like each memory in meaning."""
-    return [
-        (await search(context, MemoryQuery(like=memory.id), None, SearchMode.SEMANTIC, threshold, first)).hits
-        for memory in memories
+    _check(threshold, first)
+    vectors = await _vectors(context, memories)
+    searches = [
+        Search(SearchMode.SEMANTIC, threshold, first, memory.text, vector, None, memory.id)
+        for memory, vector in zip(memories, vectors, strict=True)
     ]
+    return [hits for hits, _ in await _found(context, searches)]
 
 
 async def recall(context: Context, input: RecallInput) -> Recalled:

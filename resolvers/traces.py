@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from domain.actor import Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
@@ -89,11 +90,14 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 
     async def noted(tx: Transaction) -> Appended:
         session, events = await script(tx)
-        log = Log("trace", session.id)
-        end = events[-1].place if events else (await context.store.ends([log]))[0]
-        return Appended(len(events), context.store.listing(log).cursor((end,)))
+        listing = context.store.listing(Log("trace", session.id))
+        return Appended(len(events), listing.cursor((events[-1].place,)) if events else "")
 
-    return await write(context, input, noted, Appended)
+    appended = await write(context, input, noted, Appended)
+    if not appended.end_cursor:  # nothing was appended, and a script may ask its transaction alone
+        log = Log("trace", (await require(context.store, Session, input.session, ["session"])).id)
+        appended = replace(appended, end_cursor=context.store.listing(log).cursor(await context.store.ends([log])))
+    return appended
 
 
 async def append_in(
@@ -116,7 +120,7 @@ class _Appending:
         self._tx, self._session = tx, session
         self._known: dict[tuple[type[Node], Ref], Id] = {}
         self._external: dict[str, Id] = {}
-        self._spans: dict[tuple[str, str], Span] = {}
+        self.spans: dict[tuple[str, str], Span] = {}
         self.events: list[TraceEvent] = []
 
     async def add(self, input: TraceEventInput, path: Path) -> TraceEvent:
@@ -193,14 +197,14 @@ class _Appending:
         if input.span_id is None:
             return None
         trace_id, span_id = self._trace_id(input), input.span_id.lower()
-        span = self._spans.get((trace_id, span_id)) or (await self._tx.find(Span, [(trace_id, span_id)]))[0]
+        span = self.spans.get((trace_id, span_id)) or (await self._tx.find(Span, [(trace_id, span_id)]))[0]
         if input.type == SPAN_START:
             span = await self._opened(input, trace_id, span_id, span, path)
         elif input.type == SPAN_END:
             span = _closed(input, span or await self._opened(input, trace_id, span_id, None, path), self._tx, path)
         else:
             return span
-        self._spans[trace_id, span_id] = span
+        self.spans[trace_id, span_id] = span
         await self._tx.put([span])
         return span
 
@@ -293,10 +297,7 @@ async def start_span(context: Context, input: StartSpanInput) -> Span:
             name=input.name,
             kind=input.kind,
         )
-        await append_in(tx, session, [event], ())
-        found = (await tx.find(Span, [(trace_id, span_id)]))[0]
-        assert found is not None
-        return found
+        return await _told(tx, session, event)
 
     return await write(context, input, script)
 
@@ -321,12 +322,18 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
             trace_id=span.trace_id,
             span_id=span.span_id,
         )
-        await append_in(tx, session, [event], ())
-        [after] = await tx.get(Span, [span.id])
-        assert after is not None
-        return after
+        return await _told(tx, session, event)
 
     return await context.write(script)
+
+
+async def _told(tx: Transaction, session: Session | None, event: TraceEventInput) -> Span:
+    """Appends an event of a span; the span after it."""
+    appending = _Appending(tx, session)
+    await appending.add(event, [])
+    await tx.append(appending.events)
+    [span] = appending.spans.values()
+    return span
 
 
 async def _named_span(tx: Transaction, input: EndSpanInput) -> Span:

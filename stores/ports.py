@@ -217,7 +217,8 @@ class Transaction(Protocol):
 
 
 Script = Callable[[Transaction], Awaitable[T]]
-"""What a write does. It may be run again from the start, so it keeps no state outside the transaction."""
+"""What a write does. It awaits nothing but the transaction's methods (an engine may run it in a thread, between two
+steps of others), and may be run again from the start, so it keeps no state outside the transaction."""
 
 
 class Store(Protocol):
@@ -255,8 +256,8 @@ class Store(Protocol):
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         """How many memories each owner has."""
 
-    async def explore(self, center: Id, exploration: Exploration) -> Explored:
-        """The neighbourhood of a memory."""
+    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+        """The neighbourhood of each memory."""
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
@@ -268,11 +269,11 @@ class Store(Protocol):
     ) -> list[MemoryLink]:
         """For each pair of memories the strongest link between them, in either direction."""
 
-    async def shared(self, memory_id: Id, first: int) -> list[Shared]:
-        """Memories that share messages, sessions or neighbours with one and are not linked to it, best first."""
+    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
+        """Memories that share messages, sessions or neighbours with each and are not linked to it, best first."""
 
-    async def search(self, search: Search) -> Found:
-        """Candidates of a search among active memories that are valid now, unless the filter says otherwise."""
+    async def search(self, searches: Sequence[Search]) -> list[Found]:
+        """Candidates of each search among active memories that are valid now, unless the filter says otherwise."""
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         """The vectors of memories."""
@@ -309,6 +310,13 @@ class StoreHealth(msgspec.Struct, frozen=True, rename="camel"):
     reason: str | None = None
     circuit: str | None = None
     backlog: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a store holds: records of each kind, by its name; bytes on the disk, where that is known."""
+
+    records: dict[str, int]
+    bytes: int | None = None
 
 
 class Figure(NamedTuple):
@@ -352,7 +360,7 @@ class Engine(Protocol):
         The seconds to wait where there is none left, else 0.
         """
 
-    async def stats(self) -> dict[str, Any]:
+    async def stats(self) -> Stats:
         """Counts of records and bytes, for people."""
 
     def figures(self) -> list[Figure]:

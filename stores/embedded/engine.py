@@ -25,7 +25,7 @@ from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen
 from stores.ids import Ids
-from stores.ports import Figure, StoreHealth
+from stores.ports import Figure, Stats, StoreHealth
 from stores.rates import Rates
 
 FILE = "recollect.db"
@@ -146,13 +146,13 @@ class EmbeddedEngine:
         """Spends one of what a name may have in a minute: no other process has the folder."""
         return self._rates.spend(name, per_minute)
 
-    async def stats(self) -> dict[str, Any]:
-        """Rows by table, the file's bytes, and what the vector index holds."""
+    async def stats(self) -> Stats:
+        """Rows by table, and the file's bytes."""
         db = self.reader
         names = [kind.name for kind in KINDS if kind.counted]
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # type: ignore[index]
         size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
-        return {"records": counts, "bytes": size, "vectors": self.vectors.stats()}
+        return Stats(counts, size)
 
     def figures(self) -> list[Figure]:
         """What the file takes, what its writer has done, and how the vectors in memory serve."""

@@ -208,10 +208,12 @@ class EmbeddedStore:
 
         return await self._read(read)
 
-    async def explore(self, center: Id, exploration: Exploration) -> Explored:
-        """The neighbourhood of a memory."""
+    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+        """The neighbourhood of each memory."""
         workspace = self._key
-        return await self._engine.readers.in_thread(lambda db: graph.explore(db, workspace, center, exploration))
+        return await self._engine.readers.in_thread(
+            lambda db: [graph.explore(db, workspace, center, exploration) for center in centers]
+        )
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
@@ -229,19 +231,22 @@ class EmbeddedStore:
         workspace = self._key
         return await self._read(lambda db: graph.links_between(db, workspace, pairs, kinds), len(pairs))
 
-    async def shared(self, memory_id: Id, first: int) -> list[Shared]:
-        """What shares messages, sessions or neighbours with a memory."""
+    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
+        """What shares messages, sessions or neighbours with each memory."""
         workspace = self._key
-        return await self._engine.readers.in_thread(lambda db: graph.shared(db, workspace, memory_id, first))
+        return await self._engine.readers.in_thread(
+            lambda db: [graph.shared(db, workspace, id, first) for id in memory_ids]
+        )
 
-    async def search(self, search: Search) -> Found:
-        """Candidates of a search."""
-        workspace = self._key
+    async def search(self, searches: Sequence[Search]) -> list[Found]:
+        """Candidates of each search."""
+        engine, workspace, now = self._engine, self._key, self._engine.clock()
 
-        def run(db: apsw.Connection) -> Found:
-            return Searcher(db, workspace, self._engine.vectors, self._engine.words, self._engine.clock()).find(search)
+        def run(db: apsw.Connection) -> list[Found]:
+            searcher = Searcher(db, workspace, engine.vectors, engine.words, now)
+            return [searcher.find(search) for search in searches]
 
-        return await self._engine.readers.in_thread(run)
+        return await engine.readers.in_thread(run)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         """The vectors of memories."""

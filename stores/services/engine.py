@@ -7,14 +7,14 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
-from stores.ports import Figure, StoreHealth
+from stores.ports import Figure, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.breaker import Breaker
@@ -162,15 +162,12 @@ class ServicesEngine:
         except Unavailable:
             return self._rates.spend(name, per_minute)
 
-    async def stats(self) -> dict[str, Any]:
+    async def stats(self) -> Stats:
         """Nodes by kind."""
         counted = [kind for kind in KINDS if kind.counted]
         patterns = ["()-[:LINK]->()" if kind is LINK else f"(:{kind.label})" for kind in counted]
         record = await self.graph.read(f"RETURN {', '.join(f'COUNT {{ MATCH {one} }}' for one in patterns)}")
-        return {
-            "records": dict(zip([kind.name for kind in counted], record, strict=True)),
-            "calls": self.graph.calls,
-        }
+        return Stats({kind.name: count for kind, count in zip(counted, record, strict=True)})
 
     def figures(self) -> list[Figure]:
         """How often each server was called, and what was committed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -170,9 +171,10 @@ class ServicesStore:
         found = {id: Usage(*rest) for id, *rest in value}
         return [found[id] for id in owner_ids]
 
-    async def explore(self, center: Id, exploration: Exploration) -> Explored:
-        """The neighbourhood of a memory."""
-        return await graph.explore(self._graph, self._name, self._now, center, exploration)
+    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+        """The neighbourhood of each memory, a statement for each."""
+        now = self._now
+        return await _together(graph.explore(self._graph, self._name, now, id, exploration) for id in centers)
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
@@ -186,13 +188,15 @@ class ServicesStore:
         """The strongest link of each pair."""
         return await graph.links_between(self._graph, self._name, self._now, pairs, kinds)
 
-    async def shared(self, memory_id: Id, first: int) -> list[Shared]:
-        """What shares messages, sessions or neighbours with a memory."""
-        return await graph.shared(self._graph, self._name, self._now, memory_id, first)
+    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
+        """What shares messages, sessions or neighbours with each memory, a statement for each."""
+        now = self._now
+        return await _together(graph.shared(self._graph, self._name, now, id, first) for id in memory_ids)
 
-    async def search(self, search: Search) -> Found:
-        """Candidates of a search."""
-        return await find(self._graph, self._engine.vectors, self._name, self._now, search)
+    async def search(self, searches: Sequence[Search]) -> list[Found]:
+        """Candidates of each search, some statements for each."""
+        now = self._now
+        return await _together(find(self._graph, self._engine.vectors, self._name, now, search) for search in searches)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         """The vectors of memories."""
@@ -220,3 +224,17 @@ class ServicesStore:
         """The lines of a log after a place, then what comes."""
         self._engine.start()
         return self._logs.follow(log, after, filter)
+
+
+_SIDE_BY_SIDE = 5
+"""How many calls of one read run at once: half of the connections stay for others."""
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await call
+
+    return list(await asyncio.gather(*map(one, calls)))

@@ -11,7 +11,9 @@ import click
 import pytest
 
 from cli.main import cli, main
+from cli.stats import show_stats
 from stores.errors import StoreError, Unavailable
+from stores.ports import Stats
 from tests.support.running import ROOT, environment
 from tests.support.servers import SETTINGS
 
@@ -200,3 +202,10 @@ def test_on_servers_no_folder_is_wanted(
     assert "Neo4j at 127.0.0.1:1" in err
     assert "folder" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stats_of_servers_tell_no_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    show_stats(Stats({"message": 1_234}), as_json=False)
+    assert capsys.readouterr().out.split() == ["message", "1,234"]
+    show_stats(Stats({"message": 1_234}), as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"records": {"message": 1_234}}

@@ -23,8 +23,8 @@ async def test_all_parts_are_healthy(engine: Engine, things: World) -> None:
 
 async def test_stats_count_records(engine: Engine, things: World) -> None:
     stats = await engine.stats()
-    assert stats["records"]["memory"] == 2
-    assert stats["records"]["session"] == 1
+    assert stats.records["memory"] == 2
+    assert stats.records["session"] == 1
 
 
 async def test_figures_count_what_is_written(engine: Engine, store: Store) -> None:

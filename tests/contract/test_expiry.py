@@ -126,11 +126,11 @@ async def test_it_is_not_found(store: Store, clock: Clock, mode: SearchMode) -> 
         store, memory(expires_at=HOUR), memory(expires_at=after(hours=2)), vectors=[axis(1), axis(1)]
     )
     asked = Search(mode, 0.5, 10, "sky", axis(1))
-    assert len((await store.search(asked)).candidates) == 2
+    assert len(((await store.search([asked]))[0]).candidates) == 2
     clock.advance(hours=1)
-    assert [one.id for one in (await store.search(asked)).candidates] == [facts[1].id]
+    assert [one.id for one in ((await store.search([asked]))[0]).candidates] == [facts[1].id]
     for filter in (MemoryFilter(text="sky"), MemoryFilter(statuses=list(MemoryStatus))):
-        found = await store.search(Search(mode, 0.5, 10, "sky", axis(1), filter))
+        found = (await store.search([Search(mode, 0.5, 10, "sky", axis(1), filter)]))[0]
         assert [one.id for one in found.candidates] == [facts[1].id]
 
 
@@ -152,16 +152,16 @@ async def test_no_message_draws_on_it_nor_formed_it(store: Store, clock: Clock) 
 async def test_the_graph_does_not_step_on_it(store: Store, clock: Clock) -> None:
     [a, bridge, b] = await remember(store, memory(), memory(expires_at=HOUR), memory())
     await keep(store, link(a, bridge), link(bridge, b))
-    assert (await store.explore(a.id, Exploration())).ids == [a.id, bridge.id, b.id]
+    assert ((await store.explore([a.id], Exploration()))[0]).ids == [a.id, bridge.id, b.id]
     assert await store.paths(a.id, b.id, None, 6, 3) == [[a.id, bridge.id, b.id]]
-    assert [one.memory_id for one in await store.shared(a.id, 10)] == [b.id]
+    assert [one.memory_id for one in (await store.shared([a.id], 10))[0]] == [b.id]
     clock.advance(hours=1)
-    alone = await store.explore(a.id, Exploration())
+    alone = (await store.explore([a.id], Exploration()))[0]
     assert (alone.ids, alone.edges, alone.truncated) == ([a.id], [], False)
     assert await store.paths(a.id, b.id, None, 6, 3) == []
-    assert (await store.explore(bridge.id, Exploration())).ids == []
-    assert await store.shared(a.id, 10) == []
-    assert await store.shared(bridge.id, 10) == []
+    assert ((await store.explore([bridge.id], Exploration()))[0]).ids == []
+    assert (await store.shared([a.id], 10))[0] == []
+    assert (await store.shared([bridge.id], 10))[0] == []
 
 
 async def test_it_shares_nothing(store: Store, clock: Clock) -> None:
@@ -172,9 +172,9 @@ async def test_it_shares_nothing(store: Store, clock: Clock) -> None:
         memory(source_message_id=said.id),
         memory(source_message_id=said.id, expires_at=HOUR),
     )
-    assert len(await store.shared(a.id, 10)) == 2
+    assert len((await store.shared([a.id], 10))[0]) == 2
     clock.advance(hours=1)
-    assert [one.memory_id for one in await store.shared(a.id, 10)] == [b.id]
+    assert [one.memory_id for one in (await store.shared([a.id], 10))[0]] == [b.id]
 
 
 async def test_links_to_it_are_gone(store: Store, clock: Clock) -> None:
@@ -227,9 +227,9 @@ async def test_a_memory_whose_time_is_put_off_stays(store: Store, clock: Clock) 
 
     await store.write(put_off)
     clock.advance(hours=2)
-    assert [one.id for one in (await store.search(Search(SearchMode.HYBRID, 0.5, 10, "sky", axis(1)))).candidates] == [
-        fact.id
-    ]
+    assert [
+        one.id for one in ((await store.search([Search(SearchMode.HYBRID, 0.5, 10, "sky", axis(1))]))[0]).candidates
+    ] == [fact.id]
     await delete(store, fact)
 
 

@@ -71,7 +71,7 @@ class TestExplore:
         graph = await web(store, 25, 40, seed)
         center = graph.memories[0].id
         expected = layers(graph.weights(), center, depth)
-        explored = await store.explore(center, Exploration(depth, 1_000))
+        explored = (await store.explore([center], Exploration(depth, 1_000)))[0]
         order = [id for layer in expected for id in sorted(layer, key=lambda node, of=layer: -of[node])]  # type: ignore[misc]
         assert explored.ids == order
         assert not explored.truncated
@@ -79,17 +79,17 @@ class TestExplore:
     async def test_a_limit_keeps_the_first_and_says_so(self, store: Store) -> None:
         graph = await web(store, 20, 40, 7)
         center = graph.memories[0].id
-        whole = await store.explore(center, Exploration(3, 1_000))
+        whole = (await store.explore([center], Exploration(3, 1_000)))[0]
         for limit in (1, 2, 5, len(whole.ids) - 1):
-            part = await store.explore(center, Exploration(3, limit))
+            part = (await store.explore([center], Exploration(3, limit)))[0]
             assert (part.ids, part.truncated) == (whole.ids[:limit], True)
-        exact = await store.explore(center, Exploration(3, len(whole.ids)))
+        exact = (await store.explore([center], Exploration(3, len(whole.ids))))[0]
         assert (exact.ids, exact.truncated) == (whole.ids, False)
 
     async def test_the_edges_are_all_links_among_what_was_found(self, store: Store) -> None:
         graph = await web(store, 20, 40, 9)
         for limit in (6, 1_000):
-            explored = await store.explore(graph.memories[0].id, Exploration(2, limit))
+            explored = (await store.explore([graph.memories[0].id], Exploration(2, limit)))[0]
             ids = set(explored.ids)
             among = {one.id: one for one in graph.links if {one.source_id, one.target_id} <= ids}
             assert {edge.link.id for edge in explored.edges if edge.link} == among.keys()
@@ -110,7 +110,7 @@ class TestExplore:
             Exploration(6, 1_000, kinds, 0.4),
             Exploration(6, 1_000, frozenset()),
         ):
-            explored = await store.explore(center, exploration)
+            explored = (await store.explore([center], exploration))[0]
             expected = layers(graph.weights(exploration.kinds, exploration.min_weight), center, 6)
             assert explored.ids == [
                 id
@@ -124,23 +124,23 @@ class TestExplore:
     async def test_the_least_weight_is_in_the_range(self, store: Store) -> None:
         a, b = await remember(store, memory(), memory())
         await keep(store, link(a, b, weight=0.5))
-        assert len((await store.explore(a.id, Exploration(min_weight=0.5))).ids) == 2
-        assert len((await store.explore(a.id, Exploration(min_weight=0.51))).ids) == 1
+        assert len(((await store.explore([a.id], Exploration(min_weight=0.5)))[0]).ids) == 2
+        assert len(((await store.explore([a.id], Exploration(min_weight=0.51)))[0]).ids) == 1
 
     async def test_a_memory_that_is_not_there_has_no_neighborhood(self, store: Store) -> None:
-        explored = await store.explore(Id("none"), Exploration())
+        explored = (await store.explore([Id("none")], Exploration()))[0]
         assert (explored.ids, explored.edges, explored.truncated) == ([], [], False)
 
     async def test_a_deleted_memory_is_not_stepped_on(self, store: Store) -> None:
         a, b, c = await remember(store, memory(), memory(), memory())
         await keep(store, link(a, b), link(b, c))
         await delete(store, b)
-        assert (await store.explore(a.id, Exploration())).ids == [a.id]
+        assert ((await store.explore([a.id], Exploration()))[0]).ids == [a.id]
 
     async def test_links_both_ways_and_to_itself(self, store: Store) -> None:
         a, b = await remember(store, memory(), memory())
         made = await keep(store, link(a, b), link(b, a), link(a, a), link(a, b, kind=MemoryLinkKind.CAUSES))
-        explored = await store.explore(a.id, Exploration())
+        explored = (await store.explore([a.id], Exploration()))[0]
         assert explored.ids == [a.id, b.id]
         assert {edge.link.id for edge in explored.edges if edge.link} == {one.id for one in made}
 
@@ -154,11 +154,11 @@ class TestExplore:
             await tx.reference(heard.id, [MemoryRef(other.id, 1.0, None)])
 
         await store.write(script)
-        plain = await store.explore(fact.id, Exploration())
+        plain = (await store.explore([fact.id], Exploration()))[0]
         assert plain.ids == [fact.id, other.id]
 
         async def shown(*include: GraphInclude, limit: int = 100) -> Any:
-            explored = await store.explore(fact.id, Exploration(2, limit, include=frozenset(include)))
+            explored = (await store.explore([fact.id], Exploration(2, limit, include=frozenset(include))))[0]
             edges = {(e.source, e.target, e.kind) for e in explored.edges if e.link is None}
             return explored, set(explored.ids[2:]), edges
 
@@ -188,19 +188,19 @@ class TestExplore:
 
         async def explore() -> None:
             for _ in range(20):
-                explored = await store.explore(center.id, Exploration(3, 1_000))
+                explored = (await store.explore([center.id], Exploration(3, 1_000)))[0]
                 ids = set(explored.ids)
                 assert center.id in ids
                 assert all({edge.source, edge.target} <= ids for edge in explored.edges)
                 await store.paths(center.id, graph.memories[1].id, None, 4, 3)
-                await store.shared(center.id, 10)
+                (await store.shared([center.id], 10))[0]
 
         async def shrink() -> None:
             for one in graph.memories[2:]:
                 await delete(store, one)
 
         await asyncio.gather(explore(), shrink(), explore())
-        left = await store.explore(center.id, Exploration(3, 1_000))
+        left = (await store.explore([center.id], Exploration(3, 1_000)))[0]
         assert set(left.ids) <= {center.id, graph.memories[1].id}
 
 
@@ -245,7 +245,7 @@ class TestPaths:
         await keep(store, link(goal, start, weight=0.1), link(start, best, kind=MemoryLinkKind.CAUSES, weight=0.5))
         found = await store.paths(start.id, goal.id, None, 2, 3)
         assert found == [[start.id, goal.id], *([start.id, id, goal.id] for id in ids[:2])]
-        assert (await store.explore(start.id, Exploration(1, 1_000))).ids == [start.id, *ids, goal.id]
+        assert ((await store.explore([start.id], Exploration(1, 1_000)))[0]).ids == [start.id, *ids, goal.id]
 
     async def test_through_memories_with_many_links(self, store: Store) -> None:
         start, hub, other, goal, *leaves = await remember(store, *(memory() for _ in range(304)))
@@ -305,7 +305,7 @@ class TestShared:
             await tx.reference(heard.id, [MemoryRef(one.id, None, None) for one in (a, by_all, by_message)])
 
         await store.write(script)
-        found = {one.memory_id: one for one in await store.shared(a.id, 10)}
+        found = {one.memory_id: one for one in (await store.shared([a.id], 10))[0]}
         assert found.keys() == {by_session.id, by_message.id, by_neighbor.id, by_all.id}
         assert {id: one.score for id, one in found.items()} == {
             by_session.id: 0.25,
@@ -316,10 +316,10 @@ class TestShared:
         everything = found[by_all.id]
         assert everything.message_ids == sorted([said.id, heard.id])
         assert (everything.session_ids, everything.neighbor_ids) == ([where.id], [hub.id])
-        ordered = await store.shared(a.id, 10)
+        ordered = (await store.shared([a.id], 10))[0]
         assert [one.memory_id for one in ordered] == [by_all.id, by_message.id, by_neighbor.id, by_session.id]
-        assert await store.shared(a.id, 2) == ordered[:2]
-        assert await store.shared(a.id, 0) == []
+        assert (await store.shared([a.id], 2))[0] == ordered[:2]
+        assert (await store.shared([a.id], 0))[0] == []
 
     async def test_at_most_ten_of_each_are_named_and_all_count(self, store: Store) -> None:
         _, _, said = await talk(store, *("x" for _ in range(12)))
@@ -330,11 +330,11 @@ class TestShared:
                 await tx.reference(one.id, [MemoryRef(a.id, None, None), MemoryRef(b.id, None, None)])
 
         await store.write(script)
-        [shared] = await store.shared(a.id, 10)
+        [shared] = (await store.shared([a.id], 10))[0]
         assert shared.message_ids == [one.id for one in said[:10]]
         assert shared.score == 12.0
 
     async def test_nothing_is_shared_by_one_that_is_alone_or_not_there(self, store: Store) -> None:
         [a, _] = await remember(store, memory(), memory())
-        assert await store.shared(a.id, 10) == []
-        assert await store.shared(Id("none"), 10) == []
+        assert (await store.shared([a.id], 10))[0] == []
+        assert (await store.shared([Id("none")], 10))[0] == []

@@ -43,13 +43,13 @@ modes = pytest.mark.parametrize("mode", SearchMode)
 
 async def found(store: Store, search: Search) -> set[Id]:
     """The ids of the hits: the candidates that pass."""
-    candidates = (await store.search(search)).candidates
+    candidates = ((await store.search([search]))[0]).candidates
     return {candidate.id for candidate, _, _ in rank(candidates, search.mode, search.threshold, search.limit)}
 
 
 async def best(store: Store, search: Search) -> list[Id]:
     """The ids of the hits, best first."""
-    candidates = (await store.search(search)).candidates
+    candidates = ((await store.search([search]))[0]).candidates
     return [candidate.id for candidate, _, _ in rank(candidates, search.mode, search.threshold, search.limit)]
 
 
@@ -92,7 +92,7 @@ class Oracle:
         ranks: dict[Id, float] = {}
         if search.text is not None and search.mode is not SearchMode.SEMANTIC:
             all_words = Search(SearchMode.TEXT, 0.0, 10_000, search.text, None, search.filter)
-            for candidate in (await store.search(all_words)).candidates:
+            for candidate in ((await store.search([all_words]))[0]).candidates:
                 assert candidate.text_rank is not None
                 ranks[candidate.id] = candidate.text_rank
         candidates = []
@@ -176,7 +176,7 @@ async def test_the_best_ten_are_the_best_there_are(store: Store, mode: SearchMod
                     make(owners),
                 )
                 expected = await oracle.best(store, search, lambda one, holds=holds: holds(one, owners))
-                answer = await store.search(search)
+                answer = (await store.search([search]))[0]
                 assert not answer.degraded
                 ranked = rank(answer.candidates, mode, threshold, limit)
                 scores = [score for _, score, _ in ranked]
@@ -209,7 +209,7 @@ async def test_ranks_by_words_are_those_of_bm25(store: Store, count: int) -> Non
         asked = random_.sample(vocabulary, count)
         ranks = {one.id: rank for one, rank in zip(made, bm25(texts, asked), strict=True) if rank > 0}
         search = Search(SearchMode.TEXT, 0.0, 200, " ".join(asked))
-        answer = {one.id: one.text_rank for one in (await store.search(search)).candidates}
+        answer = {one.id: one.text_rank for one in ((await store.search([search]))[0]).candidates}
         assert answer == pytest.approx(ranks, abs=0.1)
 
 
@@ -223,7 +223,7 @@ async def test_one_that_is_excluded_is_not_found(store: Store, mode: SearchMode)
 @modes
 async def test_candidates_tell_what_their_memories_weigh(store: Store, mode: SearchMode) -> None:
     [one] = await remember(store, memory(importance=0.25, decay_factor=0.5), vectors=[axis(1)])
-    [candidate] = (await store.search(Search(mode, 0.5, 10, "sky", axis(1)))).candidates
+    [candidate] = ((await store.search([Search(mode, 0.5, 10, "sky", axis(1))]))[0]).candidates
     assert (candidate.id, candidate.importance, candidate.decay) == (one.id, 0.25, 0.5)
     if mode is not SearchMode.SEMANTIC:
         assert candidate.text_rank == 1.0
@@ -235,7 +235,7 @@ async def test_candidates_tell_what_their_memories_weigh(store: Store, mode: Sea
 async def test_records_that_come_along_are_those_of_now(store: Store, mode: SearchMode) -> None:
     [one] = await remember(store, memory(), vectors=[axis(1)])
     one = await replace(store, one, importance=0.3, tags=["new"])
-    answer = await store.search(Search(mode, 0.5, 10, "sky", axis(1)))
+    answer = (await store.search([Search(mode, 0.5, 10, "sky", axis(1))]))[0]
     assert [candidate.importance for candidate in answer.candidates] == [0.3]
     assert answer.records in ({}, {one.id: one})
 
@@ -243,7 +243,7 @@ async def test_records_that_come_along_are_those_of_now(store: Store, mode: Sear
 @modes
 async def test_nothing_is_found_where_nothing_is_shown(store: Store, mode: SearchMode) -> None:
     await remember(store, memory(), vectors=[axis(1)])
-    assert (await store.search(Search(mode, 0.5, 0, "sky", axis(1)))).candidates == []
+    assert ((await store.search([Search(mode, 0.5, 0, "sky", axis(1))]))[0]).candidates == []
 
 
 class TestWords:
@@ -287,7 +287,7 @@ class TestWords:
     )
     async def test_text_without_a_word_that_is_known_finds_nothing(self, store: Store, text: str) -> None:
         await remember(store, memory())
-        assert (await store.search(words(text))).candidates == []
+        assert ((await store.search([words(text)]))[0]).candidates == []
 
     async def test_very_many_words_are_still_a_query(self, store: Store) -> None:
         [one] = await remember(store, memory(text="needle"))
@@ -369,7 +369,7 @@ class TestMeaning:
         )
         search = Search(SearchMode.SEMANTIC, 0.5, 10, "river", axis(0))
         assert await best(store, search) == [other.id, one.id]
-        assert {candidate.text_rank for candidate in (await store.search(search)).candidates} == {None}
+        assert {candidate.text_rank for candidate in ((await store.search([search]))[0]).candidates} == {None}
 
 
 class TestBoth:
@@ -384,10 +384,10 @@ class TestBoth:
             memory(text="river", importance=0.001),
             vectors=[axis(0), -axis(0)],
         )
-        everything = (await store.search(Search(SearchMode.TEXT, 0.0, 1_000, "river"))).candidates
+        everything = ((await store.search([Search(SearchMode.TEXT, 0.0, 1_000, "river")]))[0]).candidates
         ranks = {candidate.id: candidate.text_rank for candidate in everything}
         assert len(ranks) == 152
-        few = (await store.search(Search(SearchMode.HYBRID, 0.5, 5, "river", axis(0)))).candidates
+        few = ((await store.search([Search(SearchMode.HYBRID, 0.5, 5, "river", axis(0))]))[0]).candidates
         assert near.id in {candidate.id for candidate in few}
         assert {candidate.id: candidate.text_rank for candidate in few}.items() <= ranks.items()
 
@@ -397,7 +397,7 @@ class TestBoth:
         )
         search = Search(SearchMode.HYBRID, 0.9, 10, "apple", axis(0))
         assert await found(store, search) == {one.id, two.id}
-        by_words = {candidate.id: candidate for candidate in (await store.search(search)).candidates}[one.id]
+        by_words = {candidate.id: candidate for candidate in ((await store.search([search]))[0]).candidates}[one.id]
         assert by_words.similarity == pytest.approx(0.0, abs=1e-3)
         assert by_words.text_rank == 1.0
 
@@ -503,7 +503,7 @@ async def test_searching_while_others_write_and_delete_finds_only_what_is_there(
     async def look() -> None:
         for _ in range(30):
             search = Search(SearchMode.HYBRID, 0.0, 10, "sky", axis(0))
-            candidates = (await store.search(search)).candidates
+            candidates = ((await store.search([search]))[0]).candidates
             assert len({candidate.id for candidate in candidates}) == len(candidates)
 
     await asyncio.gather(*(churn(seed) for seed in range(4)), look(), look())

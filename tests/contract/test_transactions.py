@@ -134,8 +134,8 @@ class TestAScriptThatFails:
         assert await names(store, Collection.MEMORY_LINKS, things.memory, by="id") == [things.link.id]
         assert (await store.memory_refs([things.message.id])).refs == [[]]
         for mode in SearchMode:
-            assert (await store.search(Search(mode, 0.9, 10, "vanished", axis(5)))).candidates == []
-        assert (await store.search(Search(SearchMode.TEXT, 0.0, 10, "grass"))).candidates != []
+            assert ((await store.search([Search(mode, 0.9, 10, "vanished", axis(5))]))[0]).candidates == []
+        assert ((await store.search([Search(SearchMode.TEXT, 0.0, 10, "grass")]))[0]).candidates != []
         assert await store.ends([Log("changes")]) == [0]
         assert await store.write(lambda tx: tx.recalled("key")) is None
 
@@ -337,7 +337,7 @@ async def test_what_was_acknowledged_is_there_after_opening_again(
         assert end == places[-1]
         [more] = await keep(reopened, event(things.session))
         assert more.place > end
-        found = await reopened.search(Search(SearchMode.HYBRID, 0.9, 10, "reopened", axis(4)))
+        [found] = await reopened.search([Search(SearchMode.HYBRID, 0.9, 10, "reopened", axis(4))])
         assert [one.id for one in found.candidates] == [fact.id]
         [newer] = await keep(reopened, user())
         assert newer.id > last.id

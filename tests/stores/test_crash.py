@@ -111,13 +111,13 @@ async def check_memories(store: Store, done: Acknowledged) -> int:
     done.renaming.clear()
     picked = random.sample(sorted(there), min(40, len(there)))
     for name in picked:
-        by_word = await store.search(Search(SearchMode.TEXT, 0.5, 5, word_of(name)))
+        by_word = (await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]
         assert [one.id for one in by_word.candidates] == [there[name].id]
-        by_meaning = await store.search(Search(SearchMode.SEMANTIC, 0.99, 5, None, vector_of(name)))
+        by_meaning = (await store.search([Search(SearchMode.SEMANTIC, 0.99, 5, None, vector_of(name))]))[0]
         ranked = rank(by_meaning.candidates, SearchMode.SEMANTIC, 0.99, 1)
         assert ranked[0][0].id == there[name].id
     for name in random.sample(sorted(done.gone), min(10, len(done.gone))):
-        assert (await store.search(Search(SearchMode.TEXT, 0.5, 5, word_of(name)))).candidates == []
+        assert ((await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]).candidates == []
     return len(there)
 
 

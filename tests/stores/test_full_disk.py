@@ -56,12 +56,12 @@ async def main(folder):
                 kept.append(result[0].id)
     full = len(kept)
     readable = all(await store.get(User, kept))
-    found = (await store.search(Search(SearchMode.HYBRID, 0.9, 10, "before", axis(0)))).candidates
+    found = ((await store.search([Search(SearchMode.HYBRID, 0.9, 10, "before", axis(0))]))[0]).candidates
     health = [part.status for part in await engine.health()]
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     kept += [one.id for one in await keep(store, *(user(name="after") for _ in range(20)))]
     await remember(store, memory(text="after"), vectors=[axis(2)])
-    again = (await store.search(Search(SearchMode.HYBRID, 0.9, 10, "after", axis(2)))).candidates
+    again = ((await store.search([Search(SearchMode.HYBRID, 0.9, 10, "after", axis(2))]))[0]).candidates
     await engine.close()
     print(json.dumps({
         "kept": kept, "full": full, "readable": readable, "found": len(found), "health": health, "again": len(again),

@@ -73,7 +73,7 @@ async def test_an_old_folder_goes_on(tmp_path: Path) -> None:
         Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0)),
         Search(SearchMode.TEXT, 0.0, 10, text="sky"),
     ):
-        assert fact.id in {found.id for found in (await store.search(search)).candidates}
+        assert fact.id in {found.id for found in ((await store.search([search]))[0]).candidates}
     lines = follow(store, Log("trace", talk.id))
     assert (await lines.take(1))[0].external_id == "line"
     await lines.close()

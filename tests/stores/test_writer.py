@@ -199,7 +199,7 @@ async def test_what_a_failed_script_did_to_vectors_is_not_shown(store: Store) ->
         store, store.write(script), remember(store, memory(), vectors=[axis(0)]), store.write(script)
     )
     assert [type(result) for result in results] == [ValueError, list, ValueError]
-    found = await store.search(Search(SearchMode.SEMANTIC, 0.9, 10, None, axis(0)))
+    found = (await store.search([Search(SearchMode.SEMANTIC, 0.9, 10, None, axis(0))]))[0]
     assert {one.id for one in found.candidates} == {kept.id, results[1][0].id}
 
 

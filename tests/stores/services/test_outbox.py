@@ -31,7 +31,7 @@ def ids(found: Found, search: Search) -> list[Id]:
 
 async def each_is_found(store: Store, made: Sequence[Memory], vectors: Sequence[Vector]) -> None:
     for one, vector in zip(made, vectors, strict=True):
-        found = await store.search(like(vector, 1))
+        found = (await store.search([like(vector, 1)]))[0]
         assert not found.degraded
         assert ids(found, like(vector, 1)) == [one.id]
 
@@ -40,11 +40,11 @@ async def test_what_is_acknowledged_is_found_at_once(engine: ServicesEngine) -> 
     store = engine.workspace("main")
     for number in range(5):
         [one] = await remember(store, memory(text=f"sky n{number}"), vectors=[axis(number)])
-        found = await store.search(like(axis(number)))
+        found = (await store.search([like(axis(number))]))[0]
         assert ids(found, like(axis(number))) == [one.id]
         assert await engine.relay.backlog() == 0
     changed = await replace(store, one, text="rain")
-    assert one.id not in ids(await store.search(WORDS), WORDS)
+    assert one.id not in ids((await store.search([WORDS]))[0], WORDS)
     await delete(store, changed)
     assert await engine.vectors.count("main") == 4
 
@@ -70,10 +70,10 @@ async def test_without_weaviate_writes_go_on_and_words_are_found(engine: Service
         (Search(SearchMode.SEMANTIC, 0.0, 10, "sky", near), [c.id, a.id]),
         (Search(SearchMode.SEMANTIC, 0.0, 10, None, axis(1)), [c.id, b.id, a.id]),
     ):
-        found = await store.search(search)
+        found = (await store.search([search]))[0]
         assert found.degraded
         assert ids(found, search) == expected
-    [alike] = [one.similarity for one in (await store.search(like(axis(0)))).candidates if one.id == c.id]
+    [alike] = [one.similarity for one in ((await store.search([like(axis(0))]))[0]).candidates if one.id == c.id]
     assert alike == pytest.approx(0.9)
     await delete(store, b)
     await replace(store, d, text="one sky more")
@@ -83,7 +83,7 @@ async def test_without_weaviate_writes_go_on_and_words_are_found(engine: Service
 
     weaviate.restart()
     assert await drained(engine)
-    found = await store.search(WORDS)
+    found = (await store.search([WORDS]))[0]
     assert not found.degraded
     assert set(ids(found, WORDS)) == {a.id, c.id, d.id}
     assert await engine.vectors.count("main") == 3
@@ -163,7 +163,7 @@ async def test_a_weaviate_that_lost_its_disk_is_filled_again(engine: ServicesEng
     shutil.rmtree(weaviate.folder / "data")
     weaviate.restart()
     for store, memories, name in zip(stores, made, ("main", "a b"), strict=True):
-        found = await store.search(like(vectors[3], 1))
+        found = (await store.search([like(vectors[3], 1)]))[0]
         assert found.candidates == [] or ids(found, like(vectors[3], 1)) == [memories[3].id]
 
         async def full(name: str = name) -> bool:

@@ -30,7 +30,7 @@ async def test_a_search_is_one_statement_and_a_call_for_each_side(
     await remember(store, *(memory() for _ in range(20)), vectors=directions(20))
     await engine.relay.close()
     before = engine.graph.calls, engine.vectors.calls
-    found = await store.search(search(mode))
+    found = (await store.search([search(mode)]))[0]
     assert (engine.graph.calls - before[0], engine.vectors.calls - before[1]) == (1, calls)
     assert len(found.candidates) == 20
     assert len(found.records) == 10
@@ -44,7 +44,7 @@ async def test_a_threshold_that_leaves_too_few_costs_one_call_more(
     await remember(store, *(memory() for _ in range(150)), vectors=directions(150))
     await engine.relay.close()
     before = engine.vectors.calls
-    await store.search(search(mode, threshold=0.99))
+    (await store.search([search(mode, threshold=0.99)]))[0]
     assert engine.vectors.calls - before == calls + (mode is not SearchMode.TEXT)
 
 
@@ -54,7 +54,7 @@ async def test_names_cost_one_statement_more(engine: ServicesEngine) -> None:
     [one] = await remember(store, memory(ada), vectors=[axis(0)])
     await engine.relay.close()
     before = engine.graph.calls
-    found = await store.search(search(SearchMode.HYBRID, MemoryFilter(owner=Ref(external_id="ada"))))
+    found = (await store.search([search(SearchMode.HYBRID, MemoryFilter(owner=Ref(external_id="ada")))]))[0]
     assert [candidate.id for candidate in found.candidates] == [one.id]
     assert engine.graph.calls - before == 2
 
@@ -64,7 +64,7 @@ async def test_what_few_match_is_looked_at_in_neo4j_alone(engine: ServicesEngine
     made = await remember(store, *(memory(metadata={"n": n % 50}) for n in range(200)), vectors=directions(200))
     await engine.relay.close()
     before = engine.graph.calls, engine.vectors.calls
-    found = await store.search(search(SearchMode.HYBRID, MemoryFilter(metadata=encode_json({"n": 7}))))
+    found = (await store.search([search(SearchMode.HYBRID, MemoryFilter(metadata=encode_json({"n": 7})))]))[0]
     assert {candidate.id for candidate in found.candidates} == {made[n].id for n in (7, 57, 107, 157)}
     assert (engine.graph.calls - before[0], engine.vectors.calls - before[1]) == (1, 0)
 
@@ -75,7 +75,7 @@ async def test_what_many_match_is_proposed_until_there_is_enough(engine: Service
     made = await remember(store, *([light] * 1_100), *([heavy] * 1_100), vectors=[axis(0)] * 2_200)
     assert await drained(engine)
     for mode in SearchMode:
-        found = await store.search(search(mode, MemoryFilter(text="odd")))
+        found = (await store.search([search(mode, MemoryFilter(text="odd"))]))[0]
         assert not found.degraded
         assert len(found.candidates) >= 100
         assert {candidate.id for candidate in found.candidates} <= {one.id for one in made[:1_100]}
