@@ -17,6 +17,7 @@ from cli.server_sink import ServerError, UrlSink
 from cli.show import bar
 from cli.sink import Progress, Sink
 from cli.store_sink import StoreSink
+from domain.message import unasked
 from formats.conversation import FormatError
 from formats.otlp.json import Exports
 from formats.recollect.restore import Loaded
@@ -39,11 +40,13 @@ class Summary(msgspec.Struct, frozen=True):
     """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...).
 
     replaced: how many places of the file held no Unicode; they have U+FFFD now.
+    unasked: how many tool responses answer no call before them.
     """
 
     format: str
     counts: dict[str, Loaded]
     replaced: int = 0
+    unasked: int = 0
 
 
 async def import_files(
@@ -95,7 +98,10 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
                 counts[name] = counts.get(name, Loaded()) + count
         if progress is not None:
             progress(start + len(batch), len(conversations))
-    return Summary(opened.format, counts, opened.replaced)
+    orphans = sum(
+        len(ids) for one in conversations for ids in unasked([message.content or () for message in one.messages], set())
+    )
+    return Summary(opened.format, counts, opened.replaced, orphans)
 
 
 @contextlib.asynccontextmanager
@@ -129,4 +135,6 @@ def _counted(summary: Summary) -> str:
     counts = [f"{name} {count.new:,} new, {count.there:,} already there" for name, count in summary.counts.items()]
     if summary.replaced:
         counts.append(f"U+FFFD in {summary.replaced:,} places that were no Unicode")
+    if summary.unasked:
+        counts.append(f"{summary.unasked:,} tool responses that answer no call")
     return "; ".join(counts) or "nothing in it"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -112,6 +112,26 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
             else part
             for index, part in enumerate(self.content)
         ]
+
+
+def unasked(messages: Iterable[Sequence[Any]], asked: set[str]) -> list[list[str]]:
+    """The call ids of responses to calls that nobody has made, by message, of messages in order. Parts are those of
+    stored messages or of ones to be.
+
+    asked: the ids of the calls before, to which those of these messages are added.
+    """
+    found = []
+    for parts in messages:
+        here = []
+        for part in parts:
+            call = part if isinstance(part, ToolCall) else getattr(part, "tool_call", None)
+            response = part if isinstance(part, ToolResponse) else getattr(part, "tool_response", None)
+            if call is not None:
+                asked.add(call.call_id)
+            elif response is not None and response.call_id not in asked:
+                here.append(response.call_id)
+        found.append(here)
+    return found
 
 
 register(Thread, Message)

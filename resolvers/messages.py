@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -21,17 +22,24 @@ from domain.message import (
     ToolResponse,
     contents,
     sender_type,
+    unasked,
 )
 from domain.node import Id
+from domain.page import Slice
 from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.sessions import join, participant
 from resolvers.writes import write
-from stores.ports import Transaction
+from stores.ports import Collection, Log, Transaction
 
 Path = Sequence[str | int]
+
+_PAGE = 200
+"""How many messages are read at a time in search of a call."""
+
+_SHOWN = 80
 
 
 async def messages_of(context: Context, records: Sequence[Any]) -> list[Message | None]:
@@ -77,6 +85,33 @@ async def formed_memories(context: Context, messages: Sequence[Message]) -> list
 async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
     """The response of each tool call."""
     return await context.store.responses(calls)
+
+
+async def warnings(context: Context, messages: Sequence[Message]) -> list[list[str]]:
+    """What of each message may not be as it was meant. Only where the call that a tool answered is not among these
+    messages, the session before them is read for it."""
+    ordered = sorted(messages, key=lambda message: (message.session_id, message.place))
+    found: dict[Id, list[str]] = {}
+    for _, of in groupby(ordered, lambda message: message.session_id):
+        group = list(of)
+        for message, missing in zip(group, unasked([message.content for message in group], set()), strict=True):
+            ids = await _unasked(context, message, missing) if missing else ()
+            found[message.id] = [f"The tool response {id[:_SHOWN]} answers no call before it." for id in ids]
+    return [found[message.id] for message in messages]
+
+
+async def _unasked(context: Context, message: Message, missing: list[str]) -> list[str]:
+    """Those of these ids that no call before a message has; the latest messages are looked at first."""
+    listing = context.store.listing(Log("messages", message.session_id))
+    before: str | None = listing.cursor((message.place,))
+    while missing and before is not None:
+        slice = Slice(_PAGE, backward=True, before=before)
+        [page] = await context.store.pages(Collection.SESSION_MESSAGES, [message.session_id], slice)
+        asked: set[str] = set()
+        unasked([one.content for one in page.nodes], asked)
+        missing = [id for id in missing if id not in asked]
+        before = page.page_info.start_cursor if page.has_previous_page else None
+    return missing
 
 
 async def add(context: Context, input: AddMessageInput) -> Message:

@@ -91,6 +91,9 @@ class Message(Node):
     parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.")
     replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
     tool_calls: list[ToolCall]
+    warnings = relation(
+        messages.warnings, list[str], "What may not be as it was meant: tool responses that answer no call before them."
+    )
     memory_refs = relation(
         messages.memory_refs, list[MemoryRef], "Memories this message drew on, with the rank they had."
     )

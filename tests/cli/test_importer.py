@@ -35,6 +35,7 @@ from tests.formats.test_openai_messages import ASK, CALL, RESULT
 from tests.formats.test_recollect_jsonl import exported, opened
 from tests.support.graphql_client import ANYONE, anybody
 from tests.support.importing import import_file
+from tests.support.running import recollect
 
 TREE = {
     "root": node(None, None, "sys"),
@@ -347,3 +348,11 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
 
 def test_the_formats_have_their_names() -> None:
     assert names() == ("chatgpt", "openai-messages", "otlp", "recollect-jsonl")
+
+
+def test_responses_without_a_call_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "messages.json"
+    file.write_text('[{"role": "user", "content": "hi"}, {"role": "tool", "tool_call_id": "c9", "content": "4"}]')
+    status, out, _ = recollect("import", str(file), "--data", str(tmp_path / "data"))
+    assert status == 0
+    assert "1 tool responses that answer no call" in out

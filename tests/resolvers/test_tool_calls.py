@@ -145,3 +145,31 @@ async def test_before_its_call_and_twice(talk: Talk) -> None:
 async def test_call_and_result_in_one_message(talk: Talk) -> None:
     await talk.say("assistant", call("a"), result("a"), "so", call("b"), result("b"), call("c"))
     assert await talk.answers() == {"a": "a", "b": "b", "c": None}
+
+
+async def test_a_response_without_a_call_is_kept_with_a_warning(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "w"})
+    call = {"toolCall": {"callId": "c", "tool": "t", "arguments": {}}}
+
+    def answer(id: str) -> dict[str, Any]:
+        return {"toolResponse": {"callId": id, "result": 1}}
+
+    said = [
+        {"role": "tool", "content": [answer("early"), answer("c")]},
+        {"role": "assistant", "content": [call]},
+        *({"role": "user", "text": "x"} for _ in range(450)),
+        {"role": "tool", "content": [answer("c"), answer("none")]},
+        {"role": "assistant", "content": [{**call, "toolCall": {**call["toolCall"], "callId": "own"}}, answer("own")]},
+    ]
+    await graph.do("addMessages", {"session": {"externalId": "w"}, "messages": said})
+    query = '{ session(by: {externalId: "w"}) { messages(first: 1000) { nodes { warnings content { __typename } } } } }'
+    nodes = (await graph.data(query))["session"]["messages"]["nodes"]
+    told = [node["warnings"] for node in nodes]
+    assert len(told) == len(said)
+    assert [told[0], told[1], told[-2], told[-1]] == [
+        ["The tool response early answers no call before it.", "The tool response c answers no call before it."],
+        [],
+        ["The tool response none answers no call before it."],
+        [],
+    ]
+    assert nodes[0]["content"] == [{"__typename": "ToolResponse"}] * 2
