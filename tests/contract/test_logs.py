@@ -219,9 +219,9 @@ class TestTraces:
         ending = asyncio.ensure_future(follower.end())
         await asyncio.sleep(SOON)
         await delete(store, where)
-        assert await asyncio.wait_for(ending, 1) == []
-        assert await asyncio.wait_for(follow(store, Log(log, where.id), 1).end(), 1) == []
-        assert await asyncio.wait_for(follow(store, Log(log, Id("ses_none"))).end(), 1) == []
+        assert await asyncio.wait_for(ending, 30) == []
+        assert await asyncio.wait_for(follow(store, Log(log, where.id), 1).end(), 30) == []
+        assert await asyncio.wait_for(follow(store, Log(log, Id("ses_none"))).end(), 30) == []
 
     async def test_a_session_that_is_called_the_same_later_has_logs_of_its_own(self, store: Store) -> None:
         [where, other] = await keep(store, session(external_id="x"), session())
@@ -231,7 +231,7 @@ class TestTraces:
         await delete(store, where)
         [again] = await keep(store, session(external_id="x"))
         [line] = await keep(store, event(again))
-        assert await asyncio.wait_for(ending, 1) == []
+        assert await asyncio.wait_for(ending, 30) == []
         assert await follow(store, Log("trace", again.id)).take(1) == [line]
         await nothing_comes(of_other)
 

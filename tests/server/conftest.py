@@ -21,7 +21,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 async def http(server: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that server."""
-    async with httpx.AsyncClient(base_url=f"http://{server}", timeout=5, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://{server}", timeout=30, trust_env=False) as client:
         yield client
 
 

@@ -193,7 +193,7 @@ class Followed:
     def __init__(self, events: AsyncIterator[Event]) -> None:
         self._events = events
 
-    async def next(self, count: int = 1, within: float = 5) -> list[Any]:
+    async def next(self, count: int = 1, within: float = 30) -> list[Any]:
         """The data of the next events."""
         found = []
         async with asyncio.timeout(within):

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from cli.main import main; main()"
-STARTS_IN = 60.0
+STARTS_IN = 120.0
 BROKEN = (OSError, httpx.TransportError, WebSocketException)
 """What a follower meets when the server goes."""
 
@@ -49,7 +49,7 @@ def environment(**settings: str) -> dict[str, str]:
 def recollect(*arguments: str, **settings: str) -> tuple[int, str, str]:
     """Runs the command line to its end: exit status, standard output, standard error."""
     done = subprocess.run(
-        command(*arguments), cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
+        command(*arguments), cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=120, check=False
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -98,12 +98,12 @@ class Running:
     def kill(self) -> None:
         """Ends it without a word, as kill -9 does."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Asks it to stop: exit status and what it wrote to standard error."""
         self.process.send_signal(how)
-        return self.process.wait(15), self.said()[1]
+        return self.process.wait(60), self.said()[1]
 
     def end(self) -> None:
         """Whatever happened, it is gone then."""

@@ -239,14 +239,14 @@ def serving(limits: Limits = DEFAULTS, **options: Any) -> Iterator[str]:
             assert not thread.is_alive()
 
 
-def _until(happened: Callable[[], bool], seconds: float = 10) -> None:
+def _until(happened: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "the server did not start"
         time.sleep(0.002)
 
 
-async def eventually(happened: Callable[[], bool], seconds: float = 5) -> None:
+async def eventually(happened: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for something in the server's thread."""
     async with asyncio.timeout(seconds):
         while not happened():  # noqa: ASYNC110 - it happens in another thread

@@ -69,7 +69,7 @@ async def socket(server: Running, protocol: str, payload: Any, **options: Any) -
     return opened
 
 
-async def ended(opened: ClientConnection, within: float = 5) -> tuple[int | None, list[Any]]:
+async def ended(opened: ClientConnection, within: float = 30) -> tuple[int | None, list[Any]]:
     """With which code a socket is closed, and what it has told before."""
     told = []
     async with asyncio.timeout(within):
@@ -170,7 +170,7 @@ class TestSockets:
         await opened.send(json.dumps({"id": "1", "type": PROTOCOLS[protocol], "payload": {"query": WRITE}}))
         told: list[Any] = []
         while not told or told[-1]["type"] != "error":
-            told.append(json.loads(await asyncio.wait_for(opened.recv(), 5)))
+            told.append(json.loads(await asyncio.wait_for(opened.recv(), 30)))
         payload = told[-1]["payload"]
         error = payload[0] if isinstance(payload, list) else payload
         assert error["extensions"]["code"] == "FORBIDDEN"

@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from tests.support.running import BROKEN, WAYS, Refused, Running
+from tests.support.scraping import scrape
 
 TRACE = (
     'subscription ($after: String, $of: String! = "s") { sessionTrace(session: {externalId: $of}, after: '
@@ -225,15 +226,19 @@ async def test_a_stream_ends_with_its_session(server: Running, way: str, query: 
     await server.ask(create)
     start = await server.ask(STARTS)
     first = start["session"]["traceCursor" if query == TRACE else "messageCursor"]
+    before = scrape(server).sum("recollect_subscribers")
     followers = [WAYS[way](server.address, query, {"after": after}) for after in (None, first)]
     ending = [asyncio.ensure_future(collected(events)) for events in followers]
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        while scrape(server).sum("recollect_subscribers") < before + 2:  # noqa: ASYNC110 - the server is another process
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
     await (append(server, 0, 1) if query == TRACE else say(server, 0, 1, 1))
     await asyncio.sleep(0.2)
     await server.ask('mutation { deleteSession(input: {session: {externalId: "s"}}) { errors { message } } }')
     await server.ask(create)
     await (append(server, 7, 1) if query == TRACE else say(server, 7, 1, 1))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         for seen in ending:
             assert [NUMBER[query](edge) for edge in await seen] == [0]
     with pytest.raises(Refused) as refused:

@@ -131,7 +131,7 @@ class TestEnds:
 
     async def test_a_silent_stream_is_kept_alive(self, key: str) -> None:
         with serving(keep_alive=0.02) as server:
-            async with httpx.AsyncClient(base_url=f"http://{server}", timeout=5, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=f"http://{server}", timeout=30, trust_env=False) as http:
                 async with streaming(http, "subscription S($k: String!) { silent(key: $k) }", {"k": key}) as lines:
                     comments = 0
                     async for line in lines:
@@ -144,7 +144,7 @@ class TestEnds:
         with ExitStack() as stack:
             base = f"http://{stack.enter_context(serving())}"
             async with (
-                httpx.AsyncClient(base_url=base, timeout=5, trust_env=False) as http,
+                httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http,
                 streaming(http, "subscription S($k: String!) { silent(key: $k) }", {"k": key}),
             ):
                 await eventually(lambda: BOARD.opened[key] == 1)
@@ -185,7 +185,7 @@ async def test_a_reader_that_takes_nothing_holds_up_the_source_and_is_given_up(k
     serving = asyncio.ensure_future(endpoint(scope, reader.receive, reader.send))
     await reader.stuck.wait()
     assert BOARD.produced[key] == 4
-    await asyncio.wait_for(serving, 5)
+    await asyncio.wait_for(serving, 30)
     assert BOARD.produced[key] == 4
     assert BOARD.closed[key] == 1
 
@@ -208,5 +208,5 @@ async def test_a_reader_that_takes_nothing_does_not_hold_a_stream_beyond_its_cre
     )
     headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
     scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
-    await asyncio.wait_for(endpoint(scope, reader.receive, reader.send), 5)
+    await asyncio.wait_for(endpoint(scope, reader.receive, reader.send), 30)
     assert BOARD.closed[key] == 1

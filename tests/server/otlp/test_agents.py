@@ -100,7 +100,7 @@ def agent_by_openinference(server: Running, session: str) -> None:
 
 async def first(events: AsyncIterator[Any], count: int) -> list[Any]:
     """The first events of a subscription."""
-    async with contextlib.aclosing(events), asyncio.timeout(5):  # type: ignore[type-var]
+    async with contextlib.aclosing(events), asyncio.timeout(30):  # type: ignore[type-var]
         return [(await anext(events))["node"] for _ in range(count)]
 
 

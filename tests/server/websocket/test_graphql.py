@@ -39,7 +39,7 @@ class Client:
             await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), 5))
+        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
         return message
 
     async def next(self, *types: str) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ class Client:
     async def closed(self) -> tuple[int, str]:
         """Code and reason of the close that comes next."""
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(self.socket.recv(), 5)
+            await asyncio.wait_for(self.socket.recv(), 30)
         assert closed.value.rcvd is not None
         return closed.value.rcvd.code, closed.value.rcvd.reason
 
@@ -95,7 +95,7 @@ class TestHandshake:
     async def test_the_time_for_init_ends_with_it(self) -> None:
         peer = Peer(INIT, {"type": "ping"}, takes=2, pause=0.1)
         endpoint = GraphQLWebSocket(Executor(SCHEMA, role=anybody), make_context, access=ANYONE, init_timeout=0.05)
-        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
+        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 30)
         assert peer.taken[-1]["text"] == '{"type":"pong"}'
 
     @BOTH
@@ -427,14 +427,14 @@ class TestSlowReaders:
         )
         serving = asyncio.ensure_future(endpoint(SCOPE, peer.receive, peer.send))
         await peer.full.wait()
-        await asyncio.wait_for(serving, 5)  # given up after the timeout
+        await asyncio.wait_for(serving, 30)  # given up after the timeout
         assert BOARD.produced[key] == 9 + 3  # what was taken beside the ack, and one event an operation
         assert BOARD.closed[key] == 3
 
     async def test_a_close_that_is_not_taken_does_not_hold_the_socket(self) -> None:
         peer = Peer(INIT, [], takes=1, stays=True)
         endpoint = GraphQLWebSocket(Executor(SCHEMA, role=anybody), make_context, access=ANYONE, send_timeout=0.05)
-        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
+        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 30)
         assert len(peer.taken) == 1
 
     async def test_pings_wait_as_well(self) -> None:
@@ -442,6 +442,6 @@ class TestSlowReaders:
         endpoint = GraphQLWebSocket(
             Executor(SCHEMA, role=anybody), make_context, access=ANYONE, keep_alive=0.05, send_timeout=0.1
         )
-        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 5)
+        await asyncio.wait_for(endpoint(SCOPE, peer.receive, peer.send), 30)
         assert len(peer.taken) == 3
         assert len(peer.messages) == 1000 - 4

