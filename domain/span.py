@@ -245,7 +245,8 @@ def _money(cost: float | None) -> float | None:
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
     for name in names:
-        value = attributes.get(name)
+        if (value := attributes.get(name)) is None:
+            continue
         if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
             value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
