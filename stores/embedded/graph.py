@@ -28,11 +28,9 @@ from domain.graph import (
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.embedded import rows
+from stores.policies import SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
 from stores.rows import text
-
-_SHARED_SHOWN = 10
-
 
 _Node = tuple[str, int]
 """A memory's id and its key: so that ties are broken by id."""
@@ -157,23 +155,19 @@ def links_between(
     return [rows.LINK.decode(row) for row in found if row is not None]
 
 
-_SHARING = {
-    "messages": (
-        "WITH mine AS (SELECT * FROM (SELECT message AS m FROM memory_ref WHERE memory = ?1 ORDER BY 1 DESC LIMIT ?2) "
-        "UNION SELECT source_message FROM memory WHERE key = ?1 AND source_message IS NOT NULL) "
-        "SELECT r.memory, m.id FROM mine JOIN memory_ref r ON r.message = mine.m JOIN message m ON m.key = mine.m "
-        "UNION SELECT t.key, m.id FROM mine JOIN memory t ON t.source_message = mine.m "
-        "JOIN message m ON m.key = mine.m LIMIT ?3",
-        1.0,
-    ),
-    "sessions": (
-        "SELECT b.key, s.id FROM memory a JOIN memory b ON b.session = a.session JOIN session s ON s.key = a.session "
-        "WHERE a.key = ?1 ORDER BY b.created_at DESC, b.id DESC LIMIT min(?2, ?3)",
-        0.25,
-    ),
-    "neighbors": ("", 0.5),
+_FOUND_BY = {
+    "messages": "WITH mine AS ("
+    "SELECT * FROM (SELECT message AS m FROM memory_ref WHERE memory = ?1 ORDER BY 1 DESC LIMIT ?2) "
+    "UNION SELECT source_message FROM memory WHERE key = ?1 AND source_message IS NOT NULL) "
+    "SELECT r.memory, m.id FROM mine JOIN memory_ref r ON r.message = mine.m JOIN message m ON m.key = mine.m "
+    "UNION SELECT t.key, m.id FROM mine JOIN memory t ON t.source_message = mine.m "
+    "JOIN message m ON m.key = mine.m LIMIT ?3",
+    "sessions": "SELECT b.key, s.id FROM memory a JOIN memory b ON b.session = a.session "
+    "JOIN session s ON s.key = a.session "
+    "WHERE a.key = ?1 ORDER BY b.created_at DESC, b.id DESC LIMIT min(?2, ?3)",
+    "neighbors": "",
 }
-"""How others are found by what they share, and what each shared thing adds to the score."""
+"""How others are found by what they share."""
 
 
 def shared(db: apsw.Connection, workspace: int, memory_id: Id, first: int) -> list[Shared]:
@@ -183,15 +177,15 @@ def shared(db: apsw.Connection, workspace: int, memory_id: Id, first: int) -> li
         return []
     read = _neighbors(db, None, 0.0)
     near = dict.fromkeys(other for _, other, _ in read([node]))
-    common: dict[int, dict[str, list[Id]]] = defaultdict(lambda: {name: [] for name in _SHARING})
-    for name, (sql, _) in _SHARING.items():
+    common: dict[int, dict[str, list[Id]]] = defaultdict(lambda: {name: [] for name in SHARING})
+    for name, sql in _FOUND_BY.items():
         found: Any = db.execute(sql, (node[1], FAN_OUT, SHARED_FOLLOWED)) if sql else _met(read, list(near))
         for other, id in found:
             common[other][name].append(id)
     live = f"SELECT t.id FROM memory t WHERE t.key = ?{rows.MEMORY.live}"
     linked = {node[1], *(key for _, key in near)}
     scored = [
-        (sum(len(found[name]) * worth for name, (_, worth) in _SHARING.items()), Id(id), found)
+        (sum(len(found[name]) * worth for name, worth in SHARING.items()), Id(id), found)
         for other, found in common.items()
         if other not in linked
         for (id,) in db.execute(live, (other,))
@@ -211,7 +205,7 @@ def _met(
 
 
 def _shown(ids: list[Id]) -> list[Id]:
-    return sorted(ids)[:_SHARED_SHOWN]
+    return sorted(ids)[:SHARED_SHOWN]
 
 
 def _node(db: apsw.Connection, workspace: int, id: Id) -> _Node | None:

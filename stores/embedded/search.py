@@ -18,15 +18,11 @@ from stores.embedded import rows
 from stores.embedded.filters import Where, apply, is_called, valid_at
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
+from stores.policies import LEAST_CANDIDATES, MOST_WORDS, OVERSAMPLE
 from stores.ports import Found, Search
 from stores.rows import micros
 
-_OVERSAMPLE = 10
-_LEAST = 100
-"""Candidates of each side: ten times what is shown, so that the rank over both sides keeps its true best."""
-
 _WORD = re.compile(r"\w+")
-_MOST_WORDS = 64
 _MOST_HIDDEN = 1_000
 
 _ACTIVE = [MemoryStatus.ACTIVE]
@@ -52,7 +48,7 @@ class Searcher:
         scopes = self._scopes(search.filter)
         if not scopes or search.limit == 0:
             return Found([])
-        count = max(_LEAST, _OVERSAMPLE * search.limit)
+        count = max(LEAST_CANDIDATES, OVERSAMPLE * search.limit)
         texts: dict[int, tuple[_Row, float]] = {}
         cosines: dict[int, float] = {}
         vector = None if search.mode is SearchMode.TEXT else search.vector
@@ -136,7 +132,7 @@ class Searcher:
         return {row[0]: (_Row(*row[1:4]), row[4]) for row in found}
 
     def _match(self, search: Search, scopes: Sequence[int]) -> str | None:
-        words = list(dict.fromkeys(_WORD.findall((search.text or "").lower())))[:_MOST_WORDS]
+        words = list(dict.fromkeys(_WORD.findall((search.text or "").lower())))[:MOST_WORDS]
         filter = search.filter
         everyone = filter is None or (filter.owner is None and filter.scopes is None)
         tokens = [f"w{self._workspace}"] if everyone else [scope_token(scope) for scope in scopes]

@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from domain.change import MemoryChange
-from domain.memory import Memory, MemoryFilter, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryStatus, weight
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.participant import Participant
@@ -24,13 +24,11 @@ from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
 from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
+from stores.policies import IDEMPOTENCY_US
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.rows import micros, raw, text
 
 N = TypeVar("N", bound=Node)
-
-_KEEP_US = 7 * 24 * 3600 * 1_000_000
-"""How long an idempotency key is remembered, in microseconds."""
 
 _BY_IDS = "id IN (SELECT value FROM json_each(?))"
 
@@ -317,7 +315,7 @@ class EmbeddedTransaction:
         """What was noted under an idempotency key."""
         row = self._db.execute(
             "SELECT digest, result FROM idempotency WHERE workspace = ? AND key = ? AND at > ?",
-            (self._workspace, key, self._now_us() - _KEEP_US),
+            (self._workspace, key, self._now_us() - IDEMPOTENCY_US),
         ).fetchone()
         return None if row is None else (row[0], msgspec.json.decode(row[1]))
 
@@ -328,7 +326,7 @@ class EmbeddedTransaction:
         self._db.execute(
             "DELETE FROM idempotency WHERE (workspace, key) IN "
             "(SELECT workspace, key FROM idempotency WHERE at <= ? LIMIT 100)",
-            (now - _KEEP_US,),
+            (now - IDEMPOTENCY_US,),
         )
         self._db.execute(
             "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)",
@@ -341,7 +339,7 @@ class EmbeddedTransaction:
 
 
 def _weight(memory: Memory) -> float | None:
-    return memory.importance * memory.decay_factor if memory.status is MemoryStatus.ACTIVE else None
+    return weight(memory) if memory.status is MemoryStatus.ACTIVE else None
 
 
 def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int | None:

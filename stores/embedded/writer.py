@@ -13,14 +13,12 @@ from typing import Any, Protocol, TypeVar
 import apsw
 
 from stores.errors import StoreError, Taken, Unavailable
+from stores.policies import GROUP
 from stores.ports import Script
 
 T = TypeVar("T")
 
 _log = logging.getLogger("recollect")
-
-_GROUP = 256
-"""How many scripts share a transaction at the most: at 128 callers 16 to 28 of them meet in one fsync."""
 
 
 class Work(Protocol):
@@ -112,7 +110,7 @@ class Writer:
         while (first := self._jobs.get()) is not None:
             group = [first]
             stopping = False
-            while len(group) < _GROUP and not self._jobs.empty():
+            while len(group) < GROUP and not self._jobs.empty():
                 job = self._jobs.get()
                 if job is None:
                     stopping = True

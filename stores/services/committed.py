@@ -16,14 +16,12 @@ from domain.node import Id, Node
 from domain.participant import Participant
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
+from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
 from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists
 from stores.services.neo4j import Unit
 
 N = TypeVar("N", bound=Node)
-
-KEEP_US = 7 * 24 * 3600 * 1_000_000
-"""How long an idempotency key is remembered, in microseconds."""
 
 
 What = tuple[str, Any]
@@ -151,8 +149,8 @@ def statement(what: What) -> str:
         )
     if name == "recalled":
         return (
-            f"UNWIND $keys AS k MATCH (n:Idempotency {{workspace: $workspace, key: k}}) WHERE n.at > $now - {KEEP_US} "
-            "RETURN collect([n.key, n.digest, n.result])"
+            "UNWIND $keys AS k MATCH (n:Idempotency {workspace: $workspace, key: k}) "
+            f"WHERE n.at > $now - {IDEMPOTENCY_US} RETURN collect([n.key, n.digest, n.result])"
         )
     if kind is MemoryLink:
         if name == "get":

@@ -16,8 +16,9 @@ from domain.span import Span
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.catalogue.references import Step, gone_with
+from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
-from stores.services.committed import KEEP_US, Committed
+from stores.services.committed import Committed
 from stores.services.labels import LINK, MEMORY, Label, label
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
@@ -174,7 +175,7 @@ async def _lines(to: Committed, pending: Pending) -> None:
             "SET n.digest = r[1], n.result = r[2], n.at = $now",
             rows=batch,
         )
-        await to.run(f"MATCH (n:Idempotency) WHERE n.at <= $now - {KEEP_US} WITH n LIMIT 100 DELETE n")
+        await to.run(f"MATCH (n:Idempotency) WHERE n.at <= $now - {IDEMPOTENCY_US} WITH n LIMIT 100 DELETE n")
 
 
 _TELL = "UNWIND $rows AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})"

@@ -19,11 +19,11 @@ from domain.graph import (
 )
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
+from stores.policies import SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
 from stores.services.labels import LINK, MEMORY, link_lists
 from stores.services.neo4j import Graph
 
-_SHARED_SHOWN = 10
 _REFERENCES_SHOWN = 100
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
@@ -202,37 +202,35 @@ async def links_between(
     return [LINK.decode(row) for row in zip(*found, strict=True) if None not in row]
 
 
-# How others, o, are found by what they share, m, and what each shared thing adds to the score.
-_SHARING = {
+# How others, o, are found by what they share, m.
+_FOUND_BY = {
     "messages": (
         "CALL (c) { MATCH (c)<-[:DRAWS_ON]-(m:Message) WITH m ORDER BY m.id DESC LIMIT $most RETURN m "
         "UNION MATCH (m:Message {id: c.source_message}) RETURN m } "
         "CALL (m) { MATCH (m)-[:DRAWS_ON]->(o) RETURN o "
-        "UNION MATCH (o:Memory) WHERE o.source_message = m.id RETURN o }",
-        1.0,
+        "UNION MATCH (o:Memory) WHERE o.source_message = m.id RETURN o }"
     ),
     "sessions": (
         "MATCH (m:Session {id: c.session}) MATCH (o:Memory) "
         "WHERE o.session = m.id AND o.created_at IS NOT NULL AND o.id IS NOT NULL "
-        "WITH m, o ORDER BY o.session DESC, o.created_at DESC, o.id DESC LIMIT $most",
-        0.25,
+        "WITH m, o ORDER BY o.session DESC, o.created_at DESC, o.id DESC LIMIT $most"
     ),
-    "neighbors": (f"{_neighbors('c')} WITH y AS m {_neighbors('m')} WITH m, y AS o", 0.5),
+    "neighbors": (f"{_neighbors('c')} WITH y AS m {_neighbors('m')} WITH m, y AS o"),
 }
 
 _SHARED = (
     f"WITH {_memory('center')} AS found CALL (found) {{ UNWIND found AS c CALL (c) {{ "
     + " UNION ALL ".join(
         f"CALL (c) {{ {match} RETURN o, m.id AS id LIMIT {SHARED_FOLLOWED} }} RETURN o, id, '{name}' AS name"
-        for name, (match, _) in _SHARING.items()
+        for name, match in _FOUND_BY.items()
     )
     + f" UNION ALL {_neighbors('c')} RETURN y AS o, c.id AS id, 'links' AS name }} "
     "WITH o, id, name ORDER BY id WITH o, "
-    + ", ".join(f"collect(CASE name WHEN '{name}' THEN id END) AS {name}" for name in [*_SHARING, "links"])
+    + ", ".join(f"collect(CASE name WHEN '{name}' THEN id END) AS {name}" for name in [*SHARING, "links"])
     + f" WHERE links = [] AND o.id <> $center AND {MEMORY.live('o')} "
-    f"WITH *, {' + '.join(f'size({name}) * {worth}' for name, (_, worth) in _SHARING.items())} AS score "
+    f"WITH *, {' + '.join(f'size({name}) * {worth}' for name, worth in SHARING.items())} AS score "
     "ORDER BY score DESC, o.id LIMIT $first RETURN collect([o.id, "
-    + ", ".join(f"{name}[..{_SHARED_SHOWN}]" for name in _SHARING)
+    + ", ".join(f"{name}[..{SHARED_SHOWN}]" for name in SHARING)
     + ", score]) AS shared } RETURN shared"
 )
 

@@ -22,8 +22,7 @@ from neo4j.exceptions import (
 
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.services.breaker import Breaker
-from stores.services.labels import statements
-from stores.services.migrating import add_name_keys, forget_texts, sum_up
+from stores.services.migrations import VERSION, is_current, migrate
 from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
@@ -47,18 +46,6 @@ _TIMED_OUT = ".Transaction.TransactionTimedOut"
 
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
 """A read may come upon a node that is deleted just then."""
-
-VERSION = 7
-"""Of the constraints and indexes; a server that has a newer one was used by a newer program."""
-
-_NAMED = 7
-"""The version from which on names have the form that they are sorted by."""
-
-_FORGETTING = 6
-"""The version from which on the log keeps no text of a deleted memory."""
-
-_SUMMED = 5
-"""The version from which on traces have sums."""
 
 
 class Address:
@@ -91,7 +78,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def prepare(address: Address, embedder: str, epoch: str) -> str:
-    """Makes the constraints and indexes where they are missing, and returns the store's epoch.
+    """Makes the graph a current one, and returns the store's epoch.
 
     embedder: name and dimension, which the store keeps to. epoch: for a new one. Raises CannotOpen.
     """
@@ -106,11 +93,11 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
             [found] = run(
                 "MERGE (m:Recollect {one: 1}) ON CREATE SET m.version = 0, m.epoch = $epoch "
                 "SET m.embedder = coalesce(m.embedder, $embedder) "
-                "RETURN m.version, m.epoch, m.embedder",
+                "RETURN m.version, m.epoch, m.embedder, m.declared",
                 epoch=epoch,
                 embedder=embedder,
             )
-            version, kept, bound = found
+            version, kept, bound, declared = found
             if version > VERSION:
                 raise CannotOpen(
                     f"The graph at {address.place} was written by a newer Recollect (version {version}, this program "
@@ -118,17 +105,8 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
                 )
             if bound != embedder:
                 raise CannotOpen(f"The vectors of {address.place} are of the embedder {bound}, not of {embedder}.")
-            if version < VERSION:
-                for statement in statements():
-                    run(statement)
-                if 0 < version < _FORGETTING:
-                    forget_texts(run)
-                if 0 < version < _NAMED:
-                    add_name_keys(run)
-                run("CALL db.awaitIndexes(60)")
-                if 0 < version < _SUMMED:
-                    sum_up(run)
-                run("MATCH (m:Recollect {one: 1}) SET m.version = $version", version=VERSION)
+            if not is_current(version, declared):
+                migrate(driver, address.database)
             return str(kept)
     except (DriverError, Neo4jError, OSError) as error:
         raise CannotOpen(f"Cannot use Neo4j at {address.place}: {_sentence(error)}") from None

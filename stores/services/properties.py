@@ -1,28 +1,27 @@
-"""Properties that nodes have beside their shape's columns: what filters, summaries and searches look into.
+"""Properties that nodes have beside their kind's columns: what filters, orders, summaries and searches look into.
 
 members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
-tag_list, capability_list, target_list: the lists that columns hold as JSON. size: the UTF-8 bytes of a memory's text.
-words: its words for the full-text index. title_key, name_key: what titles and names are sorted by.
+tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and names
+are sorted by. size: the UTF-8 bytes of a memory's text. words: its words for the full-text index.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from domain.actor import Agent, User
-from domain.audit import AuditEntry
 from domain.memory import Memory
-from domain.message import Message, TextContent, Thread, ToolCall
 from domain.node import Node
-from domain.participant import Participant
-from domain.session import Session
-from domain.state import StateEntry
 from domain.values import Json, fold
+from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import kind
+from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
+from stores.services.labels import SORTABLE, sorted_texts
 from stores.services.words import stem
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -49,11 +48,6 @@ def listed(column: str) -> str:
     return f"{column[:-3]}y_list" if column.endswith("ies") else f"{column[:-1]}_list"
 
 
-def looked_into(memory: Memory) -> dict[str, Any]:
-    """What filters look into of a memory, beside its columns."""
-    return {"members": members(memory.metadata), "tag_list": memory.tags}
-
-
 def sortable(text: str) -> str:
     """A text whose order is that of the code points, and whose beginning is the beginning's.
 
@@ -69,64 +63,47 @@ def _moved(found: re.Match[str]) -> str:
     return chr(_FIRST_LATE + head) + chr(1 + tail)
 
 
-def _memory(memory: Memory) -> dict[str, Any]:
-    return {**looked_into(memory), "size": len(memory.text.encode()), "words": stem(memory.text)}
-
-
-def _message(message: Message) -> dict[str, Any]:
-    return {
-        "members": members(message.metadata),
-        "texts": [fold(part.text) for part in message.content if type(part) is TextContent],
-        "tools": [part.tool for part in message.content if type(part) is ToolCall],
-    }
-
-
-def _session(session: Session) -> dict[str, Any]:
-    return {
-        "members": members(session.metadata),
-        "capability_list": session.capabilities,
-        "title_key": sortable(session.title),
-    }
-
-
-def _user(user: User) -> dict[str, Any]:
-    return {"members": members(user.profile), "name_key": sortable(user.name)}
-
-
-def _agent(agent: Agent) -> dict[str, Any]:
-    return {
-        "members": members(agent.config),
-        "capability_list": agent.capabilities,
-        "name_key": sortable(agent.name),
-    }
-
-
-def _named(record: Participant | Thread) -> dict[str, Any]:
-    return {"name_key": sortable(record.name)}
-
-
-def _state(entry: StateEntry) -> dict[str, Any]:
-    return {"tag_list": entry.tags, "name_key": sortable(entry.key)}
-
-
-def _audit(entry: AuditEntry) -> dict[str, Any]:
-    return {"target_list": entry.targets}
-
-
-_EXTRAS: dict[type[Node], Callable[[Any], dict[str, Any]]] = {
-    User: _user,
-    Agent: _agent,
-    Session: _session,
-    Participant: _named,
-    Thread: _named,
-    Message: _message,
-    Memory: _memory,
-    StateEntry: _state,
-    AuditEntry: _audit,
+_OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
+    Memory: {"size": lambda memory: len(memory.text.encode()), "words": lambda memory: stem(memory.text)},
 }
+"""Of the engine's own: what summaries add up, and what its full text looks into."""
+
+
+@functools.cache
+def makers(record: type[Node]) -> dict[str, Callable[[Any], Any]]:
+    """The properties that filters and orders of a kind need beside its columns, and what makes them of a record."""
+    of = kind(record)
+    found: dict[str, Callable[[Any], Any]] = {}
+    for operator in FILTERS.get(of.record, {}).values():
+        match operator:
+            case HasMembers(column):
+                found["members"] = _of(of, column, members)
+            case HasAll(column):
+                found[listed(column)] = _of(of, column, list)
+            case PartContains(part):
+                found[f"{part.member}s"] = _of(of, part.column, _folded(part))
+            case HasPart(part):
+                found[f"{part.member}s"] = _of(of, part.column, part.of)
+    for column in sorted_texts(of):
+        found[SORTABLE[column]] = _of(of, column, sortable)
+    return found
+
+
+def _of(of: Kind[Any], column: str, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    value = attrgetter(str(of.columns[column].field))
+    return lambda record: make(value(record))
+
+
+def _folded(part: Part) -> Callable[[Any], list[str]]:
+    return lambda value: list(map(fold, part.of(value)))
+
+
+def looked_into(record: Node) -> dict[str, Any]:
+    """What filters and orders look into of a record, beside its columns."""
+    return {name: make(record) for name, make in makers(type(record)).items()}
 
 
 def extras(record: Node) -> dict[str, Any]:
-    """The properties of a record's node beside its columns; None takes one away."""
-    make = _EXTRAS.get(kind(type(record)).record)
-    return {} if make is None else make(record)
+    """The properties of a record's node beside its columns."""
+    own = _OWN.get(type(record), {})
+    return looked_into(record) | {name: make(record) for name, make in own.items()}

@@ -20,6 +20,7 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.node import Id
 from domain.search import Candidate, SearchMode, rank, similarity
 from stores.errors import Unavailable
+from stores.policies import LEAST_CANDIDATES, MOST_WORDS, OVERSAMPLE
 from stores.ports import Found, Search, Vector
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY
@@ -28,10 +29,8 @@ from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
 from stores.services.weaviate import Hit, Missing, Vectors
 from stores.services.words import stem
 
-_OVERSAMPLE = 10
-_LEAST = 100
 _MOST = 1_000
-"""Candidates of each side: ten times what is shown, within bounds, so that the rank over both keeps its true best."""
+"""Candidates of each side of a search, however many are shown."""
 
 _WIDER = 4
 """By words that many more are looked at, for BM25 knows nothing of weights."""
@@ -45,7 +44,6 @@ _FEW = 1_000
 _FALLBACK = 2_000
 """How many of the best by words Neo4j looks at in Weaviate's place."""
 
-_MOST_WORDS = 64
 _IMPORTANCE, _DECAY, _VERSION = map(MEMORY.columns.index, ("importance", "decay_factor", "version"))
 
 _CLAUSES = 400
@@ -66,8 +64,8 @@ class _Finding:
 
     def __init__(self, graph: Graph, vectors: Vectors, workspace: str, now: int, search: Search) -> None:
         self._graph, self._vectors, self._workspace, self._now, self._search = graph, vectors, workspace, now, search
-        self._count = max(_LEAST, min(_OVERSAMPLE * search.limit, _MOST), search.limit)
-        words = list(dict.fromkeys(stem(search.text or "").split()))[:_MOST_WORDS]
+        self._count = max(LEAST_CANDIDATES, min(OVERSAMPLE * search.limit, _MOST), search.limit)
+        words = list(dict.fromkeys(stem(search.text or "").split()))[:MOST_WORDS]
         self._all_words = " ".join(words)
         self._words = "" if search.mode is SearchMode.SEMANTIC else self._all_words
         self._vector = None if search.mode is SearchMode.TEXT else search.vector
@@ -117,9 +115,9 @@ class _Finding:
             ids = list(dict.fromkeys(hit.id for hit in (*near, *words)))
             found = await self._among(ids, self._words, _WIDER * count)
             more = len(near) >= count or len(words) >= count
-            if within.exact or not more or len(found.candidates) >= self._count or count >= _OVERSAMPLE * _MOST:
+            if within.exact or not more or len(found.candidates) >= self._count or count >= OVERSAMPLE * _MOST:
                 return found
-            count *= _OVERSAMPLE
+            count *= OVERSAMPLE
 
     async def _by_meaning(self, within: Prefilter, count: int) -> list[Hit]:
         if self._vector is None:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from stores.errors import StoreError, Taken, Unavailable
 from stores.ids import Ids
+from stores.policies import GROUP
 from stores.ports import Script
 from stores.rows import micros
 from stores.services.committed import Committed
@@ -29,9 +30,6 @@ from stores.services.transaction import Alone, ServicesTransaction
 T = TypeVar("T")
 
 _log = logging.getLogger("recollect")
-
-_GROUP = 256
-"""How many scripts share a transaction at the most."""
 
 _FULL = 5_000
 """With so much to write a transaction takes no more scripts."""
@@ -131,7 +129,7 @@ class Writer:
         if self._jobs[0].alone:
             return [self._jobs.popleft()]
         group: list[_Job] = []
-        while self._jobs and len(group) < _GROUP and not self._jobs[0].alone:
+        while self._jobs and len(group) < GROUP and not self._jobs[0].alone:
             group.append(self._jobs.popleft())
         return group
 

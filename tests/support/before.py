@@ -8,6 +8,7 @@ graph.jsonl the nodes and relationships of Neo4j; *-main.jsonl and *-elsewhere.j
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from resolvers.context import Context
 from stores.embedded.engine import FILE
 from stores.ports import Engine
 from tests.contract.making import DIMENSION
+from tests.support import services
 
 FIXTURES = Path(__file__).parents[1] / "stores" / "fixtures"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,9 +47,30 @@ def old_folder(folder: Path) -> Path:
     return folder
 
 
-def old_graph() -> list[dict[str, Any]]:
-    """The nodes and relationships of before, in lines."""
-    return [json.loads(line) for line in (FIXTURES / "graph.jsonl").read_text("utf-8").splitlines()]
+def old_graph(folder: Path) -> None:
+    """Makes Neo4j hold the graph of before, as that of a folder. Weaviate is to be told of its memories."""
+    services.hold(folder)
+    lines = [json.loads(line) for line in (FIXTURES / "graph.jsonl").read_text("utf-8").splitlines()]
+    for line in lines:
+        if "node" in line:
+            properties = {**{name: _value(value) for name, value in line["properties"].items()}, "_node": line["node"]}
+            labels = ":".join(line["labels"])
+            made = "MERGE (n:Recollect {one: 1})" if labels == "Recollect" else f"CREATE (n:{labels})"
+            services.run(f"{made} SET n = $properties", properties=properties)
+    for line in lines:
+        if "type" in line:
+            services.run(
+                f"MATCH (a {{_node: $start}}), (b {{_node: $end}}) CREATE (a)-[r:{line['type']}]->(b) SET r = $properties",
+                start=line["from"],
+                end=line["to"],
+                properties={name: _value(value) for name, value in line["properties"].items()},
+            )
+    services.run("MATCH (n) REMOVE n._node")
+    services.run("MATCH (n:Memory) CREATE (:Outbox {workspace: n.workspace, place: 1, memory: n.id})")
+
+
+def _value(value: Any) -> Any:
+    return base64.b64decode(value["bytes"]) if isinstance(value, dict) else value
 
 
 async def assert_holds_what_was_told(engine: Engine, name: str) -> None:

@@ -38,9 +38,14 @@ def held(folder: Path) -> bool:
 def open_services(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
     """Opens the engine over the servers, which are emptied where they held the graph of another folder."""
     if not held(folder):
-        empty()
-        _held[:] = [folder]
+        hold(folder)
     return open_engine(str(folder), embedder, dimension, clock, **urls())
+
+
+def hold(folder: Path) -> None:
+    """Empties the servers for the graph of a folder."""
+    empty()
+    _held[:] = [folder]
 
 
 def empty(vectors_url: str = "") -> None:
@@ -58,9 +63,9 @@ def empty(vectors_url: str = "") -> None:
             http.request("DELETE", "/batch/objects", params=where, json={"match": all_of_it}).raise_for_status()
 
 
-def run(statement: str) -> None:
-    """Runs a statement in Neo4j."""
-    _driver().execute_query(statement)
+def run(statement: str, **parameters: Any) -> list[Any]:
+    """Runs a statement in Neo4j; its records."""
+    return _driver().execute_query(statement, parameters).records
 
 
 def everything() -> dict[str, list[Any]]:

@@ -1,0 +1,153 @@
+"""How a graph that an older program wrote becomes a current one.
+
+What the declarations of records ask for needs no step of its own: constraints and indexes that are not there are made,
+and nodes that lack a property whose field has a default get it. A step is for what cannot follow from them.
+
+Every change is made in batches and may be broken off: the next start goes on. Of programs that start at once one works,
+the others wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from neo4j import Driver
+
+from stores import sums
+from stores.catalogue.column import NO_DEFAULT, Column
+from stores.catalogue.kind import Kind
+from stores.catalogue.kinds import KINDS, targets
+from stores.ids import Ids
+from stores.rows import text
+from stores.services.labels import LINK, SPAN, TALLY, TRACE, statements
+
+Run = Callable[..., list[Any]]
+"""Runs a statement with its parameters, in a transaction of its own; the records."""
+
+_BATCH = 5_000
+"""Nodes that one transaction changes."""
+
+
+def migrate(driver: Driver, database: str) -> None:
+    """Brings the graph to the current version."""
+    with driver.session(database=database) as session:
+
+        def run(statement: str, **parameters: Any) -> list[Any]:
+            return list(session.run(statement, parameters))
+
+        defaults = {f"{kind.label}.{column.name}": (kind, column) for kind, column in _with_defaults()}
+        for statement in statements():
+            run(statement)
+        run("CALL db.awaitIndexes(60)")
+        # The node is locked until the end, by a connection of its own, with which the lock goes.
+        with driver.session(database=database) as locking, locking.begin_transaction() as lock:
+            found = lock.run("MATCH (m:Recollect {one: 1}) SET m.one = 1 RETURN m.version, m.filled").single(
+                strict=True
+            )
+            version, filled = found[0], set(found[1] or ())
+            if version > 0:
+                for name, (kind, column) in defaults.items():
+                    if name not in filled:
+                        _fill(run, kind, column)
+                for step in STEPS[max(version - _FIRST, 0) :]:
+                    step(run)
+            lock.run(
+                "MATCH (m:Recollect {one: 1}) SET m.version = $version, m.filled = $filled, m.declared = $declared",
+                version=max(VERSION, version),
+                filled=sorted(filled | defaults.keys()),
+                declared=_declared(),
+            ).consume()
+            lock.commit()
+
+
+def is_current(version: int, declared: str | None) -> bool:
+    """Whether a graph of that version, made for these declarations, is as it should be."""
+    return version == VERSION and declared == _declared()
+
+
+def _declared() -> str:
+    """A digest of what the declarations ask of a graph."""
+    defaults = [f"{kind.label}.{column.name}" for kind, column in _with_defaults()]
+    return blake2b(";".join([*statements(), *defaults]).encode(), digest_size=16).hexdigest()
+
+
+def _with_defaults() -> Iterator[tuple[Kind[Any], Column]]:
+    for kind in KINDS:
+        for column in kind.columns.values():
+            if column.default is not NO_DEFAULT and column.default is not None and not column.place:
+                yield kind, column
+
+
+def _each(kind: Kind[Any]) -> str:
+    return "MATCH ()-[n:LINK]->()" if kind is LINK else f"MATCH (n:{kind.label})"
+
+
+def _fill(run: Run, kind: Kind[Any], column: Column) -> None:
+    """Gives nodes of before a column its default."""
+    run(
+        f"{_each(kind)} WHERE n.{column.name} IS NULL "
+        f"CALL (n) {{ SET n.{column.name} = $value }} IN TRANSACTIONS OF {_BATCH} ROWS",
+        value=kind.default(column),
+    )
+
+
+def _forget_what_is_gone(run: Run) -> None:
+    """Empties references to records that were deleted, which earlier versions left behind two steps away."""
+    for kind in KINDS:
+        for column in kind.references:
+            if column.refers is not None and column.refers.gone == "null":
+                there = " OR ".join(
+                    f"EXISTS {{ MATCH (:{target.label} {{id: n.{column.name}}}) }}" for target in targets(column.refers)
+                )
+                run(
+                    f"{_each(kind)} WHERE n.{column.name} IS NOT NULL AND NOT ({there}) "
+                    f"CALL (n) {{ REMOVE n.{column.name} }} IN TRANSACTIONS OF {_BATCH} ROWS"
+                )
+
+
+def _sum_up(run: Run) -> None:
+    """Gives traces the sums of their spans, one trace in one transaction, so that it can be broken off."""
+    ids = Ids(lambda: datetime.now(UTC))
+    for workspace, trace_id in run("MATCH (n:Span) RETURN DISTINCT n.workspace, n.trace_id"):
+        of = {"workspace": workspace, "trace_id": trace_id}
+        same = "n.workspace = $workspace AND n.trace_id = $trace_id"
+        if run(f"MATCH (n:Tally) WHERE {same} AND n.span_id = '' RETURN n.id", **of):
+            continue
+        [[found]] = run(f"MATCH (n:Span) WHERE {same} WITH collect(n) AS ns RETURN {SPAN.lists()}", **of)
+        tallies, top = sums.summed_up(SPAN.records(found), lambda kind: kind.make_id(ids.next()))
+        [[found]] = run(f"MATCH (n:Trace) WHERE {same} WITH collect(n) AS ns RETURN {TRACE.lists()}", **of)
+        traces = [sums.summed(trace, top) for trace in TRACE.records(found)]
+        run(
+            "CALL () { UNWIND $traces AS r MATCH (n:Trace {id: r.id}) SET n += r } "
+            "CALL () { UNWIND $rows AS r CREATE (t:Tally) SET t = r, t.workspace = $workspace }",
+            workspace=workspace,
+            traces=[dict(zip(TRACE.columns, TRACE.encode(trace), strict=True)) for trace in traces],
+            rows=[dict(zip(TALLY.columns, TALLY.encode(tally), strict=True)) for tally in tallies],
+        )
+
+
+def _forget_texts(run: Run) -> None:
+    """Takes the texts of deleted memories out of the log."""
+    read = "MATCH (n:Change) WHERE n.memory IS NOT NULL AND elementId(n) > $after RETURN elementId(n) AS id, n.memory"
+    after = ""
+    while lines := run(f"{read} ORDER BY id LIMIT 1000", after=after):
+        rows = [[id, text({**msgspec.json.decode(memory), "text": ""})] for id, memory in lines]
+        run("UNWIND $rows AS r MATCH (n:Change) WHERE elementId(n) = r[0] SET n.memory = r[1]", rows=rows)
+        after = rows[-1][0]
+
+
+_FIRST = 4
+"""The version before the first step; earlier ones only lack indexes."""
+
+STEPS: tuple[Callable[[Run], None], ...] = (
+    _sum_up,  # 5: traces have sums
+    _forget_texts,  # 6: the log keeps no text of a deleted memory
+    _forget_what_is_gone,  # 7: nothing names what is gone
+)
+"""Each brings a graph to the next version. Never edited once released, only added to."""
+
+VERSION = _FIRST + len(STEPS)

@@ -1,0 +1,142 @@
+"""A graph that an older program wrote becomes a current one and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.actor import Agent
+from domain.link import MemoryLink
+from domain.memory import Memory
+from domain.search import Recall, SearchMode
+from domain.session import Session
+from domain.span import Trace
+from domain.trace import TraceEvent
+from stores.errors import CannotOpen
+from stores.ports import Collection, Search
+from stores.services import migrations
+from stores.services.labels import TRACE
+from stores.services.migrations import VERSION
+from tests.contract.making import DIMENSION, Clock, axis, keep, message, page, replace, say, span, trace
+from tests.support.before import assert_holds_what_was_told, old_graph
+from tests.support.services import open_services, run
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_traces_get_their_sums(tmp_path: Path) -> None:
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    used = {"inputTokens": 10}
+    await keep(store, *(span(trace_id="t", span_id=id, attributes=used) for id in "abc"), trace(trace_id="empty"))
+    await keep(store, span(trace_id="t", span_id="d", parent_span_id="a", attributes=used))
+    before = await store.find(Trace, [("t",), ("empty",)])
+    await engine.close()
+    run("MATCH (n:Tally) DETACH DELETE n")
+    late = TRACE.columns[TRACE.columns.index("started_at") + 1 :]
+    run(f"MATCH (n:Trace) REMOVE {', '.join(f'n.{column}' for column in late)}")
+    run("MATCH (n:Recollect) SET n.version = 4, n.filled = null")
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    assert await store.find(Trace, [("t",), ("empty",)]) == before
+    await keep(store, span(trace_id="t", span_id="e", parent_span_id="b", attributes={"inputTokens": 11}))
+    [after] = await store.find(Trace, [("t",)])
+    assert after is not None
+    assert (after.usage.input_tokens, after.span_count) == (31, 5)
+    await engine.close()
+
+
+@pytest.fixture
+def graph(real_servers: None, tmp_path: Path) -> Path:
+    """The folder that stands for the graph of before."""
+    old_graph(tmp_path)
+    return tmp_path
+
+
+def open_graph(folder: Path) -> Any:
+    return open_services(folder, "test", DIMENSION, Clock())
+
+
+def noted() -> tuple[int, list[str]]:
+    """The version of the graph, and the properties that were given their defaults."""
+    [[version, filled]] = run("MATCH (m:Recollect) RETURN m.version, m.filled")
+    return version, filled
+
+
+async def test_an_old_graph_reads_back_equal(graph: Path) -> None:
+    for _ in range(2):
+        engine = open_graph(graph)
+        await assert_holds_what_was_told(engine, "graph")
+        assert noted()[0] == VERSION
+        await engine.close()
+
+
+async def test_an_old_graph_goes_on(graph: Path) -> None:
+    engine = open_graph(graph)
+    store = engine.workspace("main")
+    [talk] = await store.find(Session, [("talk",)])
+    voice = (await page(store, Collection.SESSION_PARTICIPANTS, talk)).nodes[0]
+    [said] = await say(store, talk, message(voice))
+    assert said.place == talk.message_count + 1
+    [fact] = await store.find(Memory, [("fact",)])
+    await replace(store, fact, importance=0.9)
+    assert await engine.relay.delivered("main", 20.0)
+    found = await store.search(Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0)))
+    assert fact.id in {one.id for one in found.candidates}
+    await engine.close()
+
+
+async def test_a_property_that_is_declared_later_gets_its_default(graph: Path) -> None:
+    run("MATCH ()-[l:LINK]->() REMOVE l.metadata")
+    run("MATCH (n:Agent) REMOVE n.description")
+    engine = open_graph(graph)
+    store = engine.workspace("main")
+    assert {bytes(link.metadata) for link in await store.scan(MemoryLink, None, 10)} == {b"{}"}
+    assert [one.values() for one in run("MATCH ()-[l:LINK]->() RETURN DISTINCT l.metadata")] == [["{}"]]
+    assert {agent.description for agent in await store.scan(Agent, None, 10)} == {None}
+    await engine.close()
+
+
+async def test_what_names_what_is_gone_names_nothing(graph: Path) -> None:
+    run("MATCH (n:TraceEvent) WHERE n.parent IS NOT NULL SET n.parent = 'evt_00000000000000000000000000000000'")
+    run("MATCH (n:Recall) SET n.event = 'evt_00000000000000000000000000000000'")
+    engine = open_graph(graph)
+    store = engine.workspace("main")
+    assert {event.parent_id for event in await store.scan(TraceEvent, None, 100)} == {None}
+    assert {recall.event_id for recall in await store.scan(Recall, None, 100)} == {None}
+    await engine.close()
+
+
+async def test_of_programs_that_start_at_once_one_migrates(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    def slow(run: Any) -> None:
+        ran.append(1)
+        time.sleep(1)
+
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS[:-1], slow))
+    engines = await asyncio.gather(*(asyncio.to_thread(open_graph, graph) for _ in range(3)))
+    assert ran == [1]
+    await assert_holds_what_was_told(engines[0], "graph")
+    for engine in engines:
+        await engine.close()
+
+
+async def test_a_migration_that_was_broken_off_goes_on(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(run: Any) -> None:
+        run("MATCH (n:Message) CREATE (:Nonsense)")
+        raise CannotOpen("It was broken off.")
+
+    run("MATCH ()-[l:LINK]->() REMOVE l.metadata")
+    with monkeypatch.context() as broken, pytest.raises(CannotOpen):
+        broken.setattr(migrations, "STEPS", (*migrations.STEPS[:-1], fails))
+        open_graph(graph)
+    assert noted() == (4, None)
+    run("MATCH (n:Nonsense) DELETE n")
+    engine = open_graph(graph)
+    await assert_holds_what_was_told(engine, "graph")
+    assert noted()[0] == VERSION
+    await engine.close()
