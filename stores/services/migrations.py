@@ -1,7 +1,8 @@
 """How a graph that an older program wrote becomes a current one.
 
 What the declarations of records ask for needs no step of its own: constraints and indexes that are not there are made,
-and nodes that lack a property whose field has a default get it. A step is for what cannot follow from them.
+and nodes get the properties they lack: those of fields with a default, and those that filters and orders look into. A
+step is for what cannot follow from them.
 
 Every change is made in batches and may be broken off: the next start goes on. Of programs that start at once one works,
 the others wait for it.
@@ -9,8 +10,9 @@ the others wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -23,7 +25,8 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, targets
 from stores.ids import Ids
 from stores.rows import text
-from stores.services.labels import LINK, SPAN, TALLY, TRACE, statements
+from stores.services.labels import LINK, SPAN, TALLY, TRACE, Label, label, statements
+from stores.services.properties import makers
 
 Run = Callable[..., list[Any]]
 """Runs a statement with its parameters, in a transaction of its own; the records."""
@@ -39,7 +42,6 @@ def migrate(driver: Driver, database: str) -> None:
         def run(statement: str, **parameters: Any) -> list[Any]:
             return list(session.run(statement, parameters))
 
-        defaults = {f"{kind.label}.{column.name}": (kind, column) for kind, column in _with_defaults()}
         for statement in statements():
             run(statement)
         run("CALL db.awaitIndexes(60)")
@@ -50,15 +52,15 @@ def migrate(driver: Driver, database: str) -> None:
             )
             version, filled = found[0], set(found[1] or ())
             if version > 0:
-                for name, (kind, column) in defaults.items():
+                for name, fill in _asked().items():
                     if name not in filled:
-                        _fill(run, kind, column)
+                        fill(run)
                 for step in STEPS[max(version - _FIRST, 0) :]:
                     step(run)
             lock.run(
                 "MATCH (m:Recollect {one: 1}) SET m.version = $version, m.filled = $filled, m.declared = $declared",
                 version=max(VERSION, version),
-                filled=sorted(filled | defaults.keys()),
+                filled=sorted(filled | _asked().keys()),
                 declared=_declared(),
             ).consume()
             lock.commit()
@@ -71,15 +73,20 @@ def is_current(version: int, declared: str | None) -> bool:
 
 def _declared() -> str:
     """A digest of what the declarations ask of a graph."""
-    defaults = [f"{kind.label}.{column.name}" for kind, column in _with_defaults()]
-    return blake2b(";".join([*statements(), *defaults]).encode(), digest_size=16).hexdigest()
+    return blake2b(";".join([*statements(), *_asked()]).encode(), digest_size=16).hexdigest()
 
 
-def _with_defaults() -> Iterator[tuple[Kind[Any], Column]]:
+def _asked() -> dict[str, Callable[[Run], None]]:
+    """The properties that every node of a label has, and what gives them to those of before."""
+    asked: dict[str, Callable[[Run], None]] = {}
     for kind in KINDS:
         for column in kind.columns.values():
             if column.default is not NO_DEFAULT and column.default is not None and not column.place:
-                yield kind, column
+                asked[f"{kind.label}.{column.name}"] = partial(_fill, kind=kind, column=column)
+        if kind is not LINK:
+            for name, make in makers(kind).items():
+                asked[f"{kind.label}.{name}"] = partial(_look_into, of=label(kind.record), name=name, make=make)
+    return asked
 
 
 def _each(kind: Kind[Any]) -> str:
@@ -93,6 +100,22 @@ def _fill(run: Run, kind: Kind[Any], column: Column) -> None:
         f"CALL (n) {{ SET n.{column.name} = $value }} IN TRANSACTIONS OF {_BATCH} ROWS",
         value=kind.default(column),
     )
+
+
+def _look_into(run: Run, of: Label[Any], name: str, make: Callable[[Any], Any]) -> None:
+    """Gives nodes of before a filter or an order what it looks into."""
+    missing = (
+        f"MATCH (n:{of.name}) WHERE n.{name} IS NULL WITH n LIMIT {_BATCH} WITH collect(n) AS ns RETURN {of.lists()}"
+    )
+    while records := of.records(run(f"{missing} RETURN {of.lists()}")[0][0]):
+        run(
+            f"UNWIND $rows AS r MATCH (n:{of.name} {{id: r[0]}}) SET n.{name} = r[1]",
+            rows=[[record.id, make(record)] for record in records],
+        )
+
+
+def _nothing(run: Run) -> None:
+    """A step whose changes follow from the declarations."""
 
 
 def _forget_what_is_gone(run: Run) -> None:
@@ -146,7 +169,8 @@ _FIRST = 4
 STEPS: tuple[Callable[[Run], None], ...] = (
     _sum_up,  # 5: traces have sums
     _forget_texts,  # 6: the log keeps no text of a deleted memory
-    _forget_what_is_gone,  # 7: nothing names what is gone
+    _nothing,  # 7: names have the form that lists are sorted by
+    _forget_what_is_gone,  # 8: nothing names what is gone
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

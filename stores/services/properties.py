@@ -7,7 +7,6 @@ are sorted by. size: the UTF-8 bytes of a memory's text. words: its words for th
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from operator import attrgetter
@@ -19,7 +18,7 @@ from domain.memory import Memory
 from domain.node import Node
 from domain.values import Json, fold
 from stores.catalogue.kind import Kind
-from stores.catalogue.kinds import kind
+from stores.catalogue.kinds import KINDS, kind
 from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
 from stores.services.labels import SORTABLE, sorted_texts
 from stores.services.words import stem
@@ -69,10 +68,8 @@ _OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
 """Of the engine's own: what summaries add up, and what its full text looks into."""
 
 
-@functools.cache
-def makers(record: type[Node]) -> dict[str, Callable[[Any], Any]]:
+def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
     """The properties that filters and orders of a kind need beside its columns, and what makes them of a record."""
-    of = kind(record)
     found: dict[str, Callable[[Any], Any]] = {}
     for operator in FILTERS.get(of.record, {}).values():
         match operator:
@@ -98,9 +95,12 @@ def _folded(part: Part) -> Callable[[Any], list[str]]:
     return lambda value: list(map(fold, part.of(value)))
 
 
+_MAKERS = {of: makers(of) for of in KINDS}
+
+
 def looked_into(record: Node) -> dict[str, Any]:
     """What filters and orders look into of a record, beside its columns."""
-    return {name: make(record) for name, make in makers(type(record)).items()}
+    return {name: make(record) for name, make in _MAKERS[kind(type(record))].items()}
 
 
 def extras(record: Node) -> dict[str, Any]:

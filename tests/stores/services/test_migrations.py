@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from domain.actor import Agent
+from domain.actor import ActorOrder, ActorOrderField, Agent
 from domain.link import MemoryLink
 from domain.memory import Memory
+from domain.message import ThreadOrder, ThreadOrderField
+from domain.page import OrderDirection
 from domain.search import Recall, SearchMode
 from domain.session import Session
 from domain.span import Trace
@@ -21,9 +23,42 @@ from stores.ports import Collection, Search
 from stores.services import migrations
 from stores.services.labels import TRACE
 from stores.services.migrations import VERSION
-from tests.contract.making import DIMENSION, Clock, axis, keep, message, page, replace, say, span, trace
+from tests.contract.making import (
+    DIMENSION,
+    Clock,
+    axis,
+    keep,
+    message,
+    page,
+    replace,
+    say,
+    session,
+    span,
+    thread,
+    trace,
+    user,
+)
 from tests.support.before import assert_holds_what_was_told, old_graph
 from tests.support.services import open_services, run
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_names_get_the_form_they_are_sorted_by(tmp_path: Path) -> None:
+    names = ["", "Z", "a", "\ud7ff", "\ue000", "\U0001f600"]
+    engine = open_services(tmp_path, "test", 16, Clock())
+    [where] = await keep(engine.workspace("main"), session())
+    await keep(engine.workspace("main"), *(user(name=name) for name in reversed(names)))
+    await keep(engine.workspace("main"), *(thread(where, name=name) for name in reversed(names)))
+    await engine.close()
+    run("MATCH (n:User|Thread) REMOVE n.name_key")
+    run("MATCH (n:Recollect) SET n.version = 6, n.filled = null")
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    by_name = ActorOrder(field=ActorOrderField.NAME, direction=OrderDirection.ASC)
+    assert [one.name for one in (await page(store, Collection.USERS, order=by_name)).nodes] == names
+    threads = ThreadOrder(field=ThreadOrderField.NAME)
+    assert [one.name for one in (await page(store, Collection.SESSION_THREADS, where, order=threads)).nodes] == names
+    await engine.close()
 
 
 @pytest.mark.usefixtures("real_servers")
