@@ -104,9 +104,7 @@ def _fill(run: Run, kind: Kind[Any], column: Column) -> None:
 
 def _look_into(run: Run, of: Label[Any], name: str, make: Callable[[Any], Any]) -> None:
     """Gives nodes of before a filter or an order what it looks into."""
-    missing = (
-        f"MATCH (n:{of.name}) WHERE n.{name} IS NULL WITH n LIMIT {_BATCH} WITH collect(n) AS ns RETURN {of.lists()}"
-    )
+    missing = f"MATCH (n:{of.name}) WHERE n.{name} IS NULL WITH n LIMIT {_BATCH} WITH collect(n) AS ns"
     while records := of.records(run(f"{missing} RETURN {of.lists()}")[0][0]):
         run(
             f"UNWIND $rows AS r MATCH (n:{of.name} {{id: r[0]}}) SET n.{name} = r[1]",
