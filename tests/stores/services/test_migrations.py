@@ -38,6 +38,7 @@ from tests.contract.making import (
     trace,
     user,
 )
+from tests.stores.services.conftest import drained
 from tests.support.before import assert_holds_what_was_told, old_graph
 from tests.support.services import open_services, run
 
@@ -118,7 +119,7 @@ async def test_an_old_graph_goes_on(graph: Path) -> None:
     assert said.place == talk.message_count + 1
     [fact] = await store.find(Memory, [("fact",)])
     await replace(store, fact, importance=0.9)
-    assert await engine.relay.delivered("main", 20.0)
+    assert await drained(engine)
     found = await store.search(Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0)))
     assert fact.id in {one.id for one in found.candidates}
     await engine.close()
