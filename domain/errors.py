@@ -19,6 +19,7 @@ class ErrorCode(enum.Enum):
     CAPACITY = "CAPACITY"
     LIMIT = "LIMIT"
     TIMEOUT = "TIMEOUT"
+    AMBIGUOUS = "AMBIGUOUS"
 
 
 class UserError(msgspec.Struct, frozen=True):

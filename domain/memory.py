@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -16,6 +16,7 @@ from domain.link import NewLinkInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import (
+    EMPTY_OBJECT,
     MAX_BATCH,
     MAX_TEXT,
     Command,
@@ -28,6 +29,7 @@ from domain.values import (
     Text,
     TimeRange,
     UnitFloat,
+    Whose,
 )
 
 DECAY_FLOOR = 0.1
@@ -167,9 +169,9 @@ class MemoryFilter(Command, frozen=True, kw_only=True):
 
     types: list[MemoryType] | None = None
     scopes: list[MemoryScope] | None = None
-    owner: Ref | None = None
+    owner: Whose = None
     statuses: list[MemoryStatus] | None = None
-    session: Ref | None = None
+    session: Whose = None
     tags: list[str] | None = None
     importance: FloatRange | None = None
     created_at: TimeRange | None = None
@@ -206,7 +208,7 @@ class MemoryInput(Command, frozen=True, kw_only=True):
 
     type: MemoryType = MemoryType.EPISODIC
     scope: MemoryScope = MemoryScope.USER
-    owner: Ref | None = None
+    owner: Whose = None
     text: Annotated[str, Meta(max_length=MAX_TEXT)]
     importance: UnitFloat = 0.5
     tags: list[Key] | None = None
@@ -282,11 +284,38 @@ class TouchMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 class DecayMemoriesInput(Command, frozen=True, kw_only=True):
-    """Lets the active memories of the filter fade by `rate`, down to 0.1."""
+    """Lets the active memories of the filter fade by `rate`, down to 0.1. A filter that lets everything through is
+    INVALID: to mean everybody's, give all scopes."""
 
     filter: MemoryFilter | None = None
     rate: Annotated[float, Meta(gt=0, le=1)] = DECAY_RATE
     dry_run: bool = False
+
+
+def narrows(filter: MemoryFilter | None) -> bool:
+    """Whether a filter says which memories: one whose members are left out or empty lets all through."""
+    if filter is None:
+        return False
+    said = {name: getattr(filter, name) for name in filter.__struct_fields__ if name not in ("and_", "or_", "not_")}
+    empty: tuple[Any, ...] = (None, "", FloatRange(), TimeRange(), EMPTY_OBJECT)
+    some = (value for name, value in said.items() if value not in empty and not (name == "tags" and not value))
+    return (
+        any(True for _ in some)
+        or any(map(narrows, filter.and_ or ()))
+        or (filter.or_ is not None and all(map(narrows, filter.or_)))
+        or filter.not_ is not None
+    )
+
+
+def says_whose(filter: MemoryFilter | None) -> bool:
+    """Whether a filter names the owner of whatever it lets through."""
+    if filter is None:
+        return False
+    return (
+        filter.owner is not None
+        or any(map(says_whose, filter.and_ or ()))
+        or (bool(filter.or_) and all(map(says_whose, filter.or_ or ())))
+    )
 
 
 def decayed(factor: float, rate: float) -> float:

@@ -15,7 +15,7 @@ from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.participant import ROLES, SenderType
-from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange
+from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange, Whose
 
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):
@@ -169,7 +169,7 @@ class MessageFilter(Command, frozen=True, kw_only=True):
     """Which messages: every member that is given must hold."""
 
     sender_types: list[SenderType] | None = None
-    sender: Ref | None = None
+    sender: Whose = None
     thread: str | None = None
     text: str | None = None
     tool: str | None = None
@@ -217,7 +217,7 @@ class MessageInput(Command, frozen=True, kw_only=True):
 
     role: str | None = None
     sender_name: Name | None = None
-    sender: Ref | None = None
+    sender: Whose = None
     text: Text | None = None
     content: list[ContentInput] | None = None
     thread: Key | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from domain.declaration import NATURAL, listed, refers
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import Command, Key, Name, Ref
+from domain.values import Command, Key, Name, Ref, Whose
 
 
 class SenderType(enum.Enum):
@@ -77,7 +77,7 @@ class ParticipantInput(Command, frozen=True, kw_only=True):
     """A participant; actor names the user or agent (by type) behind it."""
 
     type: SenderType = SenderType.USER
-    actor: Ref | None = None
+    actor: Whose = None
     role: Name | None = None
     name: Name | None = None
     external_id: Key | None = None

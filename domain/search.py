@@ -14,7 +14,7 @@ from domain.memory import Memory, MemoryFilter
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.trace import TraceEvent
-from domain.values import Command, Ref, Text, UnitFloat
+from domain.values import Command, Text, UnitFloat, Whose
 
 TEXT_SHARE = 0.5
 """How much of the fusion is the words; the rest is the meaning."""
@@ -106,15 +106,18 @@ class RecallOrder(Command, frozen=True, kw_only=True):
 
 
 class RecallInput(Command, frozen=True, kw_only=True):
-    """A search by an agent that is about to use what it finds, for a session and the message it answers."""
+    """A search by an agent that is about to use what it finds, for a session and the message it answers. With one of
+    these it finds memories of those who take part in the session, and GLOBAL ones; with `anyone`, or a filter that
+    names an owner, whatever the filter lets through."""
 
     query: MemoryQuery
     filter: MemoryFilter | None = None
     mode: SearchMode = SearchMode.HYBRID
     threshold: UnitFloat = 0.5
     first: int = 10
-    session: Ref | None = None
-    message: Ref | None = None
+    session: Whose = None
+    message: Whose = None
+    anyone: bool = False
 
 
 class Recalled(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
 
 
 class SessionKind(enum.Enum):
@@ -100,7 +100,7 @@ class SessionFilter(Command, frozen=True, kw_only=True):
 
     kinds: list[SessionKind] | None = None
     statuses: list[SessionStatus] | None = None
-    participant: Ref | None = None
+    participant: Whose = None
     text: str | None = None
     created_at: TimeRange | None = None
     active_since: datetime | None = None

@@ -15,7 +15,7 @@ from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
 from domain.message import ToolCall
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, decode_json
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose, decode_json
 
 
 class SpanKind(enum.Enum):
@@ -158,8 +158,8 @@ class SpanFilter(Command, frozen=True, kw_only=True):
     status_codes: list[SpanStatusCode] | None = None
     names: list[str] | None = None
     trace_id: str | None = None
-    session: Ref | None = None
-    agent: Ref | None = None
+    session: Whose = None
+    agent: Whose = None
     started_at: TimeRange | None = None
     min_duration_ms: float | None = None
     running: bool | None = None
@@ -171,7 +171,7 @@ class SpanFilter(Command, frozen=True, kw_only=True):
 class StartSpanInput(Command, frozen=True, kw_only=True):
     """A span that begins. Without traceId it begins a trace of its own; ids left out are made."""
 
-    session: Ref | None = None
+    session: Whose = None
     trace_id: Key | None = None
     span_id: Key | None = None
     parent_span_id: Key | None = None
@@ -180,7 +180,7 @@ class StartSpanInput(Command, frozen=True, kw_only=True):
     started_at: datetime | None = None
     attributes: GivenObject = None
     component: Name | None = None
-    agent: Ref | None = None
+    agent: Whose = None
     message: Ref | None = None
     idempotency_key: Key | None = None
 

@@ -13,7 +13,7 @@ from domain.declaration import NATURAL, PLACE, Stored, listed, refers
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.span import SpanKind
-from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange
+from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange, Whose
 
 SPAN_START = "span_start"
 SPAN_END = "span_end"
@@ -67,7 +67,7 @@ class TraceFilter(Command, frozen=True, kw_only=True):
     types: list[str] | None = None
     components: list[str] | None = None
     time: TimeRange | None = None
-    agent: Ref | None = None
+    agent: Whose = None
     message: Id | None = None
     min_duration_ms: float | None = None
     and_: list[TraceFilter] | None = msgspec.field(name="and", default=None)
@@ -84,8 +84,8 @@ class TraceEventInput(Command, frozen=True, kw_only=True):
     time: datetime | None = None
     duration_ms: Annotated[float, Meta(ge=0)] | None = None
     data: GivenJson = None
-    user: Ref | None = None
-    agent: Ref | None = None
+    user: Whose = None
+    agent: Whose = None
     message: Ref | None = None
     parent: Ref | None = None
     memories: Annotated[list[Ref], Meta(max_length=MAX_BATCH)] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw
@@ -53,6 +53,14 @@ class Ref(Command, frozen=True, kw_only=True):
 
     id: Id | None = None
     external_id: str | None = None
+
+
+if TYPE_CHECKING:
+    Whose: TypeAlias = Ref | None
+else:
+    Whose = Ref
+"""A reference that says whose or of which. It is None where it is left out, and never null in what is read: who sends
+null has lost an id, and would be given everybody's."""
 
 
 class TimeRange(Command, frozen=True, kw_only=True):

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
-from domain.errors import invalid, not_found
-from domain.memory import MemoryUsage
+from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.memory import MemoryFilter, MemoryScope, MemoryUsage
+from domain.message import MessageFilter
 from domain.node import Id
+from domain.participant import SenderType
+from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
-from resolvers.context import Context, Unchanged, lookup
+from resolvers.context import Context, Reader, Unchanged, lookup
 from resolvers.writes import write
 from stores.ports import Transaction
 
@@ -106,6 +109,38 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
     made: Any = _new_agent(tx, ref.external_id) if kind is Agent else _new_user(tx, ref.external_id)
     await tx.put([made])
     return cast(A, made)
+
+
+async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("filter",)) -> None:
+    """Raises Rejected (AMBIGUOUS) where a filter calls somebody by what a user and an agent are called, and does not
+    say which of the two it means."""
+    member, kinds, told = _WHOSE.get(type(filter), ("", "", {}))
+    if not member:
+        return
+    ref, said = getattr(filter, member), getattr(filter, kinds, None)
+    either = said is None or told.issubset(said)
+    if ref is not None and ref.external_id is not None and either and await _both(context.store, ref):
+        hint = f", or say which kind by {kinds}" if kinds else ""
+        raise reject(ErrorCode.AMBIGUOUS, f"{BOTH}{hint}.", [*path, member])
+    for name in ("and_", "or_"):
+        for index, part in enumerate(getattr(filter, name) or ()):
+            await whose(context, part, [*path, name[:-1], index])
+    await whose(context, filter.not_, [*path, "not"])
+
+
+_WHOSE: dict[type, tuple[str, str, set[Any]]] = {
+    MemoryFilter: ("owner", "scopes", {MemoryScope.USER, MemoryScope.AGENT}),
+    MessageFilter: ("sender", "sender_types", {SenderType.USER, SenderType.AGENT}),
+    SessionFilter: ("participant", "", set()),
+}
+"""Of filters, the member that says whose, the one that says of which kind, and what that has where it does not."""
+
+BOTH = "A user and an agent are called so; name the one by its id"
+
+
+async def _both(reader: Reader, ref: Ref) -> bool:
+    users, agents = await asyncio.gather(lookup(reader, User, ref), lookup(reader, Agent, ref))
+    return users is not None and agents is not None
 
 
 async def all_named(tx: Transaction, kind: type[A], names: Mapping[str, str | None]) -> dict[str, A]:

@@ -16,6 +16,7 @@ from domain.session import SessionFilter
 from domain.span import SpanFilter
 from domain.state import StateEntry, StateFilter, StateOrder
 from domain.trace import TraceFilter
+from resolvers.actors import whose
 from resolvers.context import Context
 from stores.orders import ORDERS
 from stores.ports import Collection
@@ -53,6 +54,7 @@ class Listed(NamedTuple):
         if len(parents) > 1 and (after is not None or before is not None):
             name = "after" if after is not None else "before"
             raise invalid("A cursor belongs to the list of one parent; ask for that parent alone.", [name])
+        await whose(context, filter)
         return await context.store.pages(self.of, parents, slice, filter, order_by)
 
 

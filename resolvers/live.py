@@ -19,6 +19,7 @@ from domain.page import Edge, Listing
 from domain.session import Session
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import Ref
+from resolvers.actors import whose
 from resolvers.context import Context, require
 from stores.ports import Log
 
@@ -71,6 +72,7 @@ async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | N
 async def _follow(
     context: Context, log: Log, after: str | None, filter: TraceFilter | MemoryFilter | None = None
 ) -> AsyncIterator[tuple[Listing, Any]]:
+    await whose(context, filter)
     listing, [end] = context.store.listing(log), await context.store.ends([log])
     start = end if after is None else listing.mark(after)[0]
     if start > end:  # the store has gone back to an older copy of itself

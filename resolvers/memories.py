@@ -33,13 +33,14 @@ from domain.memory import (
     check,
     decayed,
     expiry,
+    narrows,
     surplus,
     touched,
 )
 from domain.message import Message
 from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref, changed, given
-from resolvers.actors import actors, named
+from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, lookup, lookup_all, require
 from resolvers.links import put_links
 from resolvers.writes import write
@@ -393,6 +394,9 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
     """Lets the active memories of a filter fade, those that are at the floor excepted, in writes of 1,000 in the order
     of their ids: nobody waits for all of them, and what is broken off keeps what it has done. With dryRun it only shows
     what would become of them."""
+    if not narrows(input.filter):
+        raise invalid("Say which memories: a filter that leaves nothing out would let everybody's fade.", ["filter"])
+    await whose(context, input.filter)
     done, step = Affected(0, []), _Step([], None)
     while True:
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from domain.errors import invalid, not_found
-from domain.memory import Memory, MemoryFilter, touched
+from domain.memory import Memory, MemoryFilter, says_whose, touched
 from domain.message import MemoryRef, Message
-from domain.node import id_of
+from domain.node import Id, id_of
 from domain.page import MAX_FIRST
 from domain.search import (
     MemoryHit,
@@ -26,8 +27,10 @@ from domain.search import (
 from domain.session import Session
 from domain.trace import RECALL, TraceEvent
 from domain.values import Json, encode_json
-from resolvers.context import Context, present, require
+from resolvers.actors import whose
+from resolvers.context import Context, Reader, present, require
 from resolvers.memories import unit_vector
+from resolvers.sessions import taking_part
 from stores.ports import Search, Transaction, Vector
 
 
@@ -39,11 +42,25 @@ async def search(
     threshold: float = 0.5,
     first: int = 10,
 ) -> MemorySearch:
-    """The best `first` memories for a query. Raises Rejected: INVALID; NOT_FOUND for `like` of an unknown memory."""
+    """The best `first` memories for a query. Raises Rejected: INVALID; AMBIGUOUS for an owner who may be two; NOT_FOUND
+    for `like` of an unknown memory."""
+    return await _search(context, query, filter, mode, threshold, first)
+
+
+async def _search(
+    context: Context,
+    query: MemoryQuery,
+    filter: MemoryFilter | None,
+    mode: SearchMode,
+    threshold: float,
+    first: int,
+    owners: Sequence[Id] | None = None,
+) -> MemorySearch:
     begun = time.perf_counter()
     _check(threshold, first)
+    await whose(context, filter)
     asked = await _asked(context, query, filter, mode, threshold, first)
-    [(hits, degraded)] = await _found(context, [asked])
+    [(hits, degraded)] = await _found(context, [msgspec.structs.replace(asked, owners=owners)])
     return MemorySearch(hits, mode, degraded, (time.perf_counter() - begun) * 1000)
 
 
@@ -118,15 +135,14 @@ async def similar(
 
 async def recall(context: Context, input: RecallInput) -> Recalled:
     """Searches, counts the access of each hit, and writes down what was found and why."""
-    found = await search(context, input.query, input.filter, input.mode, input.threshold, input.first)
+    session, _ = await _occasion(context.store, input)
+    owners = None
+    if session is not None and not input.anyone and not says_whose(input.filter):
+        owners = [one.actor_id for one in await taking_part(context, session) if one.actor_id is not None]
+    found = await _search(context, input.query, input.filter, input.mode, input.threshold, input.first, owners)
 
     async def script(tx: Transaction) -> Recalled:
-        message = None if input.message is None else await require(tx, Message, input.message, ["message"])
-        session = None if input.session is None else await require(tx, Session, input.session, ["session"])
-        if message is not None and session is not None and message.session_id != session.id:
-            raise not_found("message of this session", ["message"])
-        if session is None and message is not None:
-            session = (await tx.get(Session, [message.session_id]))[0]
+        session, message = await _occasion(tx, input)
         current = await tx.get(Memory, [hit.memory.id for hit in found.hits])
         hits = [
             MemoryHit(touched(memory, tx.now), hit.score, hit.parts)
@@ -141,6 +157,17 @@ async def recall(context: Context, input: RecallInput) -> Recalled:
         return Recalled(MemorySearch(hits, found.mode, found.degraded, found.took_ms), event)
 
     return await context.write(script)
+
+
+async def _occasion(reader: Reader, input: RecallInput) -> tuple[Session | None, Message | None]:
+    """The session and the message that a recall is for. Raises Rejected: NOT_FOUND."""
+    message = None if input.message is None else await require(reader, Message, input.message, ["message"])
+    session = None if input.session is None else await require(reader, Session, input.session, ["session"])
+    if message is not None and session is not None and message.session_id != session.id:
+        raise not_found("message of this session", ["message"])
+    if session is None and message is not None:
+        session = (await reader.get(Session, [message.session_id]))[0]
+    return session, message
 
 
 async def _note(

@@ -31,8 +31,9 @@ from domain.session import (
     UpdateSessionInput,
 )
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
-from resolvers.actors import actors, named
+from resolvers.actors import BOTH, actors, named
 from resolvers.context import Context, Unchanged, lookup, require
+from resolvers.lists import SESSION_PARTICIPANTS
 from resolvers.writes import write
 from stores.ports import Log, Transaction
 
@@ -198,12 +199,24 @@ async def participant(tx: Transaction, session: Session, ref: Ref, path: Sequenc
         for found in present:
             if found.external_id == ref.external_id:
                 return found
-        for kind in (User, Agent):
-            actor = await lookup(tx, kind, ref)
-            for found in present:
-                if actor is not None and found.actor_id == actor.id:
-                    return found
+        ids = [actor.id for kind in (User, Agent) if (actor := await lookup(tx, kind, ref)) is not None]
+        called = [found for found in present if found.actor_id in ids]
+        if len(called) > 1:
+            raise reject(ErrorCode.AMBIGUOUS, f"{BOTH}.", path)
+        for found in called:
+            return found
     raise not_found("participant of this session", path)
+
+
+async def taking_part(context: Context, session: Session) -> list[Participant]:
+    """Who takes part in a session now."""
+    found: list[Participant] = []
+    more, after = True, None
+    while more:
+        [page] = await SESSION_PARTICIPANTS.pages(context, [session.id], SESSION_PARTICIPANTS.cap, after)
+        found += [one for one in page.nodes if one.left_at is None]
+        more, after = page.has_next_page, page.page_info.end_cursor
+    return found
 
 
 async def join(

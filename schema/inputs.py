@@ -65,8 +65,8 @@ def published_input(command: type[Command]) -> Any:
     body: dict[str, Any] = {"__annotations__": {}, "__module__": __name__, "__doc__": command.__doc__}
     for field in msgspec.structs.fields(command):
         annotation = graphql_type(hints[field.name])
-        if annotation is JSON and not field.required:
-            annotation = Optional[JSON]  # noqa: UP045 - a NewType has no |
+        if not field.required and field.default in (None, UNSET):
+            annotation = Optional[annotation]  # noqa: UP045 - a NewType has no |
         body["__annotations__"][field.name] = annotation
         body[field.name] = strawberry.field(name=field.encode_name, **_default(field))
     made = strawberry.input(type(name, (), body), description=_sentence(command), one_of=command in ONE_OF or None)

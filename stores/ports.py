@@ -103,6 +103,7 @@ class Search(msgspec.Struct, frozen=True):
     Of the two the mode says which count; the words may stand in for the meaning where a part of the store is down.
     limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
     by domain.search.rank, are the best there are. exclude: a memory that is not to be found (the one asked with).
+    owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
     """
 
     mode: SearchMode
@@ -112,6 +113,7 @@ class Search(msgspec.Struct, frozen=True):
     vector: Vector | None = None
     filter: MemoryFilter | None = None
     exclude: Id | None = None
+    owners: Sequence[Id] | None = None
 
 
 class Found(msgspec.Struct, frozen=True):

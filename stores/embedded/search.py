@@ -45,7 +45,7 @@ class Searcher:
 
     def find(self, search: Search) -> Found:
         """See stores.ports.Store.search."""
-        scopes = self._scopes(search.filter)
+        scopes = self._scopes(search.filter, search.owners)
         if not scopes or search.limit == 0:
             return Found([])
         count = max(LEAST_CANDIDATES, OVERSAMPLE * search.limit)
@@ -76,13 +76,15 @@ class Searcher:
             ]
         )
 
-    def _scopes(self, filter: MemoryFilter | None) -> list[int]:
-        """The owners whose memories can match: all of the workspace, one, or those of some kinds."""
+    def _scopes(self, filter: MemoryFilter | None, owners: Sequence[Id] | None) -> list[int]:
+        """The owners whose memories can match: all of the workspace, one, some, or those of some kinds."""
         among = None if filter is None else filter.scopes
         parts = []
         owner = Where(self._workspace)
         if filter is not None and filter.owner is not None:
             is_called(owner, filter.owner)
+        if owners is not None:
+            owner.add("t.id IN (SELECT value FROM json_each(?))", msgspec.json.encode(owners).decode())
         for scope, table, odd in ((MemoryScope.USER, "user", 0), (MemoryScope.AGENT, "agent", 1)):
             if among is None or scope in among:
                 parts.append(f"SELECT t.key * 2 + {odd} AS s FROM {table} t WHERE t.workspace = ? AND {owner.sql}")
@@ -134,7 +136,7 @@ class Searcher:
     def _match(self, search: Search, scopes: Sequence[int]) -> str | None:
         words = list(dict.fromkeys(_WORD.findall((search.text or "").lower())))[:MOST_WORDS]
         filter = search.filter
-        everyone = filter is None or (filter.owner is None and filter.scopes is None)
+        everyone = search.owners is None and (filter is None or (filter.owner is None and filter.scopes is None))
         tokens = [f"w{self._workspace}"] if everyone else [scope_token(scope) for scope in scopes]
         scope = f"({' OR '.join(tokens)})"
         asked = " OR ".join(f'"{word}"' for word in self._words.rarest(self._db, scope, words)) if words else ""

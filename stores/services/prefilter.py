@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from weaviate.classes.query import Filter
 
-from domain.memory import Memory, MemoryFilter, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
 from domain.values import FloatRange, Ref, TimeRange
 from stores import filters as f
 from stores.filters import FILTERS, Kind, Operator, RefersTo
@@ -35,13 +35,15 @@ class Prefilter(NamedTuple):
     exact: bool
 
 
-def prefilter(filter: MemoryFilter | None, now: int, names: Names) -> Prefilter:
+def prefilter(filter: MemoryFilter | None, now: int, names: Names, owners: Sequence[str] | None = None) -> Prefilter:
     """The conditions of a search at a time (microseconds since 1970): there, active and valid unless it asks else."""
     given = [_PROPERTY("expires_at").greater_than(now)]
     if filter is None or filter.statuses is None:
         given.append(_one_of("status", [MemoryStatus.ACTIVE.value]))
     if filter is None or filter.valid_at is None:
         given += _VALID_AT(now, names)
+    if owners is not None:
+        given.append(_any([_one_of("scope", [MemoryScope.GLOBAL.value]), _one_of("owner", owners)]))
     asked = Prefilter(None, True) if filter is None else _compile(filter, names)
     return Prefilter(_all([*given, asked.where]), asked.exact)
 

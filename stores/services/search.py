@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from domain.actor import Agent, User
-from domain.memory import Memory, MemoryFilter, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
 from domain.node import Id
 from domain.search import Candidate, SearchMode, rank, similarity
 from stores.errors import Unavailable
@@ -79,6 +79,8 @@ class _Finding:
             where.add("n.status = 'ACTIVE'")
         if filter is None or filter.valid_at is None:
             valid_at(where, self._now)
+        if self._search.owners is not None:
+            where.add("(n.owner IS NULL OR n.owner IN ?)", self._search.owners, len(self._search.owners))
         if self._search.exclude is not None:
             where.add("n.id <> ?", self._search.exclude)
         apply(filter, Memory, where)
@@ -90,7 +92,7 @@ class _Finding:
         filter = self._search.filter
         named = await names(self._graph, self._workspace, filter)
         self._within = self._clauses(named)
-        within = prefilter(filter, self._now, named)
+        within = prefilter(filter, self._now, named, self._search.owners)
         if not within.exact:
             everything = await self._matching(_FEW + 1)
             if len(everything.candidates) <= _FEW:
@@ -175,6 +177,13 @@ class _Finding:
             "scope": [scope.value for scope in filter.scopes or ()],
             "owner": [] if filter.owner is None else ids_of((User, Agent), filter.owner, named),
         }
+        if self._search.owners is not None:
+            # The id of nobody keeps the clause from being empty.
+            owned = " ".join(map(_quoted, [*self._search.owners, "nobody"]))
+            return f'{self._terms(wanted)} +(scope:("{MemoryScope.GLOBAL.value}") owner:({owned}))^0'
+        return self._terms(wanted)
+
+    def _terms(self, wanted: dict[str, list[str]]) -> str:
         terms = {name: " ".join(map(_quoted, values)) for name, values in wanted.items() if values}
         return " ".join(f"+{name}:({values})^0" for name, values in terms.items())
 

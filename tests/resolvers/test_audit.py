@@ -70,7 +70,7 @@ async def test_what_writes_nothing_is_not_noted(graph: Graph) -> None:
     await graph.do("createMemory", {"text": "t", "scope": "GLOBAL", "externalId": "m", "idempotencyKey": "k"})
     await graph.do("createMemory", {"text": "t", "scope": "GLOBAL", "externalId": "m", "idempotencyKey": "k"})
     await graph.do("deleteMemories", {"memories": [{"externalId": "m"}], "dryRun": True})
-    await graph.do("decayMemories", {"rate": 0.1, "dryRun": True})
+    await graph.do("decayMemories", {"rate": 0.1, "dryRun": True, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}})
     assert [one["action"] for one in await log(graph)] == ["createMemory"]
 
 

@@ -287,7 +287,11 @@ class TestOutOfTheWay:
             with graph.untouched():
                 await graph.do(mutation, {"memories": [{"externalId": "a"}], "dryRun": True}, "memories { id }")
         with graph.untouched():
-            await graph.do("decayMemories", {"rate": 0.5, "dryRun": True}, "count memories { decayFactor }")
+            await graph.do(
+                "decayMemories",
+                {"rate": 0.5, "dryRun": True, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+                "count memories { decayFactor }",
+            )
 
     async def test_delete_takes_links_and_history(self, graph: Graph) -> None:
         await graph.do("createSession", {"externalId": "s"})
@@ -416,7 +420,11 @@ class TestFading:
 
     async def test_a_dry_run_shows_what_would_become_of_them(self, graph: Graph) -> None:
         await create(graph, externalId="a")
-        dry = await graph.do("decayMemories", {"rate": 1.0, "dryRun": True}, "count memories { decayFactor }")
+        dry = await graph.do(
+            "decayMemories",
+            {"rate": 1.0, "dryRun": True, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+            "count memories { decayFactor }",
+        )
         assert dry["memories"] == [{"decayFactor": pytest.approx(0.1)}]
         assert (await graph.data("{ memories { nodes { decayFactor } } }"))["memories"]["nodes"] == [
             {"decayFactor": 1.0}
@@ -425,7 +433,11 @@ class TestFading:
     async def test_not_below_a_tenth(self, graph: Graph) -> None:
         await create(graph)
         for _ in range(2):
-            done = await graph.do("decayMemories", {"rate": 0.7}, "memories { decayFactor }")
+            done = await graph.do(
+                "decayMemories",
+                {"rate": 0.7, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+                "memories { decayFactor }",
+            )
         assert done["memories"] == [{"decayFactor": pytest.approx(0.1)}]
 
     async def test_those_at_the_floor_are_neither_counted_nor_written(self, graph: Graph) -> None:
@@ -464,7 +476,9 @@ class TestFading:
     async def test_only_active_ones(self, graph: Graph) -> None:
         await create(graph, externalId="a")
         await graph.do("archiveMemories", {"memories": [{"externalId": "a"}]})
-        assert (await graph.do("decayMemories", {}, "count"))["count"] == 0
+        assert (await graph.do("decayMemories", {"filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}}, "count"))[
+            "count"
+        ] == 0
 
     @pytest.mark.parametrize("rate", [0, -0.1, 1.1])
     async def test_rates_that_cannot_be(self, graph: Graph, rate: float) -> None:
@@ -473,12 +487,20 @@ class TestFading:
     async def test_all_of_many_fade_and_some_are_shown(self, graph: Graph) -> None:
         await graph.do("createMemories", {"memories": [{"text": str(i), "scope": "GLOBAL"} for i in range(1000)]})
         await graph.do("createMemories", {"memories": [{"text": str(i), "scope": "GLOBAL"} for i in range(500)]})
-        done = await graph.do("decayMemories", {"rate": 0.5}, "count memories { decayFactor }")
+        done = await graph.do(
+            "decayMemories",
+            {"rate": 0.5, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+            "count memories { decayFactor }",
+        )
         assert done["count"] == 1500
         assert len(done["memories"]) == 200
-        assert (await graph.do("decayMemories", {"rate": 0.1}, "memories { decayFactor }"))["memories"] == [
-            {"decayFactor": pytest.approx(0.4)}
-        ] * 200
+        assert (
+            await graph.do(
+                "decayMemories",
+                {"rate": 0.1, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+                "memories { decayFactor }",
+            )
+        )["memories"] == [{"decayFactor": pytest.approx(0.4)}] * 200
 
 
 class TestFilters:
@@ -515,7 +537,6 @@ class TestFilters:
             ({"types": ["EPISODIC", "WORKING"]}, "03"),
             ({"types": []}, ""),
             ({"scopes": ["GLOBAL"]}, "3"),
-            ({"owner": {"externalId": "ann"}}, "210"),
             ({"owner": {"externalId": "ann"}, "scopes": ["USER"]}, "10"),
             ({"owner": {"externalId": "nobody"}}, ""),
             ({"owner": {"id": "garbage"}}, ""),

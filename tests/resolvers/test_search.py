@@ -248,7 +248,7 @@ class TestRecalling:
             )
         for name in ("zebra", "walrus"):
             await memory(graph, name)
-        await graph.do("decayMemories", {"rate": 0.5})
+        await graph.do("decayMemories", {"rate": 0.5, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}})
 
     async def test_it_counts_the_access_and_writes_down_why(self, graph: Graph) -> None:
         asked = {

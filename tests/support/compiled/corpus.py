@@ -392,7 +392,7 @@ mutation { touchMemories(input: {memories: [{externalId: "x1"}]}) { memories { a
 errors { code } } }
 # {}
 
-mutation { decayMemories(input: {rate: 0.5, dryRun: true}) { count memories { text decayFactor } errors { code }
+mutation { decayMemories(input: {rate: 0.5, dryRun: true, filter: {scopes: [USER, AGENT, GLOBAL]}}) { count memories { text decayFactor } errors { code }
 } }
 # {}
 
