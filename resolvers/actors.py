@@ -114,7 +114,7 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
 async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("filter",)) -> None:
     """Raises Rejected (AMBIGUOUS) where a filter calls somebody by what a user and an agent are called, and does not
     say which of the two it means."""
-    member, kinds, told = _WHOSE.get(type(filter), ("", "", {}))
+    member, kinds, told = _WHOSE.get(type(filter), ("", "", set()))
     if not member:
         return
     ref, said = getattr(filter, member), getattr(filter, kinds, None)
