@@ -443,9 +443,13 @@ class TestFading:
     async def test_those_at_the_floor_are_neither_counted_nor_written(self, graph: Graph) -> None:
         for name in "abc":
             await create(graph, externalId=name)
-        await graph.do("decayMemories", {"rate": 1.0})
+        await graph.do("decayMemories", {"rate": 1.0, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}})
         await create(graph, externalId="d")
-        done = await graph.do("decayMemories", {"rate": 0.2}, "count memories { externalId }")
+        done = await graph.do(
+            "decayMemories",
+            {"rate": 0.2, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+            "count memories { externalId }",
+        )
         assert (done["count"], done["memories"]) == (1, [{"externalId": "d"}])
 
     async def test_in_writes_of_their_own_that_can_be_broken_off(
@@ -454,7 +458,11 @@ class TestFading:
         monkeypatch.setattr("resolvers.memories._PAGE", 2)
         for name in "abcde":
             await create(graph, externalId=name)
-        done = await graph.do("decayMemories", {"rate": 0.5}, "count memories { externalId }")
+        done = await graph.do(
+            "decayMemories",
+            {"rate": 0.5, "filter": {"scopes": ["USER", "AGENT", "GLOBAL"]}},
+            "count memories { externalId }",
+        )
         assert (done["count"], [memory["externalId"] for memory in done["memories"]]) == (5, list("abcde"))
         log = (await graph.data('{ auditLog(filter: {actions: ["decayMemories"]}) { nodes { targets } } }'))["auditLog"]
         assert [len(line["targets"]) for line in log["nodes"]] == [1, 2, 2]
@@ -468,7 +476,9 @@ class TestFading:
             return await write(script)
 
         monkeypatch.setattr(graph.context.store, "write", interrupted)
-        await graph.ask("mutation { decayMemories(input: {rate: 0.1}) { count } }")
+        await graph.ask(
+            "mutation { decayMemories(input: {rate: 0.1, filter: {scopes: [GLOBAL, USER, AGENT]}}) { count } }"
+        )
         monkeypatch.undo()
         found = (await graph.data("{ memories { nodes { decayFactor } } }"))["memories"]["nodes"]
         assert sorted(memory["decayFactor"] for memory in found) == [0.4, 0.4, 0.4, 0.4, 0.5]
