@@ -18,8 +18,8 @@ from domain.state import StateEntry, StateFilter, StateOrder
 from domain.trace import TraceFilter
 from resolvers.actors import whose
 from resolvers.context import Context
-from stores.orders import ORDERS
-from stores.ports import Collection
+from stores.orders import default_order
+from stores.ports import Collection, Records
 
 ROOT = Id("")
 """The parent of a workspace's own lists."""
@@ -28,14 +28,14 @@ ROOT = Id("")
 class Listed(NamedTuple):
     """One list: what may be filtered, and how many rows a page has at the most."""
 
-    of: Collection
+    of: Collection | Records
     filter: type | None = None
     cap: int = MAX_FIRST
 
     @property
     def order(self) -> type:
         """What orders are asked for with."""
-        return type(ORDERS[self.of])
+        return type(default_order(self.of))
 
     async def pages(
         self,

@@ -1,13 +1,15 @@
 """Filters as data: what each member of a filter asks of which column. An engine implements the operators, no filter.
 
-`and`, `or` and `not` are of every filter and stand in no table.
+Most of it follows from the names and types of the members and stands in no table, and neither do `and`, `or` and `not`,
+which are of every filter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_origin, get_type_hints
 
 import msgspec
 
@@ -23,6 +25,9 @@ from domain.span import Span
 from domain.state import StateEntry
 from domain.trace import TraceEvent
 from domain.values import FloatRange, Ref, TimeRange
+from stores.catalogue import kind as catalogue
+from stores.catalogue.column import plain
+from stores.catalogue.kinds import KINDS, targets
 
 Kind: TypeAlias = type[Node]
 
@@ -150,6 +155,16 @@ class Some(Operator, frozen=True):
     operator: Operator
 
 
+class OfKind(Operator, frozen=True):
+    """The reference names a record of one of the kinds, which are members of an enum."""
+
+    column: str
+
+
+class Matching(Operator, frozen=True):
+    """The record passes a filter of its kind."""
+
+
 class Never(Operator, frozen=True):
     """Nothing passes: records of this kind have no such thing."""
 
@@ -157,73 +172,69 @@ class Never(Operator, frozen=True):
 _ACTORS = (User, Agent)
 _TEXTS = Part("content", "text", lambda content: [part.text for part in content if type(part) is TextContent])
 _TOOLS = Part("content", "tool", lambda content: [part.tool for part in content if type(part) is ToolCall])
+_CALLED = Contains(("name", "external_id"))
 
-FILTERS: dict[Kind, dict[str, Operator]] = {
+_TOLD: dict[Kind, dict[str, Operator]] = {
     Session: {
-        "kinds": Among("kind"),
-        "statuses": Among("status"),
         "participant": Some(Participant, "session", Called("actor", _ACTORS)),
         "text": Contains(("title",)),
-        "created_at": Within("created_at"),
         "active_since": AtLeast("last_active_at"),
         "capability": HasAll("capabilities"),
-        "metadata": HasMembers("metadata"),
     },
-    Memory: {
-        "types": Among("type"),
-        "scopes": Among("scope"),
-        "owner": RefersTo("owner", _ACTORS),
-        "statuses": Among("status"),
-        "session": RefersTo("session", (Session,)),
-        "tags": HasAll("tags"),
-        "importance": Within("importance"),
-        "created_at": Within("created_at"),
-        "valid_at": HoldsAt("valid_from", "valid_until"),
-        "text": Contains(("text",)),
-        "metadata": HasMembers("metadata"),
-    },
+    Memory: {"valid_at": HoldsAt("valid_from", "valid_until"), "text": Contains(("text",))},
     Message: {
-        "sender_types": Among("sender_type"),
         "sender": Through("sender", Participant, Called("actor", _ACTORS)),
         "thread": Through("thread", Thread, Equal("name")),
         "text": PartContains(_TEXTS),
         "tool": HasPart(_TOOLS),
-        "created_at": Within("created_at"),
-        "metadata": HasMembers("metadata"),
     },
-    User: {"text": Contains(("name", "external_id")), "capability": Never(), "metadata": HasMembers("profile")},
-    Agent: {
-        "text": Contains(("name", "external_id")),
-        "capability": HasAll("capabilities"),
-        "metadata": HasMembers("config"),
-    },
-    TraceEvent: {
-        "types": Among("type"),
-        "components": Among("component"),
-        "time": Within("time"),
-        "agent": RefersTo("agent", (Agent,)),
-        "message": RefersTo("message", (Message,)),
-        "min_duration_ms": AtLeast("duration_ms"),
-    },
+    User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},
+    Agent: {"text": _CALLED, "capability": HasAll("capabilities"), "metadata": HasMembers("config")},
+    TraceEvent: {"min_duration_ms": AtLeast("duration_ms")},
     Span: {
-        "kinds": Among("kind"),
-        "status_codes": Among("status_code"),
-        "names": Among("name"),
         "trace_id": Equal("trace_id", str.lower),
-        "session": RefersTo("session", (Session,)),
-        "agent": RefersTo("agent", (Agent,)),
-        "started_at": Within("started_at"),
         "min_duration_ms": Lasts("started_at", "ended_at"),
         "running": IsNull("ended_at"),
     },
-    StateEntry: {"prefix": Prefix("name"), "tags": HasAll("tags"), "updated_at": Within("updated_at")},
-    AuditEntry: {
-        "actions": Among("action"),
-        "callers": Among("caller"),
-        "outcomes": Among("outcome"),
-        "target": HasAll("targets"),
-        "time": Within("time"),
-    },
+    StateEntry: {"prefix": Prefix("name")},
+    AuditEntry: {"target": HasAll("targets")},
+}
+"""What does not follow from a member's name and type."""
+
+
+def _members(of: catalogue.Kind[Any]) -> dict[str, Operator]:
+    """What each member of a kind's filter asks: what is told, or what its name and type say of the columns."""
+    hints = get_type_hints(of.filter, include_extras=True)
+    told = _TOLD.get(of.record, {})
+    return {
+        field.name: told.get(field.name) or _following(of, field.name, plain(hints[field.name]))
+        for field in msgspec.structs.fields(of.filter)  # type: ignore[arg-type]
+        if field.name not in ("and_", "or_", "not_")
+    }
+
+
+def _following(of: catalogue.Kind[Any], member: str, type_: Any) -> Operator:
+    """A range is one of the column of that name, a Ref the reference's, an object the JSON column's; a list is of what
+    the column of that name has, or in the plural of what it may be; another kind's filter is of what names this."""
+    if type_ in (TimeRange, FloatRange):
+        return Within(member)
+    if type_ in (Ref, Id):
+        return RefersTo(member, tuple(one.record for one in targets(of.columns[member].refers)))  # type: ignore[arg-type]
+    if type_ is Any:
+        return HasMembers(member)
+    if get_origin(type_) is list:
+        if member in of.columns:
+            return HasAll(member)
+        if member.removesuffix("_kinds") in of.columns:
+            return OfKind(member.removesuffix("_kinds"))
+        return Among(next(name for end in ("s", "es") if (name := member.removesuffix(end)) in of.columns))
+    [naming] = [one for one in KINDS if one.filter is type_]
+    [column] = [one.name for one in naming.references if one.refers is not None and of in targets(one.refers)]
+    return Some(naming.record, column, Matching())
+
+
+FILTERS: dict[Kind, dict[str, Operator]] = {
+    **{of.record: _members(of) for of in KINDS if of.filter is not None},
     MemoryLink: {"kinds": Among("kind")},
 }
 """By the kind of the records that a filter is of."""
@@ -254,6 +265,11 @@ def compiled(kind: Kind, emit: Callable[[Operator], Add]) -> Add:
 
 
 _PLAIN = (None, None, None)
+
+
+def prefixes(kinds: Iterable[Enum]) -> list[str]:
+    """What the ids of these kinds begin with. A member is called as the records are."""
+    return [record.prefix for kind in kinds for record in Node.kinds.values() if record.noun.upper() == kind.name]
 
 
 def called(value: Ref | Id) -> Ref:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, get_type_hints
 
 from domain.actor import ActorOrder, ActorOrderField
 from domain.audit import AuditOrder, AuditOrderField
@@ -18,7 +19,9 @@ from domain.session import SessionOrder, SessionOrderField
 from domain.span import SpanOrder, SpanOrderField, TraceOrder, TraceOrderField
 from domain.state import StateOrder, StateOrderField
 from domain.trace import TraceEventOrder, TraceEventOrderField
-from stores.ports import Collection, Log
+from stores.catalogue.kind import Kind
+from stores.catalogue.kinds import KINDS, kind
+from stores.ports import Collection, Log, Records
 
 
 class Column(NamedTuple):
@@ -26,7 +29,7 @@ class Column(NamedTuple):
 
     name: str
     since: str = ""
-    missing: int | None = None
+    missing: float | str | None = None
 
 
 _PLACE = Column("place")
@@ -111,36 +114,60 @@ class Order(NamedTuple):
     log: bool
 
 
-def order_of(of: Collection, order: Any) -> Order:
+_ORDERED: dict[type[Enum], Kind[Any]] = {get_type_hints(of.order)["field"]: of for of in KINDS if of.order is not None}
+_LOWEST: dict[Any, float | str] = {"time": 0, str: "''", float: -1.7976931348623157e308}
+
+
+@cache
+def column_of(field: Enum) -> Column:
+    """What a field of an order sorts by: of a kind that says its order, the column that is called so."""
+    if field in COLUMNS:
+        return COLUMNS[field]
+    column = _ORDERED[type(field)].columns[field.value.lower()]
+    lowest = _LOWEST["time" if column.form == "time" else column.type] if column.nullable else None
+    return Column(column.name, missing=lowest)
+
+
+def default_order(of: Collection | Records) -> Any:
+    """The order that a list has where none is asked for."""
+    if isinstance(of, Records):
+        order = kind(of.kind).order
+        assert order is not None, "its kind says what it is listed by"
+        return order()
+    return ORDERS[of]
+
+
+def order_of(of: Collection | Records, order: Any) -> Order:
     """The order asked for, or the list's own."""
-    chosen = order or ORDERS[of]
-    column = COLUMNS[chosen.field]
-    log = column is _PLACE and COLUMNS[ORDERS[of].field] is _PLACE
+    own = default_order(of)
+    chosen = order or own
+    column = column_of(chosen.field)
+    log = column is _PLACE and column_of(own.field) is _PLACE
     return Order(chosen.field.value, column, chosen.direction is OrderDirection.DESC, log)
 
 
 class CountKey(NamedTuple):
     """What a whole list is: enough to count it."""
 
-    of: Collection
+    of: Collection | Records
     parent: str
     filter: Any
 
 
-def log_name(of: Collection, parent: str) -> str:
+def log_name(of: Collection | Records, parent: str) -> str:
     """The name under which a list's cursors are known; the logs that can be followed have theirs."""
     if of is Collection.SESSION_TRACE:
         return Log("trace", parent).name
     if of is Collection.SESSION_MESSAGES:
         return Log("messages", parent).name
-    return f"{of.value[0]}:{parent}"
+    return f"{of.name if isinstance(of, Records) else of.value[0]}:{parent}"
 
 
-OF_A_TRACE = {Collection.MESSAGE_TRACE: "message", Collection.SPAN_EVENTS: "span"}
+OF_A_TRACE: dict[Collection | Records, str] = {Collection.MESSAGE_TRACE: "message", Collection.SPAN_EVENTS: "span"}
 """Lists of lines of a session's trace, and what they hang on: a line has one cursor, in whatever list it stands."""
 
 
-def listing_of(of: Collection, parent: str, order: Order, epoch: str) -> Listing:
+def listing_of(of: Collection | Records, parent: str, order: Order, epoch: str) -> Listing:
     """What a list's cursors belong to. parent: of the lists OF_A_TRACE, the session."""
     direction = "desc" if order.descending else "asc"
     if order.log:

@@ -74,6 +74,19 @@ class Collection(enum.Enum):
     TRACE_SPANS = ("trace.spans", "OLDEST")
 
 
+class Records(NamedTuple):
+    """A list that follows from a declaration: a workspace's records of a kind, or those that name the parent in a
+    column; newest first."""
+
+    kind: type[Node]
+    column: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called, to people and in cursors."""
+        return f"{self.kind.__name__}.{self.column}"
+
+
 class Log(NamedTuple):
     """A log that can be followed: "trace" or "messages" of a session, or the workspace's "changes" of memories."""
 
@@ -236,7 +249,7 @@ class Store(Protocol):
         """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones too."""
 
     async def pages(
-        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
         """A page of the list for each parent, in the order of the parents; a workspace's own lists have the parent "".
 

@@ -161,5 +161,15 @@ def _(op: f.Some, record: Node, value: Any, world: World) -> bool:
 
 
 @_holds.register
+def _(op: f.Matching, record: Node, value: Any, world: World) -> bool:
+    return passes(value, record, world)
+
+
+@_holds.register
+def _(op: f.OfKind, record: Node, value: Any, world: World) -> bool:
+    return _column(record, op.column)[:3] in f.prefixes(value)
+
+
+@_holds.register
 def _(op: f.Never, record: Node, value: Any, world: World) -> bool:
     return False

@@ -112,6 +112,13 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
+def plain(hint: Any) -> Any:
+    """A type without its marks and without None."""
+    while get_origin(hint) in (Annotated, Union, types.UnionType):
+        hint = get_args(hint)[0] if get_origin(hint) is Annotated else _without_none(hint)[0]
+    return hint
+
+
 def _is_id(type_: Any) -> bool:
     return type_ is Id or (get_origin(type_) is list and get_args(type_)[0] is Id)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from domain.node import Node
 from stores.catalogue.codec import Variants, decoder, encoder, value_encoder
 from stores.catalogue.column import NO_DEFAULT, Column, Spread, read
@@ -40,6 +42,8 @@ class Kind(Generic[N]):
         merges: bool = False,
         counted: bool = False,
         exported: bool = True,
+        filter: type[msgspec.Struct] | None = None,
+        order: type[msgspec.Struct] | None = None,
     ) -> None:
         """name, label, line: what it is called in tables, in a graph and in a file; the label is the class's name and
         the line the table's where nothing else is said.
@@ -49,11 +53,13 @@ class Kind(Generic[N]):
         rows lie in the order of the natural key, or of the ids, without a key of their own. replaces: what is put under
         a natural key that is there takes its place. merges: what a file has under one that is there is that record; so
         it is with what replaces. counted: statistics tell how many there are. exported: files of our format have it.
+        filter: what its lists take. order: what its lists take that follow from a reference (stores.ports.Records).
         """
         self.record, self.name, self.label, self.line = record, name, label or record.__name__, line or name
         self.unique, self.clustered, self.replaces = tuple(unique), clustered, replaces
         self.merges = replaces or merges
         self.counted, self.exported, self._more = counted, exported, tuple(indexes)
+        self.filter, self.order = filter, order
         fields = read(record)
         columns = [one for field in fields for one in (field.columns if isinstance(field, Spread) else [field])]
         columns += [Column(column, None, derived=make) for column, make in (derived or {}).items()]

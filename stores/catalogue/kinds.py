@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from domain.actor import Agent, User
-from domain.audit import AuditEntry
+from domain.actor import ActorFilter, Agent, User
+from domain.audit import AuditEntry, AuditFilter
 from domain.declaration import Refers
 from domain.key import ApiKey
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
-from domain.message import Message, Thread
+from domain.memory import Memory, MemoryFilter, MemoryVersion
+from domain.message import Message, MessageFilter, Thread
 from domain.node import Node
 from domain.participant import Participant, identity
 from domain.search import Recall
-from domain.session import SESSION_TYPES, Session
-from domain.span import Span, Trace
-from domain.state import StateEntry
+from domain.session import SESSION_TYPES, Session, SessionFilter
+from domain.span import Span, SpanFilter, Trace
+from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
-from domain.trace import TraceEvent
+from domain.trace import TraceEvent, TraceFilter
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind, is_foreign
 
 N = TypeVar("N", bound=Node)
 
 KINDS: tuple[Kind[Any], ...] = (
-    Kind(User, "user", counted=True),
-    Kind(Agent, "agent", counted=True),
-    Kind(Session, "session", variants=("kind", SESSION_TYPES), counted=True),
+    Kind(User, "user", counted=True, filter=ActorFilter),
+    Kind(Agent, "agent", counted=True, filter=ActorFilter),
+    Kind(Session, "session", variants=("kind", SESSION_TYPES), counted=True, filter=SessionFilter),
     Kind(
         Participant,
         "participant",
@@ -36,18 +36,18 @@ KINDS: tuple[Kind[Any], ...] = (
         counted=True,
     ),
     Kind(Thread, "thread"),
-    Kind(Message, "message", unique=[("session", "place")], counted=True),
-    Kind(Memory, "memory", counted=True),
+    Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
+    Kind(Memory, "memory", counted=True, filter=MemoryFilter),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
     Kind(Trace, "trace", merges=True),
-    Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True),
+    Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True, filter=SpanFilter),
     Kind(Tally, "tally", exported=False),
-    Kind(TraceEvent, "event", counted=True),
+    Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
     Kind(Recall, "recall"),
-    Kind(StateEntry, "state", label="State", replaces=True, counted=True),
+    Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
     Kind(ApiKey, "api_key", exported=False),
-    Kind(AuditEntry, "audit", clustered=True, exported=False),
+    Kind(AuditEntry, "audit", clustered=True, exported=False, filter=AuditFilter),
 )
 
 _BY_RECORD: dict[type[Node], Kind[Any]] = {

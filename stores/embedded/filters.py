@@ -218,19 +218,48 @@ def _(op: f.Called, kind: Kind, row: str) -> Add:
     return add
 
 
+def _other(row: str) -> str:
+    """The alias of another row that a condition on this one looks at."""
+    return "x" * (row.count("x") + 1)
+
+
 @_emit.register
 def _(op: f.Through, kind: Kind, row: str) -> Add:
-    inside = _emit(op.operator, op.kind, "x")
+    x = _other(row)
+    inside = _emit(op.operator, op.kind, x)
     # Not IN, which would first read all that are called so in the whole workspace.
-    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} x WHERE x.key = {row}.{op.column} AND {{}})"
+    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} {x} WHERE {x}.key = {row}.{op.column} AND {{}})"
     return lambda w, value: w.inside(sql, inside, value)
 
 
 @_emit.register
 def _(op: f.Some, kind: Kind, row: str) -> Add:
-    inside = _emit(op.operator, op.kind, "x")
-    sql = f"{row}.key IN (SELECT x.{op.column} FROM {TABLES[op.kind].name} x WHERE {{}})"
+    x, of = _other(row), TABLES[op.kind]
+    inside, named = _emit(op.operator, op.kind, x), "key" if op.column in of.keys else "id"
+    sql = f"{row}.{named} IN (SELECT {x}.{op.column} FROM {of.name} {x} WHERE {{}})"
     return lambda w, value: w.inside(sql, inside, value)
+
+
+@_emit.register
+def _(op: f.Matching, kind: Kind, row: str) -> Add:
+    sql, passes = f"{row}.workspace = ?", compiled(kind, lambda op: _emit(op, kind, row))
+
+    def add(w: Where, filter: Any) -> None:
+        w.add(sql, w.workspace)
+        passes(w, filter)
+
+    return add
+
+
+@_emit.register
+def _(op: f.OfKind, kind: Kind, row: str) -> Add:
+    column = f"substr({row}.{op.column}, 1, 3)"
+
+    def add(w: Where, kinds: Sequence[Enum]) -> None:
+        begin = f.prefixes(kinds)
+        w.add(f"{column} IN ({', '.join('?' * len(begin))})", *begin)
+
+    return add
 
 
 @_emit.register

@@ -13,11 +13,11 @@ from domain.link import LinkDirection
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
 from domain.state import StateEntry
-from stores.catalogue.lists import BY_REFERENCE
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
+from stores.lists import BY_REFERENCE
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.ports import Collection, LinkFilter
+from stores.ports import Collection, LinkFilter, Records
 from stores.rows import Row
 
 
@@ -70,6 +70,14 @@ _LISTS: dict[Collection, _List] = {
     ),
 }
 
+
+def _list(of: Collection | Records) -> _List:
+    if isinstance(of, Records):
+        table = TABLES[of.kind]
+        return _List(table, table.equals(of.column) if of.column else "")
+    return _LISTS[of]
+
+
 _DIRECTIONS = {
     LinkDirection.OUT: "t.src = (SELECT key FROM memory WHERE id = ?)",
     LinkDirection.IN: "t.dst = (SELECT key FROM memory WHERE id = ?)",
@@ -84,9 +92,9 @@ class Lists:
     def __init__(self, db: apsw.Connection, workspace: int, epoch: str) -> None:
         self._db, self._workspace, self._epoch = db, workspace, epoch
 
-    def page(self, of: Collection, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
+    def page(self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
         """One page; see stores.ports.Store.pages."""
-        spec = _LISTS[of]
+        spec = _list(of)
         chosen = order_of(of, order)
         sorted_by = _expression(spec, chosen)
         listing = self._listing(of, parent, chosen)
@@ -116,18 +124,18 @@ class Lists:
     def count(self, key: CountKey) -> int:
         """The length of a whole list."""
         where = self._where(key.of, key.parent, key.filter)
-        sql = f"SELECT count(*) FROM {_LISTS[key.of].table.name} t WHERE {where.sql}"
+        sql = f"SELECT count(*) FROM {_list(key.of).table.name} t WHERE {where.sql}"
         return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
 
-    def _listing(self, of: Collection, parent: str, order: Order) -> Listing:
+    def _listing(self, of: Collection | Records, parent: str, order: Order) -> Listing:
         if order.log and (table := OF_A_TRACE.get(of)) is not None:
             sql = f"SELECT s.id FROM {table} t JOIN session s ON s.key = t.session WHERE t.id = ?"
             row = self._db.execute(sql, (parent,)).fetchone()
             parent = str(row[0] if row else "")
         return listing_of(of, parent, order, self._epoch)
 
-    def _where(self, of: Collection, parent: str, filter: Any) -> Where:
-        spec = _LISTS[of]
+    def _where(self, of: Collection | Records, parent: str, filter: Any) -> Where:
+        spec = _list(of)
         where = Where(self._workspace)
         condition = spec.parent
         if of is Collection.MEMORY_LINKS:

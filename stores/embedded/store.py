@@ -39,6 +39,7 @@ from stores.ports import (
     Found,
     Log,
     NaturalKey,
+    Records,
     Script,
     Search,
     Shared,
@@ -134,7 +135,7 @@ class EmbeddedStore:
         return await self._read(lambda db: [of.decode(row) for row in db.execute(of.scan, bindings)], limit)
 
     async def pages(
-        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
         """A page for each parent."""
         workspace, epoch = self._key, self._engine.epoch

@@ -242,16 +242,24 @@ def _(op: f.Called, node: str) -> Add:
     return add
 
 
+def _other(node: str) -> str:
+    """The name of another node that a condition on this one looks at."""
+    return "x" * (node.count("x") + 1)
+
+
 @_emit.register
 def _(op: f.Through, node: str) -> Add:
-    inside = _emit(op.operator, "x")
-    condition = f"EXISTS {{{{ MATCH (x:{LABELS[op.kind].name} {{{{id: {node}.{op.column}}}}}) WHERE {{}} }}}}"
+    x = _other(node)
+    inside = _emit(op.operator, x)
+    condition = f"EXISTS {{{{ MATCH ({x}:{LABELS[op.kind].name} {{{{id: {node}.{op.column}}}}}) WHERE {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
 
 @_emit.register
 def _(op: f.Some, node: str) -> Add:
     """Looked up once, before the first row: from an index for each way to be called."""
+    if isinstance(op.operator, f.Matching):
+        return _some_matching(op, node)
     if not isinstance(op.operator, f.Called):
         raise NotImplementedError(type(op.operator))
     column, label = op.operator.column, LABELS[op.kind].name
@@ -268,6 +276,22 @@ def _(op: f.Some, node: str) -> Add:
         w.add(f"{node}.id IN {w.ids(by_name if ref.id is None else by_id, ref.id or ref.external_id)}")
 
     return add
+
+
+def _some_matching(op: f.Some, node: str) -> Add:
+    """Looked up for each row, in an index, of which all columns have to be said to be there."""
+    x, of = _other(node), LABELS[op.kind]
+    inside = compiled(op.kind, lambda each: _emit(each, x))
+    condition = (
+        f"EXISTS {{{{ MATCH ({x}:{of.name}) WHERE {x}.{op.column} = {node}.id{of.there(op.column, x)} AND {{}} }}}}"
+    )
+    return lambda w, value: w.inside(condition, inside, value)
+
+
+@_emit.register
+def _(op: f.OfKind, node: str) -> Add:
+    condition = f"left({node}.{op.column}, 3) IN ?"
+    return lambda w, kinds: w.add(condition, f.prefixes(kinds), len(kinds))
 
 
 @_emit.register

@@ -62,6 +62,11 @@ class Label(Generic[N]):
         """The records of as many lists as there are columns."""
         return list(map(self.decode, zip(*lists, strict=True)))
 
+    def there(self, column: str, node: str = "n") -> str:
+        """What lets a seek by a column take the index that lists records by it: all its columns have to be there."""
+        found = [one.columns for one in self.kind.indexes() if one.columns[0] == column and not one.unique]
+        return "".join(f" AND {node}.{name} IS NOT NULL" for name in min(found, key=len, default=())[1:])
+
     def live(self, node: str = "n") -> str:
         """The condition that a node is there: of this workspace and not expired. Parameters: $workspace, $now."""
         # Not OR, which the planner would take apart into two reads of an index, and lose its order.
@@ -126,12 +131,11 @@ _INDEXES: dict[str, list[tuple[str, ...]]] = {
 }
 """Of the engine's own nodes and properties."""
 
-SORTABLE = {"title": "title_key", "name": "name_key"}
-"""What stands for a text where rows are sorted by it (stores.services.properties.sortable)."""
 
-
+@cache
 def sorted_texts(of: Kind[Any]) -> list[str]:
-    """The texts that rows are sorted by."""
+    """The texts that rows are sorted by, each in a property that has _key behind its name
+    (stores.services.properties.sortable)."""
     columns = of.columns.values()
     listed = {name for column in columns for one in column.lists for name in one.by}
     return [
@@ -169,7 +173,7 @@ def _asked(of: Kind[Any]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]
 
     def in_graph(one: Index) -> tuple[str, ...]:
         columns = _SHORTER.get((of.label, one.columns), one.columns)
-        return columns if one.unique else tuple(SORTABLE[name] if name in texts else name for name in columns)
+        return columns if one.unique else tuple(f"{name}_key" if name in texts else name for name in columns)
 
     asked = {in_graph(one): one.unique and (of.label, one.columns) not in _NOT_UNIQUE for one in of.indexes()}
     if of.clustered:

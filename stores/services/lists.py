@@ -8,7 +8,7 @@ from typing import Any
 from domain.node import Id
 from domain.page import Mark, Page, Slice
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.ports import Collection
+from stores.ports import Collection, Records
 from stores.services.filters import Where
 from stores.services.labels import lists
 from stores.services.matching import Rows, rows_of
@@ -17,7 +17,7 @@ from stores.services.neo4j import Graph
 _EACH = "UNWIND range(0, size({0}) - 1) AS i WITH refs, i, {0}[i] AS p"
 """A row for each parent, its place among them being i."""
 
-_OWNER = {
+_OWNER: dict[Collection | Records, str] = {
     of: f"coalesce(COLLECT {{ MATCH (o:{label} {{id: p}}) WHERE o.workspace = $workspace RETURN o.session }}[0], '')"
     for of, label in ((Collection.MESSAGE_TRACE, "Message"), (Collection.SPAN_EVENTS, "Span"))
 }
@@ -34,7 +34,7 @@ class Lists:
         return await self._graph.read(statement, workspace=self._workspace, now=self._now, **parameters)
 
     async def pages(
-        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
         """A page for each parent; see stores.ports.Store.pages.
 
@@ -75,7 +75,7 @@ class Lists:
         return pages
 
     async def _marks(
-        self, of: Collection, parents: Sequence[Id], slice: Slice, order: Order
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, order: Order
     ) -> tuple[Mark | None, Mark | None]:
         """The marks of the slice's cursors, which are the same in the lists of all parents."""
         if slice.after is None and slice.before is None:
@@ -91,7 +91,7 @@ class Lists:
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         """The lengths of whole lists, in one statement; 100,000 nodes take 60 ms."""
-        groups: dict[tuple[Collection, int], list[int]] = {}
+        groups: dict[tuple[Collection | Records, int], list[int]] = {}
         for index, key in enumerate(keys):
             groups.setdefault((key.of, id(key.filter)), []).append(index)
         if not groups:

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from domain.actor import Agent, User
 from domain.key import ApiKey
 from domain.link import LinkDirection
-from stores.catalogue.lists import BY_REFERENCE, index_of
+from stores.catalogue.kind import Kind
+from stores.filters import FILTERS, RefersTo
+from stores.lists import BY_REFERENCE, index_of
 from stores.orders import Column, Order
-from stores.ports import Collection, LinkFilter
+from stores.ports import Collection, LinkFilter, Records
 from stores.services.filters import Where, apply
 from stores.services.labels import (
     AUDIT,
@@ -25,12 +27,12 @@ from stores.services.labels import (
     MEMORY,
     MESSAGE,
     SESSION,
-    SORTABLE,
     SPAN,
     STATE,
     Label,
     indexes_of,
     label,
+    sorted_texts,
 )
 
 
@@ -109,7 +111,7 @@ _LINKS = {
     LinkDirection.BOTH: "MATCH (m:Memory {id: p})-[l:LINK]-(o)",
 }
 
-_NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
+_NARROWER: dict[Collection | Records, dict[str, tuple[str, ...]]] = {
     Collection.MEMORIES: {"owner": ("owner", "created_at", "id"), "session": ("session", "created_at", "id")},
     Collection.SESSIONS: {"participant": ("id",)},
     Collection.SPANS: {"trace_id": ("workspace", "trace_id", "span_id"), "session": ("session", "started_at", "id")},
@@ -118,16 +120,26 @@ _NARROWER: dict[Collection, dict[str, tuple[str, ...]]] = {
 """What a filter may name that has an index of its own."""
 
 
-def _expression(row: str, order: Order) -> str:
+def _narrower(of: Collection | Records) -> dict[str, tuple[str, ...]]:
+    if not isinstance(of, Records):
+        return _NARROWER.get(of, {})
+    if of.column:
+        return {}
+    named = {op.column: member for member, op in FILTERS[of.kind].items() if isinstance(op, RefersTo)}
+    return {named[index[0]]: index for index in indexes_of(LABELS[of.kind]) if index[0] in named}
+
+
+def _expression(row: str, of: Kind[Any], order: Order) -> str:
     """What rows are sorted by."""
-    column, by = f"{row}.{_property(order)}", order.column
+    column, by = f"{row}.{_property(of, order)}", order.column
     if by.since:
         column = f"{column} - {row}.{by.since}"
     return column if by.missing is None else f"coalesce({column}, {by.missing})"
 
 
-def _property(order: Order) -> str:
-    return SORTABLE.get(order.column.name, order.column.name)
+def _property(of: Kind[Any], order: Order) -> str:
+    name = order.column.name
+    return f"{name}_key" if name in sorted_texts(of) else name
 
 
 def _in_order(label: Label[Any], index: tuple[str, ...], order: Order) -> tuple[str, ...]:
@@ -135,25 +147,25 @@ def _in_order(label: Label[Any], index: tuple[str, ...], order: Order) -> tuple[
     if order.column.since or order.column.missing is not None:
         return index
     for tied in range(1, len(index)):
-        other = (*index[:tied], _property(order), "id")
+        other = (*index[:tied], _property(label.kind, order), "id")
         if other in indexes_of(label):
             return other
     return index
 
 
-def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
+def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order) -> Rows:
     """The rows of a list that a filter lets through; where: takes the filter's parameters."""
     if of is Collection.MEMORY_LINKS:
         return _links(filter, where, order)
-    node, index, match = _LISTS[of]
+    node, index, match = _list(LABELS[of.kind], *index_of(of)) if isinstance(of, Records) else _LISTS[of]
     apply(filter, node.kind.record, where)
-    sorted_by = _property(order)
+    sorted_by = _property(node.kind, order)
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
     if of in _NAMED:
         tied = [f"n.{index[1]} = p"]
     index = _in_order(node, index, order)
-    for name, narrower in _NARROWER.get(of, {}).items():
+    for name, narrower in _narrower(of).items():
         if (found := getattr(filter, name, None)) is not None:
             index = narrower
             break
@@ -172,7 +184,7 @@ def rows_of(of: Collection, filter: Any, where: Where, order: Order) -> Rows:
         "n[c]",
         node.decode,
         order,
-        _expression("n", order),
+        _expression("n", node.kind, order),
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
 
@@ -187,5 +199,5 @@ def _links(filter: Any, where: Where, order: Order) -> Rows:
         LINK_VALUE,
         LINK.decode,
         order,
-        _expression("l", order),
+        _expression("l", LINK, order),
     )

@@ -20,7 +20,7 @@ from domain.values import Json, fold
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
 from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
-from stores.services.labels import SORTABLE, sorted_texts
+from stores.services.labels import sorted_texts
 from stores.services.words import stem
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -82,13 +82,13 @@ def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
             case HasPart(part):
                 found[f"{part.member}s"] = _of(of, part.column, part.of)
     for column in sorted_texts(of):
-        found[SORTABLE[column]] = _of(of, column, sortable)
+        found[f"{column}_key"] = _of(of, column, sortable)
     return found
 
 
 def _of(of: Kind[Any], column: str, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     value = attrgetter(str(of.columns[column].field))
-    return lambda record: make(value(record))
+    return lambda record: None if (given := value(record)) is None else make(given)
 
 
 def _folded(part: Part) -> Callable[[Any], list[str]]:

@@ -23,6 +23,7 @@ from stores.ports import (
     Found,
     Log,
     NaturalKey,
+    Records,
     Script,
     Search,
     Shared,
@@ -117,7 +118,7 @@ class ServicesStore:
         return of.records(nodes)
 
     async def pages(
-        self, of: Collection, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
         """A page for each parent."""
         return await self._lists.pages(of, parents, slice, filter, order)

@@ -14,7 +14,7 @@ from domain.trace import TraceEvent
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import kind
 from stores.orders import order_of
-from stores.ports import Collection
+from stores.ports import Collection, Records
 
 _BY_REFERENCE: dict[Collection, tuple[type[Node], str]] = {
     Collection.SESSION_PARTICIPANTS: (Participant, "session"),
@@ -39,9 +39,10 @@ BY_REFERENCE: dict[Collection, tuple[Kind[Any], str]] = {
 """The kind of each list, and its column that holds the parent's id."""
 
 
-def index_of(of: Collection) -> tuple[str, ...]:
-    """The columns of the index that a list of BY_REFERENCE is read off: in its own order, where there is such a one."""
-    records, column = BY_REFERENCE[of]
+def index_of(of: Collection | Records) -> tuple[str, ...]:
+    """The columns of the index that a list is read off which follows from a reference, or has a workspace's records of
+    a kind: in its own order, where there is such a one."""
+    records, column = (kind(of.kind), of.column or "workspace") if isinstance(of, Records) else BY_REFERENCE[of]
     found = [one.columns for one in records.indexes() if one.columns[0] == column]
     sorted_by = order_of(of, None).column.name
     return next((columns for columns in found if columns[1:2] == (sorted_by,)), found[0])
