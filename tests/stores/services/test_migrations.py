@@ -120,7 +120,7 @@ async def test_an_old_graph_goes_on(graph: Path) -> None:
     [fact] = await store.find(Memory, [("fact",)])
     await replace(store, fact, importance=0.9)
     assert await drained(engine)
-    found = await store.search(Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0)))
+    [found] = await store.search([Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0))])
     assert fact.id in {one.id for one in found.candidates}
     await engine.close()
 
