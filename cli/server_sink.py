@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from cli.sink import Progress, Recollection, precedes, recollection, remembered, words
+from cli.sink import Progress, Recollection, follow, precedes, recollection, remembered, words
 from domain.message import MessageInput
-from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Ref
+from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Json, Ref, encode_json
 from formats.conversation import Conversation, FormatError, one_line
 from formats.otlp import json as otlp_json
 from formats.recollect.restore import Loaded, Source
@@ -38,12 +38,16 @@ _MESSAGES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by
   id messages(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
 _MEMORIES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
   id memories(first: $first, after: $after) {
-    nodes { externalId links(direction: IN, kinds: [PRECEDES], first: 1) { nodes { id } } }
+    nodes { externalId status links(direction: IN, kinds: [PRECEDES], first: 1) { nodes { id } } }
     pageInfo { hasNextPage endCursor } } } }"""
 _CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $input) { session { id } %s } }"
 _ADD = "mutation ($input: AddMessagesInput!) { done: addMessages(input: $input) { messages { id } %s } }"
 _REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { archived { id } %s } }"
 _LINK = "mutation ($input: LinkMemoriesInput!) { done: linkMemories(input: $input) { links { id } %s } }"
+_SESSION = "query ($by: Ref!) { session(by: $by) { title metadata } }"
+_FOLLOW = "mutation ($input: UpdateSessionInput!) { done: updateSession(input: $input) { session { id } %s } }"
+_ARCHIVE = "mutation ($input: ArchiveMemoriesInput!) { done: archiveMemories(input: $input) { memories { id } %s } }"
+_RESTORE = "mutation ($input: RestoreMemoriesInput!) { done: restoreMemories(input: $input) { memories { id } %s } }"
 _ERRORS = "errors { code message path }"
 
 
@@ -103,18 +107,24 @@ class UrlSink:
         """Adds a conversation, or what it has grown by."""
         session = Ref(external_id=conversation.key)
         nodes = await self._nodes(_MESSAGES, "messages", session, _PAGE)
+        known_as: Json | None = None
         known = {node["externalId"] for node in nodes or ()}
         if nodes is None:
-            await self._write(_CREATE, plain(conversation.session))
+            await self._write(_CREATE, plain(conversation.session), once=True)
+        else:
+            there = (await self._ask(_SESSION, {"by": plain(session)}))["session"]
+            known_as = encode_json(there["metadata"])
+            changes = follow(there["title"], known_as, conversation)
+            await self._write(_FOLLOW, {"session": plain(session), **plain(changes)})
         fresh = [message for message in conversation.messages if message.external_id not in known]
         for messages in _batches(fresh):
-            await self._write(_ADD, {"session": plain(session), "messages": plain(messages)})
+            await self._write(_ADD, {"session": plain(session), "messages": plain(messages)}, once=True)
         counts = {
             "sessions": Loaded(nodes is None, nodes is not None),
             "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
         }
         if owner is not None:
-            counts |= await self._remember(session, recollection(conversation, owner))
+            counts |= await self._remember(session, recollection(conversation, owner, known_as))
         return counts
 
     async def _remember(self, session: Ref, found: Recollection) -> dict[str, Loaded]:
@@ -122,12 +132,17 @@ class UrlSink:
         known = {node["externalId"] for node in nodes}
         linked = {node["externalId"] for node in nodes if node["links"]["nodes"]}
         fresh = [memory for key, memory in found.memories.items() if key not in known]
+        status = {node["externalId"]: node["status"] for node in nodes}
+        for keys, there, mutation in ((found.discarded, "ACTIVE", _ARCHIVE), (found.returned, "ARCHIVED", _RESTORE)):
+            moved = [{"externalId": key} for key in keys if status.get(key) == there]
+            for start in range(0, len(moved), MAX_BATCH):
+                await self._write(mutation, {"memories": moved[start : start + MAX_BATCH]})
         archived = 0
         for memories in _batches(fresh):
-            archived += len((await self._write(_REMEMBER, {"memories": plain(memories)}))["archived"])
+            archived += len((await self._write(_REMEMBER, {"memories": plain(memories)}, once=True))["archived"])
         links = [precedes(earlier, later) for later, earlier in found.before.items() if later not in linked]
         for batch in _batches(links):
-            await self._write(_LINK, {"links": plain(batch)})
+            await self._write(_LINK, {"links": plain(batch)}, once=True)
         return remembered(len(fresh), len(found.memories), archived)
 
     async def _nodes(self, query: str, name: str, session: Ref, first: int) -> list[dict[str, Any]] | None:
@@ -144,12 +159,14 @@ class UrlSink:
             if not page["pageInfo"]["hasNextPage"]:
                 return found
 
-    async def _write(self, mutation: str, given: dict[str, Any]) -> dict[str, Any]:
+    async def _write(self, mutation: str, given: dict[str, Any], once: bool = False) -> dict[str, Any]:
         """Runs a mutation and returns its payload.
 
-        The idempotency key is of this one call, so that only its own repetitions count as one.
+        once: what would be done twice where it is repeated. The idempotency key is of this one call, so that only its
+        own repetitions count as one.
         """
-        given["idempotencyKey"] = f"import:{uuid.uuid4().hex}"
+        if once:
+            given["idempotencyKey"] = f"import:{uuid.uuid4().hex}"
         done: dict[str, Any] = (await self._ask(mutation % _ERRORS, {"input": given}))["done"]
         if done["errors"]:
             first = done["errors"][0]

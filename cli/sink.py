@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from domain.link import LinkInput, MemoryLinkKind
 from domain.memory import MemoryInput
 from domain.message import MessageInput
-from domain.values import Ref
+from domain.values import EMPTY_OBJECT, Json, Ref, decode_json, encode_json
 from formats.conversation import Conversation
 from formats.otlp import json as otlp_json
 from formats.recollect.restore import Loaded, Source
@@ -51,22 +51,31 @@ def memory_key(message: MessageInput) -> str:
 
 
 class Recollection(msgspec.Struct, frozen=True):
-    """The memories of one conversation: what becomes a memory, and what was remembered right before each, by keys."""
+    """The memories of one conversation, by keys: what becomes a memory, what was remembered right before each, what is
+    none or no longer, and what is one again."""
 
     memories: dict[str, MemoryInput]
     before: dict[str, str]
+    discarded: list[str]
+    returned: list[str]
 
 
-def recollection(conversation: Conversation, owner: str) -> Recollection:
-    """One memory for each message with words. Before it comes that of the nearest message above that has some."""
+def recollection(conversation: Conversation, owner: str, metadata: Json | None) -> Recollection:
+    """One memory for each message with words on the branch that is shown, but for what tools said and what passes.
+    Before it comes that of the nearest message above that has one. metadata: what the session has, if it is there."""
     memories: dict[str, MemoryInput] = {}
     before: dict[str, str] = {}
+    discarded: list[str] = []
+    shown = conversation.branch(conversation.current)
+    before_that = _shown_before(conversation, metadata)
     nearest: dict[str | None, str | None] = {None: None}
     for message in conversation.messages:
         key, text = memory_key(message), words(message)
         above = nearest.get(None if message.parent is None else message.parent.external_id)
-        if not text.strip():
-            nearest[message.external_id] = above
+        name = message.external_id
+        if not text.strip() or name not in shown or name in conversation.passing or message.role == "tool":
+            nearest[name] = above
+            discarded.append(key)
             continue
         nearest[message.external_id] = key
         if above is not None:
@@ -78,7 +87,36 @@ def recollection(conversation: Conversation, owner: str) -> Recollection:
             created_at=message.created_at,
             external_id=key,
         )
-    return Recollection(memories, before)
+    returned = [key for key, one in memories.items() if before_that and _source(one) not in before_that]
+    return Recollection(memories, before, discarded, returned)
+
+
+def _source(memory: MemoryInput) -> str | None:
+    return None if memory.source_message is None else memory.source_message.external_id
+
+
+def _shown_before(conversation: Conversation, metadata: Json | None) -> set[str]:
+    """The branch that an earlier export showed; empty where that is not known."""
+    node = decode_json(metadata).get(CURRENT) if metadata is not None else None
+    return conversation.branch(f"{conversation.key}:{node}") if isinstance(node, str) else set()
+
+
+def follow(title: str, metadata: Json, conversation: Conversation) -> dict[str, Any]:
+    """The title and the metadata that a session has after another export: those of the export, unless it is older than
+    what is there. What else the metadata has stays."""
+    told = conversation.session
+    known, new = decode_json(metadata), decode_json(told.metadata or EMPTY_OBJECT)
+    times = [value.get(UPDATED) for value in (new, known)]
+    if all(isinstance(time, int | float) for time in times) and times[0] < times[1]:
+        return {"title": title, "metadata": metadata}
+    return {"title": told.title or title, "metadata": encode_json({**known, **new})}
+
+
+CURRENT = "current_node"
+"""The member of the metadata that tells at which node the branch ends that an export shows."""
+
+UPDATED = "update_time"
+"""The member of the metadata that tells when an export's conversation was changed last, in seconds since 1970."""
 
 
 def remembered(new: int, all: int, archived: int) -> dict[str, Loaded]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
-from cli.sink import Progress, Recollection, precedes, recollection, remembered
+from cli.sink import Progress, Recollection, follow, precedes, recollection, remembered
 from domain.memory import Memory
 from domain.message import Message
+from domain.node import Id
 from domain.session import Session
 from formats.conversation import Conversation
 from formats.otlp import json as otlp_json
 from formats.recollect import jsonl as recollect_jsonl
 from formats.recollect.restore import Loaded, Source
-from resolvers.context import Context
+from resolvers.context import Context, Unchanged
 from resolvers.links import put_links
+from resolvers.memories import archive_in, restore_in
 from resolvers.memories import create_in as create_memories_in
 from resolvers.messages import add_in
+from resolvers.sessions import change_in
 from resolvers.sessions import create_in as create_session_in
 from resolvers.telemetry import receive
 from stores.ports import Transaction, Vector
@@ -46,7 +50,9 @@ class StoreSink:
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         """Adds a conversation, or what it has grown by."""
-        found = Recollection({}, {}) if owner is None else recollection(conversation, owner)
+        [before] = await self._store.find(Session, [(conversation.key,)])
+        known_as = None if before is None else before.metadata
+        found = Recollection({}, {}, [], []) if owner is None else recollection(conversation, owner, known_as)
         vectors = await self._vectors(found)
 
         async def script(tx: Transaction) -> dict[str, Loaded]:
@@ -69,6 +75,8 @@ class StoreSink:
         keys = list(vectors)
         stored = await tx.find(Memory, [(key,) for key in keys])
         fresh = [key for key, memory in zip(keys, stored, strict=True) if memory is None]
+        await archive_in(tx, await tx.find(Memory, [(key,) for key in found.discarded]))
+        await restore_in(tx, await tx.find(Memory, [(key,) for key in found.returned]), self._context.capacity)
         archived = 0
         if fresh:
             inputs = [found.memories[key] for key in fresh]
@@ -79,6 +87,14 @@ class StoreSink:
         return remembered(len(fresh), len(found.memories), archived)
 
 
+async def _follow(tx: Transaction, session: Id, conversation: Conversation) -> None:
+    """Gives a session the title and metadata of a later export."""
+    [before] = await tx.get(Session, [session])
+    assert before is not None
+    with contextlib.suppress(Unchanged):
+        await change_in(tx, before, **follow(before.title, before.metadata, conversation))
+
+
 async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str, Loaded]:
     before = (await tx.find(Session, [(conversation.key,)]))[0]
     session = before or await create_session_in(tx, conversation.session)
@@ -86,6 +102,8 @@ async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str
     stored = await tx.find(Message, [(str(message.external_id),) for message in messages])
     fresh = [message for message, known in zip(messages, stored, strict=True) if known is None]
     await add_in(tx, session, fresh)
+    if before is not None:
+        await _follow(tx, before.id, conversation)
     return {
         "sessions": Loaded(before is None, before is not None),
         "messages": Loaded(len(fresh), len(messages) - len(fresh)),

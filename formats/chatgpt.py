@@ -88,7 +88,9 @@ def _conversation(value: Any, where: str, source: str) -> Conversation:
     others = {key: item for key, item in value.items() if key not in ("id", "conversation_id", "title", "mapping")}
     external = f"chatgpt:{conversation}"
     mapping = member(value, "mapping", dict, where)
-    messages = [_message(placed, external) for placed in _in_order(_tree(mapping, where), created, where)]
+    nodes = _tree(mapping, where)
+    messages = [_message(placed, external) for placed in _in_order(nodes, created, where)]
+    current = _current(member(value, "current_node", str, where, optional=True), nodes)
     return Conversation(
         CreateSessionInput(
             external_id=external,
@@ -97,6 +99,27 @@ def _conversation(value: Any, where: str, source: str) -> Conversation:
             metadata=metadata({"imported_from": {"format": NAME, "file": source}, **kept(others)}),
         ),
         messages,
+        None if current is None else f"{external}:{current}",
+        frozenset(f"{external}:{node.id}" for node in nodes.values() if node.message and _passes(node.message)),
+    )
+
+
+def _current(name: str | None, nodes: dict[str, _Node]) -> str | None:
+    """The node at which the branch ends that is shown, or the nearest one above it with a message."""
+    while name in nodes and nodes[name].message is None:
+        name = nodes[name].parent
+    return name if name in nodes else None
+
+
+def _passes(message: dict[str, Any]) -> bool:
+    """Whether a message is nothing to remember: it is not finished, it is not shown, or it is for or of a tool."""
+    about = message.get("metadata") or {}
+    return (
+        message.get("status") not in (None, "finished_successfully")
+        or message.get("recipient") not in (None, "all")
+        or message.get("weight") == 0
+        or about.get("is_visually_hidden_from_conversation") is True
+        or message["content"].get("content_type") not in _SPOKEN
     )
 
 

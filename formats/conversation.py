@@ -50,17 +50,32 @@ class FormatError(Exception):
 class Conversation(msgspec.Struct, frozen=True):
     """One session to be, known by its externalId, with all its messages, parents before children.
 
-    Messages are known by externalIds of their own, and name their parents by these.
+    Messages are known by externalIds of their own, and name their parents by these. current: the one at which the
+    branch ends that is shown, None where the file does not tell. passing: those that are nothing to remember, such as
+    answers that are not finished.
     """
 
     session: CreateSessionInput
     messages: list[MessageInput]
+    current: str | None = None
+    passing: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
         """The session's externalId."""
         assert self.session.external_id is not None, "readers give every session an externalId"
         return self.session.external_id
+
+    def branch(self, end: str | None) -> set[str]:
+        """The messages of the branch that ends at one; at the latest for None, or where there is no such message."""
+        above = {name: message.parent for message in self.messages if (name := message.external_id) is not None}
+        name = end if end in above else next(reversed(above), None)
+        found = set[str]()
+        while name is not None:
+            found.add(name)
+            parent = above.get(name)
+            name = None if parent is None else parent.external_id
+        return found
 
 
 def parse(data: bytes) -> Any:

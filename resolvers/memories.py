@@ -329,6 +329,18 @@ async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
     return list({found[ref].id: found[ref] for ref in refs}.values())
 
 
+async def archive_in(tx: Transaction, memories: Sequence[Memory | None]) -> list[Memory]:
+    """Archives those that are active."""
+    active = [one for one in memories if one is not None and one.status is MemoryStatus.ACTIVE]
+    return await _set_status(tx, active, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+
+
+async def restore_in(tx: Transaction, memories: Sequence[Memory | None], capacity: int) -> list[Memory]:
+    """Makes those active that are archived; what capacity archives for them."""
+    idle = [one for one in memories if one is not None and one.status is MemoryStatus.ARCHIVED]
+    return await make_room(tx, await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED), capacity)
+
+
 async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
     """Archives memories: they stay, but are not searched."""
 

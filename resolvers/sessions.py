@@ -117,7 +117,7 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
         if (patch := input.context_patch) is not UNSET:
             parts = given(patch, set=None, remove=None)
             changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
-        return await _store(tx, before, **changes)
+        return await change_in(tx, before, **changes)
 
     return await context.write(script)
 
@@ -148,12 +148,13 @@ async def delete(context: Context, input: DeleteSessionInput) -> Session:
 
 async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
     async def script(tx: Transaction) -> Session:
-        return await _store(tx, await require(tx, Session, ref, ["session"]), status=status)
+        return await change_in(tx, await require(tx, Session, ref, ["session"]), status=status)
 
     return await context.write(script)
 
 
-async def _store(tx: Transaction, before: Session, **changes: Any) -> Session:
+async def change_in(tx: Transaction, before: Session, **changes: Any) -> Session:
+    """Stores the changes of a session as its next version. Raises Unchanged."""
     if (after := changed(before, **changes)) is before:
         raise Unchanged(before)
     after = msgspec.structs.replace(after, updated_at=tx.now, version=before.version + 1)

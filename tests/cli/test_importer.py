@@ -17,13 +17,15 @@ from cli.sink import ARCHIVED, Sink
 from cli.store_sink import StoreSink
 from domain.actor import User
 from domain.link import MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryType
+from domain.memory import ArchiveMemoriesInput, Memory, MemoryStatus, MemoryType
 from domain.message import Message
 from domain.session import Session
+from domain.values import Ref
 from formats.conversation import FormatError
 from formats.recollect.restore import Loaded
 from formats.registry import detect, names, open_file
 from resolvers.context import Context
+from resolvers.memories import archive
 from schema.build import build
 from schema.loading import Loading
 from server.graphql.executor import Executor
@@ -133,7 +135,7 @@ async def test_the_same_file_again_adds_nothing(sink: Sink, context: Context, tm
     await import_file(path, sink, memories=True)
     before = await exported(context)
     summary = await import_file(path, sink, memories=True)
-    assert summary.counts == {"sessions": Loaded(0, 2), "messages": Loaded(0, 4), "memories": Loaded(0, 3)}
+    assert summary.counts == {"sessions": Loaded(0, 2), "messages": Loaded(0, 4), "memories": Loaded(0, 2)}
     assert await exported(context) == before
 
 
@@ -142,9 +144,9 @@ async def test_a_newer_export_adds_the_new_nodes(sink: Sink, context: Context, t
     _, old, _ = await graph(context)
     more = {**TREE, "thanks": node("rye", said("user", "Thanks!", create_time=1700000040))}
     summary = await import_file(written(tmp_path, [conversation(more, title="Renamed")]), sink, memories=True)
-    assert summary.counts == {"sessions": Loaded(0, 1), "messages": Loaded(1, 4), "memories": Loaded(1, 3)}
+    assert summary.counts == {"sessions": Loaded(0, 1), "messages": Loaded(1, 4), "memories": Loaded(2, 1)}
     (session,), messages, _ = await graph(context)
-    assert messages[:4] == old
+    assert (messages[:4], session.title) == (old, "Renamed")
     assert (messages[4].text, messages[4].parent_id, session.message_count) == ("Thanks!", old[2].id, 5)
 
 
@@ -163,28 +165,82 @@ async def test_memories_know_their_message_and_what_comes_next(sink: Sink, conte
     path = written(tmp_path, [conversation(TREE)])
     assert "memories" not in (await import_file(path, sink)).counts
     summary = await import_file(path, sink, memories=True, owner="ada")
-    assert summary.counts["memories"] == Loaded(3, 0)
+    assert summary.counts["memories"] == Loaded(2, 0)
     _, messages, memories = await graph(context)
-    assert [memory.source_message_id for memory in memories] == [message.id for message in messages[1:]]
-    assert [memory.created_at for memory in memories] == [message.created_at for message in messages[1:]]
+    kept = [messages[1], messages[3]]  # of two answers, the one on the branch of the latest message
+    assert [memory.source_message_id for memory in memories] == [message.id for message in kept]
+    assert [memory.created_at for memory in memories] == [message.created_at for message in kept]
     (owner,) = await context.store.scan(User, None, 10)
     assert owner.external_id == "ada"
     assert {(memory.type, memory.owner_id) for memory in memories} == {(MemoryType.EPISODIC, owner.id)}
     links = await context.store.scan(MemoryLink, None, 10)
-    ask, rye, wheat = (memory.id for memory in memories)
-    assert {(link.kind, link.source_id, link.target_id) for link in links} == {
-        (MemoryLinkKind.PRECEDES, ask, rye),
-        (MemoryLinkKind.PRECEDES, ask, wheat),
-    }
-    assert all(vector is not None for vector in await context.store.vectors([ask, rye, wheat]))
+    ask, wheat = (memory.id for memory in memories)
+    assert {(link.kind, link.source_id, link.target_id) for link in links} == {(MemoryLinkKind.PRECEDES, ask, wheat)}
+    assert all(vector is not None for vector in await context.store.vectors([ask, wheat]))
+
+
+async def remembered(context: Context) -> dict[str, MemoryStatus]:
+    """The memories by text."""
+    return {memory.text: memory.status for memory in (await graph(context))[2]}
+
+
+async def test_memories_follow_the_branch_that_is_shown(sink: Sink, context: Context, tmp_path: Path) -> None:
+    active, archived = MemoryStatus.ACTIVE, MemoryStatus.ARCHIVED
+    for shown, rye, wheat in (("rye", active, None), ("wheat", archived, active), ("rye", active, archived)):
+        await import_file(written(tmp_path, [conversation(TREE, current_node=shown)]), sink, memories=True)
+        expected = {"Rye or wheat?": active, "Rye.": rye, "Wheat.": wheat}
+        assert await remembered(context) == {text: status for text, status in expected.items() if status is not None}
+        (session,), _, _ = await graph(context)
+        assert json.loads(bytes(session.metadata))["current_node"] == shown
+
+
+async def test_what_was_discarded_by_hand_stays_so(sink: Sink, context: Context, tmp_path: Path) -> None:
+    path = written(tmp_path, [conversation(TREE, current_node="rye")])
+    await import_file(path, sink, memories=True)
+    [memory] = [one for one in (await graph(context))[2] if one.text == "Rye."]
+    await archive(context, ArchiveMemoriesInput(memories=[Ref(id=memory.id)]))
+    await import_file(path, sink, memories=True)
+    assert (await remembered(context))["Rye."] is MemoryStatus.ARCHIVED
+
+
+async def test_what_tools_say_and_what_is_not_finished_is_no_memory(
+    sink: Sink, context: Context, tmp_path: Path
+) -> None:
+    def text(kind: str) -> dict[str, Any]:
+        return {"content_type": kind, "parts": [kind], "text": kind}
+
+    chain = [
+        said("user", "A question"),
+        said("assistant", "print(1)", recipient="python"),
+        said("tool", "1"),
+        said("assistant", "thinking", content=text("code")),
+        said("assistant", "hidden", metadata={"is_visually_hidden_from_conversation": True}),
+        said("assistant", "weighs nothing", weight=0.0),
+        said("assistant", "Half an ans", status="in_progress"),
+        said("assistant", "The answer.", status="finished_successfully"),
+    ]
+    names = [f"n{index}" for index in range(len(chain))]
+    tree = {name: node(names[i - 1] if i else None, chain[i]) for i, name in enumerate(names)}
+    await import_file(written(tmp_path, [conversation(tree)]), sink, memories=True)
+    assert list(await remembered(context)) == ["A question", "The answer."]
+    await import_file(written(tmp_path, [ASK, CALL, RESULT]), sink, memories=True)
+    assert len(await remembered(context)) == 3
+
+
+async def test_an_older_export_takes_nothing_back(sink: Sink, context: Context, tmp_path: Path) -> None:
+    for time, title in ((2.0, "new"), (1.0, "old"), (3.0, "newest")):
+        await import_file(written(tmp_path, [conversation(TREE, title=title, update_time=time)]), sink)
+        (session,), _, _ = await graph(context)
+        assert session.title == ("new" if title == "old" else title)
 
 
 async def test_memories_that_make_room_for_others_are_counted(sink: Sink, context: Context, tmp_path: Path) -> None:
     context.capacity = 3
     await import_file(written(tmp_path, [ASK, CALL, RESULT]), sink, memories=True)
+    context.capacity = 2
     summary = await import_file(written(tmp_path, [conversation(TREE)]), sink, memories=True)
-    assert summary.counts["memories"] == Loaded(3, 0)
-    assert summary.counts[ARCHIVED] == Loaded(2, 0)
+    assert summary.counts["memories"] == Loaded(2, 0)
+    assert summary.counts[ARCHIVED] == Loaded(1, 0)
 
 
 async def test_what_a_server_does_not_take_is_found_before_anything_is_written(
@@ -254,7 +310,7 @@ async def test_an_export_is_imported_to_the_same_graph(context: Context, url: Ur
     async with opened(tmp_path / "copy") as copy:
         summary = await import_file(path, StoreSink(copy))
         assert sum(count.new for count in summary.counts.values()) == records
-        assert summary.counts["memories"] == Loaded(3, 0)
+        assert summary.counts["memories"] == Loaded(2, 0)
         assert await graph(copy) == await graph(context)
         assert await exported(copy) == await exported(context)
     with pytest.raises(FormatError, match="--data"):
@@ -315,12 +371,12 @@ async def test_the_command_line_imports_files_and_exports_folders(
     await import_files([tmp_path / "x.jsonl"], copy, None, None, False, "me", settings)
     assert capfdbinary.readouterr().out.decode().splitlines() == [
         f"{first} (chatgpt): sessions 1 new, 0 already there; messages 4 new, 0 already there; "
-        "memories 3 new, 0 already there",
+        "memories 2 new, 0 already there",
         f"{second} (openai-messages): sessions 1 new, 0 already there; messages 1 new, 0 already there; "
         "memories 1 new, 0 already there",
         f"{tmp_path / 'x.jsonl'} (recollect-jsonl): users 1 new, 0 already there; sessions 2 new, 0 already there; "
-        "participants 4 new, 0 already there; messages 5 new, 0 already there; memories 4 new, 0 already there; "
-        "links 2 new, 0 already there",
+        "participants 4 new, 0 already there; messages 5 new, 0 already there; memories 3 new, 0 already there; "
+        "links 1 new, 0 already there",
     ]
     await export_file(Path("-"), copy, settings)
     assert capfdbinary.readouterr().out == (tmp_path / "x.jsonl").read_bytes()
