@@ -49,7 +49,6 @@ def check_workspace(name: str | None, url: str | None) -> None:
 
 
 def caller_in(workspace: str | None) -> Caller:
-    """Who works on a folder."""
     return LOCAL if workspace is None else operator(workspace)
 
 

@@ -48,7 +48,6 @@ class Compared(msgspec.Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether both stores hold the same."""
         return self.source == self.target
 
 

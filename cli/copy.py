@@ -78,7 +78,6 @@ async def _opened(name: str, settings: Settings, *, must_exist: bool = False) ->
 
 
 async def _copy(old: Context, new: Context, show: Show) -> None:
-    """Copies one workspace."""
     workspace = old.caller.workspace
     if workspace == KEYS_WORKSPACE:
         await _put_missing(old, new, ApiKey)

@@ -29,7 +29,6 @@ async def create(target: Target, name: str, role: str, days: int | None) -> None
 
 
 async def revoke(target: Target, id: str) -> None:
-    """Revokes a key."""
     done = await _write(target, _REVOKE, {"id": id})
     click.echo(f"{id} ({done['apiKey']['name']}) opens nothing any more.")
 

@@ -44,15 +44,12 @@ class FormatChoice(click.Choice[str]):
 
     @property
     def choices(self) -> Sequence[str]:  # type: ignore[override]
-        """The names of the formats that are installed."""
         from formats.registry import names
 
         return names()
 
 
 class ImportCommand(click.Command):
-    """Lists the formats below its options."""
-
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Each format with what it says of itself, or why it cannot be loaded."""
         from formats.registry import summaries
@@ -292,7 +289,6 @@ def _settings() -> Settings:
 
 
 def run(work: Awaitable[T]) -> T:
-    """Runs an asynchronous command to its end."""
 
     async def wait() -> T:
         return await work

@@ -22,7 +22,6 @@ _SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $
 
 
 async def find(target: Target, query: str, owner: str | None, mode: str, first: int) -> Any:
-    """Finds memories."""
     filter = None if owner is None else {"owner": {"externalId": owner}}
     data = await ask(target, _SEARCH, {"text": query, "filter": filter, "mode": mode, "first": first})
     return data["searchMemories"]

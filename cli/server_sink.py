@@ -78,7 +78,6 @@ class UrlSink:
         raise FormatError("a file of our own format keeps its ids, and so goes into a folder only, with --data")
 
     async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
-        """Sends spans as they came."""
         loaded = Loaded()
         for done, request in enumerate(exports.requests, 1):
             loaded += await self._send(request)
@@ -104,7 +103,6 @@ class UrlSink:
         return Loaded(new, spans - new)
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
-        """Adds a conversation, or what it has grown by."""
         session = Ref(external_id=conversation.key)
         nodes = await self._nodes(_MESSAGES, "messages", session, _PAGE)
         known_as: Json | None = None
@@ -174,7 +172,6 @@ class UrlSink:
         return done
 
     async def _ask(self, query: str, variables: dict[str, Any]) -> Any:
-        """The data of a response."""
         body = msgspec.json.encode({"query": query, "variables": variables})
         return _data(await self._post(self._path, body, {"content-type": "application/json"}))
 

@@ -20,7 +20,6 @@ Show = Callable[[str, int, int | None], None]
 
 
 def as_json(value: Any) -> None:
-    """Prints a value as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 

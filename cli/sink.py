@@ -22,8 +22,6 @@ Progress = Callable[[int, int], None]
 
 
 class Sink(Protocol):
-    """Where an import goes."""
-
     async def check(self, conversations: Sequence[Conversation]) -> None:
         """Raises FormatError where a conversation cannot go there; called for a whole file before the first `add`."""
 

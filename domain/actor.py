@@ -16,8 +16,6 @@ from domain.values import Command, GivenObject, Json, Key, Name, Text
 
 
 class User(Node, frozen=True, kw_only=True, gc=False):
-    """A person."""
-
     prefix: ClassVar[str] = "usr"
     noun: ClassVar[str] = "user"
 
@@ -28,8 +26,6 @@ class User(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Agent(Node, frozen=True, kw_only=True, gc=False):
-    """A program that acts."""
-
     prefix: ClassVar[str] = "agt"
     noun: ClassVar[str] = "agent"
 

@@ -48,7 +48,6 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def memory(self) -> Memory | None:
-        """The memory as it is now; None once it is deleted."""
         return None if self.gone else self.subject
 
 

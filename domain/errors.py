@@ -53,10 +53,8 @@ def reject(code: ErrorCode, message: str, path: Sequence[str | int] = ()) -> Rej
 
 
 def invalid(message: str, path: Sequence[str | int] = ()) -> Rejected:
-    """A wrong value: the message says what is allowed."""
     return reject(ErrorCode.INVALID, message, path)
 
 
 def not_found(noun: str, path: Sequence[str | int] = ()) -> Rejected:
-    """A reference to something that is not there."""
     return reject(ErrorCode.NOT_FOUND, f"There is no such {noun}.", path)

@@ -66,7 +66,6 @@ class GraphEdge(msgspec.Struct, frozen=True, gc=False):
 
 
 def edge_of(link: MemoryLink) -> GraphEdge:
-    """The edge that a link is."""
     return GraphEdge(link.source_id, link.target_id, GraphEdgeKind[link.kind.value], link.weight, link)
 
 

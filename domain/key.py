@@ -37,7 +37,6 @@ class ApiKey(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def caller(self) -> Caller:
-        """Who comes with it."""
         return Caller(self.workspace, self.role, self.id, self.name, self.expires_at)
 
 

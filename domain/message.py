@@ -27,14 +27,10 @@ class CallSite(msgspec.Struct, frozen=True, gc=False):
 
 
 class TextContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="text"):
-    """Words."""
-
     text: str
 
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolCall", omit_defaults=True):
-    """A request to a tool. `at` is known of stored calls: it joins them to the response that follows."""
-
     call_id: str
     tool: str
     arguments: Json
@@ -42,8 +38,6 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="too
 
 
 class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolResponse"):
-    """What a tool answered."""
-
     call_id: str
     result: Json
     is_error: bool
@@ -61,8 +55,6 @@ class MemoryRef(msgspec.Struct, frozen=True, gc=False):
 
 
 class Thread(Node, frozen=True, kw_only=True, gc=False):
-    """A named side line of a session."""
-
     prefix: ClassVar[str] = "thr"
     noun: ClassVar[str] = "thread"
 
@@ -90,7 +82,6 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def text(self) -> str:
-        """The text parts, joined by a newline."""
         content = self.content
         if len(content) == 1 and type(content[0]) is TextContent:  # nearly all
             return content[0].text
@@ -98,7 +89,6 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tool calls among the parts, in order, each with its place."""
         return [part for part in self.placed_content if type(part) is ToolCall]
 
     @property

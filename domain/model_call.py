@@ -42,7 +42,6 @@ class ModelMessage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def text(self) -> str:
-        """The text parts, joined by a newline."""
         return "\n".join(part.text for part in self.content if type(part) is TextContent)
 
 

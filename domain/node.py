@@ -51,12 +51,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False, metaclass=Record
 
     @classmethod
     def make_id(cls, uuid: int) -> Id:
-        """The public id of this kind for a 128-bit UUID."""
         return Id(f"{cls.prefix}_{uuid:032x}")
 
 
 def id_of(record: Node | None) -> Id | None:
-    """The id of a record, where there is one."""
     return None if record is None else record.id
 
 
@@ -66,6 +64,5 @@ def kind_of(id: str) -> type[Node] | None:
 
 
 def register(*types: type[Node]) -> None:
-    """Make ids with these types' prefixes known to `kind_of`."""
     for record in types:
         Node.kinds[record.prefix] = record

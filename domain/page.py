@@ -47,8 +47,6 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class PageInfo(msgspec.Struct, frozen=True):
-    """How a page lies in its list."""
-
     has_next_page: bool
     has_previous_page: bool
     start_cursor: str | None
@@ -56,8 +54,6 @@ class PageInfo(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, Generic[T], frozen=True):
-    """A row and its cursor."""
-
     cursor: str
     node: T
 
@@ -117,13 +113,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def edges(self) -> list[Edge[T]]:
-        """The rows with their cursors."""
         prefix = self.listing.prefix
         return [Edge(prefix + _encode(mark).hex(), node) for mark, node in zip(self.marks, self.nodes, strict=True)]
 
     @property
     def page_info(self) -> PageInfo:
-        """How this page lies in its list."""
         marks = self.marks
         return PageInfo(
             self.has_next_page,

@@ -80,22 +80,18 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def model(self) -> str | None:
-        """The model that was called."""
         return model_call.model_of(_members(self.attributes))
 
     @property
     def input_messages(self) -> list[model_call.ModelMessage]:
-        """What was said to the model."""
         return model_call.input_messages(_members(self.attributes))
 
     @property
     def output_messages(self) -> list[model_call.ModelMessage]:
-        """What the model or the tool said."""
         return model_call.output_messages(_members(self.attributes))
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tools the model asked for, or the one that ran."""
         return model_call.tool_calls(_members(self.attributes))
 
 
@@ -255,5 +251,4 @@ def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
 
 
 def milliseconds(start: datetime, end: datetime) -> float:
-    """The time from start to end."""
     return (end - start).total_seconds() * 1000

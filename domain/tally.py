@@ -70,7 +70,6 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def key(self) -> Key:
-        """What it is found by."""
         return self.trace_id, self.span_id
 
     @property
@@ -99,7 +98,6 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def usage(self) -> TokenUsage:
-        """What it counts, as far as it can be told."""
         asked, said, total, cost = self.counted
         return TokenUsage(_shown(asked), _shown(said), _shown(total), cost)
 
@@ -126,7 +124,6 @@ class Tallies:
         self._above: dict[Key, Key | None] = {}
 
     def get(self, key: Key) -> Tally | None:
-        """A tally as it is now."""
         return self.changed.get(key) or self._known.get(key)
 
     def put(self, span: Span) -> None:

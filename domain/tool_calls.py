@@ -37,8 +37,6 @@ class _Calls(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """How a branch stands after a message."""
-
     step: Step
     turn: int
     calls: dict[tuple[str, object], _Calls]

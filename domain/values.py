@@ -25,7 +25,6 @@ GivenJson: TypeAlias = Any
 """A JSON value in a command: a Json, or None where it is not given. (A union with None is beyond msgspec's Raw.)"""
 
 GivenObject: TypeAlias = Annotated[Any, Meta(extra={"json": "object"})]
-"""The same, where it must be a JSON object."""
 
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME)]
@@ -78,12 +77,10 @@ class FloatRange(Command, frozen=True, kw_only=True):
 
 
 def encode_json(value: object) -> Json:
-    """The JSON text of a plain Python value."""
     return Raw(msgspec.json.encode(value))
 
 
 def decode_json(value: Json) -> Any:
-    """The plain Python value of a JSON text."""
     return msgspec.json.decode(value)
 
 

@@ -62,7 +62,6 @@ class Conversation(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The session's externalId."""
         assert self.session.external_id is not None, "readers give every session an externalId"
         return self.session.external_id
 
@@ -150,12 +149,10 @@ def moment(value: Any, name: str, where: str) -> datetime | None:
 
 
 def first_time(messages: Sequence[MessageInput]) -> datetime | None:
-    """When the first message was said that has a time."""
     return next((message.created_at for message in messages if message.created_at is not None), None)
 
 
 def title(text: str) -> str:
-    """A title, cut to what a session's can be."""
     return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
 
 

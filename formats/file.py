@@ -26,7 +26,6 @@ class File:
 
     @cached_property
     def data(self) -> bytes:
-        """All of its bytes, with U+FFFD for what is no Unicode."""
         try:
             return mended(self.path.read_bytes())
         except OSError as error:
@@ -39,7 +38,6 @@ class File:
 
     @cached_property
     def value(self) -> Any:
-        """The value of a JSON file."""
         return parse(self.data)
 
 
@@ -48,6 +46,5 @@ def _unreadable(error: OSError) -> FormatError:
 
 
 def lines(path: Path) -> Iterable[bytes]:
-    """The lines of a file."""
     with path.open("rb") as file:
         yield from file

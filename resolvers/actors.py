@@ -22,17 +22,14 @@ A = TypeVar("A", User, Agent)
 
 
 async def user(context: Context, by: Ref) -> User | None:
-    """One user."""
     return await lookup(context.store, User, by)
 
 
 async def agent(context: Context, by: Ref) -> Agent | None:
-    """One agent."""
     return await lookup(context.store, Agent, by)
 
 
 async def actors(context: Context, ids: Sequence[Id | None]) -> list[Actor | None]:
-    """The user or agent of each id."""
     wanted = {id for id in ids if id is not None}
     people = [id for id in wanted if id.startswith("usr_")]
     agents = [id for id in wanted if id.startswith("agt_")]

@@ -19,7 +19,6 @@ from stores.ports import Store, Transaction
 
 
 def entry(tx: Transaction, caller: Caller, action: str, outcome: str, on: Sequence[Id] = ()) -> AuditEntry:
-    """One line of the log, which the transaction is to put."""
     return AuditEntry(
         id=tx.new_id(AuditEntry),
         time=tx.now,
@@ -32,7 +31,6 @@ def entry(tx: Transaction, caller: Caller, action: str, outcome: str, on: Sequen
 
 
 async def note(store: Store, caller: Caller, action: str, outcome: str, on: Sequence[Id] = ()) -> None:
-    """Writes an entry by itself."""
     await store.write(lambda tx: tx.put([entry(tx, caller, action, outcome, on)]))
 
 

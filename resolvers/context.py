@@ -65,7 +65,6 @@ class Context:
         self.drawn: Mapping[Id, Memory] = {}
 
     def acting(self, action: str) -> Context:
-        """The same view, for an action that goes into the audit log."""
         acting = Context.__new__(Context)
         acting.__dict__.update(self.__dict__, action=action)  # copy.copy takes five times as long
         return acting
@@ -78,7 +77,6 @@ class Context:
             return cast(T, unchanged.result)
 
     async def refused(self, rejected: Rejected) -> None:
-        """Notes in the audit log that the action was refused."""
         if self.action is not None:
             await note(self.store, self.caller, self.action, rejected.errors[0].code.name)
 

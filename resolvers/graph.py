@@ -41,7 +41,6 @@ N = TypeVar("N", bound=Node)
 
 
 async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
-    """The record of each id, whatever kind it names."""
     if len(ids) > MAX_NODES:
         raise invalid(f"Ask for at most {MAX_NODES} nodes.", ["ids"])
     by_kind: dict[type[Node], list[Id]] = defaultdict(list)
@@ -61,7 +60,6 @@ async def _read(context: Context, kind: type[Node], ids: list[Id]) -> Sequence[N
 
 
 async def node(context: Context, id: Id) -> Node | None:
-    """The record of an id."""
     return (await nodes(context, [id]))[0]
 
 
@@ -144,7 +142,6 @@ async def shared_references(
 
 
 async def _known(context: Context, kind: type[N], ids: Iterable[Id]) -> dict[Id, N]:
-    """The records of ids that are there."""
     return {record.id: record for record in await present(context.store, kind, list(dict.fromkeys(ids)))}
 
 

@@ -14,15 +14,11 @@ _WORST = ("healthy", "degraded", "unhealthy")
 
 
 class Health(msgspec.Struct, frozen=True, rename="camel"):
-    """The health of the store's parts, and the worst of it."""
-
     status: str
     stores: list[StoreHealth]
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who asks."""
-
     name: str
     workspace: str
     rights: list[str]
@@ -37,7 +33,6 @@ async def health(context: Context) -> Health:
 
 
 def worst(parts: Sequence[StoreHealth]) -> str:
-    """The status of all parts together."""
     return max((part.status for part in parts), key=_WORST.index, default="healthy")
 
 

@@ -28,7 +28,6 @@ class Created(msgspec.Struct, frozen=True):
 
 
 def kept(engine: Engine) -> Store:
-    """Where keys are kept."""
     return engine.workspace(KEYS_WORKSPACE)
 
 

@@ -40,18 +40,15 @@ async def of(  # noqa: PLR0913 - the arguments of a field
     before: str | None = None,
     order_by: MemoryLinkOrder | None = None,
 ) -> list[Page[MemoryLink]]:
-    """The links of each memory, newest first."""
     ids = [memory.id for memory in memories]
     return await MEMORY_LINKS.pages(context, ids, first, after, last, before, LinkFilter(direction, kinds), order_by)
 
 
 async def sources(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:
-    """Where each link starts."""
     return await context.store.get(Memory, [link.source_id for link in links])
 
 
 async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory | None]:
-    """Where each link ends."""
     return await context.store.get(Memory, [link.target_id for link in links])
 
 
@@ -100,7 +97,6 @@ async def put_links(
 async def _ends(
     tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory]
 ) -> list[tuple[Memory, Memory]]:
-    """Where each link starts and ends."""
     refs = [ref for input in inputs for ref in (input.source, input.target) if ref.external_id not in fresh]
     found = await lookup_all(tx, Memory, refs)
 

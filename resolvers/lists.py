@@ -97,10 +97,8 @@ async def states(
     before: str | None = None,
     order_by: StateOrder | None = None,
 ) -> Page[StateEntry]:
-    """The entries of a namespace, by key."""
     return (await STATES.pages(context, [Id(namespace)], first, after, last, before, filter, order_by))[0]
 
 
 async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:
-    """The length of the whole list behind each page."""
     return await context.store.counts([page.count_key for page in pages])

@@ -25,8 +25,6 @@ from stores.ports import Log
 
 
 class ChangeEdge(msgspec.Struct, frozen=True):
-    """One memory change and its cursor."""
-
     cursor: str
     time: datetime
     kind: ChangeKind

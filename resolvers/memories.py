@@ -62,8 +62,6 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class StoredOne(msgspec.Struct, frozen=True):
-    """The same, for one memory."""
-
     memory: Memory
     archived: list[Memory]
 
@@ -76,17 +74,14 @@ class Affected(msgspec.Struct, frozen=True):
 
 
 async def memory(context: Context, by: Ref) -> Memory | None:
-    """One memory."""
     return await lookup(context.store, Memory, by)
 
 
 async def owners(context: Context, memories: Sequence[Memory]) -> list[Actor | None]:
-    """The user or agent each memory belongs to."""
     return await actors(context, [memory.owner_id for memory in memories])
 
 
 async def sources(context: Context, memories: Sequence[Memory]) -> list[Message | ExternalSource | None]:
-    """What each memory was formed from."""
     ids = [memory.source_message_id for memory in memories if memory.source_message_id is not None]
     found = dict(zip(ids, await context.store.get(Message, ids), strict=True))
     return [

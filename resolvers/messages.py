@@ -43,34 +43,28 @@ _SHOWN = 80
 
 
 async def messages_of(context: Context, records: Sequence[Any]) -> list[Message | None]:
-    """The message of each record that has a message_id."""
     return await named_by(context, Message, [record.message_id for record in records])
 
 
 async def parents(context: Context, messages: Sequence[Message]) -> list[Message | None]:
-    """The message each one replies to."""
     return await named_by(context, Message, [message.parent_id for message in messages])
 
 
 async def threads(context: Context, messages: Sequence[Message]) -> list[Thread | None]:
-    """The thread of each message."""
     return await named_by(context, Thread, [message.thread_id for message in messages])
 
 
 async def senders(context: Context, messages: Sequence[Message]) -> list[Participant | None]:
-    """Who said each message."""
     return await context.store.get(Participant, [message.sender_id for message in messages])
 
 
 async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:
-    """The memories each message drew on."""
     drawn = await context.store.memory_refs([message.id for message in messages])
     context.drawn = drawn.memories
     return drawn.refs
 
 
 async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memory | None]:
-    """The memory of each reference, which may have been read with it."""
     known = context.drawn
     missing = list({ref.memory_id for ref in refs if ref.memory_id not in known})
     read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
@@ -78,12 +72,10 @@ async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memo
 
 
 async def formed_memories(context: Context, messages: Sequence[Message]) -> list[list[Memory]]:
-    """The memories formed from each message."""
     return await context.store.formed_from([message.id for message in messages])
 
 
 async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-    """The response of each tool call."""
     return await context.store.responses(calls)
 
 
@@ -170,7 +162,6 @@ class _Adding:
         self._memories = await lookup_all(self._tx, Memory, refs)
 
     async def add(self, input: MessageInput, path: Path) -> None:
-        """Checks one message and takes it on."""
         tx, session = self._tx, self._session
         external = input.external_id
         if external is not None and (external in self._external or Ref(external_id=external) in self._taken):
@@ -200,7 +191,6 @@ class _Adding:
         self.added.append(message)
 
     async def store(self) -> None:
-        """Writes the messages and moves the session on."""
         if not self.added:
             return
         await self._tx.put(self.added)

@@ -12,10 +12,8 @@ from resolvers.context import Context
 
 
 async def memories(context: Context, recalls: Sequence[Recall]) -> list[Memory | None]:
-    """The memory that was recalled."""
     return await context.store.get(Memory, [recall.memory_id for recall in recalls])
 
 
 async def events(context: Context, recalls: Sequence[Recall]) -> list[TraceEvent | None]:
-    """The trace event that tells of each recall."""
     return await context.store.get(TraceEvent, [recall.event_id or Id("") for recall in recalls])

@@ -123,7 +123,6 @@ async def _vectors(context: Context, memories: Sequence[Memory]) -> list[Vector 
 async def similar(
     context: Context, memories: Sequence[Memory], first: int = 10, threshold: float = 0.5
 ) -> list[list[MemoryHit]]:
-    """What is like each memory in meaning."""
     _check(threshold, first)
     vectors = await _vectors(context, memories)
     searches = [

@@ -39,29 +39,24 @@ from stores.ports import Log, Transaction
 
 
 async def session(context: Context, by: Ref) -> Session | None:
-    """One session."""
     return await lookup(context.store, Session, by)
 
 
 async def sessions_of(context: Context, records: Sequence[Any]) -> list[Session | None]:
-    """The session of each record that has a session_id."""
     ids = [record.session_id for record in records]
     found = dict(zip(ids, await context.store.get(Session, [id or Id("") for id in ids]), strict=True))
     return [found[id] for id in ids]
 
 
 async def trace_cursors(context: Context, sessions: Sequence[Session]) -> list[str]:
-    """Where the trace log of each session stands."""
     return await _cursors(context, [Log("trace", session.id) for session in sessions])
 
 
 async def message_cursors(context: Context, sessions: Sequence[Session]) -> list[str]:
-    """Where the messages of each session stand."""
     return await _cursors(context, [Log("messages", session.id) for session in sessions])
 
 
 async def memory_cursor(context: Context) -> str:
-    """Where the memory changes of the workspace stand."""
     return (await _cursors(context, [Log("changes")]))[0]
 
 
@@ -71,7 +66,6 @@ async def _cursors(context: Context, logs: Sequence[Log]) -> list[str]:
 
 
 async def participant_actors(context: Context, participants: Sequence[Participant]) -> list[Actor | None]:
-    """The user or agent behind each participant."""
     return await actors(context, [participant.actor_id for participant in participants])
 
 

@@ -17,7 +17,6 @@ from stores.ports import Transaction
 
 
 async def state(context: Context, namespace: str, key: str) -> StateEntry | None:
-    """One entry."""
     return (await context.store.find(StateEntry, [(namespace, key)]))[0]
 
 

@@ -129,7 +129,6 @@ class _Receiving:
                 await _join(self._tx, session, actors[session.id])
 
     def _session(self, report: SpanReport) -> Id | None:
-        """The session a new span belongs to."""
         return self._named[report.session].id if report.session else self._sessions.get(report.trace_id)
 
     def _take(self, report: SpanReport) -> bool:

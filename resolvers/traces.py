@@ -38,7 +38,6 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 async def trace(context: Context, trace_id: str) -> Trace | None:
-    """The trace of a traceId."""
     return (await context.store.find(Trace, [(trace_id.lower(),)]))[0]
 
 
@@ -48,29 +47,24 @@ async def roots(context: Context, traces: Sequence[Trace]) -> list[Span | None]:
 
 
 async def span_parents(context: Context, spans: Sequence[Span]) -> list[Span | None]:
-    """The span each one is a part of, as far as it has come."""
     keys = [(span.trace_id, span.parent_span_id) for span in spans if span.parent_span_id is not None]
     found = dict(zip(keys, await context.store.find(Span, keys), strict=True))
     return [None if span.parent_span_id is None else found[span.trace_id, span.parent_span_id] for span in spans]
 
 
 async def event_parents(context: Context, events: Sequence[TraceEvent]) -> list[TraceEvent | None]:
-    """The event each one follows from."""
     return await named_by(context, TraceEvent, [event.parent_id for event in events])
 
 
 async def event_spans(context: Context, events: Sequence[TraceEvent]) -> list[Span | None]:
-    """The span each event belongs to."""
     return await named_by(context, Span, [event.span_record_id for event in events])
 
 
 async def event_users(context: Context, events: Sequence[TraceEvent]) -> list[User | None]:
-    """The user of each event."""
     return await named_by(context, User, [event.user_id for event in events])
 
 
 async def event_agents(context: Context, events: Sequence[TraceEvent | Span]) -> list[Agent | None]:
-    """The agent of each event or span."""
     return await named_by(context, Agent, [event.agent_id for event in events])
 
 

@@ -19,8 +19,6 @@ from schema.scalars import JSON
 @backed_by(domain_memory.MemoryUsage)
 @strawberry.type(description="How much of its memory capacity an owner uses.")
 class MemoryUsage:
-    """See the description."""
-
     active: int
     archived: int
     capacity: int = strawberry.field(description="How many active memories fit before the least are archived.")
@@ -31,8 +29,6 @@ class MemoryUsage:
 @backed_by(domain.User)
 @strawberry.type(description="A person.")
 class User(Node):
-    """See the description."""
-
     external_id: str | None
     name: str
     profile: JSON
@@ -45,8 +41,6 @@ class User(Node):
 @backed_by(domain.Agent)
 @strawberry.type(description="A program that acts.")
 class Agent(Node):
-    """See the description."""
-
     external_id: str | None
     name: str
     description: str | None

@@ -43,5 +43,4 @@ def executable(declared: strawberry.Schema) -> GraphQLSchema:
 
 
 def sdl() -> str:
-    """The contract as text."""
     return _declared().as_str() + "\n"

@@ -18,7 +18,6 @@ from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
 
 ENUMS: list[type[enum.Enum]] = []
-"""The enums that are published."""
 
 
 def publish(kind: type[enum.Enum]) -> None:

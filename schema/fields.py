@@ -42,12 +42,10 @@ def backed_by(*records: type) -> Callable[[type[T]], type[T]]:
 
 
 def shown_by() -> dict[type, str]:
-    """The GraphQL type of each record type."""
     return dict(_names)
 
 
 def type_name(record: object) -> str:
-    """The GraphQL type that shows a record."""
     return _names[type(record)]
 
 
@@ -58,7 +56,6 @@ class Bound:
         self.resolver, self.arguments = resolver, arguments
 
     def install(self, field: GraphQLField) -> None:
-        """Makes graphql-core call this."""
         raise NotImplementedError
 
 
@@ -101,8 +98,6 @@ def _parameters(resolver: Callable[..., Any], skip: int) -> dict[str, tuple[Any,
 
 
 class _Relation(Bound):
-    """A field of many parents at once."""
-
     def __init__(self, resolver: Callable[..., Any], arguments: Arguments) -> None:
         super().__init__(resolver, arguments)
         self.relation = Relation(resolver, arguments.convert)  # one for all types that inherit the field
@@ -146,8 +141,6 @@ def connection(listed: Listed, graphql: Any, description: str | None = None) -> 
 
 
 class _Root(Bound):
-    """A field of Query."""
-
     def install(self, field: GraphQLField) -> None:
         resolver, convert = self.resolver, self.arguments.convert
 
@@ -164,7 +157,6 @@ def query(resolver: Callable[..., Awaitable[Any]], graphql: Any, description: st
 
 
 def root_connection(listed: Listed, graphql: Any, description: str | None = None, *, right: Role) -> Any:
-    """A page of one of the workspace's own lists."""
 
     async def page(context: Any, **arguments: Any) -> Any:
         return (await listed.pages(context, [Id(ROOT)], **arguments))[0]
@@ -217,8 +209,6 @@ def mutation(
 
 
 class _Subscription(Bound):
-    """A field of Subscription."""
-
     def install(self, field: GraphQLField) -> None:
         resolver, convert = self.resolver, self.arguments.convert
 
@@ -239,7 +229,6 @@ def subscription(
 
 
 def _doc(resolver: Callable[..., Any]) -> str | None:
-    """The first sentence of a resolver's docstring."""
     text = " ".join((resolver.__doc__ or "").split())
     return text.partition(" Raises Rejected")[0] or None
 

@@ -17,8 +17,6 @@ from schema.session import Session
 @backed_by(domain.GraphEdge)
 @strawberry.type(description="An edge between two nodes of a graph, by their ids.")
 class GraphEdge:
-    """See the description."""
-
     source: strawberry.ID
     target: strawberry.ID
     kind: GraphEdgeKind
@@ -29,8 +27,6 @@ class GraphEdge:
 @backed_by(domain.MemoryGraph)
 @strawberry.type(description="A part of the graph around a memory; flat, since a graph view wants nodes and edges.")
 class MemoryGraph:
-    """See the description."""
-
     center: Memory
     nodes: list[Node] = strawberry.field(description="The centre, then nearest first, then strongest.")
     edges: list[GraphEdge] = strawberry.field(description="All links among the nodes, the heaviest first.")
@@ -40,8 +36,6 @@ class MemoryGraph:
 @backed_by(domain.MemoryPath)
 @strawberry.type(description="A way from one memory to another.")
 class MemoryPath:
-    """See the description."""
-
     memories: list[Memory]
     links: list[MemoryLink]
     length: int
@@ -51,8 +45,6 @@ class MemoryPath:
 @backed_by(domain.SharedReference)
 @strawberry.type(description="Another memory, with up to ten of each thing it shares.")
 class SharedReference:
-    """See the description."""
-
     memory: Memory
     messages: list[Message]
     sessions: list[Session]

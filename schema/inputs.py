@@ -91,7 +91,6 @@ def _sentence(command: type) -> str:
 
 
 def camel(name: str) -> str:
-    """The GraphQL name of a Python name."""
     first, *rest = name.strip("_").split("_")
     return first + "".join(word.capitalize() for word in rest)
 

@@ -22,8 +22,6 @@ from schema.scalars import JSON
 @backed_by(domain.ExternalSource)
 @strawberry.type(description="Something outside the graph that a memory came from.")
 class ExternalSource:
-    """See the description."""
-
     uri: str
 
 
@@ -35,8 +33,6 @@ MemorySource = Annotated[
 @backed_by(domain.Memory)
 @strawberry.type(description="What is kept beyond a session.")
 class Memory(Node):
-    """See the description."""
-
     external_id: str | None
     type: MemoryType
     scope: MemoryScope
@@ -80,8 +76,6 @@ class Memory(Node):
 @backed_by(domain.MemoryVersion)
 @strawberry.type(description="An earlier text and state of a memory.")
 class MemoryVersion(Node):
-    """See the description."""
-
     version: int
     text: str
     status: MemoryStatus
@@ -96,8 +90,6 @@ class MemoryVersion(Node):
 @backed_by(domain_link.MemoryLink)
 @strawberry.type(description="A typed, weighted link from one memory to another.")
 class MemoryLink(Node):
-    """See the description."""
-
     kind: MemoryLinkKind
     weight: float
     source = relation(links.sources, refs.Memory)

@@ -19,16 +19,12 @@ from schema.scalars import JSON
 @backed_by(domain.TextContent)
 @strawberry.type(description="Words.")
 class TextContent:
-    """See the description."""
-
     text: str
 
 
 @backed_by(domain.ToolResponse)
 @strawberry.type(description="What a tool answered.")
 class ToolResponse:
-    """See the description."""
-
     call_id: str
     result: JSON | None
     is_error: bool
@@ -37,8 +33,6 @@ class ToolResponse:
 @backed_by(domain.ToolCall)
 @strawberry.type(description="A request to a tool.")
 class ToolCall:
-    """See the description."""
-
     call_id: str
     tool: str
     arguments: JSON
@@ -57,8 +51,6 @@ Content = Annotated[
 @backed_by(domain.MemoryRef)
 @strawberry.type(description="A memory that a message drew on, with the rank it had.")
 class MemoryRef:
-    """See the description."""
-
     memory = relation(messages.ref_memories, refs.Memory)
     score: float | None
     note: str | None
@@ -67,8 +59,6 @@ class MemoryRef:
 @backed_by(domain.Thread)
 @strawberry.type(description="A named side line of a session.")
 class Thread(Node):
-    """See the description."""
-
     name: str
     session = relation(sessions.sessions_of, refs.Session)
     created_at: datetime
@@ -78,8 +68,6 @@ class Thread(Node):
 @backed_by(domain.Message)
 @strawberry.type(description="One utterance.")
 class Message(Node):
-    """See the description."""
-
     external_id: str | None
     session = relation(sessions.sessions_of, refs.Session)
     sender_type: SenderType

@@ -37,8 +37,6 @@ READ, WRITE, ADMIN = Role
 @backed_by(health.Viewer)
 @strawberry.type(description="Who asks, and what they may do.")
 class Viewer:
-    """See the description."""
-
     name: str
     workspace: str
     rights: list[str]
@@ -47,8 +45,6 @@ class Viewer:
 @backed_by(ports.StoreHealth)
 @strawberry.type(description="The health of one part of the store.")
 class StoreHealth:
-    """See the description."""
-
     name: str
     status: str = strawberry.field(description="healthy, degraded or unhealthy.")
     latency_ms: float
@@ -60,16 +56,12 @@ class StoreHealth:
 @backed_by(health.Health)
 @strawberry.type(description="How the server is.")
 class Health:
-    """See the description."""
-
     status: str = strawberry.field(description="The worst status of the stores.")
     stores: list[StoreHealth]
 
 
 @strawberry.type(description="What can be asked.")
 class Query:
-    """See the description."""
-
     node = query(graph.node, refs.optional(page.Node), "Whatever has this id.", right=READ)
     nodes = query(graph.nodes, refs.many(refs.optional(page.Node)), "Whatever has these ids, in order.", right=READ)
     memory_cursor = query(sessions.memory_cursor, str, "Where the workspace's memory changes stand.", right=READ)
@@ -110,8 +102,6 @@ class Query:
 
 @strawberry.type(description="What can be written. Every mutation is durable when it answers.")
 class Mutation:
-    """See the description."""
-
     create_session = mutation(sessions.create, payloads.SessionPayload, right=WRITE)
     update_session = mutation(sessions.update, payloads.SessionPayload, right=WRITE)
     end_session = mutation(sessions.end, payloads.SessionPayload, right=WRITE)
@@ -147,8 +137,6 @@ class Mutation:
 @backed_by(live.ChangeEdge)
 @strawberry.type(description="What happened to a memory.")
 class MemoryChange:
-    """See the description."""
-
     cursor: str
     time: datetime
     kind: ChangeKind
@@ -168,8 +156,6 @@ class MemoryChange:
     "event exactly once and in order; without a cursor it starts now."
 )
 class Subscription:
-    """See the description."""
-
     session_trace = subscription(
         live.session_trace, page.edge_of(page.TraceEventConnection), "A session's log.", right=READ
     )

@@ -13,15 +13,11 @@ from schema.fields import relation
 
 @strawberry.interface(description="Whatever has an id of its own.")
 class Node:
-    """See the description."""
-
     id: strawberry.ID = strawberry.field(description="Opaque, global and permanent; time-ordered inside a type.")
 
 
 @strawberry.type(description="How a page lies in its list.")
 class PageInfo:
-    """See the description."""
-
     has_next_page: bool
     has_previous_page: bool
     start_cursor: str | None

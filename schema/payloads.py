@@ -16,8 +16,6 @@ from schema.search import MemorySearch
 @backed_by(domain.UserError)
 @strawberry.type(description="What the caller can do about it. Nothing was written when there is one.")
 class UserError:
-    """See the description."""
-
     code: ErrorCode
     message: str
     path: list[str] = strawberry.field(description="The field of the input it is about, outermost name first.")

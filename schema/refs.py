@@ -12,12 +12,10 @@ def _ref(name: str, module: str) -> Any:
 
 
 def optional(type: Any) -> Any:
-    """The same type, or null."""
     return Optional[type]  # noqa: UP045
 
 
 def many(type: Any) -> Any:
-    """A list of the type."""
     return list[type]
 
 

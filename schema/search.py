@@ -18,8 +18,6 @@ from schema.page import Node
 @backed_by(domain.ScoreParts)
 @strawberry.type(description="What a score is made of: relevance x importance x decay.")
 class ScoreParts:
-    """See the description."""
-
     similarity: float | None = strawberry.field(description="(1 + cosine) / 2; the relevance in SEMANTIC mode.")
     text_rank: float | None = strawberry.field(description="0 to 1; the relevance in TEXT mode.")
     fusion: float | None = strawberry.field(description="Both, 0 to 1; the relevance in HYBRID mode.")
@@ -30,8 +28,6 @@ class ScoreParts:
 @backed_by(domain.MemoryHit)
 @strawberry.type(description="A memory that was found, with its score.")
 class MemoryHit:
-    """See the description."""
-
     memory: Any = strawberry.field(graphql_type=refs.Memory)
     score: float
     parts: ScoreParts
@@ -40,8 +36,6 @@ class MemoryHit:
 @backed_by(domain.MemorySearch)
 @strawberry.type(description="What a search found, best first.")
 class MemorySearch:
-    """See the description."""
-
     hits: list[MemoryHit]
     mode: SearchMode
     degraded: bool = strawberry.field(description="A store was down and the rest answered.")
@@ -51,8 +45,6 @@ class MemorySearch:
 @backed_by(domain.Recall)
 @strawberry.type(description="One use of a memory, with the score it had.")
 class Recall(Node):
-    """See the description."""
-
     memory = relation(recalls.memories, refs.Memory)
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     message = relation(messages.messages_of, refs.optional(refs.Message))

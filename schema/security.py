@@ -15,8 +15,6 @@ from schema.page import Node
 @backed_by(key.ApiKey)
 @strawberry.type(description="A key that opens this workspace. Its secret was shown once and is not kept.")
 class ApiKey(Node):
-    """See the description."""
-
     name: str
     role: Role
     created_at: datetime
@@ -27,8 +25,6 @@ class ApiKey(Node):
 @backed_by(audit.AuditEntry)
 @strawberry.type(description="One thing that was done in this workspace, or tried.")
 class AuditEntry(Node):
-    """See the description."""
-
     time: datetime
     caller: str = strawberry.field(description="The id of the credential: of an API key, or a token's subject.")
     caller_name: str

@@ -19,8 +19,6 @@ from schema.scalars import JSON
 
 @strawberry.interface(description="One conversation or run, of one of four kinds.")
 class Session(Node):
-    """See the description."""
-
     external_id: str | None = strawberry.field(description="The caller's own id, unique among sessions.")
     kind: SessionKind
     title: str
@@ -53,32 +51,30 @@ class Session(Node):
 @backed_by(domain.ChatSession)
 @strawberry.type(description="A conversation.")
 class ChatSession(Session):
-    """See the description."""
+    pass
 
 
 @backed_by(domain.PanelSession)
 @strawberry.type(description="A discussion of several agents that ends in decisions.")
 class PanelSession(Session):
-    """See the description."""
+    pass
 
 
 @backed_by(domain.WorkflowSession)
 @strawberry.type(description="A run through the states of a workflow.")
 class WorkflowSession(Session):
-    """See the description."""
+    pass
 
 
 @backed_by(domain.PlaygroundSession)
 @strawberry.type(description="A place for experiments.")
 class PlaygroundSession(Session):
-    """See the description."""
+    pass
 
 
 @backed_by(domain_participant.Participant)
 @strawberry.type(description="One voice in one session.")
 class Participant(Node):
-    """See the description."""
-
     external_id: str | None
     session = relation(sessions.sessions_of, refs.Session)
     actor = relation(

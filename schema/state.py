@@ -15,8 +15,6 @@ from schema.scalars import JSON
 @backed_by(domain.StateEntry)
 @strawberry.type(description="A value that a program keeps by namespace and key.")
 class StateEntry(Node):
-    """See the description."""
-
     namespace: str
     key: str
     value: JSON

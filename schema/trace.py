@@ -21,8 +21,6 @@ from schema.scalars import JSON
 @backed_by(domain_span.TokenUsage)
 @strawberry.type(description="Tokens and US dollars that model calls took.")
 class TokenUsage:
-    """See the description."""
-
     input_tokens: int | None
     output_tokens: int | None
     total_tokens: int | None
@@ -32,8 +30,6 @@ class TokenUsage:
 @backed_by(domain.TraceEvent)
 @strawberry.type(description="One line of a session's log. Spans are read off span_start and span_end events.")
 class TraceEvent(Node):
-    """See the description."""
-
     external_id: str | None
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     type: str
@@ -52,8 +48,6 @@ class TraceEvent(Node):
 @backed_by(model_call.ModelMessage)
 @strawberry.type(description="What was said to a model or by it, as the attributes of its span have it.")
 class ModelMessage:
-    """See the description."""
-
     role: str = strawberry.field(description="As the model knows it: system, user, assistant, tool.")
     text: str = strawberry.field(description="The text parts, joined by a newline.")
     content: list[Content]
@@ -62,8 +56,6 @@ class ModelMessage:
 @backed_by(domain_span.Span)
 @strawberry.type(description="A piece of work; one without endedAt is still running.")
 class Span(Node):
-    """See the description."""
-
     trace_id: str = strawberry.field(description="In lower case.")
     span_id: str = strawberry.field(description="In lower case.")
     parent_span_id: str | None
@@ -91,8 +83,6 @@ class Span(Node):
 @backed_by(domain_span.Trace)
 @strawberry.type(description="All spans of one traceId.")
 class Trace(Node):
-    """See the description."""
-
     trace_id: str
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent.")

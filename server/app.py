@@ -51,11 +51,9 @@ def create_app(service: Service, access: Access) -> Starlette:
     """
 
     async def home(_: Request) -> Response:
-        """The page is at /graphql."""
         return RedirectResponse("/graphql")
 
     async def healthz(_: Request) -> Response:
-        """The process answers."""
         return PlainTextResponse("ok\n")
 
     @contextlib.asynccontextmanager

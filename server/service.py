@@ -41,15 +41,12 @@ class Service:
             _check(self.executor, id, text)
 
     def context(self, caller: Caller) -> Context:
-        """A caller's view of their workspace."""
         return Context(self.engine, self.embedder, caller, self.settings.memory_capacity)
 
     def operation(self, caller: Caller) -> Loading:
-        """What the fields of one operation share."""
         return Loading(self.context(caller), span)
 
     async def close(self) -> None:
-        """Finishes what was begun."""
         await self.embedder.close()
         await self.engine.close()
 

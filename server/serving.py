@@ -76,19 +76,15 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
 
 
 class _Server(uvicorn.Server):
-    """Says where to go once it is up."""
-
     def __init__(self, config: uvicorn.Config, app: Starlette, where: str) -> None:
         super().__init__(config)
         self._app, self._where = app, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends the event streams, then the rest."""
         self._app.state.stop_streams()
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to listen, and prints the next steps."""
         await super().startup(sockets)
         if not self.should_exit:
             click.echo(self._where)
@@ -150,7 +146,6 @@ async def _filled(service: Service) -> bool:
 
 
 def _with_agent(app: Starlette, service: Service) -> None:
-    """Keeps the simulated agent at work while the server answers."""
     inner = app.router.lifespan_context
 
     @contextlib.asynccontextmanager

@@ -38,8 +38,7 @@ class Embedder(Protocol):
         """Family and model, such as "wordllama:l2_supercat_256"; vectors of different names must not be mixed."""
 
     @property
-    def dimension(self) -> int:
-        """The length of every vector."""
+    def dimension(self) -> int: ...
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Vectors (n, dimension) of length 1; zeros for a text without any known token, such as ""."""
@@ -183,7 +182,6 @@ class Batching:
         return await answer
 
     async def _run(self) -> None:
-        """Embed batch after batch until nobody waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:

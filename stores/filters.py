@@ -37,15 +37,11 @@ class Operator(msgspec.Struct, frozen=True):
 
 
 class Equal(Operator, frozen=True):
-    """The column has the value. normal: applied to what is given."""
-
     column: str
     normal: Callable[[Any], Any] = lambda value: value
 
 
 class Among(Operator, frozen=True):
-    """The column has one of the values; of an empty list none."""
-
     column: str
 
 
@@ -56,8 +52,6 @@ class Within(Operator, frozen=True):
 
 
 class AtLeast(Operator, frozen=True):
-    """The column is not less than the value."""
-
     column: str
 
 

@@ -20,7 +20,6 @@ class Ids:
         self._random: Iterator[tuple[int]] = iter(())
 
     def next(self) -> int:
-        """The next one."""
         milliseconds = int(self._clock().timestamp() * 1000)
         self.last = next_uuid7(self.last, milliseconds, self._random_bits())
         return self.last

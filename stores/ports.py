@@ -95,7 +95,6 @@ class Log(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name its cursors carry."""
         return f"{self.kind}:{self.session_id}" if self.session_id else self.kind
 
 
@@ -104,8 +103,6 @@ SESSION_LOGS = ("trace", "messages")
 
 
 class LinkFilter(msgspec.Struct, frozen=True):
-    """Which links of a memory."""
-
     direction: LinkDirection = LinkDirection.BOTH
     kinds: Sequence[MemoryLinkKind] | None = None
 
@@ -206,8 +203,7 @@ class Transaction(Protocol):
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
 
-    async def embed(self, vectors: Mapping[Id, Vector]) -> None:
-        """Sets the vectors of memories (unit length, the embedder's dimension)."""
+    async def embed(self, vectors: Mapping[Id, Vector]) -> None: ...
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
         """Removes records and what only hangs on them: a session's messages and trace, a memory's links and history."""
@@ -268,11 +264,9 @@ class Store(Protocol):
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         """The response of each stored tool call, by the rule of domain.tool_calls."""
 
-    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
-        """How many memories each owner has."""
+    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]: ...
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
-        """The neighbourhood of each memory."""
+    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]: ...
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
@@ -290,8 +284,7 @@ class Store(Protocol):
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         """Candidates of each search among active memories that are valid now, unless the filter says otherwise."""
 
-    async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
-        """The vectors of memories."""
+    async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
 
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction and returns what it returned, after the commit.
@@ -360,11 +353,9 @@ class Engine(Protocol):
     def workspace(self, name: str) -> Store:
         """The graph of a workspace, which is made when it is first written to."""
 
-    async def health(self) -> list[StoreHealth]:
-        """The health of each part."""
+    async def health(self) -> list[StoreHealth]: ...
 
-    async def workspaces(self) -> list[str]:
-        """The names of those there are."""
+    async def workspaces(self) -> list[str]: ...
 
     async def due(self) -> list[str]:
         """The names of those in which memories or state entries have expired and were not swept yet."""

@@ -27,12 +27,10 @@ class World(NamedTuple):
 
     @classmethod
     def of(cls, records: Mapping[Id, Node]) -> World:
-        """A world of these."""
         return cls(records.get, lambda kind: (one for one in records.values() if isinstance(one, kind)))
 
 
 def passes(filter: Any, record: Node, world: World) -> bool:
-    """Whether a filter holds for a record."""
     if filter is None:
         return True
     kind = Session if isinstance(record, Session) else type(record)

@@ -16,7 +16,6 @@ _encode = msgspec.json.Encoder().encode
 
 
 def micros(time: datetime | None) -> int | None:
-    """Microseconds since 1970."""
     return None if time is None else (time - EPOCH) // MICROSECOND
 
 
@@ -26,15 +25,12 @@ def moment(us: int | None) -> Any:
 
 
 def text(value: object) -> str:
-    """A value as JSON text."""
     return _encode(value).decode()
 
 
 def raw(value: Raw | None) -> str | None:
-    """A JSON value as text."""
     return None if value is None else str(value, "utf-8")
 
 
 def as_raw(value: str) -> Raw:
-    """A column's JSON text as a value."""
     return Raw(value)

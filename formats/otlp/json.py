@@ -29,14 +29,10 @@ class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class ArrayValue(_Message):
-    """A list of values."""
-
     values: list[AnyValue] | None = None
 
 
 class KeyValueList(_Message):
-    """An object."""
-
     values: list[KeyValue] | None = None
 
 
@@ -53,23 +49,17 @@ class AnyValue(_Message):
 
 
 class KeyValue(_Message):
-    """One attribute."""
-
     key: str = ""
     value: AnyValue | None = None
 
 
 class Event(_Message):
-    """Something that happened during a span."""
-
     time_unix_nano: int | str | None = None
     name: str | None = None
     attributes: list[KeyValue] | None = None
 
 
 class Link(_Message):
-    """A span that another one is tied to."""
-
     trace_id: str | None = None
     span_id: str | None = None
     trace_state: str | None = None
@@ -77,15 +67,11 @@ class Link(_Message):
 
 
 class Status(_Message):
-    """How a span ended."""
-
     message: str | None = None
     code: int | None = None
 
 
 class JsonSpan(_Message):
-    """A span."""
-
     trace_id: str | None = None
     span_id: str | None = None
     trace_state: str | None = None
@@ -104,29 +90,21 @@ class JsonSpan(_Message):
 
 
 class Resource(_Message):
-    """What runs."""
-
     attributes: list[KeyValue] | None = None
 
 
 class Scope(_Message):
-    """The library that tells of the spans."""
-
     name: str | None = None
     version: str | None = None
     attributes: list[KeyValue] | None = None
 
 
 class ScopeSpans(_Message):
-    """Spans of one library."""
-
     scope: Scope | None = None
     spans: list[JsonSpan] | None = None
 
 
 class ResourceSpans(_Message):
-    """Spans of one program."""
-
     resource: Resource | None = None
     scope_spans: list[ScopeSpans] | None = None
 
@@ -276,7 +254,6 @@ def reports(request: Request) -> Read:
 
 
 def encode(request: Request) -> bytes:
-    """A request as JSON."""
     return msgspec.json.encode(request)
 
 
@@ -298,5 +275,4 @@ def parts(request: Request, size: int = MAX_BATCH) -> Iterator[Request]:
 
 
 def count(request: Request) -> int:
-    """How many spans a request has."""
     return sum(len(library.spans or ()) for of in request.resource_spans or () for library in of.scope_spans or ())

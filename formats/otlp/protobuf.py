@@ -45,7 +45,6 @@ class _Reading:
         self._left = MAX_PARTS
 
     def spans(self, body: memoryview) -> Iterator[tuple[SentSpan | None, Source]]:
-        """See spans_in."""
         for of in self._parts(body, 1):
             resource = self._attributes(self._last(Resource, of, 1).attributes)
             for library in self._parts(of, 2):
@@ -69,7 +68,6 @@ class _Reading:
         return _decoded(kind, parts[-1])
 
     def _parts(self, message: memoryview, field: int) -> list[memoryview]:
-        """What a message has in a field."""
         found: list[memoryview] = []
         for place, _, content in _fields(message):
             self._spend(1)
@@ -179,7 +177,6 @@ def _mended(kind: Any, message: memoryview) -> bytes:
 
 
 def _varint_of(value: int) -> bytes:
-    """A number as a varint."""
     written = bytearray()
     while value > 0x7F:
         written.append(value & 0x7F | 0x80)
@@ -189,7 +186,6 @@ def _varint_of(value: int) -> bytes:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
     value = 0
     for shift, byte in enumerate(data[at : at + 10]):
         value |= (byte & 0x7F) << 7 * shift

@@ -48,8 +48,6 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The first line: the version of the format, and which embedder the vectors are of."""
-
     recollect: int
     embedder: str
     dimension: int
@@ -65,7 +63,6 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """The position, for people."""
         return f"line {self.line}"
 
 
@@ -82,13 +79,10 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Writer:
-    """Encodes the lines of one file."""
-
     def __init__(self) -> None:
         self._digest, self._lines = hashlib.sha256(), 0
 
     def header(self, embedder: str, dimension: int) -> bytes:
-        """The first line."""
         return self._line(Header(VERSION, embedder, dimension))
 
     def record(self, record: Record, vector: Vector | None = None) -> bytes:
@@ -98,7 +92,6 @@ class Writer:
         return self._line(_Line(_NAMES[kind], msgspec.Raw(msgspec.json.encode(record)), halves))
 
     def end(self) -> bytes:
-        """The last line."""
         return msgspec.json.encode({"end": _End(self._lines, self._digest.hexdigest())}) + b"\n"
 
     def _line(self, value: Any) -> bytes:

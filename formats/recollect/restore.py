@@ -104,15 +104,12 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 class _Loading:
-    """Writes batch after batch."""
-
     def __init__(self, context: Context, foreign: bool) -> None:
         """foreign: the vectors are of another embedder, so new ones are made of the texts."""
         self._context, self._store, self._foreign = context, context.store, foreign
         self._late: list[TraceEvent] = []
 
     async def write(self, batch: list[Entry]) -> dict[str, Loaded]:
-        """Writes one batch in a transaction of its own; the counts by type."""
         name = batch[0].type
         if name == "session":
             return await self._write_session(batch)

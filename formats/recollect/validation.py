@@ -40,7 +40,6 @@ class Check:
         self._type, self._count = "user", 0
 
     async def add(self, entry: Entry) -> None:
-        """Checks one more entry."""
         record = entry.record
         if _ORDER[entry.type] < _ORDER[self._type]:
             raise FormatError(f"a line of type {entry.type} cannot stand behind one of type {self._type}", entry.where)

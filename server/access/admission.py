@@ -50,7 +50,6 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes no credential."""
         return self._keys is None and self._tokens is None
 
     def check(self, scope: Scope) -> None:

@@ -43,7 +43,6 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
 
 
 def origins_of(settings: Settings) -> list[str]:
-    """The origins of RECOLLECT_CORS_ORIGINS."""
     return [origin for one in settings.cors_origins.split(",") if (origin := one.strip().rstrip("/").lower())]
 
 

@@ -71,7 +71,6 @@ class Keys:
         self._seen: dict[str, tuple[ApiKey, float]] = {}
 
     def of_settings(self, secret: str) -> Caller | None:
-        """Whose secret of RECOLLECT_API_KEYS it is; whoever runs the server may choose one of any form."""
         digest = digest_of(secret)
         # Looking up a digest tells nobody who measures it anything: digests cannot be turned back into secrets.
         for known, caller in self._settings.items():
@@ -80,7 +79,6 @@ class Keys:
         return None
 
     async def find(self, secret: str) -> Caller:
-        """Whose secret it is. Raises BadCredential."""
         if (caller := self.of_settings(secret)) is not None:
             return caller
         digest = digest_of(secret)

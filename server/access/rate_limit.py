@@ -17,7 +17,6 @@ class Rate:
         self._engine, self._per_minute = engine, per_minute
 
     async def spend(self, caller: Caller) -> None:
-        """Counts one. Raises OperationRefused where there is none left."""
         if (wait := await self._engine.spend(caller.id, self._per_minute)) > 0:
             message = f"Too many operations; RECOLLECT_RATE_LIMIT is {self._per_minute:,} a minute."
             told = plain(message, RATE_LIMITED, retryAfterMs=math.ceil(wait * 1000))

@@ -22,8 +22,6 @@ class Refused(Exception):
 
 
 class Client:
-    """Asks, and writes by the inputs of mutations."""
-
     def __init__(self, service: Service) -> None:
         self._service = service
 

@@ -72,7 +72,6 @@ async def fill(client: Client) -> bool:
 
 
 async def is_demo(client: Client) -> bool:
-    """Whether the workspace is one that `fill` has filled."""
     return await _state(client, _FILLED) is not None
 
 
@@ -83,7 +82,6 @@ async def _state(client: Client, key: str) -> Any:
 
 
 async def _note(client: Client, begun: Any) -> None:
-    """Notes how far it is."""
     entry = StateInput(namespace=_NAMESPACE, key=_BEGUN, value=encode_json(begun), tags=["demo"])
     await client.write("setStates", SetStatesInput(entries=[entry]))
 
@@ -98,7 +96,6 @@ def _session(scene: Scene) -> Ref:
 
 
 async def _introduce(client: Client) -> None:
-    """The people and agents, as far as they are not known yet."""
     for key, (name, profile) in USERS.items():
         user = UpsertUserInput(external_id=key, name=name, profile=encode_json(profile))
         if (await client.ask("query ($by: Ref!) { user(by: $by) { id } }", by={"externalId": key}))["user"] is None:
@@ -250,7 +247,6 @@ async def _recall(client: Client, place: str, agent: str, text: str) -> None:
 
 
 async def _keep_states(client: Client) -> None:
-    """The state entries; the one that says that all is done comes with them."""
     entries = [
         StateInput(namespace=namespace, key=key, value=encode_json(value), tags=["demo"])
         for namespace, values in STATES.items()

@@ -303,7 +303,6 @@ class _Agent:
 
 
 def _participants() -> list[ParticipantInput]:
-    """The agent and everyone who may come with a question."""
     customers = [
         ParticipantInput(type=SenderType.USER, actor=Ref(external_id=who), name=USERS[who][0])
         for who in sorted({case.customer for case in CASES})

@@ -37,12 +37,10 @@ class Line:
     is_error: bool = False
     at: datetime = datetime.min
     name: str = ""
-    """The message's externalId."""
     call_id: str = ""
 
     @property
     def role(self) -> str:
-        """user, agent, system or tool."""
         if self.who in USERS:
             return "user"
         return "agent" if self.who in AGENTS else self.who
@@ -64,7 +62,6 @@ def perform(scene: Scene, now: datetime) -> list[Line]:
 
 
 def message_name(place: str) -> str:
-    """The externalId of a message, by its scene/label."""
     return f"demo-{place}"
 
 
@@ -106,7 +103,6 @@ def _go_on(line: Line, row: str) -> None:
 
 
 def message(scene: Scene, line: Line) -> MessageInput:
-    """The message a line becomes."""
     speaks = line.role in ("user", "agent")
     return MessageInput(
         role=None if speaks else line.role,

@@ -66,7 +66,6 @@ class _Turn:
         self._events: list[TraceEventInput] = []
 
     def events(self) -> list[TraceEventInput]:
-        """Its events; those of a part stand between the start and the end of the whole."""
         first, last = self._before, self._said[-1]
         answer = next(line for line in reversed(self._said) if line.role == "agent")
         name = f"{self._said[0].who}.answer"

@@ -61,7 +61,6 @@ class OneOfVariablesRule(ValidationRule):
     """
 
     def leave_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
-        """Looks at the variables of an operation, in its fragments too."""
         given = {one.variable.name.value: one for one in node.variable_definitions or ()}
         for usage in self.context.get_recursive_variable_usages(node):
             defined = given.get(usage.node.name.value)
@@ -125,7 +124,6 @@ class DocumentCache:
         return len(self._documents)
 
     def get(self, text: str) -> Parsed | None:
-        """The document of this text with its plans, now the one used last."""
         found = self._documents.get(text)
         if found is None:
             self.misses += 1
@@ -208,7 +206,6 @@ class _Numbers(Visitor):
     """Refuses integers that are too long for Python, which would say so in its own words."""
 
     def enter_int_value(self, node: IntValueNode, *_: object) -> None:
-        """Looks at one."""
         if len(node.value) > MAX_DIGITS:
             raise GraphQLError(f"An integer has at most {MAX_DIGITS:,} digits, not {len(node.value):,}.", node)
 

@@ -28,7 +28,6 @@ def encode_result(data: Any, errors: list[FormattedError] | None, cost: int | No
 
 
 def encode_errors(errors: list[FormattedError]) -> bytes:
-    """JSON of a response without data."""
     current.get().fails(errors)
     return msgspec.json.encode({"errors": errors})
 

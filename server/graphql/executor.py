@@ -90,7 +90,6 @@ class Executor:
 
     @property
     def documents(self) -> DocumentCache:
-        """The documents used last."""
         return self._documents.cache
 
     @property
@@ -105,7 +104,6 @@ class Executor:
         return await self._follow(operation, context)
 
     def prepare(self, request: Request) -> Operation:
-        """The operation a request means. Raises OperationRefused."""
         parsed = self._documents.find(request)
         node = chosen(parsed.document, request.operation_name)
         name = node.name.value if node.name else None

@@ -46,11 +46,9 @@ class _Ring:
 
     @property
     def end(self) -> int:
-        """The number of the event that comes next."""
         return self.first + len(self._events)
 
     def add(self, event: Event) -> None:
-        """One more event; the oldest go where there is no room."""
         if event.cursor is not None:
             self._numbers[event.cursor] = self.end
         self._events.append(event)
@@ -155,7 +153,6 @@ class _Group:
             waiting.set_result(None)
 
     async def close(self) -> None:
-        """Ends the source."""
         self._tasks.cancel()
         await asyncio.gather(self._tasks, return_exceptions=True)
         await self._source.aclose()

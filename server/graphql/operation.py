@@ -23,7 +23,6 @@ class Operation:
 
     @property
     def kind(self) -> OperationType:
-        """Query, mutation or subscription."""
         return self.node.operation
 
 

@@ -51,7 +51,6 @@ class _Resume(Visitor):
         self.variables: dict[str, str] = {}
 
     def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
-        """The changed field, or None to leave it as it is."""
         if not self._is_resumable():
             return None
         others = []

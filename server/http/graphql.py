@@ -78,7 +78,6 @@ class GraphQLHTTP:
         self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
         headers = Headers(scope=scope)
         accepted = accepted_of(headers.get("accept") or "*/*")
         try:

@@ -40,22 +40,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Begins to wait for the first head."""
         super().connection_made(transport)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
         self._reading = True
         super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has come, as far as there is room for it."""
         self._moved = False
         super().data_received(data)
         if self.transport.is_closing():
@@ -70,12 +66,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body."""
         self._moved = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The end of a body, and of its trailers."""
         self._moved = True
         super().on_message_complete()
 
@@ -119,7 +113,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """The end of an answer, which may wait for the client to take it."""
         super().on_response_complete()
         self._let_go(self.transport.get_write_buffer_size())
 

@@ -30,7 +30,6 @@ class Readiness:
         self._answered = 0.0
 
     async def answer(self, _: Request) -> Response:
-        """Answers one probe."""
         parts = await self._health()
         status = worst(parts)
         stores = [{"name": part.name, "status": part.status} for part in parts]

@@ -38,7 +38,6 @@ class RequestReader:
         self._limits = limits
 
     async def read(self, scope: Scope, receive: Receive, headers: Headers) -> Request:
-        """The request that came."""
         if scope["method"] == "GET":
             self._bound(len(scope["query_string"]))
             return _from_query_string(scope["query_string"])
@@ -69,7 +68,6 @@ class RequestReader:
 
 
 async def _rest(receive: Receive) -> AsyncIterator[bytes]:
-    """The pieces of a body that are still to come."""
     more = True
     while more:
         message = await _next(receive)
@@ -92,7 +90,6 @@ def _chunk(message: Any) -> bytes:
 
 
 def parameters(query_string: bytes) -> list[tuple[str, str]]:
-    """The parameters of a URL."""
     return [
         (decoded(name.encode("latin-1")), decoded(value.encode("latin-1")))
         for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1")

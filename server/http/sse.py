@@ -22,7 +22,6 @@ class EventStream:
         self._since: float | None = None  # when the send began that has not ended yet
 
     async def begin(self) -> None:
-        """The head."""
         headers = [(b"content-type", EVENT_STREAM.encode() + b"; charset=utf-8"), (b"cache-control", b"no-cache")]
         headers.append((b"x-accel-buffering", b"no"))
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -73,7 +73,6 @@ class OTLPTraces:
         self._held, self._limit = 0, max_attributes_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one export."""
         headers = Headers(scope=scope)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         held = _Held(self)
@@ -127,7 +126,6 @@ class OTLPTraces:
         return bytes(body)
 
     async def _export(self, body: bytes, media_type: str, caller: Caller) -> tuple[otlp.Read, Received]:
-        """Stores the spans of a body."""
         try:
             read = (
                 _read(body, media_type, self._limit)

@@ -72,10 +72,7 @@ class _Formatter(logging.Formatter):
 
 
 class _JSON(_Formatter):
-    """A line of JSON."""
-
     def format(self, record: logging.LogRecord) -> str:
-        """The record as an object."""
         line: dict[str, object] = {
             "time": _moment(record).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -89,8 +86,6 @@ class _JSON(_Formatter):
 
 
 class _Readable(_Formatter):
-    """A line for people."""
-
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, message, and the rest as key=value."""
         rest = "".join(f" {name}={value}" for name, value in self._fields(record).items())

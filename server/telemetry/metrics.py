@@ -49,8 +49,6 @@ class Reading(NamedTuple):
 
 
 class _Operation:
-    """What is counted of the operations of a kind and name."""
-
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.timing = Timing(OPERATION_BOUNDS)
@@ -79,14 +77,12 @@ class Metrics:
             found.timing.add(request.seconds)
 
     def _operation(self, request: RequestRecord) -> _Operation:
-        """What is counted of an operation whose name is new for its kind."""
         name, names = request.name, {name for _, name in self._operations}
         if len(name) > MAX_NAME or (name not in names and len(names) >= MAX_NAMES):
             name = OTHER
         return self._operations.setdefault((request.kind, name), _Operation())
 
     def answered(self, route: str, status: int) -> None:
-        """Counts an HTTP answer."""
         self._answers[route if route in ROUTES else OTHER, status] += 1
 
     async def watch_lateness(self) -> None:
@@ -98,7 +94,6 @@ class Metrics:
             self._lateness.add(max(0.0, loop.time() - due))
 
     async def text(self) -> bytes:
-        """All of them, as Prometheus reads them."""
         health: list[StoreHealth] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HEALTH_WITHIN_S):
@@ -133,13 +128,10 @@ class Metrics:
 
 
 class _Collected(Collector):
-    """Metrics that are there already."""
-
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """All of them."""
         return self._metrics
 
 

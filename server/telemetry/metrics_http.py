@@ -25,7 +25,6 @@ class MetricsHTTP:
         self._metrics, self._access = metrics, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
         await (await self._answer(scope))(scope, receive, send)
 
     async def _answer(self, scope: Scope) -> Response:

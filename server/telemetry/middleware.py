@@ -39,7 +39,6 @@ class Instrumented:
         self._app, self._metrics, self._log, self._tracing = app, metrics, log, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request or socket."""
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
@@ -58,7 +57,6 @@ class Instrumented:
             await self._app(scope, receive, answer)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A socket, or the beginning and the end of the application."""
         is_socket = scope["type"] == "websocket"
         self._metrics.sockets += is_socket
         scope["observing"] = self
@@ -68,7 +66,6 @@ class Instrumented:
             self._metrics.sockets -= is_socket
 
     def operation(self, scope: Scope) -> _Entered:
-        """Observes one operation of a socket."""
         return _Watch(self, RequestRecord(_made(), GRAPHQL), scope)
 
     def traced(self, request: RequestRecord, scope: Scope) -> _Entered | None:
@@ -79,7 +76,6 @@ class Instrumented:
         return self._tracing.request(request, scope)
 
     def ended(self, request: RequestRecord) -> None:
-        """Notes how a request was."""
         if request.status:
             self._metrics.answered(request.route, request.status)
             if request.status >= _BAD and request.outcome is OK:

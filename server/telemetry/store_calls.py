@@ -29,7 +29,6 @@ class Timing:
         self.total, self.failed = 0.0, 0
 
     def add(self, seconds: float) -> None:
-        """One more."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
@@ -52,7 +51,6 @@ class TimedEngine:
         return getattr(self._engine, name)
 
     def workspace(self, name: str) -> Store:
-        """The graph of a workspace."""
         if (store := self._stores.get(name)) is None:
             store = self._stores[name] = cast(Store, _TimedStore(self._engine.workspace(name), self.calls))
         return store

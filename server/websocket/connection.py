@@ -59,7 +59,7 @@ class Serving(NamedTuple):
 
 
 class _Gone(Exception):
-    """The client is no longer there."""
+    pass
 
 
 class Connection:
@@ -88,7 +88,6 @@ class Connection:
         return handlers
 
     async def serve(self) -> None:
-        """Handle messages in order until the end; then no operation is left."""
         self._tending.append(asyncio.ensure_future(self._tend()))
         end: Closed | None = None
         try:
@@ -183,7 +182,6 @@ class Connection:
         raise Closed(NORMAL, "")
 
     async def _operate(self, id: str, request: Request) -> None:
-        """Run one operation to its end and tell the client how it ended."""
         with contextlib.suppress(_Gone), observed_operation(self._socket.scope):
             await give_way()  # many can come at once, each with a document to be read
             try:

@@ -29,7 +29,6 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     """Offers `write_text` to the application, in the scope's extensions. Only right without compression."""
 
     async def run_asgi(self) -> None:
-        """Runs the application on this socket."""
         extensions = cast("dict[str, object]", self.scope.setdefault("extensions", {}))
         extensions[EXTENSION] = self.write_text
         await super().run_asgi()
@@ -41,7 +40,6 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.transport.write(pong)
 
     def handle_cont(self, event: Frame) -> None:
-        """Takes a fragment of a message."""
         if self.close_sent:
             return
         if len(self.frames) >= MAX_FRAGMENTS:

@@ -49,7 +49,6 @@ class GraphQLWebSocket:
         self._serving = Serving(executor, make_context, access, limits, Times(init_timeout, keep_alive, send_timeout))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one socket from its handshake to its end."""
         socket = WebSocket(scope, receive, send)
         words = next((words for words in (TRANSPORT, LEGACY) if words.name in scope["subprotocols"]), None)
         await socket.accept(words.name if words else None)

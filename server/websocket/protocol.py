@@ -92,7 +92,6 @@ def message_of(id: str, type: str, payload: str | None = None) -> str:
 
 
 def id_of(message: Message) -> str:
-    """The id of the operation that a message is about. Raises Closed."""
     if not message.id:
         raise Closed(MALFORMED, f"Invalid message: {message.type} without an id")
     return message.id

@@ -64,7 +64,6 @@ def encoder(columns: Sequence[Column]) -> Callable[[Any], Row]:
 
 
 def value_encoder(column: Column) -> Callable[[Any], Any]:
-    """A function that makes the column's value of the field's."""
     function = _Function("x")
     made: Callable[[Any], Any] = function.built(_encoded(column, "x", function))
     return made

@@ -40,7 +40,6 @@ class Column(NamedTuple):
 
     @property
     def nullable(self) -> bool:
-        """Whether there is ever NULL in it."""
         return self.optional or self.empty_is_null
 
     @property

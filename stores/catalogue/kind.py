@@ -78,7 +78,6 @@ class Kind(Generic[N]):
 
     @property
     def references(self) -> list[Column]:
-        """The columns that name other records."""
         return [column for column in self.columns.values() if column.refers is not None]
 
     def natural_key(self, record: N) -> tuple[str, ...] | None:

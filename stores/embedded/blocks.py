@@ -57,7 +57,6 @@ class Blocks:
         return int(_one(db, "UPDATE vector_clock SET version = version + 1 RETURNING version")[0])
 
     def version(self, db: apsw.Connection) -> int:
-        """The version this connection sees."""
         return int(_one(db, "SELECT version FROM vector_clock")[0])
 
     def put(self, db: apsw.Connection, rows: Mapping[int, tuple[int, bytes]]) -> dict[int, int]:
@@ -235,7 +234,6 @@ def _pairs(db: apsw.Connection, sql: str, given: str) -> list[tuple[int, int]]:
 
 
 def _one(db: apsw.Connection, sql: str, *given: int) -> tuple[Any, ...]:
-    """The only row of a statement that always has one."""
     row: tuple[Any, ...] | None = db.execute(sql, given).fetchone()
     assert row is not None
     return row

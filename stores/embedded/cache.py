@@ -44,11 +44,9 @@ class Changes:
         self._made: list[Change] = []
 
     def mark(self) -> int:
-        """The place to rewind to."""
         return len(self._made)
 
     def rewind(self, mark: int) -> None:
-        """Forget what was recorded after the mark."""
         del self._made[mark:]
 
     def record(self, made: Sequence[Change]) -> None:
@@ -56,7 +54,6 @@ class Changes:
         self._made.extend(made)
 
     def by_scope(self) -> dict[int, list[Change]]:
-        """The changes of each scope, in order."""
         scopes: defaultdict[int, list[Change]] = defaultdict(list)
         for change in self._made:
             scopes[change.scope].append(change)
@@ -151,7 +148,6 @@ class Cache:
                     pass
 
     def stats(self) -> Stats:
-        """What is in RAM now."""
         with self._lock:
             copies = [held.copy for held in self._held.values()]
             size, hits, misses = self._bytes, self._hits, self._misses

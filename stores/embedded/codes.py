@@ -67,7 +67,6 @@ def radius(vectors: Floats, centre: Floats) -> float:
 
 
 def encode(vectors: Floats, centre: Floats) -> Codes:
-    """The codes (n, words) of vectors (n, d), one row each."""
     packed = np.packbits(vectors > centre, axis=1)
     padded = np.zeros((len(vectors), words(vectors.shape[1]) * 8), np.uint8)
     padded[:, : packed.shape[1]] = packed

@@ -86,11 +86,9 @@ class EmbeddedEngine:
 
     @property
     def reader(self) -> apsw.Connection:
-        """This thread's connection for reading."""
         return self.readers.db
 
     def workspace(self, name: str) -> EmbeddedStore:
-        """The graph of a workspace."""
         if (store := self._stores.get(name)) is None:
             store = self._stores[name] = EmbeddedStore(self, name)
         return store
@@ -103,13 +101,11 @@ class EmbeddedEngine:
             raise CannotOpen(f"The vectors in {self.path} are of the embedder {row[0]}, not of {embedder}.")
 
     def listen(self, log: str) -> asyncio.Event:
-        """An event that is set whenever the log has grown; give it back with `unlisten`."""
         event = asyncio.Event()
         self._woken.setdefault(log, set()).add(event)
         return event
 
     def unlisten(self, log: str, event: asyncio.Event) -> None:
-        """Gives back an event of `listen`."""
         waiting = self._woken[log]
         waiting.discard(event)
         if not waiting:
@@ -121,7 +117,6 @@ class EmbeddedEngine:
                 event.set()
 
     async def health(self) -> list[StoreHealth]:
-        """The health of the file: whether it can be read, and how fast."""
         begun = time.perf_counter()
         try:
             self.reader.execute("SELECT count(*) FROM workspace").fetchone()
@@ -130,11 +125,9 @@ class EmbeddedEngine:
         return [StoreHealth("sqlite", "healthy", (time.perf_counter() - begun) * 1000)]
 
     async def workspaces(self) -> list[str]:
-        """The names of those there are."""
         return [str(row[0]) for row in self.reader.execute("SELECT name FROM workspace")]
 
     async def due(self) -> list[str]:
-        """The names of those with something to sweep: both looked up in indexes of what expires."""
         found = self.reader.execute(
             "SELECT w.name FROM (SELECT workspace FROM memory WHERE expires_at <= ?1 UNION "
             "SELECT workspace FROM state WHERE expires_at <= ?1) d CROSS JOIN workspace w ON w.key = d.workspace",
@@ -143,11 +136,9 @@ class EmbeddedEngine:
         return [str(row[0]) for row in found]
 
     async def spend(self, name: str, per_minute: int) -> float:
-        """Spends one of what a name may have in a minute: no other process has the folder."""
         return self._rates.spend(name, per_minute)
 
     async def stats(self) -> Stats:
-        """Rows by table, and the file's bytes."""
         db = self.reader
         names = [kind.name for kind in KINDS if kind.counted]
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # type: ignore[index]
@@ -155,7 +146,6 @@ class EmbeddedEngine:
         return Stats(counts, size)
 
     def figures(self) -> list[Figure]:
-        """What the file takes, what its writer has done, and how the vectors in memory serve."""
         vectors = self.vectors.stats()
         size = sum(path.stat().st_size for path in self.folder.glob(f"{FILE}*"))
         return [
@@ -168,7 +158,6 @@ class EmbeddedEngine:
         ]
 
     async def close(self) -> None:
-        """Finishes the queued writes and closes the file; once is enough."""
         if self._closed:
             return
         self._closed = True

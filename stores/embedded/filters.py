@@ -35,7 +35,6 @@ class Where:
 
     @property
     def sql(self) -> str:
-        """The conditions as one expression."""
         return " AND ".join(self.conditions) or "1"
 
     def inside(self, condition: str, add: Add, value: Any) -> None:
@@ -43,7 +42,6 @@ class Where:
         self.conditions.append(condition.format(self._taken(add, value)))
 
     def combine(self, filter: Any, add: Add) -> None:
-        """The members and, or and not of a filter."""
         for part in filter.and_ or ():
             self._budget.spend()
             self.inside("({})", add, part)
@@ -282,6 +280,5 @@ is_called = _emit(f.RefersTo("id", (User, Agent)), User, "t")
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:
-    """Adds a filter's conditions on the rows of a kind."""
     if filter is not None:
         _COMPILED[kind](where, filter)

@@ -67,7 +67,6 @@ def _neighbors(
 
 
 def explore(db: apsw.Connection, workspace: int, center: Id, exploration: Exploration) -> Explored:
-    """The neighbourhood of a memory; see stores.ports.Store.explore."""
     start = _node(db, workspace, center)
     if start is None:
         return Explored([], [], False)
@@ -132,7 +131,6 @@ def paths(
     max_depth: int,
     first: int,
 ) -> list[list[Id]]:
-    """Ways between two memories; see stores.ports.Store.paths."""
     here, there = _node(db, workspace, start), _node(db, workspace, goal)
     if here is None or there is None:
         return []
@@ -143,7 +141,6 @@ def paths(
 def links_between(
     db: apsw.Connection, workspace: int, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
 ) -> list[MemoryLink]:
-    """The strongest link of each pair, in either direction."""
     among = "" if kinds is None else f" AND t.kind IN ({', '.join('?' * len(kinds))})"
     key = "(SELECT key FROM memory WHERE id = ?)"
     sql = (

@@ -87,13 +87,10 @@ _DIRECTIONS = {
 
 
 class Lists:
-    """Reads pages over one connection for one workspace."""
-
     def __init__(self, db: apsw.Connection, workspace: int, epoch: str) -> None:
         self._db, self._workspace, self._epoch = db, workspace, epoch
 
     def page(self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
-        """One page; see stores.ports.Store.pages."""
         spec = _list(of)
         chosen = order_of(of, order)
         sorted_by = _expression(spec, chosen)
@@ -122,7 +119,6 @@ class Lists:
         )
 
     def count(self, key: CountKey) -> int:
-        """The length of a whole list."""
         where = self._where(key.of, key.parent, key.filter)
         sql = f"SELECT count(*) FROM {_list(key.of).table.name} t WHERE {where.sql}"
         return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
@@ -180,7 +176,6 @@ class Lists:
 
 
 def _expression(spec: _List, order: Order) -> str:
-    """What rows are sorted by."""
     name, since, missing = order.column
     column = "t.key" if name == spec.table.kind.log else f"t.{name}"
     if since:

@@ -62,7 +62,6 @@ class Readers:
 
     @property
     def db(self) -> apsw.Connection:
-        """This thread's connection."""
         db: apsw.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = self._connect()
@@ -127,6 +126,5 @@ class Readers:
             self._local.budget = None
 
     def close(self) -> None:
-        """Waits for what runs."""
         self._quick.shutdown()
         self._long.shutdown()

@@ -93,7 +93,6 @@ TABLES: dict[type[Node], Table[Any]] = {
 
 
 def table(record: type[N]) -> Table[N]:
-    """The table of a class of records."""
     return TABLES[record]
 
 

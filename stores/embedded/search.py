@@ -37,14 +37,11 @@ class _Row(NamedTuple):
 
 
 class Searcher:
-    """One search over one connection."""
-
     def __init__(self, db: apsw.Connection, workspace: int, vectors: VectorIndex, words: Words, now: datetime) -> None:
         self._db, self._workspace, self._vectors, self._words = db, workspace, vectors, words
         self._now = micros(now)
 
     def find(self, search: Search) -> Found:
-        """See stores.ports.Store.search."""
         scopes = self._scopes(search.filter, search.owners)
         if not scopes or search.limit == 0:
             return Found([])

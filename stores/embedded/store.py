@@ -72,16 +72,12 @@ class Opened(Protocol):
     writer: Writer
     readers: Readers
 
-    def listen(self, log: str) -> asyncio.Event:
-        """An event that is set whenever the log has grown."""
+    def listen(self, log: str) -> asyncio.Event: ...
 
-    def unlisten(self, log: str, event: asyncio.Event) -> None:
-        """Gives back an event of `listen`."""
+    def unlisten(self, log: str, event: asyncio.Event) -> None: ...
 
 
 class EmbeddedStore:
-    """See stores.ports.Store. Where reads run, stores.embedded.readers says."""
-
     def __init__(self, engine: Opened, name: str) -> None:
         self._engine, self._name = engine, name
         self._workspace = 0
@@ -111,7 +107,6 @@ class EmbeddedStore:
         return [found.get(id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        """The records of these natural keys."""
         of, workspace = table(kind), self._key
 
         def read(db: apsw.Connection) -> list[N | None]:
@@ -121,7 +116,6 @@ class EmbeddedStore:
         return await self._read(read, len(keys))
 
     async def _read(self, read: Read[T], most: int = 0) -> T:
-        """Runs a read that gives so many rows at the most, if that is known."""
         return await self._engine.readers.read(read, most)
 
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
@@ -129,7 +123,6 @@ class EmbeddedStore:
         return None if row is None else table(kind).decode(row)
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
-        """Records of a kind by id."""
         of = table(kind)
         bindings = self._key, after or "", limit
         return await self._read(lambda db: [of.decode(row) for row in db.execute(of.scan, bindings)], limit)
@@ -137,7 +130,6 @@ class EmbeddedStore:
     async def pages(
         self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
-        """A page for each parent."""
         workspace, epoch = self._key, self._engine.epoch
 
         def read(db: apsw.Connection) -> list[Page[Any]]:
@@ -147,7 +139,6 @@ class EmbeddedStore:
         return await self._read(read, len(parents) * slice.limit)
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
-        """The lengths of whole lists."""
         workspace, epoch = self._key, self._engine.epoch
 
         def read(db: apsw.Connection) -> list[int]:
@@ -179,7 +170,6 @@ class EmbeddedStore:
         return await self._read(read, len(message_ids))
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
-        """The memories formed from each message."""
         of = rows.MEMORY
         sql = f"{of.select} WHERE t.source_message = {_MESSAGE}{of.live} ORDER BY t.id"
         workspace = self._key
@@ -190,12 +180,10 @@ class EmbeddedStore:
         return await self._read(read, len(message_ids))
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        """The response of each call."""
         workspace = self._key
         return await self._read(lambda db: tool_calls.responses(db, workspace, calls), len(calls))
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
-        """How many memories each owner has."""
         workspace = self._key
         sql = (
             "SELECT coalesce(sum(t.status = 'ACTIVE'), 0), coalesce(sum(t.status = 'ARCHIVED'), 0), "
@@ -210,7 +198,6 @@ class EmbeddedStore:
         return await self._read(read)
 
     async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
-        """The neighbourhood of each memory."""
         workspace = self._key
         return await self._engine.readers.in_thread(
             lambda db: [graph.explore(db, workspace, center, exploration) for center in centers]
@@ -219,7 +206,6 @@ class EmbeddedStore:
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
     ) -> list[list[Id]]:
-        """Ways between two memories."""
         workspace = self._key
         return await self._engine.readers.in_thread(
             lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first)
@@ -228,19 +214,16 @@ class EmbeddedStore:
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
     ) -> list[MemoryLink]:
-        """The strongest link of each pair."""
         workspace = self._key
         return await self._read(lambda db: graph.links_between(db, workspace, pairs, kinds), len(pairs))
 
     async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
-        """What shares messages, sessions or neighbours with each memory."""
         workspace = self._key
         return await self._engine.readers.in_thread(
             lambda db: [graph.shared(db, workspace, id, first) for id in memory_ids]
         )
 
     async def search(self, searches: Sequence[Search]) -> list[Found]:
-        """Candidates of each search."""
         engine, workspace, now = self._engine, self._key, self._engine.clock()
 
         def run(db: apsw.Connection) -> list[Found]:
@@ -250,7 +233,6 @@ class EmbeddedStore:
         return await engine.readers.in_thread(run)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
-        """The vectors of memories."""
         workspace, index = self._key, self._engine.vectors
         sql = "SELECT key FROM memory WHERE id = ? AND workspace = ?"
 
@@ -261,7 +243,6 @@ class EmbeddedStore:
         return await self._read(read, len(memory_ids))
 
     async def write(self, script: Script[T]) -> T:
-        """Runs a script as one durable transaction."""
         engine = self._engine
         db, key = engine.writer.db, self._workspace
 
@@ -271,11 +252,9 @@ class EmbeddedStore:
         return await engine.writer.write(script, begin)
 
     def listing(self, log: Log) -> Listing:
-        """How a log's cursors are written."""
         return Listing(log.name, self._engine.epoch)
 
     async def ends(self, logs: Sequence[Log]) -> list[int]:
-        """Where logs stand."""
         return await self._read(lambda db: [self._end(db, log) for log in logs], len(logs))
 
     def _end(self, db: apsw.Connection, log: Log) -> int:
@@ -289,7 +268,6 @@ class EmbeddedStore:
         return (row and row[0]) or 0
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
-        """The lines of a log after a place, then what comes."""
         name = f"{self._name}/{log.name}"
         grown = self._engine.listen(name)
         try:

@@ -82,7 +82,6 @@ def create_table(kind: Kind[Any], name: str = "") -> str:
 
 
 def column_of(kind: Kind[Any], column: Column) -> str:
-    """The definition of a column."""
     target = foreign(column)
     type_ = "INTEGER" if column.form == "time" or target else _TYPES.get(column.type, "TEXT")
     made = f"{column.name} {type_}{'' if column.nullable else ' NOT NULL'}"

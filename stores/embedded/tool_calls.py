@@ -31,7 +31,6 @@ _RESULT = "SELECT result, is_error FROM tool_response WHERE session = ? AND call
 
 
 def responses(db: apsw.Connection, workspace: int, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-    """See stores.ports.Store."""
     sessions: dict[Id, tuple[int, dict[Spot, Spot]]] = {}
     for session_id, ids in asked(calls).items():
         row = db.execute("SELECT key FROM session WHERE id = ? AND workspace = ?", (session_id, workspace)).fetchone()

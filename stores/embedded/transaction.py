@@ -34,8 +34,6 @@ _BY_IDS = "id IN (SELECT value FROM json_each(?))"
 
 
 class EmbeddedTransaction:
-    """See stores.ports.Transaction. None of the methods suspends."""
-
     def __init__(
         self, db: apsw.Connection, workspace: str, key: int, now: datetime, ids: Any, vectors: VectorIndex
     ) -> None:
@@ -62,21 +60,17 @@ class EmbeddedTransaction:
         return {f"{self._name}/{log}" for log in self._grown}
 
     def rolled_back(self) -> None:
-        """Forgets what was written."""
         self._changes = Changes()
 
     def new_id(self, kind: type[Node]) -> Id:
-        """A fresh id."""
         made = kind.make_id(self._ids.next())
         self._made.add(made)
         return made
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
-        """The records of these ids."""
         return [self._one(kind, table(kind).by_id, (id,)) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        """The records of these natural keys."""
         return [self._one(kind, table(kind).by_natural, key) for key in keys]
 
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
@@ -84,14 +78,12 @@ class EmbeddedTransaction:
         return None if row is None else table(kind).decode(row)
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        """All participants of a session."""
         of = rows.PARTICIPANT
         session = "t.session = (SELECT key FROM session WHERE id = ? AND workspace = ?)"
         sql = f"{of.select} WHERE {session} ORDER BY t.joined_at, t.id"
         return [of.decode(row) for row in self._db.execute(sql, (session_id, self._workspace))]
 
     async def put(self, records: Sequence[Node]) -> None:
-        """Stores records of one type."""
         if not records:
             return
         self.wrote = True
@@ -117,7 +109,6 @@ class EmbeddedTransaction:
             self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
 
     async def tallies(self, trace_id: str) -> list[Tally]:
-        """All tallies of a trace."""
         sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
         return [rows.TALLY.decode(row) for row in self._db.execute(sql, (self._workspace, trace_id))]
 
@@ -177,7 +168,6 @@ class EmbeddedTransaction:
         return scope
 
     async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        """Adds lines to session logs; the row's key is the place."""
         if not events:
             return []
         self.wrote = True
@@ -191,7 +181,6 @@ class EmbeddedTransaction:
         return [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
-        """Adds lines to the memory log; what a memory was before stays in the line, so that filters can see it."""
         if not changes:
             return
         self.wrote = True
@@ -212,7 +201,6 @@ class EmbeddedTransaction:
         self._grown.add("changes")
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
-        """Notes memories that a message draws on."""
         self.wrote = True
         row = self._db.execute(
             "SELECT m.key, coalesce((SELECT max(position) + 1 FROM memory_ref WHERE message = m.key), 0) "
@@ -228,7 +216,6 @@ class EmbeddedTransaction:
         )
 
     async def embed(self, vectors: Mapping[Id, Vector]) -> None:
-        """Sets the vectors of memories."""
         self.wrote = True
         found = []
         for id, vector in vectors.items():
@@ -241,7 +228,6 @@ class EmbeddedTransaction:
         self._vectors.put(self._db, found, self._changes)
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
-        """Removes records and what hangs on them."""
         if not ids:
             return
         self.wrote = True
@@ -289,7 +275,6 @@ class EmbeddedTransaction:
         return int(row[0])
 
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
-        """An owner's active memories with the least weight."""
         found = self._db.execute(
             f"{rows.MEMORY.select} WHERE t.scope_key = ? AND t.status = 'ACTIVE'{rows.MEMORY.live} "
             "AND t.id NOT IN (SELECT value FROM json_each(?)) ORDER BY t.weight, t.id LIMIT ?",
@@ -298,7 +283,6 @@ class EmbeddedTransaction:
         return [rows.MEMORY.decode(row) for row in found]
 
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
-        """Active memories of a filter by id."""
         where = Where(self._workspace)
         where.add("t.workspace = ? AND t.status = 'ACTIVE' AND t.id > ?", self._workspace, after or "")
         apply(filter, Memory, where)
@@ -306,13 +290,11 @@ class EmbeddedTransaction:
         return [rows.MEMORY.decode(row) for row in self._db.execute(sql, [*where.params, limit])]
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
-        """Some records whose time is over."""
         of = table(kind)
         sql = f"{of.select} WHERE t.expires_at <= now_us() AND t.workspace = ? LIMIT ?"
         return [of.decode(row) for row in self._db.execute(sql, (self._workspace, limit))]
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
-        """What was noted under an idempotency key."""
         row = self._db.execute(
             "SELECT digest, result FROM idempotency WHERE workspace = ? AND key = ? AND at > ?",
             (self._workspace, key, self._now_us() - IDEMPOTENCY_US),
@@ -320,7 +302,6 @@ class EmbeddedTransaction:
         return None if row is None else (row[0], msgspec.json.decode(row[1]))
 
     async def note(self, key: str, digest: str, result: Any) -> None:
-        """Notes a result, and forgets some that are past their time."""
         self.wrote = True
         now = self._now_us()
         self._db.execute(

@@ -174,7 +174,6 @@ class VectorIndex:
         return rows[0] if len(rows) else None
 
     def stats(self) -> Stats:
-        """What is in RAM now."""
         return self._cache.stats()
 
     def _halves(self, rows: Sequence[VectorRow]) -> NDArray[np.float16]:

@@ -22,15 +22,12 @@ _log = logging.getLogger("recollect")
 
 
 class Work(Protocol):
-    """What the writer needs to know of a transaction."""
-
     wrote: bool
 
     def committed(self) -> set[str]:
         """Called after the commit; the names of the logs that have new lines."""
 
-    def rolled_back(self) -> None:
-        """Called after a rollback."""
+    def rolled_back(self) -> None: ...
 
 
 class _Job:
@@ -61,7 +58,6 @@ class _Job:
             self.error = StoreError("A write script awaited something that is not its transaction.")
 
     def settle(self) -> None:
-        """Tells the waiting caller, in its event loop."""
         if self.future.done():
             return
         if self.error is None:
@@ -100,7 +96,6 @@ class Writer:
         return result
 
     def close(self) -> None:
-        """Finishes what is queued and ends the thread."""
         with self._gate:
             self._closed = True
             self._jobs.put(None)

@@ -32,7 +32,6 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """ "closed", "open" or "half-open"."""
         if self._failures < _FAILURES:
             return "closed"
         return "open" if time.monotonic() < self._until else "half-open"

@@ -85,23 +85,18 @@ class Committed:
         return found
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
-        """The records of ids."""
         return await self._read(("get", _base(kind)), ids)
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        """The records of natural keys."""
         return await self._read(("find", _base(kind)), keys)
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        """All participants of a session."""
         return (await self._read(("participants", None), [session_id]))[0] or []
 
     async def active(self, owner_id: Id | None) -> int:
-        """How many active memories an owner has; None asks for the GLOBAL ones."""
         return (await self._read(("active", None), [owner_id or ""]))[0] or 0
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
-        """What was noted under an idempotency key."""
         found: tuple[str, Any] | None = (await self._read(("recalled", None), [key]))[0]
         return found
 

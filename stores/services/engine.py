@@ -63,13 +63,11 @@ class ServicesEngine:
         self._closed = False
 
     def workspace(self, name: str) -> ServicesStore:
-        """The graph of a workspace."""
         if (store := self._stores.get(name)) is None:
             store = self._stores[name] = ServicesStore(self, name)
         return store
 
     def writer(self, name: str) -> Writer:
-        """What writes a workspace in this process."""
         if (writer := self._writers.get(name)) is None:
 
             async def committed(pending: Pending) -> None:
@@ -125,7 +123,6 @@ class ServicesEngine:
             self._seen = writes
 
     async def health(self) -> list[StoreHealth]:
-        """The health of each server."""
         self.start()
         graph, vectors, events, backlog = await asyncio.gather(
             _asked("neo4j", self.graph.latency_ms, self.graph.breaker),
@@ -142,12 +139,10 @@ class ServicesEngine:
         ]
 
     async def workspaces(self) -> list[str]:
-        """The names of those there are."""
         record = await self.graph.read("MATCH (w:Workspace) RETURN collect(w.name)")
         return [str(name) for name in record[0]]
 
     async def due(self) -> list[str]:
-        """The names of those with something to sweep."""
         expired = " UNION ".join(
             f"MATCH (n:{label}) USING INDEX n:{label}(expires_at) WHERE n.expires_at <= $now RETURN n.workspace AS name"
             for label in ("Memory", "State")
@@ -156,21 +151,18 @@ class ServicesEngine:
         return [str(name) for name in record[0]]
 
     async def spend(self, name: str, per_minute: int) -> float:
-        """Spends one of what a name may have in a minute; while Redis is down each process counts for itself."""
         try:
             return await self._signals.spend(name, per_minute)
         except Unavailable:
             return self._rates.spend(name, per_minute)
 
     async def stats(self) -> Stats:
-        """Nodes by kind."""
         counted = [kind for kind in KINDS if kind.counted]
         patterns = ["()-[:LINK]->()" if kind is LINK else f"(:{kind.label})" for kind in counted]
         record = await self.graph.read(f"RETURN {', '.join(f'COUNT {{ MATCH {one} }}' for one in patterns)}")
         return Stats({kind.name: count for kind, count in zip(counted, record, strict=True)})
 
     def figures(self) -> list[Figure]:
-        """How often each server was called, and what was committed."""
         breakers = (self.graph.breaker, self.vectors.breaker, self._signals.breaker)
         writers = self._writers.values()
         return [
@@ -181,7 +173,6 @@ class ServicesEngine:
         ]
 
     async def close(self) -> None:
-        """Finishes the queued writes and lets go of the servers; once is enough."""
         if self._closed:
             return
         self._closed = True

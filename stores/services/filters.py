@@ -35,7 +35,6 @@ class Where:
 
     @property
     def cypher(self) -> str:
-        """The conditions as one expression."""
         return " AND ".join(self.conditions) or "true"
 
     @property
@@ -68,7 +67,6 @@ class Where:
         self.conditions.append(condition.format(self._taken(add, value)))
 
     def combine(self, filter: Any, add: Add) -> None:
-        """The members and, or and not of a filter."""
         for part in filter.and_ or ():
             self._budget.spend()
             self.inside("({})", add, part)
@@ -311,7 +309,6 @@ valid_at = _emit(FILTERS[Memory]["valid_at"], "n")
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:
-    """Adds a filter's conditions on the nodes of a kind."""
     if filter is not None:
         _COMPILED[kind](where, filter)
 

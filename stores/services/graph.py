@@ -81,10 +81,6 @@ _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
 
 
 async def explore(graph: Graph, workspace: str, now: int, center: Id, exploration: Exploration) -> Explored:
-    """The neighbourhood of a memory; see stores.ports.Store.explore.
-
-    What is deleted while the statement runs has no properties any more, and is left out.
-    """
     wanted = [kind for include in GraphInclude if include in exploration.include for kind in _HANGING[include]]
     record = await graph.read(
         f"WITH {_memory('center')} AS found WITH found, [n IN found | 1.0] AS strengths, false AS truncated "
@@ -163,8 +159,6 @@ async def paths(
     max_depth: int,
     first: int,
 ) -> list[list[Id]]:
-    """Ways between two memories; see stores.ports.Store.paths. As domain.graph.shortest_paths, in a statement for each
-    length until there are enough."""
     given = {"workspace": workspace, "now": now, "start": start, "goal": goal, "first": first}
     if start == goal:
         [here] = await graph.read(f"RETURN [n IN {_memory('start')} | n.id][..$first]", **given)
@@ -187,7 +181,6 @@ async def links_between(
     pairs: Sequence[tuple[Id, Id]],
     kinds: Sequence[MemoryLinkKind] | None,
 ) -> list[MemoryLink]:
-    """The strongest link of each pair, in either direction."""
     [found] = await graph.read(
         "UNWIND $pairs AS p CALL (p) { MATCH (a:Memory {id: p[0]})-[l:LINK]-(b:Memory {id: p[1]}) "
         f"WHERE {MEMORY.live('a')} AND {MEMORY.live('b')} AND {_FOLLOWED} "

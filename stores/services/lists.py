@@ -36,10 +36,6 @@ class Lists:
     async def pages(
         self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
-        """A page for each parent; see stores.ports.Store.pages.
-
-        One statement; two for SESSION_TRACES, and for a page from a cursor on of a list that is OF_A_TRACE.
-        """
         if not parents:
             return []
         chosen = order_of(of, order)

@@ -47,8 +47,6 @@ Read = Callable[..., Awaitable[Any]]
 
 
 class Logs:
-    """The logs of one workspace."""
-
     def __init__(self, graph: Graph, news: News, workspace: str, read: Read) -> None:
         self._graph, self._news, self._workspace, self._read = graph, news, workspace, read
         self._reached = Turn(self._read_behind)
@@ -60,7 +58,6 @@ class Logs:
             return await self._graph.read_locking(_LOCK + text, workspace=self._workspace, **parameters)
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
-        """The lines of a log after a place, then what comes."""
         with self._news.following(f"{self._workspace}/{log.name}") as heard:
             while heard.end < GONE:
                 while after < heard.end < GONE:
@@ -144,7 +141,6 @@ def _state(column: Sequence[str | None] | None) -> Memory | None:
 
 
 async def ends(turn: Turn, logs: Sequence[Log]) -> list[int]:
-    """Where logs stand."""
     return [end % GONE for end in await _reached(turn, logs)]
 
 

@@ -130,7 +130,6 @@ def _narrower(of: Collection | Records) -> dict[str, tuple[str, ...]]:
 
 
 def _expression(row: str, of: Kind[Any], order: Order) -> str:
-    """What rows are sorted by."""
     column, by = f"{row}.{_property(of, order)}", order.column
     if by.since:
         column = f"{column} - {row}.{by.since}"

@@ -237,7 +237,6 @@ class Graph:
         return (time.perf_counter() - begun) * 1000
 
     async def close(self) -> None:
-        """Lets go of the connections."""
         await self._pulse.close()
         if self._driver is not None:
             await self._driver.close()

@@ -43,7 +43,6 @@ class News:
 
     @contextlib.contextmanager
     def following(self, name: str) -> Iterator[Heard]:
-        """What is heard of a log from now on."""
         heard = Heard()
         self._following.setdefault(name, set()).add(heard)
         try:

@@ -111,7 +111,6 @@ class Relay:
         self._closed = False
 
     def start(self) -> None:
-        """Begins to look for what was left to tell, at once and every few seconds."""
         if self._looking is None and not self._closed:
             self._looking = asyncio.create_task(self._look())
 
@@ -144,7 +143,6 @@ class Relay:
         return self._backlog
 
     async def close(self) -> None:
-        """Ends the passes; what is left to tell stays in Neo4j."""
         self._closed = True
         tasks = [task for task in (self._looking, *(line.running for line in self._lines.values())) if task]
         for task in tasks:

@@ -37,7 +37,6 @@ class Pending:
 
     @property
     def size(self) -> int:
-        """How many things there are to write."""
         return sum(map(len, self.records.values())) + len(self.lines) + len(self.vectors) + len(self.references)
 
     def __bool__(self) -> bool:
@@ -57,7 +56,6 @@ class Pending:
             here[record.id] = record, row
 
     def take(self, later: Pending) -> None:
-        """Takes on what a later script wrote."""
         for name, records in later.records.items():
             self.records.setdefault(name, {}).update(records)
         for name, keys in later.keys.items():
@@ -88,10 +86,8 @@ class Pending:
         return {*self.records.get("memory", ()), *self.vectors}
 
     def memories(self) -> list[Memory]:
-        """The memories among the records."""
         return [record for record, _ in self.records.get("memory", {}).values() if isinstance(record, Memory)]
 
 
 def as_json(value: object) -> str:
-    """A value as JSON text."""
     return msgspec.json.encode(value).decode()

@@ -104,7 +104,6 @@ class Pulse:
         return True
 
     async def close(self) -> None:
-        """Ends the watch."""
         if (watching := self._watching) is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

@@ -84,11 +84,9 @@ class ServicesStore:
         return await self._graph.read(text, workspace=self._name, now=self._now, **parameters)
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
-        """The records of these ids; with other reads of this turn of the event loop in one statement."""
         return await self._named(("get", kinds.kind(kind).record), ids)
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        """The records of these natural keys; with other reads of this turn of the event loop in one statement."""
         return await self._named(("find", kinds.kind(kind).record), keys)
 
     async def _named(self, what: What, keys: Sequence[Any]) -> list[Any]:
@@ -98,7 +96,6 @@ class ServicesStore:
         return [known.get(key) for key in keys]
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
-        """Records of a kind by id."""
         if kind is MemoryLink:
             [links] = await self._read(
                 "MATCH (a:Memory)-[l:LINK]->(b:Memory) WHERE l.id > $after AND l.workspace = $workspace "
@@ -120,11 +117,9 @@ class ServicesStore:
     async def pages(
         self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
     ) -> list[Page[Any]]:
-        """A page for each parent."""
         return await self._lists.pages(of, parents, slice, filter, order)
 
     async def counts(self, keys: Sequence[Any]) -> list[int]:
-        """The lengths of whole lists."""
         return await self._lists.counts(keys)
 
     async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
@@ -144,7 +139,6 @@ class ServicesStore:
         return Drawn([found[id] for id in message_ids], {memory.id: memory for memory in records})
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
-        """The memories formed from each message."""
         value = await self._turn.ask(
             f"UNWIND $keys AS k MATCH (n:Memory) WHERE n.source_message = k AND {MEMORY.live()} "
             f"WITH n ORDER BY n.id WITH collect(n) AS ns RETURN {MEMORY.lists()}",
@@ -156,11 +150,9 @@ class ServicesStore:
         return [found[id] for id in message_ids]
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        """The response of each call."""
         return await tool_calls.responses(self._turn, calls)
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
-        """How many memories each owner has."""
         value = await self._turn.ask(
             f"UNWIND $keys AS k CALL (k) {{ MATCH (n:Memory) WHERE n.holder = k AND {MEMORY.live()} "
             "RETURN count(CASE n.status WHEN 'ACTIVE' THEN 1 END) AS active, "
@@ -173,34 +165,28 @@ class ServicesStore:
         return [found[id] for id in owner_ids]
 
     async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
-        """The neighbourhood of each memory, a statement for each."""
         now = self._now
         return await _together(graph.explore(self._graph, self._name, now, id, exploration) for id in centers)
 
     async def paths(
         self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
     ) -> list[list[Id]]:
-        """Ways between two memories."""
         return await graph.paths(self._graph, self._name, self._now, start, goal, kinds, max_depth, first)
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
     ) -> list[MemoryLink]:
-        """The strongest link of each pair."""
         return await graph.links_between(self._graph, self._name, self._now, pairs, kinds)
 
     async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
-        """What shares messages, sessions or neighbours with each memory, a statement for each."""
         now = self._now
         return await _together(graph.shared(self._graph, self._name, now, id, first) for id in memory_ids)
 
     async def search(self, searches: Sequence[Search]) -> list[Found]:
-        """Candidates of each search, some statements for each."""
         now = self._now
         return await _together(find(self._graph, self._engine.vectors, self._name, now, search) for search in searches)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
-        """The vectors of memories."""
         value = await self._turn.ask(
             f"UNWIND $keys AS k MATCH (n:Memory {{id: k}}) WHERE {MEMORY.live()} AND n.vector IS NOT NULL "
             "RETURN collect([n.id, n.vector])",
@@ -210,19 +196,15 @@ class ServicesStore:
         return [found.get(id) for id in memory_ids]
 
     async def write(self, script: Script[T]) -> T:
-        """Runs a script as one durable transaction."""
         return await self._writer.write(script)
 
     def listing(self, log: Log) -> Listing:
-        """How a log's cursors are written."""
         return Listing(log.name, self._engine.epoch)
 
     async def ends(self, logs: Sequence[Log]) -> list[int]:
-        """Where logs stand."""
         return await ends(self._turn, logs)
 
     def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
-        """The lines of a log after a place, then what comes."""
         self._engine.start()
         return self._logs.follow(log, after, filter)
 

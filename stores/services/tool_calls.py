@@ -30,7 +30,6 @@ _SAID = (
 
 
 async def responses(turn: Turn, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-    """See stores.ports.Store."""
     wanted = asked(calls)
     keys = [[session, call_id, *places] for session, ids in wanted.items() for call_id, places in ids.items()]
     found: list[Any] = await turn.ask(_RESPONSES, keys) if keys else []

@@ -49,13 +49,11 @@ class ServicesTransaction:
         self.pending = Pending(before.events, before.changes)
 
     def new_id(self, kind: type[Node]) -> Id:
-        """A fresh id."""
         id = kind.make_id(self._ids.next())
         self.pending.fresh.add(id)
         return id
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
-        """The records of these ids."""
         name = kinds.kind(kind).name
         found = {id: self._there(record) for id in ids if (record := self._put(name, id)) is not None}
         missing = [id for id in ids if id not in found and id not in self.pending.fresh]
@@ -64,7 +62,6 @@ class ServicesTransaction:
         return [found.get(id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        """The records of these natural keys."""
         name = kinds.kind(kind).name
         named = {key: id for key in keys if (id := self._named(name, key)) is not None}
         found: dict[NaturalKey, Any] = {}
@@ -98,7 +95,6 @@ class ServicesTransaction:
         return None if expires is not None and expires <= self.now else record
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        """All participants of a session."""
         found = {one.id: one for one in await self._committed.participants(session_id)}
         for layer in (self._before, self.pending):
             for record, _ in layer.records.get("participant", {}).values():
@@ -107,7 +103,6 @@ class ServicesTransaction:
         return sorted(found.values(), key=lambda one: (one.joined_at, one.id))
 
     async def put(self, records: Sequence[Node]) -> None:
-        """Stores records of one type."""
         if not records:
             return
         if isinstance(records[0], Trace):
@@ -136,7 +131,6 @@ class ServicesTransaction:
         return TALLY.records(nodes)
 
     async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        """Adds lines to session logs; the places count on through the workspace."""
         if not events:
             return []
         first = self.pending.events + 1
@@ -149,7 +143,6 @@ class ServicesTransaction:
         return placed
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
-        """Adds lines to the workspace's memory log."""
         first = self.pending.changes + 1
         self.pending.lines += enumerate(changes, first)
         self.pending.changes += len(changes)
@@ -157,7 +150,6 @@ class ServicesTransaction:
             self.pending.grow(Log("changes").name, self.pending.changes)
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
-        """Notes memories that a message draws on."""
         first: dict[Id, MemoryRef] = {}
         for ref in refs:
             first.setdefault(ref.memory_id, ref)
@@ -165,12 +157,10 @@ class ServicesTransaction:
             self.pending.references.append((message_id, list(first.values())))
 
     async def embed(self, vectors: Mapping[Id, Vector]) -> None:
-        """Sets the vectors of memories."""
         self.pending.told = True
         self.pending.vectors.update({id: np.asarray(vector, "<f4").tobytes() for id, vector in vectors.items()})
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
-        """Removes records and what hangs on them."""
         if not ids:
             return
         if not self._alone:
@@ -187,7 +177,6 @@ class ServicesTransaction:
         await sums.take_away(self, spans)
 
     async def active(self, owner_id: Id | None) -> int:
-        """How many active memories an owner has."""
         count = await self._committed.active(owner_id)
         later = {memory.id: memory for layer in (self._before, self.pending) for memory in layer.memories()}
         mine = [memory for memory in later.values() if memory.owner_id == owner_id]
@@ -199,7 +188,6 @@ class ServicesTransaction:
         return memory.status is MemoryStatus.ACTIVE and self._there(memory) is not None
 
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
-        """An owner's active memories with the least weight."""
         await self._settle()
         [nodes] = await self._committed.run(
             "MATCH (n:Memory) WHERE n.holder = $holder AND n.status = 'ACTIVE' AND NOT n.id IN $keep "
@@ -212,7 +200,6 @@ class ServicesTransaction:
         return MEMORY.records(nodes)
 
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
-        """Active memories of a filter by id."""
         await self._settle()
         where = Where()
         apply(filter, Memory, where)
@@ -227,7 +214,6 @@ class ServicesTransaction:
         return MEMORY.records(nodes)
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
-        """Some records whose time is over."""
         await self._settle()
         of = label(kind)
         [nodes] = await self._committed.run(
@@ -238,14 +224,12 @@ class ServicesTransaction:
         return of.records(nodes)
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
-        """What was noted under an idempotency key."""
         for layer in (self.pending, self._before):
             if (noted := layer.notes.get(key)) is not None:
                 return noted
         return await self._committed.recalled(key)
 
     async def note(self, key: str, digest: str, result: Any) -> None:
-        """Notes the result of a write under its idempotency key."""
         self.pending.notes[key] = digest, result
 
     async def _settle(self) -> None:

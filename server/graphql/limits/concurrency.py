@@ -19,14 +19,12 @@ class Concurrency:
         return sum(self._running.values())
 
     def enter(self, caller: Hashable) -> None:
-        """One more begins. Raises OperationRefused where the caller has as many as there may be."""
         running = self._running.get(caller, 0)
         if running >= self._most:
             raise exceeded(self._limits, self._name, f"Too many {self._what} run at once", status=TOO_MANY_REQUESTS)
         self._running[caller] = running + 1
 
     def leave(self, caller: Hashable) -> None:
-        """One that began has ended."""
         running = self._running.pop(caller) - 1
         if running:
             self._running[caller] = running

@@ -27,7 +27,6 @@ def times(sizes: Sequence[Size], cost: Cost) -> Cost:
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """What several things cost together."""
     fixed = 0
     parts: list[tuple[tuple[Size, ...], Cost]] = []
     for cost in costs:
@@ -40,7 +39,6 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 def known(cost: Cost, variables: Mapping[str, Any]) -> int:
-    """The cost of a request with these variables."""
     if isinstance(cost, int):
         return cost
     return cost.fixed + sum(

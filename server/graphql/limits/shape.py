@@ -53,7 +53,6 @@ class Shapes:
         self.introspected = introspected(schema)
 
     def measure(self, document: DocumentNode) -> Costs:
-        """What each operation costs."""
         return _Shape(self, document).measure()
 
 
@@ -85,8 +84,6 @@ class _Place(NamedTuple):
 
 
 class _Shape:
-    """One document."""
-
     def __init__(self, shapes: Shapes, document: DocumentNode) -> None:
         self._schema, self._limits, self._introspected = shapes.schema, shapes.limits, shapes.introspected
         self._operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
@@ -98,7 +95,6 @@ class _Shape:
         self._defaults: dict[str, int] = {}
 
     def measure(self) -> Costs:
-        """What the operations cost."""
         self._check("max_fragments", len(self._fragments), "The document has {:,} fragments")
         costs: Costs = {}
         for node in self._operations:

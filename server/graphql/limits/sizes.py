@@ -36,7 +36,6 @@ class Given(NamedTuple):
     otherwise: int
 
     def read(self, variables: Mapping[str, Any]) -> int:
-        """The size in a request."""
         value = variables.get(self.name)
         if type(value) is list:
             return len(value)
@@ -52,7 +51,6 @@ class Listed(NamedTuple):
     otherwise: int
 
     def read(self, variables: Mapping[str, Any]) -> int:
-        """The size in a request."""
         value = variables.get(self.name)
         members = value.values() if isinstance(value, dict) else [value]
         return max([len(member) for member in members if type(member) is list], default=self.otherwise)
@@ -112,7 +110,6 @@ def literal(value: ValueNode | None) -> int | None:
 
 
 def is_list(field: GraphQLField) -> bool:
-    """Whether a field is a list, null or not."""
     type_ = field.type.of_type if is_non_null_type(field.type) else field.type
     return is_list_type(type_)
 
@@ -130,5 +127,4 @@ def introspected(schema: GraphQLSchema) -> dict[str, int]:
 
 
 def named(field: GraphQLField) -> Any:
-    """The type of what a field brings, without lists and nulls."""
     return get_named_type(field.type)
