@@ -19,7 +19,7 @@ from domain.caller import LOCAL, Caller, Role
 from domain.key import CreateApiKeyInput
 from resolvers import actors, keys
 from resolvers.context import Context
-from server.demo import fill
+from server.demo import Client, fill
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from stores.errors import CannotOpen, Unavailable
@@ -35,7 +35,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def filled() -> None:
         service = open_service(folder, Settings())
-        await fill(service.context(LOCAL).acting("fill"))
+        await fill(Client(service))
         other = service.context(Caller("other", Role.ADMIN)).acting("upsertUser")
         await actors.upsert_user(other, UpsertUserInput(external_id="anna", name="Anna"))
         await keys.create(other, CreateApiKeyInput(name="a key", role=Role.WRITE))

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from apsw import Connection
 from graphql import GraphQLObjectType, GraphQLSchema, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -22,13 +23,14 @@ from domain.caller import LOCAL, Role
 from schema.build import build
 from schema.fields import read_by
 from schema.loading import Loading, Relation
-from server.demo import fill
+from server.demo import Client, fill
 from server.graphql.compiled import CompilingExecutor
 from server.graphql.documents import DocumentCache, Parsed, Request
 from server.graphql.executor import Executor
 from server.limits import Limits
 from server.service import Service, open_service
 from server.settings import Settings
+from stores.embedded.readers import MUCH, Readers
 from tests.support.graphql_client import anybody
 
 
@@ -48,6 +50,18 @@ class Here(Pool):
         except Exception as error:
             done.set_exception(error)
         return done
+
+
+def read_in_order(readers: Readers) -> None:
+    """No thread and no budget decides any more when a read is done."""
+
+    async def in_thread(read: Callable[[Connection], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(Here(), lambda: read(readers.db))
+
+    async def read(read: Callable[[Connection], Any], most: int = 0) -> Any:
+        return read(readers.db) if most < MUCH else await in_thread(read)
+
+    readers.read, readers.in_thread = read, in_thread  # type: ignore[method-assign]
 
 
 BROAD = Limits(max_depth=60, max_aliases=5_000, max_repeats=5_000, max_selections=100_000, max_cost=10**40)
@@ -161,7 +175,7 @@ def watched(world: World) -> Iterator[None]:
 async def open_world(folder: Path) -> World:
     """A service on a filled folder."""
     service = open_service(folder, Settings())
-    service.engine.pool = Here()  # type: ignore[attr-defined]
+    read_in_order(service.engine.readers)  # type: ignore[attr-defined]
     world = World(service)
     world.facts = await facts(world)
     return world
@@ -171,7 +185,7 @@ async def fill_folder(folder: Path) -> None:
     """The demo's story, and what it leaves out."""
     service = open_service(folder, Settings())
     try:
-        await fill(service.context(LOCAL))
+        await fill(Client(service))
         world = World(service)
         for document, variables in MORE:
             answer = json.loads(await world.answer(world.plain, document, variables))
