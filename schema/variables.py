@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
-from graphql import GraphQLSchema, ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, VariableDefinitionNode
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    ListTypeNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    TypeNode,
+    VariableDefinitionNode,
+)
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
 
@@ -38,6 +46,10 @@ _SCALARS: dict[str, Any] = {
 
 class Unfit(Exception):
     """These variables are for graphql-core."""
+
+
+NOT_FITTING = (Unfit, ValueError, GraphQLError)
+"""What values raise that do not fit; msgspec's errors are ValueErrors."""
 
 
 class _Variable(NamedTuple):

@@ -19,6 +19,7 @@ from domain.caller import operator
 from resolvers.sweeping import sweep
 from server.access.admission import Access
 from server.access.configuration import origins_of
+from server.graphql.fallbacks import FALLBACKS
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
 from server.otlp.traces import OTLPTraces
@@ -109,7 +110,7 @@ def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:
 def _reading(service: Service) -> Reading:
     subscribers, groups = service.executor.following
     documents = service.executor.documents
-    return Reading(subscribers, groups, documents.hits, documents.misses, service.timed.calls)
+    return Reading(subscribers, groups, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts)
 
 
 def _cors(origins: list[str]) -> list[Middleware]:

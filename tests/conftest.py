@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from server.graphql.fallbacks import FALLBACKS
 from tests.support import certificates
 from tests.support.families import FAMILIES, Opening
 from tests.support.graphql_client import Clock, Graph, in_memory
@@ -96,6 +97,14 @@ def family(request: pytest.FixtureRequest) -> str:
 def opening(family: str) -> Opening:
     """What opens an engine of the family."""
     return FAMILIES[family]
+
+
+@pytest.fixture(autouse=True)
+def no_bug_is_hidden() -> Iterator[None]:
+    """graphql-core answers where compiled execution fails, ten times slower; in no test it is for a bug of ours."""
+    before = FALLBACKS.counts["unexpected"]
+    yield
+    assert FALLBACKS.counts["unexpected"] == before
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from math import isfinite
@@ -24,6 +23,7 @@ import msgspec
 from graphql import (
     FieldNode,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     is_abstract_type,
@@ -37,6 +37,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.fields import read_by, shown_by
 from schema.loading import Loading, Relation
+from server.graphql.fallbacks import FALLBACKS
 from server.graphql.timeslice import give_way
 
 _EXACT = {
@@ -62,8 +63,20 @@ class Plain(Exception):
     """This selection is left to graphql-core."""
 
 
+class Unfit(Exception):
+    """This value is left to graphql-core: it is not what its type says."""
+
+
+class ResolverFailed(Exception):
+    """A relation raised; graphql-core asks again, and tells what."""
+
+
 def _give_up(*_: object) -> Any:
-    raise ValueError
+    raise Unfit
+
+
+_NOT_ITS_TYPE = (Unfit, KeyError, GraphQLError)
+"""What a value raises that is of another type: no such member of an enum, no such type of a union, no such scalar."""
 
 
 class _Load(NamedTuple):
@@ -112,7 +125,11 @@ class Plan:
             if len(futures) > 1:
                 await asyncio.wait(futures)
             for (index, load), future in zip(asked, futures, strict=True):
-                load.fill(holes[index][1], await future, holes)
+                try:
+                    results = await future
+                except Exception as error:
+                    raise ResolverFailed from error
+                load.fill(holes[index][1], results, holes)
                 await give_way()
         return output
 
@@ -293,6 +310,24 @@ MAX_PLANS = 50
 """How many plans one document may have: one for each of its root fields, for each combination of @skip and @include."""
 
 
+class _LeftToGraphQLCore:
+    """Ends what fails inside: graphql-core will tell it better, or do it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        if isinstance(error, _NOT_ITS_TYPE):
+            FALLBACKS.note("value")
+        elif isinstance(error, ResolverFailed):
+            FALLBACKS.note("resolver")
+        else:
+            FALLBACKS.unexpected(error)
+        return True
+
+
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     """graphql-core's executor, with compiled completion where a selection allows it.
 
@@ -317,12 +352,12 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if plan is None:
             return slowly()
         if plan.is_flat:
-            with suppress(Exception):  # whatever it was, graphql-core will tell it better
+            with _LeftToGraphQLCore():
                 return plan.complete(result)
             return slowly()
 
         async def load() -> Any:
-            with suppress(Exception):
+            with _LeftToGraphQLCore():
                 return await plan.load(result, self)
             completed = slowly()
             return await completed if self.is_awaitable(completed) else completed
@@ -341,7 +376,9 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if len(plans) < MAX_PLANS and Plan.alive < MAX_ALIVE:
             try:
                 plan = _Compiler(self).compile(return_type, fields)
-            except Exception:  # Plain, or an error in the selection, which stands in one place of the response
-                plan = None
+            except (Plain, GraphQLError):  # the latter stands in one place of the response
+                FALLBACKS.note("selection")
+            except Exception as error:
+                FALLBACKS.unexpected(error)
             plans[key] = plan
         return plan

@@ -20,7 +20,7 @@ from graphql.execution import get_variable_values
 from strawberry.execution import optimized_is_awaitable
 
 from domain.caller import Role
-from schema.variables import Unfit, Variables
+from schema.variables import NOT_FITTING, Unfit, Variables
 from server.access.rights import require
 from server.errors import (
     BAD_USER_INPUT,
@@ -35,6 +35,7 @@ from server.graphql.compiled import CompilingExecutor
 from server.graphql.documents import DocumentCache, Documents, Request
 from server.graphql.encoding import encode_errors, encode_result
 from server.graphql.events import Event, Events
+from server.graphql.fallbacks import FALLBACKS
 from server.graphql.limits.concurrency import Concurrency
 from server.graphql.limits.cost import known
 from server.graphql.live import Groups, Push
@@ -198,8 +199,12 @@ class Executor:
         """The values of the variables, or what is wrong with them: read straight away, or else by graphql-core."""
         given = operation.variables or {}
         if variables is not None:
-            with contextlib.suppress(Exception):
+            try:
                 return variables.read(given)
+            except NOT_FITTING:
+                FALLBACKS.note("variables")
+            except Exception as error:
+                FALLBACKS.unexpected(error)
         return get_variable_values(
             self._schema,
             operation.node.variable_definitions or (),

@@ -46,6 +46,7 @@ class Reading(NamedTuple):
     document_hits: int
     document_misses: int
     calls: dict[str, Timing]
+    fallbacks: Mapping[str, int]
 
 
 class _Operation:
@@ -120,6 +121,8 @@ class Metrics:
         yield _gauge("live_groups", "Executions that subscribers share.", [], {(): read.groups})
         documents = {("documents", "hit"): read.document_hits, ("documents", "miss"): read.document_misses}
         yield _counter("cache_requests", "What caches were asked for.", ["cache", "result"], documents)
+        fallbacks = {(reason,): count for reason, count in read.fallbacks.items()}
+        yield _counter("fallbacks", "What compiled execution left to graphql-core.", ["reason"], fallbacks)
         calls = {(name,): timing for name, timing in read.calls.items()}
         yield _histogram("store_call_seconds", "How long calls of the store took.", ["call"], calls)
         failed = {key: timing.failed for key, timing in calls.items()}
