@@ -48,7 +48,7 @@ class Unfit(Exception):
     """These variables are for graphql-core."""
 
 
-NOT_FITTING = (Unfit, ValueError, GraphQLError)
+NOT_FITTING = (Unfit, ValueError, GraphQLError, OverflowError, RecursionError)
 """What values raise that do not fit; msgspec's errors are ValueErrors."""
 
 
@@ -147,10 +147,13 @@ def _preparing_command(command: type[Command]) -> Prepare:
             for name in solid:
                 if value.get(name) is None:
                     raise Unfit
-            return {
-                name: inner(item) if (inner := members[name]) is not None and item is not None else item
-                for name, item in value.items()
-            }
+            try:
+                return {
+                    name: inner(item) if (inner := members[name]) is not None and item is not None else item
+                    for name, item in value.items()
+                }
+            except KeyError:  # no such member
+                raise Unfit from None
 
         _prepares[command] = prepare
         hints = get_type_hints(command, include_extras=True)

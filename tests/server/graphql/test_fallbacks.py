@@ -68,6 +68,13 @@ async def test_variables_that_do_not_fit(graph: Graph, counted: Fallbacks, wrong
     assert told(counted) == {"variables": 1}
 
 
+async def test_a_member_that_there_is_not(graph: Graph, counted: Fallbacks) -> None:
+    asked = "mutation ($i: CreateSessionInput!) { createSession(input: $i) { __typename } }"
+    for wrong in ({"nothing": 1}, {"participants": [{"hologram": 1}]}):
+        assert "errors" in await graph.ask(asked, i=wrong)
+    assert told(counted) == {"variables": 2}
+
+
 async def test_a_relation_that_is_refused(graph: Graph, counted: Fallbacks) -> None:
     await graph.do("createSession", {"externalId": "s"})
     answer = await graph.ask('{ sessions { nodes { messages(after: "no cursor") { totalCount } } } }')
