@@ -160,7 +160,7 @@ def log_name(of: Collection | Records, parent: str) -> str:
         return Log("trace", parent).name
     if of is Collection.SESSION_MESSAGES:
         return Log("messages", parent).name
-    return f"{of.name if isinstance(of, Records) else of.value[0]}:{parent}"
+    return f"{of.name if isinstance(of, Records) else of.value}:{parent}"
 
 
 OF_A_TRACE: dict[Collection | Records, str] = {Collection.MESSAGE_TRACE: "message", Collection.SPAN_EVENTS: "span"}

@@ -40,9 +40,9 @@ from tests.contract.making import (
     world,
 )
 
-every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value[0])
+every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)
 timed_lists = pytest.mark.parametrize(
-    "of", [of for of in FILLINGS if of not in (*LOGS, Collection.STATES, Collection.AUDIT)], ids=lambda of: of.value[0]
+    "of", [of for of in FILLINGS if of not in (*LOGS, Collection.STATES, Collection.AUDIT)], ids=lambda of: of.value
 )
 
 
@@ -235,7 +235,7 @@ class TestCursors:
                     await page(store, of, parent, **{argument: cursor})
                 assert [(error.code, error.path) for error in refused.value.errors] == [(ErrorCode.INVALID, [argument])]
 
-    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value[0])
+    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value)
     async def test_of_another_session_are_refused(self, store: Store, things: World, of: Collection) -> None:
         await fill(store, of, things, range(2))
         cursor = cursors(await page(store, of, FILLINGS[of].parent(things)))[0]
@@ -253,7 +253,7 @@ class TestCursors:
             with pytest.raises(Rejected):
                 await page(store, Collection.MEMORIES, order=order, after=cursor)
 
-    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value[0])
+    @pytest.mark.parametrize("of", LOGS, ids=lambda of: of.value)
     async def test_of_another_epoch_have_expired(self, store: Store, things: World, of: Collection) -> None:
         await fill(store, of, things, range(2))
         found = await page(store, of, FILLINGS[of].parent(things))
@@ -478,7 +478,7 @@ OWNERS = {
         *((of, filter) for of, (_, filter) in MEMORIES.items()),
         *((Collection.MEMORIES, filter) for filter in OWNERS.values()),
     ],
-    ids=[*(of.value[0] for of in MEMORIES), *OWNERS],
+    ids=[*(of.value for of in MEMORIES), *OWNERS],
 )
 async def test_lists_take_orders_and_filters_together(store: Store, of: Collection, where: Any) -> None:
     things = await world(store)

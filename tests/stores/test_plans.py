@@ -101,11 +101,11 @@ SORTED = {
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
 
 
-@pytest.mark.parametrize("of", LONG, ids=lambda of: of.value[0])
+@pytest.mark.parametrize("of", LONG, ids=lambda of: of.value)
 async def test_an_order_of_a_long_list_is_read_from_an_index(engine: EmbeddedEngine, of: Collection) -> None:
     store = engine.workspace("main")
     things = await m.world(store)
-    parent = {Collection.STATES: "app"}.get(of, things.session.id if of.value[0].startswith("session.") else "")
+    parent = {Collection.STATES: "app"}.get(of, things.session.id if of.value.startswith("session.") else "")
     for field in set(type(ORDERS[of].field)) - SORTED:
         for direction in OrderDirection:
             order = type(ORDERS[of])(field=field, direction=direction)

@@ -1,0 +1,48 @@
+"""What is asked of storage. An engine implements these protocols; nothing above this layer knows which one.
+
+Engine opens a data folder or servers; Store is the graph of one workspace; Transaction is what one atomic write
+sees and does.
+"""
+
+from stores.ports.engine import FIGURES, Engine, Figure, Stats, StoreHealth
+from stores.ports.store import Store
+from stores.ports.transaction import Script, Transaction
+from stores.ports.values import (
+    SESSION_LOGS,
+    Collection,
+    Drawn,
+    Explored,
+    Found,
+    LinkFilter,
+    Log,
+    NaturalKey,
+    Records,
+    Search,
+    Shared,
+    Usage,
+    Vector,
+)
+
+__all__ = [
+    "FIGURES",
+    "SESSION_LOGS",
+    "Collection",
+    "Drawn",
+    "Engine",
+    "Explored",
+    "Figure",
+    "Found",
+    "LinkFilter",
+    "Log",
+    "NaturalKey",
+    "Records",
+    "Script",
+    "Search",
+    "Shared",
+    "Stats",
+    "Store",
+    "StoreHealth",
+    "Transaction",
+    "Usage",
+    "Vector",
+]

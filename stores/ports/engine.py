@@ -1,0 +1,79 @@
+"""A data folder or servers, opened, and what they tell those who watch them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from stores.ports.store import Store
+
+
+class StoreHealth(msgspec.Struct, frozen=True, rename="camel"):
+    """The health of one part of a store. status: "healthy", "degraded" with a reason, or "unhealthy" with one.
+
+    latency_ms: what a trivial call took just now. circuit: of parts behind a circuit breaker. backlog: what waits.
+    """
+
+    name: str
+    status: str
+    latency_ms: float
+    reason: str | None = None
+    circuit: str | None = None
+    backlog: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a store holds: records of each kind, by its name; bytes on the disk, where that is known."""
+
+    records: dict[str, int]
+    bytes: int | None = None
+
+
+class Figure(NamedTuple):
+    """A figure of an engine for those who watch it. name: one of FIGURES; of: the part it is of."""
+
+    name: str
+    of: str
+    value: float
+
+
+FIGURES = {
+    "bytes": ("Bytes that a part takes, on the disk or in memory.", False),
+    "commits": ("Transactions that were committed.", True),
+    "writes": ("Writes that were committed; those that come together share a transaction.", True),
+    "calls": ("Calls of a part.", True),
+    "errors": ("Calls of a part that it did not answer.", True),
+    "cache_hits": ("Searches that found what they needed in memory.", True),
+    "cache_misses": ("Searches that had to load it.", True),
+}
+"""What each figure tells, and whether it is counted from the start on; of the other ones it is how things are now."""
+
+
+class Engine(Protocol):
+    """An opened store of all workspaces."""
+
+    def workspace(self, name: str) -> Store:
+        """The graph of a workspace, which is made when it is first written to."""
+
+    async def health(self) -> list[StoreHealth]: ...
+
+    async def workspaces(self) -> list[str]: ...
+
+    async def due(self) -> list[str]:
+        """The names of those in which memories or state entries have expired and were not swept yet."""
+
+    async def spend(self, name: str, per_minute: int) -> float:
+        """Spends one of what a name may have in a minute, in all processes on this store together.
+
+        The seconds to wait where there is none left, else 0.
+        """
+
+    async def stats(self) -> Stats:
+        """Counts of records and bytes, for people."""
+
+    def figures(self) -> list[Figure]:
+        """What can be told at once and at no cost, as often as somebody asks."""
+
+    async def close(self) -> None:
+        """Finishes what was begun and lets go of files and connections."""

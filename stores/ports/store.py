@@ -1,0 +1,104 @@
+"""The graph of one workspace, as it is read, written and followed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from domain.graph import Exploration
+from domain.link import MemoryLink, MemoryLinkKind
+from domain.memory import Memory
+from domain.message import ToolCall, ToolResponse
+from domain.node import Id, Node
+from domain.page import Listing, Page, Slice
+from stores.ports.transaction import Script
+from stores.ports.values import (
+    Collection,
+    Drawn,
+    Explored,
+    Found,
+    Log,
+    NaturalKey,
+    Records,
+    Search,
+    Shared,
+    Usage,
+    Vector,
+)
+
+N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """The graph of one workspace. All methods may raise stores.errors.Unavailable."""
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids, None where there is none (or it has expired), in the order asked."""
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys, None where there is none, in the order asked."""
+
+    async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
+        """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones too."""
+
+    async def pages(
+        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+    ) -> list[Page[Any]]:
+        """A page of the list for each parent, in the order of the parents; a workspace's own lists have the parent "".
+
+        Raises Rejected (INVALID) for a cursor of another list or order, CursorExpired for one of another epoch.
+        """
+
+    async def counts(self, keys: Sequence[Any]) -> list[int]:
+        """The lengths of whole lists, by the count_key of their pages."""
+
+    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
+        """The memories each message drew on, in order."""
+
+    async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
+        """The memories formed from each message, oldest first."""
+
+    async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
+        """The response of each stored tool call, by the rule of domain.tool_calls."""
+
+    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]: ...
+
+    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]: ...
+
+    async def paths(
+        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+    ) -> list[list[Id]]:
+        """Ways between two memories as memory ids, the shortest first, then the strongest."""
+
+    async def links_between(
+        self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
+    ) -> list[MemoryLink]:
+        """For each pair of memories the strongest link between them, in either direction."""
+
+    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
+        """Memories that share messages, sessions or neighbours with each and are not linked to it, best first."""
+
+    async def search(self, searches: Sequence[Search]) -> list[Found]:
+        """Candidates of each search among active memories that are valid now, unless the filter says otherwise."""
+
+    async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
+
+    async def write(self, script: Script[T]) -> T:
+        """Runs a script as one durable transaction and returns what it returned, after the commit.
+
+        What the script raises is raised here, and nothing of it is kept.
+        """
+
+    def listing(self, log: Log) -> Listing:
+        """How a log's cursors are written."""
+
+    async def ends(self, logs: Sequence[Log]) -> list[int]:
+        """Where logs stand: the place of the last line, 0 for an empty one."""
+
+    def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
+        """The lines of a log after a place, in batches, in order, each once: what is there, then what comes.
+
+        Lines of a trace are TraceEvent (filter: TraceFilter), of messages Message, of changes MemoryChange (filter:
+        MemoryFilter, that held before the change or holds after it). Ends where the log's session is not there.
+        """

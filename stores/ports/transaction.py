@@ -1,0 +1,80 @@
+"""What one atomic write sees and does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from domain.change import MemoryChange
+from domain.memory import Memory, MemoryFilter
+from domain.message import MemoryRef
+from domain.node import Id, Node
+from domain.participant import Participant
+from domain.trace import TraceEvent
+from stores.ports.values import NaturalKey, Vector
+
+N = TypeVar("N", bound=Node)
+T = TypeVar("T")
+
+
+class Transaction(Protocol):
+    """One atomic write: it reads what is committed and what it wrote itself. All of it is kept, or nothing."""
+
+    now: datetime
+
+    def new_id(self, kind: type[Node]) -> Id:
+        """A fresh id, greater than all before it."""
+
+    async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        """The records of these ids, None where there is none (or it has expired), in the order asked."""
+
+    async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        """The records of these natural keys, None where there is none, in the order asked."""
+
+    async def participants(self, session_id: Id) -> list[Participant]:
+        """All participants of a session, those that joined first coming first."""
+
+    async def put(self, records: Sequence[Node]) -> None:
+        """Stores records of one type, new or in place of those with the same ids. What they refer to must exist.
+
+        The write raises stores.errors.Taken where another record has the natural key of one, or one of another
+        workspace has its id.
+        """
+
+    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
+        """Adds lines to session logs and returns them with their places."""
+
+    async def log(self, changes: Sequence[MemoryChange]) -> None:
+        """Adds lines to the workspace's memory log. No line keeps the text of a memory that is deleted."""
+
+    async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
+        """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
+
+    async def embed(self, vectors: Mapping[Id, Vector]) -> None: ...
+
+    async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
+        """Removes records and what only hangs on them: a session's messages and trace, a memory's links and history."""
+
+    async def active(self, owner_id: Id | None) -> int:
+        """How many active memories an owner has; None asks for the GLOBAL ones."""
+
+    async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
+        """An owner's active memories with the least importance x decay, least first, without those to keep."""
+
+    async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
+        """Active memories of a filter by id, the next `limit` after an id."""
+
+    async def expired(self, kind: type[N], limit: int) -> list[N]:
+        """Some memories or state entries whose time is over."""
+
+    async def recalled(self, key: str) -> tuple[str, Any] | None:
+        """What was noted under an idempotency key in the last 7 days: the input's digest and the result."""
+
+    async def note(self, key: str, digest: str, result: Any) -> None:
+        """Notes the result (plain JSON data) of a write under its idempotency key."""
+
+
+Script = Callable[[Transaction], Awaitable[T]]
+"""What a write does. It awaits nothing but the transaction's methods (an engine may run it in a thread, between two
+steps of others), and may be run again from the start, so it keeps no state outside the transaction."""

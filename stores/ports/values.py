@@ -1,0 +1,157 @@
+"""What goes into storage and comes out of it beside records."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from numpy import float32
+from numpy.typing import NDArray
+
+from domain.graph import GraphEdge
+from domain.link import LinkDirection, MemoryLinkKind
+from domain.memory import Memory, MemoryFilter
+from domain.message import MemoryRef
+from domain.node import Id, Node
+from domain.search import Candidate, SearchMode
+
+Vector = NDArray[float32]
+NaturalKey = tuple[str, ...]
+"""What a record is called by beside its id, within its workspace: (externalId,) for sessions, users, agents, messages
+and memories; (session id, identity) for participants; (session id, name) for threads; (session id, externalId) for
+trace events; (trace id, span id) for spans; (trace id,) for traces; (source id, kind, target id) for links;
+(namespace, key) for state; (digest,) for API keys."""
+
+
+class Collection(enum.Enum):
+    """The lists there are. The first word is what a list hangs on; those without one are a workspace's own.
+
+    TENANT_KEYS hang on the name of the workspace they open.
+    """
+
+    SESSIONS = "sessions"
+    USERS = "users"
+    AGENTS = "agents"
+    MEMORIES = "memories"
+    SPANS = "spans"
+    STATES = "states"
+    AUDIT = "audit"
+    TENANT_KEYS = "tenant.keys"
+    SESSION_PARTICIPANTS = "session.participants"
+    SESSION_MESSAGES = "session.messages"
+    SESSION_THREADS = "session.threads"
+    SESSION_MEMORIES = "session.memories"
+    SESSION_TRACE = "session.trace"
+    SESSION_SPANS = "session.spans"
+    SESSION_TRACES = "session.traces"
+    ACTOR_SESSIONS = "actor.sessions"
+    ACTOR_MEMORIES = "actor.memories"
+    PARTICIPANT_MESSAGES = "participant.messages"
+    THREAD_MESSAGES = "thread.messages"
+    MESSAGE_REPLIES = "message.replies"
+    MESSAGE_TRACE = "message.trace"
+    MEMORY_REFERENCED_BY = "memory.referencedBy"
+    MEMORY_LINKS = "memory.links"
+    MEMORY_HISTORY = "memory.history"
+    MEMORY_RECALLS = "memory.recalls"
+    SPAN_CHILDREN = "span.children"
+    SPAN_EVENTS = "span.events"
+    TRACE_SPANS = "trace.spans"
+
+
+class Records(NamedTuple):
+    """A list that follows from a declaration: a workspace's records of a kind, or those that name the parent in a
+    column; newest first."""
+
+    kind: type[Node]
+    column: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called, to people and in cursors."""
+        return f"{self.kind.__name__}.{self.column}"
+
+
+class Log(NamedTuple):
+    """A log that can be followed: "trace" or "messages" of a session, or the workspace's "changes" of memories."""
+
+    kind: str
+    session_id: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{self.session_id}" if self.session_id else self.kind
+
+
+SESSION_LOGS = ("trace", "messages")
+"""The logs of a session, which end with it."""
+
+
+class LinkFilter(msgspec.Struct, frozen=True):
+    direction: LinkDirection = LinkDirection.BOTH
+    kinds: Sequence[MemoryLinkKind] | None = None
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A search for candidates: text for the words, vector (unit length, the embedder's dimension) for the meaning.
+
+    Of the two the mode says which count; the words may stand in for the meaning where a part of the store is down.
+    limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
+    by domain.search.rank, are the best there are. exclude: a memory that is not to be found (the one asked with).
+    owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
+    """
+
+    mode: SearchMode
+    threshold: float
+    limit: int
+    text: str | None = None
+    vector: Vector | None = None
+    filter: MemoryFilter | None = None
+    exclude: Id | None = None
+    owners: Sequence[Id] | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered.
+
+    records: those of the best candidates' memories that the search has read anyway.
+    """
+
+    candidates: list[Candidate]
+    degraded: bool = False
+    records: Mapping[Id, Memory] = {}
+
+
+class Explored(msgspec.Struct, frozen=True):
+    """The ids of a neighbourhood, the centre first and the best next, and the edges among them, the heaviest first."""
+
+    ids: list[Id]
+    edges: list[GraphEdge]
+    truncated: bool
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What another memory shares with one: ids of at most 10 each, and the score."""
+
+    memory_id: Id
+    message_ids: list[Id]
+    session_ids: list[Id]
+    neighbor_ids: list[Id]
+    score: float
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What messages drew on: the references of each, and the memories that they name."""
+
+    refs: list[list[MemoryRef]]
+    memories: Mapping[Id, Memory]
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """How many memories an owner has, and the bytes of the active ones' texts."""
+
+    active: int
+    archived: int
+    size_bytes: int
