@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from cli.packages import foreign_package
-from domain.unicode import well_formed
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -307,6 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if wrong := foreign_package():
         fail(wrong)
+    from domain.unicode import well_formed
     from server.settings import BadSetting
     from stores.errors import CannotOpen, StoreError, Unavailable
 

@@ -43,21 +43,21 @@ Actor = User | Agent
 
 
 class ActorOrderField(enum.Enum):
-    """What users and agents are sorted by."""
+    """Fields to sort users and agents by."""
 
     CREATED_AT = "CREATED_AT"
     NAME = "NAME"
 
 
 class ActorOrder(Command, frozen=True, kw_only=True):
-    """An order of users and agents; ties are broken by id."""
+    """Sort order of users and agents; ties are broken by id."""
 
     field: ActorOrderField = ActorOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class ActorFilter(Command, frozen=True, kw_only=True):
-    """Which users or agents; text looks in names and externalIds."""
+    """Selects users or agents; text searches names and externalIds."""
 
     text: str | None = None
     capability: str | None = None
@@ -68,8 +68,8 @@ class ActorFilter(Command, frozen=True, kw_only=True):
 
 
 class UpsertUserInput(Command, frozen=True, kw_only=True):
-    """A user: created, or changed where the externalId is known; what is left out stays, null clears what may be
-    empty."""
+    """Creates a user, or updates the one with this externalId. Omitted fields stay unchanged; null clears optional
+    ones."""
 
     external_id: Key
     name: Name | UnsetType = UNSET
@@ -78,8 +78,8 @@ class UpsertUserInput(Command, frozen=True, kw_only=True):
 
 
 class UpsertAgentInput(Command, frozen=True, kw_only=True):
-    """An agent: created, or changed where the externalId is known; what is left out stays, null clears what may be
-    empty."""
+    """Creates an agent, or updates the one with this externalId. Omitted fields stay unchanged; null clears optional
+    ones."""
 
     external_id: Key
     name: Name | UnsetType = UNSET

@@ -38,20 +38,20 @@ register(AuditEntry)
 
 
 class AuditOrderField(enum.Enum):
-    """What the audit log is sorted by."""
+    """Fields to sort the audit log by."""
 
     TIME = "TIME"
 
 
 class AuditOrder(Command, frozen=True, kw_only=True):
-    """An order of the audit log; ties are broken by id."""
+    """Sort order of the audit log; ties are broken by id."""
 
     field: AuditOrderField = AuditOrderField.TIME
     direction: OrderDirection = OrderDirection.DESC
 
 
 class AuditFilter(Command, frozen=True, kw_only=True):
-    """Which entries: every member that is given must hold."""
+    """Selects entries; all given members must match."""
 
     actions: list[str] | None = None
     callers: list[str] | None = None

@@ -17,7 +17,7 @@ _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
 
 
 class Role(enum.Enum):
-    """What a caller may do; each may also do what those before it may."""
+    """What a caller may do; each role includes the ones before it."""
 
     READ = "READ"
     WRITE = "WRITE"

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class ChangeKind(enum.Enum):
-    """What happened to a memory."""
+    """A change to a memory."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"

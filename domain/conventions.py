@@ -73,7 +73,7 @@ _UNNAMED = "unknown_service"
 
 
 def kind_of(attributes: Attributes) -> SpanKind:
-    """What sort of work a span is."""
+    """The kind of work a span represents."""
     named = attributes.get(KIND)
     if isinstance(named, str) and (kind := _KINDS.get(named.upper())) is not None:
         return kind

@@ -9,7 +9,7 @@ import msgspec
 
 
 class ErrorCode(enum.Enum):
-    """Why a request was refused."""
+    """Reason a request was refused."""
 
     INVALID = "INVALID"
     NOT_FOUND = "NOT_FOUND"

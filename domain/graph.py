@@ -32,7 +32,7 @@ SHARED_FOLLOWED = 100_000
 
 
 class GraphInclude(enum.Enum):
-    """What a neighbourhood shows beside memories."""
+    """What a neighbourhood includes besides memories."""
 
     MESSAGES = "MESSAGES"
     SESSIONS = "SESSIONS"
@@ -40,7 +40,7 @@ class GraphInclude(enum.Enum):
 
 
 class GraphEdgeKind(enum.Enum):
-    """The kinds of memory links, and how memories hang on messages, sessions and actors."""
+    """The kinds of memory links, and how memories relate to messages, sessions and actors."""
 
     RELATED = "RELATED"
     DERIVED_FROM = "DERIVED_FROM"
@@ -56,7 +56,7 @@ class GraphEdgeKind(enum.Enum):
 
 
 class GraphEdge(msgspec.Struct, frozen=True, gc=False):
-    """An edge between two nodes of a graph, by their ids."""
+    """An edge between two nodes, given by their ids."""
 
     source: Id
     target: Id

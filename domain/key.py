@@ -53,20 +53,20 @@ def digest_of(secret: str) -> str:
 
 
 class ApiKeyOrderField(enum.Enum):
-    """What API keys are sorted by."""
+    """Fields to sort API keys by."""
 
     CREATED_AT = "CREATED_AT"
 
 
 class ApiKeyOrder(Command, frozen=True, kw_only=True):
-    """An order of API keys; ties are broken by id."""
+    """Sort order of API keys; ties are broken by id."""
 
     field: ApiKeyOrderField = ApiKeyOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class CreateApiKeyInput(Command, frozen=True, kw_only=True):
-    """A key of this workspace. name tells people what it is for; without expiresAt it is good until it is revoked."""
+    """A new API key for this workspace. name says what it is for; without expiresAt it is valid until revoked."""
 
     name: Name
     role: Role = Role.READ
@@ -75,6 +75,6 @@ class CreateApiKeyInput(Command, frozen=True, kw_only=True):
 
 
 class RevokeApiKeyInput(Command, frozen=True, kw_only=True):
-    """The key that shall open nothing any more."""
+    """The key to revoke."""
 
     id: Id

@@ -15,7 +15,7 @@ from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, K
 
 
 class MemoryLinkKind(enum.Enum):
-    """How one memory bears on another."""
+    """How one memory relates to another."""
 
     RELATED = "RELATED"
     DERIVED_FROM = "DERIVED_FROM"
@@ -27,7 +27,7 @@ class MemoryLinkKind(enum.Enum):
 
 
 class LinkDirection(enum.Enum):
-    """Which links of a memory: those that leave it, those that reach it, or both."""
+    """Which links of a memory to return: outgoing, incoming or both."""
 
     OUT = "OUT"
     IN = "IN"
@@ -58,21 +58,21 @@ register(MemoryLink)
 
 
 class MemoryLinkOrderField(enum.Enum):
-    """What links are sorted by."""
+    """Fields to sort links by."""
 
     CREATED_AT = "CREATED_AT"
     WEIGHT = "WEIGHT"
 
 
 class MemoryLinkOrder(Command, frozen=True, kw_only=True):
-    """An order of links; ties are broken by id."""
+    """Sort order of links; ties are broken by id."""
 
     field: MemoryLinkOrderField = MemoryLinkOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class NewLinkInput(Command, frozen=True, kw_only=True):
-    """A link from the memory that is being written."""
+    """A link from the memory being created."""
 
     target: Ref
     kind: MemoryLinkKind = MemoryLinkKind.RELATED
@@ -80,7 +80,7 @@ class NewLinkInput(Command, frozen=True, kw_only=True):
 
 
 class LinkInput(Command, frozen=True, kw_only=True):
-    """A link; one that exists gets the new weight and metadata."""
+    """A link to create; an existing one gets the new weight and metadata."""
 
     source: Ref
     target: Ref

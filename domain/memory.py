@@ -40,7 +40,7 @@ KEPT_SHARE = 0.9
 
 
 class MemoryType(enum.Enum):
-    """What a memory is about: an event, a fact, a way to do something, or the task at hand."""
+    """What a memory is about: an event, a fact, a procedure, or the current task."""
 
     EPISODIC = "EPISODIC"
     SEMANTIC = "SEMANTIC"
@@ -49,7 +49,7 @@ class MemoryType(enum.Enum):
 
 
 class MemoryScope(enum.Enum):
-    """Whose memory it is."""
+    """Who a memory belongs to."""
 
     USER = "USER"
     AGENT = "AGENT"
@@ -57,7 +57,7 @@ class MemoryScope(enum.Enum):
 
 
 class MemoryStatus(enum.Enum):
-    """ARCHIVED and SUPERSEDED memories are not searched and are never deleted silently."""
+    """ARCHIVED and SUPERSEDED memories are kept but not searched."""
 
     ACTIVE = "ACTIVE"
     ARCHIVED = "ARCHIVED"
@@ -135,7 +135,7 @@ register(Memory, MemoryVersion)
 
 
 class MemoryOrderField(enum.Enum):
-    """What memories are sorted by."""
+    """Fields to sort memories by."""
 
     CREATED_AT = "CREATED_AT"
     UPDATED_AT = "UPDATED_AT"
@@ -145,27 +145,27 @@ class MemoryOrderField(enum.Enum):
 
 
 class MemoryOrder(Command, frozen=True, kw_only=True):
-    """An order of memories; ties are broken by id."""
+    """Sort order of memories; ties are broken by id."""
 
     field: MemoryOrderField = MemoryOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class MemoryVersionOrderField(enum.Enum):
-    """What versions are sorted by."""
+    """Fields to sort versions by."""
 
     VERSION = "VERSION"
 
 
 class MemoryVersionOrder(Command, frozen=True, kw_only=True):
-    """An order of versions; ties are broken by id."""
+    """Sort order of versions; ties are broken by id."""
 
     field: MemoryVersionOrderField = MemoryVersionOrderField.VERSION
     direction: OrderDirection = OrderDirection.DESC
 
 
 class MemoryFilter(Command, frozen=True, kw_only=True):
-    """Which memories: every member that is given must hold. Expired memories are never among them."""
+    """Selects memories; all given members must match. Expired memories never match."""
 
     types: list[MemoryType] | None = None
     scopes: list[MemoryScope] | None = None
@@ -204,7 +204,7 @@ def without_text(filter: MemoryFilter, wide: bool = True) -> MemoryFilter:
 
 
 class MemoryInput(Command, frozen=True, kw_only=True):
-    """A memory. scope says whether owner is a user or an agent; a GLOBAL memory has none."""
+    """A new memory. scope says whether the owner is a user or an agent; a GLOBAL memory has no owner."""
 
     type: MemoryType = MemoryType.EPISODIC
     scope: MemoryScope = MemoryScope.USER
@@ -225,21 +225,21 @@ class MemoryInput(Command, frozen=True, kw_only=True):
 
 
 class CreateMemoryInput(MemoryInput, frozen=True, kw_only=True):
-    """One new memory."""
+    """A memory to create."""
 
     idempotency_key: Key | None = None
 
 
 class CreateMemoriesInput(Command, frozen=True, kw_only=True):
-    """Up to 1,000 new memories, all or none; links may name earlier ones of the list by externalId."""
+    """Up to 1,000 memories to create, all or none; links may refer to earlier ones in the list by externalId."""
 
     memories: Annotated[list[MemoryInput], Meta(max_length=MAX_BATCH)]
     idempotency_key: Key | None = None
 
 
 class UpdateMemoryInput(Command, frozen=True, kw_only=True):
-    """Changes of a memory; what is left out stays, null clears what may be empty. The state before is kept in its
-    history."""
+    """Changes to a memory. Omitted fields stay unchanged; null clears optional ones. The previous version is kept in
+    its history."""
 
     memory: Ref
     text: Text | UnsetType = UNSET
@@ -271,21 +271,21 @@ class RestoreMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 class DeleteMemoriesInput(Command, frozen=True, kw_only=True):
-    """The memories to delete for good, with their links and history."""
+    """The memories to delete permanently, with their links and history."""
 
     memories: Refs
     dry_run: bool = False
 
 
 class TouchMemoriesInput(Command, frozen=True, kw_only=True):
-    """The memories that were used."""
+    """The memories whose use to record."""
 
     memories: Refs
 
 
 class DecayMemoriesInput(Command, frozen=True, kw_only=True):
-    """Lets the active memories of the filter fade by `rate`, down to 0.1. A filter that lets everything through is
-    INVALID: to mean everybody's, give all scopes."""
+    """Lowers the decay factor of the matching active memories by `rate`, down to 0.1. A filter that matches everything
+    is INVALID; to decay all memories, list all scopes."""
 
     filter: MemoryFilter | None = None
     rate: Annotated[float, Meta(gt=0, le=1)] = DECAY_RATE

@@ -47,7 +47,7 @@ Content: TypeAlias = TextContent | ToolCall | ToolResponse
 
 
 class MemoryRef(msgspec.Struct, frozen=True, gc=False):
-    """A memory that a message drew on, with the rank it had."""
+    """A memory used by a message, with its rank."""
 
     memory_id: Id
     score: float | None
@@ -128,35 +128,35 @@ register(Thread, Message)
 
 
 class MessageOrderField(enum.Enum):
-    """What messages are sorted by; PLACE is the order in which they were added to the session."""
+    """Fields to sort messages by; PLACE is the order in which they were added to the session."""
 
     PLACE = "PLACE"
     CREATED_AT = "CREATED_AT"
 
 
 class MessageOrder(Command, frozen=True, kw_only=True):
-    """An order of messages; ties are broken by id."""
+    """Sort order of messages; ties are broken by id."""
 
     field: MessageOrderField = MessageOrderField.PLACE
     direction: OrderDirection = OrderDirection.ASC
 
 
 class ThreadOrderField(enum.Enum):
-    """What threads are sorted by."""
+    """Fields to sort threads by."""
 
     CREATED_AT = "CREATED_AT"
     NAME = "NAME"
 
 
 class ThreadOrder(Command, frozen=True, kw_only=True):
-    """An order of threads; ties are broken by id."""
+    """Sort order of threads; ties are broken by id."""
 
     field: ThreadOrderField = ThreadOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.ASC
 
 
 class MessageFilter(Command, frozen=True, kw_only=True):
-    """Which messages: every member that is given must hold."""
+    """Selects messages; all given members must match."""
 
     sender_types: list[SenderType] | None = None
     sender: Whose = None
@@ -171,7 +171,7 @@ class MessageFilter(Command, frozen=True, kw_only=True):
 
 
 class ToolCallInput(Command, frozen=True, kw_only=True):
-    """A request to a tool."""
+    """A call to a tool."""
 
     call_id: Key
     tool: Key
@@ -179,7 +179,7 @@ class ToolCallInput(Command, frozen=True, kw_only=True):
 
 
 class ToolResponseInput(Command, frozen=True, kw_only=True):
-    """The answer to the tool call of the same callId."""
+    """The result of the tool call with the same callId."""
 
     call_id: Key
     result: GivenJson = None
@@ -187,7 +187,7 @@ class ToolResponseInput(Command, frozen=True, kw_only=True):
 
 
 class ContentInput(Command, frozen=True, kw_only=True):
-    """One part of a message. Exactly one member is given."""
+    """One part of a message. Give exactly one member."""
 
     text: Text | None = None
     tool_call: ToolCallInput | None = None
@@ -195,7 +195,7 @@ class ContentInput(Command, frozen=True, kw_only=True):
 
 
 class MemoryRefInput(Command, frozen=True, kw_only=True):
-    """A memory that the message draws on."""
+    """A memory the message uses."""
 
     memory: Ref
     score: float | None = None
@@ -203,7 +203,8 @@ class MemoryRefInput(Command, frozen=True, kw_only=True):
 
 
 class MessageInput(Command, frozen=True, kw_only=True):
-    """A message: from `sender`, a participant, or from a role (user, assistant, system, tool) with an optional name."""
+    """A new message, sent by a participant (`sender`) or by a role (user, assistant, system, tool) with an optional
+    name."""
 
     role: str | None = None
     sender_name: Name | None = None
@@ -219,14 +220,15 @@ class MessageInput(Command, frozen=True, kw_only=True):
 
 
 class AddMessageInput(MessageInput, frozen=True, kw_only=True):
-    """One more message of a session."""
+    """A message to add to a session."""
 
     session: Ref
     idempotency_key: Key | None = None
 
 
 class AddMessagesInput(Command, frozen=True, kw_only=True):
-    """Up to 1,000 more messages of a session, all or none; one may name an earlier one as its parent by externalId."""
+    """Up to 1,000 messages to add to a session, all or none; one may refer to an earlier one as its parent by
+    externalId."""
 
     session: Ref
     messages: Annotated[list[MessageInput], Meta(max_length=MAX_BATCH)]

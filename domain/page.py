@@ -23,7 +23,7 @@ MAX_FIRST_LONG = 1_000
 
 
 class OrderDirection(enum.Enum):
-    """Smallest first, or largest first."""
+    """Ascending (smallest first) or descending."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -13,7 +13,7 @@ from domain.values import Command, Key, Name, Ref, Whose
 
 
 class SenderType(enum.Enum):
-    """What kind of voice speaks."""
+    """The kind of sender."""
 
     USER = "USER"
     AGENT = "AGENT"
@@ -60,21 +60,21 @@ def identity(type: SenderType, name: str, actor_id: Id | None = None, external_i
 
 
 class ParticipantOrderField(enum.Enum):
-    """What participants are sorted by."""
+    """Fields to sort participants by."""
 
     JOINED_AT = "JOINED_AT"
     NAME = "NAME"
 
 
 class ParticipantOrder(Command, frozen=True, kw_only=True):
-    """An order of participants; ties are broken by id."""
+    """Sort order of participants; ties are broken by id."""
 
     field: ParticipantOrderField = ParticipantOrderField.JOINED_AT
     direction: OrderDirection = OrderDirection.ASC
 
 
 class ParticipantInput(Command, frozen=True, kw_only=True):
-    """A participant; actor names the user or agent (by type) behind it."""
+    """A new participant; actor is the user or agent (depending on type) behind it."""
 
     type: SenderType = SenderType.USER
     actor: Whose = None
@@ -84,14 +84,14 @@ class ParticipantInput(Command, frozen=True, kw_only=True):
 
 
 class AddParticipantInput(ParticipantInput, frozen=True, kw_only=True):
-    """A participant that joins a session."""
+    """A participant to add to a session."""
 
     session: Ref
     idempotency_key: Key | None = None
 
 
 class RemoveParticipantInput(Command, frozen=True, kw_only=True):
-    """The participant that leaves; what it said stays."""
+    """The participant to remove; its messages stay."""
 
     session: Ref
     participant: Ref

@@ -21,7 +21,7 @@ TEXT_SHARE = 0.5
 
 
 class SearchMode(enum.Enum):
-    """By meaning, by words, or by both."""
+    """Search by meaning (SEMANTIC), by words (TEXT), or by both (HYBRID)."""
 
     HYBRID = "HYBRID"
     SEMANTIC = "SEMANTIC"
@@ -29,7 +29,7 @@ class SearchMode(enum.Enum):
 
 
 class MemoryQuery(Command, frozen=True, kw_only=True):
-    """What to look for: a text, a vector of the embedder's dimension, or what is like another memory."""
+    """The query: a text, a vector of the embedder's dimension, or a memory to find similar ones to."""
 
     text: Text | None = None
     vector: list[float] | None = None
@@ -92,23 +92,23 @@ register(Recall)
 
 
 class RecallOrderField(enum.Enum):
-    """What recalls are sorted by."""
+    """Fields to sort recalls by."""
 
     RECALLED_AT = "RECALLED_AT"
     SCORE = "SCORE"
 
 
 class RecallOrder(Command, frozen=True, kw_only=True):
-    """An order of recalls; ties are broken by id."""
+    """Sort order of recalls; ties are broken by id."""
 
     field: RecallOrderField = RecallOrderField.RECALLED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class RecallInput(Command, frozen=True, kw_only=True):
-    """A search by an agent that is about to use what it finds, for a session and the message it answers. With one of
-    these it finds memories of those who take part in the session, and GLOBAL ones; with `anyone`, or a filter that
-    names an owner, whatever the filter lets through."""
+    """A search whose results an agent will use, for a session and the message it answers. With either, it finds
+    memories of the session's participants and GLOBAL ones; with `anyone`, or a filter that names an owner, all
+    memories that match the filter."""
 
     query: MemoryQuery
     filter: MemoryFilter | None = None

@@ -17,7 +17,7 @@ from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange,
 
 
 class SessionKind(enum.Enum):
-    """What a session is for."""
+    """The purpose of a session."""
 
     CHAT = "CHAT"
     PANEL = "PANEL"
@@ -26,7 +26,7 @@ class SessionKind(enum.Enum):
 
 
 class SessionStatus(enum.Enum):
-    """Where a session stands in its life."""
+    """The state of a session."""
 
     ACTIVE = "ACTIVE"
     ENDED = "ENDED"
@@ -58,15 +58,15 @@ class ChatSession(Session, frozen=True, kw_only=True, gc=False):
 
 
 class PanelSession(Session, frozen=True, kw_only=True, gc=False):
-    """A discussion of several agents that ends in decisions."""
+    """A discussion among several agents that leads to decisions."""
 
 
 class WorkflowSession(Session, frozen=True, kw_only=True, gc=False):
-    """A run through the states of a workflow."""
+    """A run of a workflow."""
 
 
 class PlaygroundSession(Session, frozen=True, kw_only=True, gc=False):
-    """A place for experiments."""
+    """A session for experiments."""
 
 
 SESSION_TYPES: dict[SessionKind, type[Session]] = {
@@ -80,7 +80,7 @@ register(Session)
 
 
 class SessionOrderField(enum.Enum):
-    """What sessions are sorted by."""
+    """Fields to sort sessions by."""
 
     CREATED_AT = "CREATED_AT"
     LAST_ACTIVE_AT = "LAST_ACTIVE_AT"
@@ -89,14 +89,14 @@ class SessionOrderField(enum.Enum):
 
 
 class SessionOrder(Command, frozen=True, kw_only=True):
-    """An order of sessions; ties are broken by id."""
+    """Sort order of sessions; ties are broken by id."""
 
     field: SessionOrderField = SessionOrderField.CREATED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class SessionFilter(Command, frozen=True, kw_only=True):
-    """Which sessions: every member that is given must hold."""
+    """Selects sessions; all given members must match."""
 
     kinds: list[SessionKind] | None = None
     statuses: list[SessionStatus] | None = None
@@ -112,7 +112,7 @@ class SessionFilter(Command, frozen=True, kw_only=True):
 
 
 class CreateSessionInput(Command, frozen=True, kw_only=True):
-    """A new session, with its first participants."""
+    """A session to create, with its first participants."""
 
     kind: SessionKind = SessionKind.CHAT
     title: Name | None = None
@@ -126,15 +126,15 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
 
 
 class ContextPatch(Command, frozen=True, kw_only=True):
-    """Changes of a session's context: members to set, and names of members to remove."""
+    """Changes to a session's context: members to set and names of members to remove."""
 
     set: GivenObject | UnsetType = UNSET
     remove: list[str] | UnsetType = UNSET
 
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):
-    """Changes of a session; what is left out stays, null clears what may be empty. ifVersion guards against another's
-    change in between."""
+    """Changes to a session. Omitted fields stay unchanged; null clears optional ones. With ifVersion the change is
+    refused if someone else has changed the session."""
 
     session: Ref
     title: Name | UnsetType | None = UNSET

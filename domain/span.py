@@ -19,7 +19,7 @@ from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange,
 
 
 class SpanKind(enum.Enum):
-    """What sort of work a span is."""
+    """The kind of work a span represents."""
 
     AGENT = "AGENT"
     LLM = "LLM"
@@ -32,7 +32,7 @@ class SpanKind(enum.Enum):
 
 
 class SpanStatusCode(enum.Enum):
-    """How a span ended, as OpenTelemetry has it."""
+    """How a span ended, as defined by OpenTelemetry."""
 
     UNSET = "UNSET"
     OK = "OK"
@@ -120,35 +120,35 @@ register(Span, Trace)
 
 
 class SpanOrderField(enum.Enum):
-    """What spans are sorted by."""
+    """Fields to sort spans by."""
 
     STARTED_AT = "STARTED_AT"
     DURATION = "DURATION"
 
 
 class SpanOrder(Command, frozen=True, kw_only=True):
-    """An order of spans; ties are broken by id."""
+    """Sort order of spans; ties are broken by id."""
 
     field: SpanOrderField = SpanOrderField.STARTED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class TraceOrderField(enum.Enum):
-    """What traces are sorted by."""
+    """Fields to sort traces by."""
 
     STARTED_AT = "STARTED_AT"
     DURATION = "DURATION"
 
 
 class TraceOrder(Command, frozen=True, kw_only=True):
-    """An order of traces; ties are broken by id."""
+    """Sort order of traces; ties are broken by id."""
 
     field: TraceOrderField = TraceOrderField.STARTED_AT
     direction: OrderDirection = OrderDirection.DESC
 
 
 class SpanFilter(Command, frozen=True, kw_only=True):
-    """Which spans: every member that is given must hold."""
+    """Selects spans; all given members must match."""
 
     kinds: list[SpanKind] | None = None
     status_codes: list[SpanStatusCode] | None = None
@@ -165,7 +165,7 @@ class SpanFilter(Command, frozen=True, kw_only=True):
 
 
 class StartSpanInput(Command, frozen=True, kw_only=True):
-    """A span that begins. Without traceId it begins a trace of its own; ids left out are made."""
+    """A span to start. Without traceId it starts a new trace; omitted ids are generated."""
 
     session: Whose = None
     trace_id: Key | None = None
@@ -182,7 +182,7 @@ class StartSpanInput(Command, frozen=True, kw_only=True):
 
 
 class EndSpanInput(Command, frozen=True, kw_only=True):
-    """The end of a span: by its id, or by its traceId and spanId."""
+    """A span to end, given by its id or by its traceId and spanId."""
 
     span: Id | UnsetType = UNSET
     trace_id: Key | UnsetType = UNSET

@@ -34,21 +34,21 @@ register(StateEntry)
 
 
 class StateOrderField(enum.Enum):
-    """What state entries are sorted by."""
+    """Fields to sort state entries by."""
 
     KEY = "KEY"
     UPDATED_AT = "UPDATED_AT"
 
 
 class StateOrder(Command, frozen=True, kw_only=True):
-    """An order of state entries; ties are broken by id."""
+    """Sort order of state entries; ties are broken by id."""
 
     field: StateOrderField = StateOrderField.KEY
     direction: OrderDirection = OrderDirection.ASC
 
 
 class StateFilter(Command, frozen=True, kw_only=True):
-    """Which entries: every member that is given must hold; prefix is the beginning of the key."""
+    """Selects entries; all given members must match. prefix matches the beginning of the key."""
 
     prefix: str | None = None
     tags: list[str] | None = None
@@ -59,8 +59,8 @@ class StateFilter(Command, frozen=True, kw_only=True):
 
 
 class StateInput(Command, frozen=True, kw_only=True):
-    """A value to keep: without ttlSeconds it lasts, without tags the entry keeps those it has, null takes them away.
-    ifVersion: the version it must have now; 0 for an entry that must not exist yet."""
+    """A value to store. Without ttlSeconds it does not expire. Omitted tags stay unchanged; null removes them.
+    ifVersion is the version the entry must have; 0 means it must not exist yet."""
 
     namespace: Key
     key: Key
@@ -71,13 +71,13 @@ class StateInput(Command, frozen=True, kw_only=True):
 
 
 class SetStateInput(StateInput, frozen=True, kw_only=True):
-    """One value to keep."""
+    """A value to store."""
 
     idempotency_key: Key | None = None
 
 
 class SetStatesInput(Command, frozen=True, kw_only=True):
-    """Up to 1,000 values to keep, all or none."""
+    """Up to 1,000 values to store, all or none."""
 
     entries: Annotated[list[StateInput], Meta(max_length=MAX_BATCH)]
     idempotency_key: Key | None = None

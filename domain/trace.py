@@ -47,7 +47,7 @@ register(TraceEvent)
 
 
 class TraceEventOrderField(enum.Enum):
-    """What events are sorted by; PLACE is the order in which they were added to the session's log."""
+    """Fields to sort events by; PLACE is the order in which they were added to the session's log."""
 
     PLACE = "PLACE"
     TIME = "TIME"
@@ -55,14 +55,14 @@ class TraceEventOrderField(enum.Enum):
 
 
 class TraceEventOrder(Command, frozen=True, kw_only=True):
-    """An order of events; ties are broken by id."""
+    """Sort order of events; ties are broken by id."""
 
     field: TraceEventOrderField = TraceEventOrderField.PLACE
     direction: OrderDirection = OrderDirection.ASC
 
 
 class TraceFilter(Command, frozen=True, kw_only=True):
-    """Which events: every member that is given must hold."""
+    """Selects events; all given members must match."""
 
     types: list[str] | None = None
     components: list[str] | None = None
@@ -76,8 +76,8 @@ class TraceFilter(Command, frozen=True, kw_only=True):
 
 
 class TraceEventInput(Command, frozen=True, kw_only=True):
-    """One line of a session's log; only type is required. The types span_start and span_end, with traceId and
-    spanId, also open and close a span; `data` of both become its attributes."""
+    """An event for a session's log; only type is required. Events of type span_start and span_end, with traceId and
+    spanId, also open and close a span; their `data` becomes its attributes."""
 
     type: Key
     component: Name | None = None
@@ -98,7 +98,7 @@ class TraceEventInput(Command, frozen=True, kw_only=True):
 
 
 class AppendTraceEventsInput(Command, frozen=True, kw_only=True):
-    """Up to 1,000 lines for a session's log, all or none."""
+    """Up to 1,000 events for a session's log, all or none."""
 
     session: Ref
     events: Annotated[list[TraceEventInput], Meta(max_length=MAX_BATCH)]

@@ -48,7 +48,7 @@ class Command(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Ref(Command, frozen=True, kw_only=True):
-    """What a stored thing is called by: our id, or the caller's own. Exactly one is given."""
+    """A reference to an object by our id or by the caller's own externalId. Give exactly one."""
 
     id: Id | None = None
     external_id: str | None = None
@@ -63,14 +63,14 @@ null has lost an id, and would be given everybody's."""
 
 
 class TimeRange(Command, frozen=True, kw_only=True):
-    """A span of time, half-open: `from` is in it, `until` is not."""
+    """A time range that includes `from` and excludes `until`."""
 
     from_: datetime | None = msgspec.field(name="from", default=None)
     until: datetime | None = None
 
 
 class FloatRange(Command, frozen=True, kw_only=True):
-    """A range of numbers, both ends in it."""
+    """A number range that includes both ends."""
 
     min: float | None = None
     max: float | None = None

@@ -47,7 +47,7 @@ async def usages(context: Context, owners: Sequence[Actor]) -> list[MemoryUsage]
 
 
 async def upsert_user(context: Context, input: UpsertUserInput) -> User:
-    """Creates or changes a user."""
+    """Creates or updates a user."""
 
     async def script(tx: Transaction) -> User:
         before = (await tx.find(User, [(input.external_id,)]))[0]
@@ -58,7 +58,7 @@ async def upsert_user(context: Context, input: UpsertUserInput) -> User:
 
 
 async def upsert_agent(context: Context, input: UpsertAgentInput) -> Agent:
-    """Creates or changes an agent."""
+    """Creates or updates an agent."""
 
     async def script(tx: Transaction) -> Agent:
         before = (await tx.find(Agent, [(input.external_id,)]))[0]

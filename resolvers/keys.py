@@ -67,7 +67,7 @@ async def keys_of(context: Context, ids: list[Id]) -> list[ApiKey | None]:
 
 
 async def create(context: Context, input: CreateApiKeyInput) -> Created:
-    """Makes a key of this workspace. secret is shown this once: only its hash is kept."""
+    """Creates an API key for this workspace. The secret is returned only now; the server stores only its hash."""
     if input.expires_at is not None and input.expires_at <= context.clock():
         raise invalid("expiresAt must be in the future.", ["expiresAt"])
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -106,7 +106,7 @@ async def create(context: Context, input: CreateApiKeyInput) -> Created:
 
 
 async def revoke(context: Context, input: RevokeApiKeyInput) -> ApiKey:
-    """Revokes a key of this workspace: within seconds it opens nothing, and what it has open ends."""
+    """Revokes an API key of this workspace. Within seconds it is refused everywhere and its open connections end."""
 
     async def script(tx: Transaction) -> ApiKey:
         [before] = await tx.get(ApiKey, [input.id]) if input.id.startswith(f"{ApiKey.prefix}_") else [None]

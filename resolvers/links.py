@@ -53,7 +53,7 @@ async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory 
 
 
 async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
-    """Links memories, all or none; a link that is there gets the new weight and metadata."""
+    """Links memories, all or none; an existing link gets the new weight and metadata."""
     return await write(context, input, lambda tx: put_links(tx, input.links, ["links"]))
 
 
@@ -117,7 +117,7 @@ async def _ends(
 
 
 async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLink]:
-    """Removes links, all or none, and returns them as they were."""
+    """Removes links, all or none, and returns them."""
 
     async def script(tx: Transaction) -> list[MemoryLink]:
         gone = []

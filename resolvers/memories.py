@@ -95,7 +95,7 @@ async def sources(context: Context, memories: Sequence[Memory]) -> list[Message 
 
 
 async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
-    """Stores one memory."""
+    """Creates a memory."""
     try:
         vectors = await vectors_of(context, [input])
     except Rejected as error:
@@ -117,7 +117,7 @@ def _lifted(error: Rejected) -> Rejected:
 
 
 async def create_many(context: Context, input: CreateMemoriesInput) -> Stored:
-    """Stores memories, all or none."""
+    """Creates memories, all or none."""
     vectors = await vectors_of(context, input.memories)
     return await write(context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored)
 
@@ -252,7 +252,7 @@ async def _set_status(
 
 
 async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
-    """Changes a memory and keeps what it was in its history. Raises Rejected: CONFLICT, INVALID, NOT_FOUND."""
+    """Updates a memory and keeps the previous version in its history. Raises Rejected: CONFLICT, INVALID, NOT_FOUND."""
     if input.text is not UNSET and not input.text.strip():
         raise invalid("A memory needs a text.", ["text"])
     vector: Vector | None = None
@@ -337,7 +337,7 @@ async def restore_in(tx: Transaction, memories: Sequence[Memory | None], capacit
 
 
 async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
-    """Archives memories: they stay, but are not searched."""
+    """Archives memories: they are kept but no longer searched."""
 
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
@@ -353,7 +353,7 @@ async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
 
 
 async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
-    """Makes archived memories active again; capacity may archive others for them."""
+    """Makes archived memories active again; if the owner is over capacity, others are archived."""
 
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
@@ -380,7 +380,7 @@ async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
 
 
 async def touch(context: Context, input: TouchMemoriesInput) -> Stored:
-    """Counts an access of each memory: boosts its decay factor and stamps the time."""
+    """Records an access of each memory: raises its decay factor and sets lastAccessedAt."""
 
     async def script(tx: Transaction) -> Stored:
         after = [touched(memory, tx.now) for memory in await _all(tx, input.memories)]
@@ -398,9 +398,9 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
-    """Lets the active memories of a filter fade, those that are at the floor excepted, in writes of 1,000 in the order
-    of their ids: nobody waits for all of them, and what is broken off keeps what it has done. With dryRun it only shows
-    what would become of them."""
+    """Lowers the decay factor of the matching active memories, except those already at the minimum. It writes 1,000 at
+    a time, in order of their ids, so other writes are not held up; if interrupted, finished batches stay. With
+    dryRun it only returns what would change."""
     if not narrows(input.filter):
         raise invalid("Say which memories: a filter that leaves nothing out would let everybody's fade.", ["filter"])
     await whose(context, input.filter)

@@ -133,7 +133,7 @@ async def similar(
 
 
 async def recall(context: Context, input: RecallInput) -> Recalled:
-    """Searches, counts the access of each hit, and writes down what was found and why."""
+    """Searches, records an access of each hit, and logs what was found and why."""
     session, _ = await _occasion(context.store, input)
     owners = None
     if session is not None and not input.anyone and not says_whose(input.filter):

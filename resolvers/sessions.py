@@ -101,7 +101,7 @@ async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
 
 
 async def update(context: Context, input: UpdateSessionInput) -> Session:
-    """Changes a session. Raises Rejected: CONFLICT where ifVersion is not its version any more."""
+    """Updates a session. Raises Rejected: CONFLICT where ifVersion is not its version any more."""
 
     async def script(tx: Transaction) -> Session:
         before = await require(tx, Session, input.session, ["session"])
@@ -122,14 +122,14 @@ async def end(context: Context, input: EndSessionInput) -> Session:
 
 
 async def archive(context: Context, input: ArchiveSessionInput) -> Session:
-    """Marks a session as archived; with dryRun only shows which."""
+    """Marks a session as archived; with dryRun only returns it."""
     if input.dry_run:
         return await require(context.store, Session, input.session, ["session"])
     return await _mark(context, input.session, SessionStatus.ARCHIVED)
 
 
 async def delete(context: Context, input: DeleteSessionInput) -> Session:
-    """Deletes a session with its messages and trace, and returns it as it was; with dryRun only shows which."""
+    """Deletes a session with its messages and trace and returns it; with dryRun only returns it."""
 
     async def script(tx: Transaction) -> Session:
         found = await require(tx, Session, input.session, ["session"])
@@ -157,7 +157,7 @@ async def change_in(tx: Transaction, before: Session, **changes: Any) -> Session
 
 
 async def add_participant(context: Context, input: AddParticipantInput) -> Participant:
-    """Adds a participant. Raises Rejected: DUPLICATE where it takes part already; nothing changes then."""
+    """Adds a participant to a session. Raises Rejected: DUPLICATE where it takes part already; nothing changes then."""
 
     async def script(tx: Transaction) -> Participant:
         return await join(tx, await require(tx, Session, input.session, ["session"]), input, [], tx.now)
@@ -166,7 +166,7 @@ async def add_participant(context: Context, input: AddParticipantInput) -> Parti
 
 
 async def remove_participant(context: Context, input: RemoveParticipantInput) -> Participant:
-    """Notes that a participant has left."""
+    """Marks a participant as having left."""
 
     async def script(tx: Transaction) -> Participant:
         found = await require(tx, Session, input.session, ["session"])

@@ -77,7 +77,7 @@ def _guard(entry: StateEntry | None, version: int | UnsetType, path: Sequence[st
 
 
 async def delete(context: Context, input: DeleteStateInput) -> StateEntry:
-    """Deletes an entry and returns it as it was. Raises Rejected: NOT_FOUND, CONFLICT."""
+    """Deletes an entry and returns it. Raises Rejected: NOT_FOUND, CONFLICT."""
 
     async def script(tx: Transaction) -> StateEntry:
         before = (await tx.find(StateEntry, [(input.namespace, input.key)]))[0]

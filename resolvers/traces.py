@@ -270,7 +270,7 @@ def _attributes(before: Json, data: Json | None, path: Path) -> Json:
 
 
 async def start_span(context: Context, input: StartSpanInput) -> Span:
-    """Opens a span, and writes so in its session's log."""
+    """Starts a span and logs it in its session."""
 
     async def script(tx: Transaction) -> Span:
         session = None if input.session is None else await require(tx, Session, input.session, ["session"])
@@ -297,7 +297,7 @@ async def start_span(context: Context, input: StartSpanInput) -> Span:
 
 
 async def end_span(context: Context, input: EndSpanInput) -> Span:
-    """Closes a span, and writes so in its session's log. Raises Rejected: NOT_FOUND; CONFLICT where it has ended."""
+    """Ends a span and logs it in its session. Raises Rejected: NOT_FOUND; CONFLICT where it has ended."""
 
     async def script(tx: Transaction) -> Span:
         span = await _named_span(tx, input)

@@ -17,12 +17,14 @@ from schema.scalars import JSON
 
 
 @backed_by(domain_memory.MemoryUsage)
-@strawberry.type(description="How much of its memory capacity an owner uses.")
+@strawberry.type(description="Memory capacity used by an owner.")
 class MemoryUsage:
     active: int
     archived: int
-    capacity: int = strawberry.field(description="How many active memories fit before the least are archived.")
-    size_bytes: int = strawberry.field(description="The bytes of the active memories' texts.")
+    capacity: int = strawberry.field(
+        description="Number of active memories allowed before the least important are archived."
+    )
+    size_bytes: int = strawberry.field(description="Size of the active memories' texts in bytes.")
     fullness: float = strawberry.field(description="active / capacity.")
 
 
@@ -33,13 +35,13 @@ class User(Node):
     name: str
     profile: JSON
     created_at: datetime
-    sessions = connection(lists.ACTOR_SESSIONS, page.SessionConnection, "Where it takes part.")
-    memories = connection(lists.ACTOR_MEMORIES, page.MemoryConnection, "What it owns, archived ones included.")
+    sessions = connection(lists.ACTOR_SESSIONS, page.SessionConnection, "Sessions it takes part in.")
+    memories = connection(lists.ACTOR_MEMORIES, page.MemoryConnection, "Memories it owns, including archived ones.")
     memory_usage = relation(actors.usages, MemoryUsage)
 
 
 @backed_by(domain.Agent)
-@strawberry.type(description="A program that acts.")
+@strawberry.type(description="A program that acts on its own or for a user.")
 class Agent(Node):
     external_id: str | None
     name: str
@@ -47,9 +49,11 @@ class Agent(Node):
     config: JSON
     capabilities: list[str]
     created_at: datetime
-    sessions = connection(lists.ACTOR_SESSIONS, page.SessionConnection, "Where it takes part.")
-    memories = connection(lists.ACTOR_MEMORIES, page.MemoryConnection, "What it owns, archived ones included.")
+    sessions = connection(lists.ACTOR_SESSIONS, page.SessionConnection, "Sessions it takes part in.")
+    memories = connection(lists.ACTOR_MEMORIES, page.MemoryConnection, "Memories it owns, including archived ones.")
     memory_usage = relation(actors.usages, MemoryUsage)
 
 
-Actor = Annotated[User | Agent, strawberry.union("Actor", description="Who stands behind participants and memories.")]
+Actor = Annotated[
+    User | Agent, strawberry.union("Actor", description="The user or agent behind a participant or memory.")
+]

@@ -15,26 +15,26 @@ from schema.session import Session
 
 
 @backed_by(domain.GraphEdge)
-@strawberry.type(description="An edge between two nodes of a graph, by their ids.")
+@strawberry.type(description="An edge between two nodes, given by their ids.")
 class GraphEdge:
     source: strawberry.ID
     target: strawberry.ID
     kind: GraphEdgeKind
     weight: float
-    link: MemoryLink | None = strawberry.field(description="The link, where the edge is one.")
+    link: MemoryLink | None = strawberry.field(description="The link, if the edge is a memory link.")
 
 
 @backed_by(domain.MemoryGraph)
-@strawberry.type(description="A part of the graph around a memory; flat, since a graph view wants nodes and edges.")
+@strawberry.type(description="Part of the graph around a memory, as flat lists of nodes and edges.")
 class MemoryGraph:
     center: Memory
-    nodes: list[Node] = strawberry.field(description="The centre, then nearest first, then strongest.")
-    edges: list[GraphEdge] = strawberry.field(description="All links among the nodes, the heaviest first.")
-    truncated: bool = strawberry.field(description="There was more within reach than the limit.")
+    nodes: list[Node] = strawberry.field(description="The centre first, then by distance and strength.")
+    edges: list[GraphEdge] = strawberry.field(description="All links among the nodes, heaviest first.")
+    truncated: bool = strawberry.field(description="True if more nodes were in reach than the limit allows.")
 
 
 @backed_by(domain.MemoryPath)
-@strawberry.type(description="A way from one memory to another.")
+@strawberry.type(description="A path from one memory to another.")
 class MemoryPath:
     memories: list[Memory]
     links: list[MemoryLink]
@@ -43,7 +43,7 @@ class MemoryPath:
 
 
 @backed_by(domain.SharedReference)
-@strawberry.type(description="Another memory, with up to ten of each thing it shares.")
+@strawberry.type(description="Another memory, with up to ten shared items of each kind.")
 class SharedReference:
     memory: Memory
     messages: list[Message]

@@ -20,18 +20,18 @@ from schema.scalars import JSON
 
 
 @backed_by(domain.ExternalSource)
-@strawberry.type(description="Something outside the graph that a memory came from.")
+@strawberry.type(description="A source outside the graph.")
 class ExternalSource:
     uri: str
 
 
 MemorySource = Annotated[
-    Message | ExternalSource, strawberry.union("MemorySource", description="What a memory was formed from.")
+    Message | ExternalSource, strawberry.union("MemorySource", description="The source of a memory.")
 ]
 
 
 @backed_by(domain.Memory)
-@strawberry.type(description="What is kept beyond a session.")
+@strawberry.type(description="Something worth remembering beyond a session.")
 class Memory(Node):
     external_id: str | None
     type: MemoryType
@@ -42,39 +42,37 @@ class Memory(Node):
     tags: list[str]
     metadata: JSON
     importance: float
-    decay_factor: float = strawberry.field(description="1 when fresh, 0.1 at the least; an access adds 0.1.")
+    decay_factor: float = strawberry.field(description="From 1 (fresh) down to 0.1; each access adds 0.1.")
     access_count: int
     last_accessed_at: datetime | None
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime | None = strawberry.field(description="When it is gone for good.")
+    expires_at: datetime | None = strawberry.field(description="Time after which it is deleted.")
     version: int
-    valid_from: datetime | None = strawberry.field(description="When the fact began to hold.")
-    valid_until: datetime | None = strawberry.field(description="When the fact ceased to hold.")
+    valid_from: datetime | None = strawberry.field(description="Start of the time the fact is true.")
+    valid_until: datetime | None = strawberry.field(description="End of the time the fact is true.")
     source = relation(memories.sources, refs.optional(MemorySource))
-    referenced_by = connection(lists.MEMORY_REFERENCED_BY, page.MessageConnection, "Messages that drew on it.")
+    referenced_by = connection(lists.MEMORY_REFERENCED_BY, page.MessageConnection, "Messages that used it.")
     links = relation(links.of, page.MemoryLinkConnection, "Its links, newest first.")
     neighborhood = relation(
-        graph.neighborhoods, refs.MemoryGraph, "Everything within depth links, nearest first, cut at limit nodes."
+        graph.neighborhoods, refs.MemoryGraph, "All memories within depth links, nearest first, up to limit nodes."
     )
-    similar = relation(search.similar, list[refs.MemoryHit], "What is like it in meaning.")
-    history = connection(
-        lists.MEMORY_HISTORY, page.MemoryVersionConnection, "Every earlier text and state, newest first."
-    )
+    similar = relation(search.similar, list[refs.MemoryHit], "Memories with a similar meaning.")
+    history = connection(lists.MEMORY_HISTORY, page.MemoryVersionConnection, "Earlier versions, newest first.")
     recalls = connection(
         lists.MEMORY_RECALLS,
         page.RecallConnection,
-        "When this memory was recalled, by which session and message, with the score it had.",
+        "Recorded uses of this memory, with session, message and score.",
     )
     shared_references = relation(
         graph.shared_references,
         list[refs.SharedReference],
-        "Memories that share messages, sessions or neighbours with this one, though no link says so.",
+        "Memories that share messages, sessions or neighbours with this one but are not linked to it.",
     )
 
 
 @backed_by(domain.MemoryVersion)
-@strawberry.type(description="An earlier text and state of a memory.")
+@strawberry.type(description="An earlier version of a memory.")
 class MemoryVersion(Node):
     version: int
     text: str
@@ -84,7 +82,7 @@ class MemoryVersion(Node):
     metadata: JSON
     valid_from: datetime | None
     valid_until: datetime | None
-    replaced_at: datetime = strawberry.field(description="Until when it was so.")
+    replaced_at: datetime = strawberry.field(description="Time at which this version was replaced.")
 
 
 @backed_by(domain_link.MemoryLink)

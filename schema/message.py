@@ -17,13 +17,13 @@ from schema.scalars import JSON
 
 
 @backed_by(domain.TextContent)
-@strawberry.type(description="Words.")
+@strawberry.type(description="Text.")
 class TextContent:
     text: str
 
 
 @backed_by(domain.ToolResponse)
-@strawberry.type(description="What a tool answered.")
+@strawberry.type(description="The result of a tool call.")
 class ToolResponse:
     call_id: str
     result: JSON | None
@@ -31,7 +31,7 @@ class ToolResponse:
 
 
 @backed_by(domain.ToolCall)
-@strawberry.type(description="A request to a tool.")
+@strawberry.type(description="A call to a tool.")
 class ToolCall:
     call_id: str
     tool: str
@@ -39,7 +39,7 @@ class ToolCall:
     response = relation(
         messages.responses,
         refs.optional(ToolResponse),
-        "What answered it, on its branch and in its thread; of calls with one callId the first that waits is answered.",
+        "The response on the same branch and thread; if several calls share a callId, the first open call is answered.",
     )
 
 
@@ -49,7 +49,7 @@ Content = Annotated[
 
 
 @backed_by(domain.MemoryRef)
-@strawberry.type(description="A memory that a message drew on, with the rank it had.")
+@strawberry.type(description="A memory used by a message, with its rank.")
 class MemoryRef:
     memory = relation(messages.ref_memories, refs.Memory)
     score: float | None
@@ -57,7 +57,7 @@ class MemoryRef:
 
 
 @backed_by(domain.Thread)
-@strawberry.type(description="A named side line of a session.")
+@strawberry.type(description="A named thread of a session.")
 class Thread(Node):
     name: str
     session = relation(sessions.sessions_of, refs.Session)
@@ -66,25 +66,23 @@ class Thread(Node):
 
 
 @backed_by(domain.Message)
-@strawberry.type(description="One utterance.")
+@strawberry.type(description="A message in a session.")
 class Message(Node):
     external_id: str | None
     session = relation(sessions.sessions_of, refs.Session)
     sender_type: SenderType
     sender = relation(messages.senders, refs.Participant)
     created_at: datetime
-    text: str = strawberry.field(description="The text parts, joined by a newline: what a list shows.")
+    text: str = strawberry.field(description="The text parts, joined by newlines; suitable for lists.")
     placed_content: list[Content] = strawberry.field(name="content", description="All parts, in order.")
     thread = relation(messages.threads, refs.optional(Thread))
     parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.")
     replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
     tool_calls: list[ToolCall]
     warnings = relation(
-        messages.warnings, list[str], "What may not be as it was meant: tool responses that answer no call before them."
+        messages.warnings, list[str], "Possible mistakes, such as tool responses that answer no earlier call."
     )
-    memory_refs = relation(
-        messages.memory_refs, list[MemoryRef], "Memories this message drew on, with the rank they had."
-    )
+    memory_refs = relation(messages.memory_refs, list[MemoryRef], "Memories this message used, with their ranks.")
     formed_memories = relation(messages.formed_memories, list[refs.Memory], "Memories formed from this message.")
     trace = connection(lists.MESSAGE_TRACE, page.TraceEventConnection, "Trace events about this message.")
     metadata: JSON

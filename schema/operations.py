@@ -35,7 +35,7 @@ READ, WRITE, ADMIN = Role
 
 
 @backed_by(health.Viewer)
-@strawberry.type(description="Who asks, and what they may do.")
+@strawberry.type(description="The caller and what they may do.")
 class Viewer:
     name: str
     workspace: str
@@ -49,23 +49,27 @@ class StoreHealth:
     status: str = strawberry.field(description="healthy, degraded or unhealthy.")
     latency_ms: float
     reason: str | None
-    circuit: str | None = strawberry.field(description="Of a part behind a circuit breaker: closed, open or half-open.")
-    backlog: int = strawberry.field(description="How much waits to be passed on.")
+    circuit: str | None = strawberry.field(
+        description="State of the circuit breaker, if there is one: closed, open or half-open."
+    )
+    backlog: int = strawberry.field(description="Number of changes waiting to be delivered.")
 
 
 @backed_by(health.Health)
-@strawberry.type(description="How the server is.")
+@strawberry.type(description="The health of the server.")
 class Health:
-    status: str = strawberry.field(description="The worst status of the stores.")
+    status: str = strawberry.field(description="The worst status among the stores.")
     stores: list[StoreHealth]
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type(description="All queries.")
 class Query:
-    node = query(graph.node, refs.optional(page.Node), "Whatever has this id.", right=READ)
-    nodes = query(graph.nodes, refs.many(refs.optional(page.Node)), "Whatever has these ids, in order.", right=READ)
-    memory_cursor = query(sessions.memory_cursor, str, "Where the workspace's memory changes stand.", right=READ)
-    viewer = query(health.viewer, Viewer, "Who asks, in which workspace, with which rights.", right=READ)
+    node = query(graph.node, refs.optional(page.Node), "The object with this id.", right=READ)
+    nodes = query(
+        graph.nodes, refs.many(refs.optional(page.Node)), "The objects with these ids, in the order given.", right=READ
+    )
+    memory_cursor = query(sessions.memory_cursor, str, "Cursor of the workspace's latest memory change.", right=READ)
+    viewer = query(health.viewer, Viewer, "The caller, their workspace and their rights.", right=READ)
     session = query(sessions.session, refs.optional(refs.Session), right=READ)
     sessions = root_connection(lists.SESSIONS, page.SessionConnection, "Sessions, newest first.", right=READ)
     user = query(actors.user, refs.optional(refs.User), right=READ)
@@ -79,28 +83,28 @@ class Query:
     search_memories = query(
         search.search,
         MemorySearch,
-        "The best memories for a query among active ones that are valid now. It only reads: an agent that is about to "
-        "use what it finds calls the mutation recall.",
+        "The best matching memories among those that are active and valid now. Searching changes nothing; an agent "
+        "that will use the results should call the mutation recall instead.",
         right=READ,
     )
-    memory_paths = query(graph.paths, list[MemoryPath], "Ways between two memories, the shortest first.", right=READ)
+    memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
-    trace = query(traces.trace, refs.optional(refs.Trace), "The trace of a traceId.", right=READ)
+    trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
-    states = query(lists.states, page.StateConnection, "The entries of a namespace, by key.", right=READ)
+    states = query(lists.states, page.StateConnection, "The entries of a namespace, ordered by key.", right=READ)
     health = query(health.health, Health, right=READ)
     api_keys = query(
         keys.api_keys,
         list[ApiKey],
-        "The API keys of this workspace, revoked ones too, the newest first.",
+        "The API keys of this workspace, newest first, including revoked ones.",
         right=ADMIN,
     )
     audit_log = root_connection(
-        lists.AUDIT, page.AuditConnection, "Who did what in this workspace, the newest first.", right=ADMIN
+        lists.AUDIT, page.AuditConnection, "The audit log of this workspace, newest first.", right=ADMIN
     )
 
 
-@strawberry.type(description="What can be written. Every mutation is durable when it answers.")
+@strawberry.type(description="All mutations. Each one is durable once it has answered.")
 class Mutation:
     create_session = mutation(sessions.create, payloads.SessionPayload, right=WRITE)
     update_session = mutation(sessions.update, payloads.SessionPayload, right=WRITE)
@@ -135,36 +139,34 @@ class Mutation:
 
 
 @backed_by(live.ChangeEdge)
-@strawberry.type(description="What happened to a memory.")
+@strawberry.type(description="A change to a memory.")
 class MemoryChange:
     cursor: str
     time: datetime
     kind: ChangeKind
     memory_id: strawberry.ID
-    memory: Memory | None = strawberry.field(description="The memory as it is now; null once it is deleted.")
+    memory: Memory | None = strawberry.field(description="The memory as it is now; null if it was deleted.")
     left: bool = strawberry.field(
-        description="The memory matched the filter before this change and does not any more: a list of what matches "
-        "loses it. A deleted memory leaves every list."
+        description="True if the memory matched the filter before this change and no longer does: remove it from the "
+        "list. Always true for deleted memories."
     )
     link: MemoryLink | None = strawberry.field(
-        description="The link, of LINKED and UNLINKED; null once a memory at one of its ends is deleted."
+        description="For LINKED and UNLINKED: the link; null if a memory at either end was deleted."
     )
 
 
 @strawberry.type(
-    description="What can be followed: a list continued. Replays what is stored after the cursor, then goes live, each "
-    "event exactly once and in order; without a cursor it starts now."
+    description="All subscriptions. Each replays the events stored after the given cursor, then continues live, every "
+    "event exactly once and in order. Without a cursor it starts now."
 )
 class Subscription:
     session_trace = subscription(
-        live.session_trace, page.edge_of(page.TraceEventConnection), "A session's log.", right=READ
+        live.session_trace, page.edge_of(page.TraceEventConnection), "New events in a session's trace log.", right=READ
     )
     session_messages = subscription(
         live.session_messages,
         page.edge_of(page.MessageConnection),
-        "A session's messages.",
+        "New messages in a session.",
         right=READ,
     )
-    memory_changes = subscription(
-        live.memory_changes, MemoryChange, "What happens to the workspace's memories.", right=READ
-    )
+    memory_changes = subscription(live.memory_changes, MemoryChange, "Changes to the workspace's memories.", right=READ)

@@ -11,12 +11,14 @@ from schema import refs
 from schema.fields import relation
 
 
-@strawberry.interface(description="Whatever has an id of its own.")
+@strawberry.interface(description="An object with a globally unique id.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="Opaque, global and permanent; time-ordered inside a type.")
+    id: strawberry.ID = strawberry.field(
+        description="Opaque, globally unique and permanent; ids of one type sort by creation time."
+    )
 
 
-@strawberry.type(description="How a page lies in its list.")
+@strawberry.type(description="Position of a page in its list.")
 class PageInfo:
     has_next_page: bool
     has_previous_page: bool
@@ -31,16 +33,16 @@ def _connection(noun: str, node: Any, countable: bool = True, **extra: Any) -> A
         (),
         {"__annotations__": {"cursor": str, "node": node}, "__module__": __name__, **extra},
     )
-    edge_type: Any = strawberry.type(edge, description=f"One {noun} of a page, with its cursor.")
+    edge_type: Any = strawberry.type(edge, description=f"A page item ({noun}) with its cursor.")
     body: dict[str, Any] = {
         "__annotations__": {"edges": list[edge_type], "nodes": list[node], "page_info": PageInfo},
         "__module__": __name__,
     }
     if countable:
         body["total_count"] = relation(
-            lists.totals, refs.optional(int), "How long the whole list is; counted only when it is asked for."
+            lists.totals, refs.optional(int), "Length of the whole list; counted only if selected."
         )
-    return strawberry.type(type(f"{noun}Connection", (), body), description=f"A page of a list of {noun}.")
+    return strawberry.type(type(f"{noun}Connection", (), body), description=f"A page of a list ({noun}).")
 
 
 SessionConnection = _connection("Session", refs.Session)

@@ -14,17 +14,19 @@ from schema.search import MemorySearch
 
 
 @backed_by(domain.UserError)
-@strawberry.type(description="What the caller can do about it. Nothing was written when there is one.")
+@strawberry.type(description="An error the caller can fix. If there is one, nothing was written.")
 class UserError:
     code: ErrorCode
     message: str
-    path: list[str] = strawberry.field(description="The field of the input it is about, outermost name first.")
+    path: list[str] = strawberry.field(
+        description="Path of the input field that caused the error, outermost name first."
+    )
 
 
 def _payload(name: str, **fields: Any) -> Any:
     annotations = {**fields, "errors": list[UserError]}
     made = type(f"{name}Payload", (), {"__annotations__": annotations, "__module__": __name__})
-    return strawberry.type(made, description="What was written, and the errors.")
+    return strawberry.type(made, description="The result of the mutation, or its errors.")
 
 
 _memories = refs.optional(list[refs.Memory])

@@ -59,14 +59,14 @@ def _as_is(value: Any) -> Any:
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A time, as RFC 3339 has it; sent in UTC, with microseconds where there are any.",
+        description="An RFC 3339 time, returned in UTC with up to microsecond precision.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_as_is,
         parse_value=read_time,
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value, of at most 256 KB.",
+        description="Any JSON value of at most 256 KB.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=_as_is,
         parse_value=read_json,

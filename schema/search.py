@@ -16,17 +16,17 @@ from schema.page import Node
 
 
 @backed_by(domain.ScoreParts)
-@strawberry.type(description="What a score is made of: relevance x importance x decay.")
+@strawberry.type(description="The parts of a score: relevance x importance x decay.")
 class ScoreParts:
     similarity: float | None = strawberry.field(description="(1 + cosine) / 2; the relevance in SEMANTIC mode.")
     text_rank: float | None = strawberry.field(description="0 to 1; the relevance in TEXT mode.")
-    fusion: float | None = strawberry.field(description="Both, 0 to 1; the relevance in HYBRID mode.")
+    fusion: float | None = strawberry.field(description="Combination of both, 0 to 1; the relevance in HYBRID mode.")
     importance: float
     decay: float
 
 
 @backed_by(domain.MemoryHit)
-@strawberry.type(description="A memory that was found, with its score.")
+@strawberry.type(description="A memory found by a search, with its score.")
 class MemoryHit:
     memory: Any = strawberry.field(graphql_type=refs.Memory)
     score: float
@@ -34,21 +34,23 @@ class MemoryHit:
 
 
 @backed_by(domain.MemorySearch)
-@strawberry.type(description="What a search found, best first.")
+@strawberry.type(description="The results of a search, best first.")
 class MemorySearch:
     hits: list[MemoryHit]
     mode: SearchMode
-    degraded: bool = strawberry.field(description="A store was down and the rest answered.")
-    took_ms: float = strawberry.field(description="Milliseconds the search took in the server.")
+    degraded: bool = strawberry.field(
+        description="True if part of the store was unavailable and the results may be incomplete."
+    )
+    took_ms: float = strawberry.field(description="Time the search took on the server, in milliseconds.")
 
 
 @backed_by(domain.Recall)
-@strawberry.type(description="One use of a memory, with the score it had.")
+@strawberry.type(description="A recorded use of a memory, with its score at the time.")
 class Recall(Node):
     memory = relation(recalls.memories, refs.Memory)
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     message = relation(messages.messages_of, refs.optional(refs.Message))
-    event = relation(recalls.events, refs.optional(refs.TraceEvent), "The trace event that tells of it.")
+    event = relation(recalls.events, refs.optional(refs.TraceEvent), "The trace event that recorded it.")
     score: float
     parts: ScoreParts
     recalled_at: datetime

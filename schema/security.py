@@ -13,7 +13,7 @@ from schema.page import Node
 
 
 @backed_by(key.ApiKey)
-@strawberry.type(description="A key that opens this workspace. Its secret was shown once and is not kept.")
+@strawberry.type(description="A key for this workspace. Its secret is shown only at creation and is not stored.")
 class ApiKey(Node):
     name: str
     role: Role
@@ -23,11 +23,11 @@ class ApiKey(Node):
 
 
 @backed_by(audit.AuditEntry)
-@strawberry.type(description="One thing that was done in this workspace, or tried.")
+@strawberry.type(description="An action performed or attempted in this workspace.")
 class AuditEntry(Node):
     time: datetime
-    caller: str = strawberry.field(description="The id of the credential: of an API key, or a token's subject.")
+    caller: str = strawberry.field(description="The id of the credential: an API key's id or a token's subject.")
     caller_name: str
-    action: str = strawberry.field(description="The mutation, or export.")
-    outcome: str = strawberry.field(description="OK, or the code of the refusal; nothing was changed then.")
-    targets: list[strawberry.ID] = strawberry.field(description="What it was done to: the first 20.")
+    action: str = strawberry.field(description="Name of the mutation, or export.")
+    outcome: str = strawberry.field(description="OK, or the error code if the action was refused and changed nothing.")
+    targets: list[strawberry.ID] = strawberry.field(description="The objects it changed, at most 20.")

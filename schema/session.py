@@ -17,35 +17,37 @@ from schema.page import Node
 from schema.scalars import JSON
 
 
-@strawberry.interface(description="One conversation or run, of one of four kinds.")
+@strawberry.interface(description="A conversation or run, of one of four kinds.")
 class Session(Node):
     external_id: str | None = strawberry.field(description="The caller's own id, unique among sessions.")
     kind: SessionKind
     title: str
     status: SessionStatus
-    context: JSON = strawberry.field(description="What is known at this point; it is changed by patches.")
+    context: JSON = strawberry.field(description="Shared context of the session; change it with contextPatch.")
     capabilities: list[str]
     metadata: JSON
     created_at: datetime
     updated_at: datetime
-    last_active_at: datetime = strawberry.field(description="When the latest message was said.")
+    last_active_at: datetime = strawberry.field(description="Time of the latest message.")
     message_count: int
-    version: int = strawberry.field(description="Counts the changes; ifVersion guards by it.")
-    participants = connection(lists.SESSION_PARTICIPANTS, page.ParticipantConnection, "Who takes or took part.")
-    messages = connection(lists.SESSION_MESSAGES, page.MessageConnection, "What was said, in order of place.")
-    threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Side lines of the conversation.")
+    version: int = strawberry.field(description="Increases with every change; use it as ifVersion.")
+    participants = connection(
+        lists.SESSION_PARTICIPANTS, page.ParticipantConnection, "Current and former participants."
+    )
+    messages = connection(lists.SESSION_MESSAGES, page.MessageConnection, "Messages in order of place.")
+    threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(
         lists.SESSION_MEMORIES, page.MemoryConnection, "Memories formed from this session or used in it."
     )
-    trace = connection(lists.SESSION_TRACE, page.TraceEventConnection, "The session's log, in commit order.")
-    spans = connection(lists.SESSION_SPANS, page.SpanConnection, "The session's pieces of work, newest first.")
+    trace = connection(lists.SESSION_TRACE, page.TraceEventConnection, "The session's event log, in commit order.")
+    spans = connection(lists.SESSION_SPANS, page.SpanConnection, "The session's spans, newest first.")
     traces = connection(lists.SESSION_TRACES, page.TraceConnection, "The session's traces, newest first.")
     trace_cursor = relation(
         sessions.trace_cursors,
         str,
-        "Where the trace log stands. Read it with a page, subscribe after it: no gap, no duplicate.",
+        "Cursor of the end of the trace log. Select it with a page, then subscribe after it to miss nothing.",
     )
-    message_cursor = relation(sessions.message_cursors, str, "Where the messages stand, likewise.")
+    message_cursor = relation(sessions.message_cursors, str, "Cursor of the latest message, used the same way.")
 
 
 @backed_by(domain.ChatSession)
@@ -55,34 +57,32 @@ class ChatSession(Session):
 
 
 @backed_by(domain.PanelSession)
-@strawberry.type(description="A discussion of several agents that ends in decisions.")
+@strawberry.type(description="A discussion among several agents that leads to decisions.")
 class PanelSession(Session):
     pass
 
 
 @backed_by(domain.WorkflowSession)
-@strawberry.type(description="A run through the states of a workflow.")
+@strawberry.type(description="A run of a workflow.")
 class WorkflowSession(Session):
     pass
 
 
 @backed_by(domain.PlaygroundSession)
-@strawberry.type(description="A place for experiments.")
+@strawberry.type(description="A session for experiments.")
 class PlaygroundSession(Session):
     pass
 
 
 @backed_by(domain_participant.Participant)
-@strawberry.type(description="One voice in one session.")
+@strawberry.type(description="A participant in a session.")
 class Participant(Node):
     external_id: str | None
     session = relation(sessions.sessions_of, refs.Session)
-    actor = relation(
-        sessions.participant_actors, refs.optional(refs.Actor), "The user or agent behind it, where there is one."
-    )
+    actor = relation(sessions.participant_actors, refs.optional(refs.Actor), "The user or agent behind it, if any.")
     type: SenderType
     role: str
     name: str
     joined_at: datetime
     left_at: datetime | None
-    messages = connection(lists.PARTICIPANT_MESSAGES, page.MessageConnection, "What it said.")
+    messages = connection(lists.PARTICIPANT_MESSAGES, page.MessageConnection, "Messages it sent.")

@@ -13,12 +13,12 @@ from schema.scalars import JSON
 
 
 @backed_by(domain.StateEntry)
-@strawberry.type(description="A value that a program keeps by namespace and key.")
+@strawberry.type(description="A value stored by a program under a namespace and key.")
 class StateEntry(Node):
     namespace: str
     key: str
     value: JSON
     tags: list[str]
-    version: int = strawberry.field(description="Counts the writes; ifVersion guards by it.")
+    version: int = strawberry.field(description="Increases with every write; use it as ifVersion.")
     updated_at: datetime
     expires_at: datetime | None

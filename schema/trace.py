@@ -19,7 +19,7 @@ from schema.scalars import JSON
 
 
 @backed_by(domain_span.TokenUsage)
-@strawberry.type(description="Tokens and US dollars that model calls took.")
+@strawberry.type(description="Tokens used by model calls and their cost in US dollars.")
 class TokenUsage:
     input_tokens: int | None
     output_tokens: int | None
@@ -28,7 +28,9 @@ class TokenUsage:
 
 
 @backed_by(domain.TraceEvent)
-@strawberry.type(description="One line of a session's log. Spans are read off span_start and span_end events.")
+@strawberry.type(
+    description="An event in a session's trace log. Events of type span_start and span_end open and close spans."
+)
 class TraceEvent(Node):
     external_id: str | None
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
@@ -46,22 +48,22 @@ class TraceEvent(Node):
 
 
 @backed_by(model_call.ModelMessage)
-@strawberry.type(description="What was said to a model or by it, as the attributes of its span have it.")
+@strawberry.type(description="A message sent to or by a model, taken from the span's attributes.")
 class ModelMessage:
-    role: str = strawberry.field(description="As the model knows it: system, user, assistant, tool.")
-    text: str = strawberry.field(description="The text parts, joined by a newline.")
+    role: str = strawberry.field(description="The role as given to the model: system, user, assistant or tool.")
+    text: str = strawberry.field(description="The text parts, joined by newlines.")
     content: list[Content]
 
 
 @backed_by(domain_span.Span)
-@strawberry.type(description="A piece of work; one without endedAt is still running.")
+@strawberry.type(description="A unit of work; without endedAt it is still running.")
 class Span(Node):
     trace_id: str = strawberry.field(description="In lower case.")
     span_id: str = strawberry.field(description="In lower case.")
     parent_span_id: str | None
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     parent = relation(traces.span_parents, refs.optional(refs.Span))
-    children = connection(lists.SPAN_CHILDREN, page.SpanConnection, "Its parts, in order of their start.")
+    children = connection(lists.SPAN_CHILDREN, page.SpanConnection, "Child spans, in order of their start.")
     kind: SpanKind
     name: str
     status_code: SpanStatusCode
@@ -73,9 +75,13 @@ class Span(Node):
     events = connection(lists.SPAN_EVENTS, page.TraceEventConnection)
     usage: TokenUsage | None
     model: str | None = strawberry.field(description="The model that was called.")
-    input_messages: list[ModelMessage] = strawberry.field(description="What was said to the model.")
-    output_messages: list[ModelMessage] = strawberry.field(description="What the model said, or the tool that ran.")
-    tool_calls: list[ToolCall] = strawberry.field(description="What the model asked of tools, or the call that ran.")
+    input_messages: list[ModelMessage] = strawberry.field(description="Messages sent to the model.")
+    output_messages: list[ModelMessage] = strawberry.field(
+        description="Messages produced by the model, or the output of the tool."
+    )
+    tool_calls: list[ToolCall] = strawberry.field(
+        description="Tool calls requested by the model, or the call this span executed."
+    )
     message = relation(messages.messages_of, refs.optional(refs.Message))
     agent = relation(traces.event_agents, refs.optional(refs.Agent))
 
@@ -89,9 +95,11 @@ class Trace(Node):
     spans = connection(lists.TRACE_SPANS, page.SpanConnection, "In order of their start.")
     started_at: datetime
     duration_ms: float | None = strawberry.field(
-        description="From the first start to the last end; null while it runs."
+        description="Time from the first start to the last end; null while it runs."
     )
-    status_code: SpanStatusCode = strawberry.field(description="ERROR where a span has it, else OK where one has it.")
+    status_code: SpanStatusCode = strawberry.field(
+        description="ERROR if any span failed, otherwise OK if any span succeeded."
+    )
     usage: TokenUsage = strawberry.field(
-        description="Summed over the spans; what parts of a span tell is not counted again for it."
+        description="Summed over all spans; usage reported by both a span and its children is counted once."
     )

@@ -61,14 +61,14 @@ class SenderType(enum.Enum):
 
 @strawberry.type
 class TextContent:
-    """Words."""
+    """Text."""
 
     text: str
 
 
 @strawberry.type
 class ToolCall:
-    """A request to a tool."""
+    """A call to a tool."""
 
     call_id: str
     tool: str
@@ -109,7 +109,7 @@ class MemoryRef:
 
 @strawberry.type
 class Message:
-    """One utterance."""
+    """A message in a session."""
 
     id: strawberry.ID
     created_at: datetime
