@@ -1,23 +1,25 @@
-"""The log of what happened to memories."""
+"""The logs of what happened to memories, and to records of other kinds."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from domain.declaration import PLACE, listed, refers
 from domain.link import MemoryLink
 from domain.memory import Memory
-from domain.node import Id
+from domain.node import Id, Node
+from domain.values import NULL, Json
 
 T = TypeVar("T")
 
 
 class ChangeKind(enum.Enum):
-    """A change to a memory."""
+    """A change to a record."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -49,6 +51,24 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
     @property
     def memory(self) -> Memory | None:
         return None if self.gone else self.subject
+
+
+class RecordChange(Node, frozen=True, kw_only=True, gc=False):
+    """One line of the log of a kind of records. about: the kind's name.
+
+    before, after: the record as the log keeps it, null where it was not there.
+    """
+
+    prefix: ClassVar[str] = "chg"
+    noun: ClassVar[str] = "change"
+
+    about: Annotated[str, listed("place")]
+    kind: ChangeKind
+    record_id: Annotated[Id, refers(Node, gone="keep")]
+    time: datetime
+    before: Json = NULL
+    after: Json = NULL
+    place: Annotated[int, PLACE] = 0
 
 
 def deletion(memory: Memory, time: datetime) -> MemoryChange:

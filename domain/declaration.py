@@ -69,6 +69,18 @@ def listed(*by: str) -> Listed:
     return Listed(by)
 
 
+class Shown(NamedTuple):
+    """Each record that is named shows those that name it, as a list under a name of its own."""
+
+    name: str
+    description: str
+
+
+def shown(name: str, description: str) -> Shown:
+    """The mark of a field by which records are `listed`, in the API too: as a field of what it names."""
+    return Shown(name, description)
+
+
 class Stored(NamedTuple):
     """How the column differs from the field: in its name, or in that an empty list is kept as NULL."""
 

@@ -15,6 +15,7 @@ from domain.errors import invalid
 from domain.link import NewLinkInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
+from domain.target import TargetFilter
 from domain.values import (
     EMPTY_OBJECT,
     MAX_BATCH,
@@ -164,7 +165,7 @@ class MemoryVersionOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.DESC
 
 
-class MemoryFilter(Command, frozen=True, kw_only=True):
+class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     """Selects memories; all given members must match. Expired memories never match."""
 
     types: list[MemoryType] | None = None

@@ -15,6 +15,7 @@ from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.participant import ROLES, SenderType
+from domain.target import TargetFilter
 from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange, Whose
 
 
@@ -155,7 +156,7 @@ class ThreadOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.ASC
 
 
-class MessageFilter(Command, frozen=True, kw_only=True):
+class MessageFilter(TargetFilter, frozen=True, kw_only=True):
     """Selects messages; all given members must match."""
 
     sender_types: list[SenderType] | None = None

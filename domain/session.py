@@ -13,6 +13,7 @@ from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
+from domain.target import TargetFilter
 from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
 
 
@@ -95,7 +96,7 @@ class SessionOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.DESC
 
 
-class SessionFilter(Command, frozen=True, kw_only=True):
+class SessionFilter(TargetFilter, frozen=True, kw_only=True):
     """Selects sessions; all given members must match."""
 
     kinds: list[SessionKind] | None = None

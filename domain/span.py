@@ -15,6 +15,7 @@ from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
 from domain.message import ToolCall
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
+from domain.target import TargetFilter
 from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose, decode_json
 
 
@@ -147,7 +148,7 @@ class TraceOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.DESC
 
 
-class SpanFilter(Command, frozen=True, kw_only=True):
+class SpanFilter(TargetFilter, frozen=True, kw_only=True):
     """Selects spans; all given members must match."""
 
     kinds: list[SpanKind] | None = None

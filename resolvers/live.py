@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,13 +14,14 @@ from domain.errors import CursorExpired
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import Message
-from domain.node import Id
+from domain.node import Id, Node
 from domain.page import Edge, Listing
 from domain.session import Session
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import Ref
 from resolvers.actors import whose
 from resolvers.context import Context, require
+from stores import journal
 from stores.ports import Log
 
 
@@ -60,6 +61,29 @@ async def memory_changes(
         yield ChangeEdge(cursor, change.time, change.kind, change.memory_id, change.memory, link, change.left)
 
 
+class RecordEdge(NamedTuple):
+    """One change of a record of some kind and its cursor. record: as it is now."""
+
+    cursor: str
+    time: datetime
+    kind: ChangeKind
+    left: bool
+    record_id: Id
+    record: Any
+
+
+async def record_changes(
+    context: Context, kind: type[Node], filter: Any, after: str | None
+) -> AsyncIterator[RecordEdge]:
+    """What happens to the records of a kind. Raises Rejected: INVALID; CursorExpired."""
+    async for listing, lines in _batches(context, journal.log(kind), after, None):
+        told = await journal.told(context.store, kind, lines, filter)
+        ids = [change.record_id for change, _ in told]
+        for (change, left), record in zip(told, await context.store.get(kind, ids), strict=True):
+            cursor = listing.cursor((change.place,))
+            yield RecordEdge(cursor, change.time, change.kind, left, change.record_id, record)
+
+
 async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | None:
     """The link, unless one of its ends is gone."""
     if link is None or None in await context.store.get(Memory, [link.source_id, link.target_id]):
@@ -70,6 +94,14 @@ async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | N
 async def _follow(
     context: Context, log: Log, after: str | None, filter: TraceFilter | MemoryFilter | None = None
 ) -> AsyncIterator[tuple[Listing, Any]]:
+    async for listing, batch in _batches(context, log, after, filter):
+        for line in batch:
+            yield listing, line
+
+
+async def _batches(
+    context: Context, log: Log, after: str | None, filter: TraceFilter | MemoryFilter | None
+) -> AsyncIterator[tuple[Listing, list[Any]]]:
     await whose(context, filter)
     listing, [end] = context.store.listing(log), await context.store.ends([log])
     start = end if after is None else listing.mark(after)[0]
@@ -77,5 +109,4 @@ async def _follow(
         raise CursorExpired
     async with aclosing(context.store.follow(log, start, filter)) as lines:
         async for batch in lines:
-            for line in batch:
-                yield listing, line
+            yield listing, batch

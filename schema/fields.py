@@ -17,11 +17,13 @@ from strawberry.types.field import StrawberryField
 
 from domain.caller import Role
 from domain.errors import Rejected, UserError
-from domain.node import Id
+from domain.node import Id, Node
 from resolvers.context import Context
 from resolvers.lists import ROOT, Listed
 from schema.inputs import Arguments, camel, graphql_type
 from schema.loading import Loading, Relation
+from stores.catalogue.kinds import kind, referring
+from stores.ports import Records
 
 T = TypeVar("T")
 
@@ -138,6 +140,22 @@ def connection(listed: Listed, graphql: Any, description: str | None = None) -> 
         return await listed.pages(context, [parent.id for parent in parents], **arguments)
 
     return _declared(_Relation(pages, _listing(listed)), graphql, description)
+
+
+def with_lists(record: type[Node]) -> Callable[[type[T]], type[T]]:
+    """The decorated class of fields, of what shows such records, gets the lists of what names them (domain.declaration
+    .shown); each is of a connection in the schema's module that is called as the domain's."""
+
+    def extend(cls: type[T]) -> type[T]:
+        for of, column in referring(kind(record)):
+            if (shown := column.shown) is not None:
+                module = f"schema.{of.record.__module__.rpartition('.')[2]}"
+                graphql: Any = Annotated[f"{of.record.__name__}Connection", strawberry.lazy(module)]
+                listed = Listed(Records(of.record, column.name), of.filter)
+                setattr(cls, shown.name, connection(listed, graphql, shown.description))
+        return cls
+
+    return extend
 
 
 class _Root(Bound):

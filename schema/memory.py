@@ -13,7 +13,7 @@ from domain.link import MemoryLinkKind
 from domain.memory import MemoryScope, MemoryStatus, MemoryType
 from resolvers import graph, links, lists, memories, search
 from schema import page, refs
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Message
 from schema.page import Node
 from schema.scalars import JSON
@@ -32,6 +32,7 @@ MemorySource = Annotated[
 
 @backed_by(domain.Memory)
 @strawberry.type(description="Something worth remembering beyond a session.")
+@with_lists(domain.Memory)
 class Memory(Node):
     external_id: str | None
     type: MemoryType

@@ -11,7 +11,7 @@ from domain import message as domain
 from domain.participant import SenderType
 from resolvers import lists, messages, sessions
 from schema import page, refs
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
 from schema.scalars import JSON
 
@@ -67,6 +67,7 @@ class Thread(Node):
 
 @backed_by(domain.Message)
 @strawberry.type(description="A message in a session.")
+@with_lists(domain.Message)
 class Message(Node):
     external_id: str | None
     session = relation(sessions.sessions_of, refs.Session)

@@ -26,7 +26,7 @@ class PageInfo:
     end_cursor: str | None
 
 
-def _connection(noun: str, node: Any, countable: bool = True, **extra: Any) -> Any:
+def connection_of(noun: str, node: Any, countable: bool = True, **extra: Any) -> Any:
     """The connection and edge types of a kind of node; read off domain pages and edges."""
     edge = type(
         f"{noun}Edge",
@@ -45,21 +45,21 @@ def _connection(noun: str, node: Any, countable: bool = True, **extra: Any) -> A
     return strawberry.type(type(f"{noun}Connection", (), body), description=f"A page of a list ({noun}).")
 
 
-SessionConnection = _connection("Session", refs.Session)
-ParticipantConnection = _connection("Participant", refs.Participant)
-UserConnection = _connection("User", refs.User)
-AgentConnection = _connection("Agent", refs.Agent)
-MessageConnection = _connection("Message", refs.Message)
-ThreadConnection = _connection("Thread", refs.Thread)
-MemoryConnection = _connection("Memory", refs.Memory)
-MemoryVersionConnection = _connection("MemoryVersion", refs.MemoryVersion)
-MemoryLinkConnection = _connection("MemoryLink", refs.MemoryLink)
-RecallConnection = _connection("Recall", refs.Recall)
-TraceEventConnection = _connection("TraceEvent", refs.TraceEvent)
-SpanConnection = _connection("Span", refs.Span)
-TraceConnection = _connection("Trace", refs.Trace)
-AuditConnection = _connection("Audit", refs.AuditEntry)
-StateConnection = _connection("State", refs.StateEntry)
+SessionConnection = connection_of("Session", refs.Session)
+ParticipantConnection = connection_of("Participant", refs.Participant)
+UserConnection = connection_of("User", refs.User)
+AgentConnection = connection_of("Agent", refs.Agent)
+MessageConnection = connection_of("Message", refs.Message)
+ThreadConnection = connection_of("Thread", refs.Thread)
+MemoryConnection = connection_of("Memory", refs.Memory)
+MemoryVersionConnection = connection_of("MemoryVersion", refs.MemoryVersion)
+MemoryLinkConnection = connection_of("MemoryLink", refs.MemoryLink)
+RecallConnection = connection_of("Recall", refs.Recall)
+TraceEventConnection = connection_of("TraceEvent", refs.TraceEvent)
+SpanConnection = connection_of("Span", refs.Span)
+TraceConnection = connection_of("Trace", refs.Trace)
+AuditConnection = connection_of("Audit", refs.AuditEntry)
+StateConnection = connection_of("State", refs.StateEntry)
 
 
 def edge_of(connection: Any) -> Any:

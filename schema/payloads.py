@@ -23,7 +23,8 @@ class UserError:
     )
 
 
-def _payload(name: str, **fields: Any) -> Any:
+def payload(name: str, **fields: Any) -> Any:
+    """The payload of mutations: what was written, each under its name, and errors."""
     annotations = {**fields, "errors": list[UserError]}
     made = type(f"{name}Payload", (), {"__annotations__": annotations, "__module__": __name__})
     return strawberry.type(made, description="The result of the mutation, or its errors.")
@@ -31,20 +32,20 @@ def _payload(name: str, **fields: Any) -> Any:
 
 _memories = refs.optional(list[refs.Memory])
 
-SessionPayload = _payload("Session", session=refs.optional(refs.Session))
-ParticipantPayload = _payload("Participant", participant=refs.optional(refs.Participant))
-UserPayload = _payload("User", user=refs.optional(refs.User))
-AgentPayload = _payload("Agent", agent=refs.optional(refs.Agent))
-MessagePayload = _payload("Message", message=refs.optional(refs.Message))
-MessagesPayload = _payload("Messages", messages=refs.optional(list[refs.Message]))
-MemoryPayload = _payload("Memory", memory=refs.optional(refs.Memory), archived=_memories)
-MemoriesPayload = _payload("Memories", memories=_memories, archived=_memories)
-AffectedMemoriesPayload = _payload("AffectedMemories", count=refs.optional(int), memories=_memories)
-LinksPayload = _payload("Links", links=refs.optional(list[refs.MemoryLink]))
-RecallPayload = _payload("Recall", search=refs.optional(MemorySearch), event=refs.optional(refs.TraceEvent))
-TracePayload = _payload("Trace", accepted=refs.optional(int), end_cursor=refs.optional(str))
-ApiKeyPayload = _payload("ApiKey", api_key=refs.optional(refs.ApiKey))
-CreateApiKeyPayload = _payload("CreateApiKey", api_key=refs.optional(refs.ApiKey), secret=refs.optional(str))
-SpanPayload = _payload("Span", span=refs.optional(refs.Span))
-StatePayload = _payload("State", state=refs.optional(refs.StateEntry))
-StatesPayload = _payload("States", states=refs.optional(list[refs.StateEntry]))
+SessionPayload = payload("Session", session=refs.optional(refs.Session))
+ParticipantPayload = payload("Participant", participant=refs.optional(refs.Participant))
+UserPayload = payload("User", user=refs.optional(refs.User))
+AgentPayload = payload("Agent", agent=refs.optional(refs.Agent))
+MessagePayload = payload("Message", message=refs.optional(refs.Message))
+MessagesPayload = payload("Messages", messages=refs.optional(list[refs.Message]))
+MemoryPayload = payload("Memory", memory=refs.optional(refs.Memory), archived=_memories)
+MemoriesPayload = payload("Memories", memories=_memories, archived=_memories)
+AffectedMemoriesPayload = payload("AffectedMemories", count=refs.optional(int), memories=_memories)
+LinksPayload = payload("Links", links=refs.optional(list[refs.MemoryLink]))
+RecallPayload = payload("Recall", search=refs.optional(MemorySearch), event=refs.optional(refs.TraceEvent))
+TracePayload = payload("Trace", accepted=refs.optional(int), end_cursor=refs.optional(str))
+ApiKeyPayload = payload("ApiKey", api_key=refs.optional(refs.ApiKey))
+CreateApiKeyPayload = payload("CreateApiKey", api_key=refs.optional(refs.ApiKey), secret=refs.optional(str))
+SpanPayload = payload("Span", span=refs.optional(refs.Span))
+StatePayload = payload("State", state=refs.optional(refs.StateEntry))
+StatesPayload = payload("States", states=refs.optional(list[refs.StateEntry]))

@@ -12,12 +12,13 @@ from domain.participant import SenderType
 from domain.session import SessionKind, SessionStatus
 from resolvers import lists, sessions
 from schema import page, refs
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
 from schema.scalars import JSON
 
 
 @strawberry.interface(description="A conversation or run, of one of four kinds.")
+@with_lists(domain.Session)
 class Session(Node):
     external_id: str | None = strawberry.field(description="The caller's own id, unique among sessions.")
     kind: SessionKind

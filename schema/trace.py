@@ -12,7 +12,7 @@ from domain import trace as domain
 from domain.span import SpanKind, SpanStatusCode
 from resolvers import lists, messages, sessions, traces
 from schema import page, refs
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Content, ToolCall
 from schema.page import Node
 from schema.scalars import JSON
@@ -57,6 +57,7 @@ class ModelMessage:
 
 @backed_by(domain_span.Span)
 @strawberry.type(description="A unit of work; without endedAt it is still running.")
+@with_lists(domain_span.Span)
 class Span(Node):
     trace_id: str = strawberry.field(description="In lower case.")
     span_id: str = strawberry.field(description="In lower case.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domain.errors import invalid
 
 MAX_CONDITIONS = 200
@@ -28,3 +30,21 @@ class Budget:
                 f"and {MAX_VALUES_IN_ALL} values in all.",
                 ["filter"],
             )
+
+
+def check(filter: Any) -> None:
+    """Raises Rejected (INVALID) for a filter that asks too much."""
+    if filter is not None:
+        _spend(filter, Budget())
+
+
+def _spend(filter: Any, budget: Budget) -> None:
+    for name in filter.__struct_fields__:
+        value = getattr(filter, name)
+        if value is None:
+            continue
+        parts = value if isinstance(value, list) else [value]
+        budget.spend(len(parts))
+        for part in parts:
+            if isinstance(part, type(filter)):
+                _spend(part, budget)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_
 
 import msgspec
 
-from domain.declaration import EXPIRES, PLACE, SORTED, SPREAD, Listed, Natural, Refers, Stored
+from domain.declaration import EXPIRES, PLACE, SORTED, SPREAD, Listed, Natural, Refers, Shown, Stored
 from domain.node import Id
 
 NO_DEFAULT = msgspec.NODEFAULT
@@ -46,6 +46,11 @@ class Column(NamedTuple):
     def lists(self) -> list[Listed]:
         """The orders in which records with the same value here are listed."""
         return [mark for mark in self.marks if isinstance(mark, Listed)]
+
+    @property
+    def shown(self) -> Shown | None:
+        """How what it names shows the records that name it."""
+        return next((mark for mark in self.marks if isinstance(mark, Shown)), None)
 
     @property
     def sorted(self) -> bool:

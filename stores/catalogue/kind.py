@@ -44,6 +44,7 @@ class Kind(Generic[N]):
         exported: bool = True,
         filter: type[msgspec.Struct] | None = None,
         order: type[msgspec.Struct] | None = None,
+        logged: Callable[[N], N] | None = None,
     ) -> None:
         """name, label, line: what it is called in tables, in a graph and in a file; the label is the class's name and
         the line the table's where nothing else is said.
@@ -54,12 +55,13 @@ class Kind(Generic[N]):
         a natural key that is there takes its place. merges: what a file has under one that is there is that record; so
         it is with what replaces. counted: statistics tell how many there are. exported: files of our format have it.
         filter: what its lists take. order: what its lists take that follow from a reference (stores.ports.Records).
+        logged: what is kept of a record in the log of its kind, which tells of each that is put or deleted.
         """
         self.record, self.name, self.label, self.line = record, name, label or record.__name__, line or name
         self.unique, self.clustered, self.replaces = tuple(unique), clustered, replaces
         self.merges = replaces or merges
         self.counted, self.exported, self._more = counted, exported, tuple(indexes)
-        self.filter, self.order = filter, order
+        self.filter, self.order, self.logged = filter, order, logged
         fields = read(record)
         columns = [one for field in fields for one in (field.columns if isinstance(field, Spread) else [field])]
         columns += [Column(column, None, derived=make) for column, make in (derived or {}).items()]

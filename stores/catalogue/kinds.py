@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from domain.actor import ActorFilter, Agent, User
 from domain.audit import AuditEntry, AuditFilter
+from domain.change import RecordChange
 from domain.declaration import Refers
 from domain.key import ApiKey
 from domain.link import MemoryLink
@@ -46,6 +47,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
     Kind(Recall, "recall"),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
+    Kind(RecordChange, "record_change", exported=False),
     Kind(ApiKey, "api_key", exported=False),
     Kind(AuditEntry, "audit", clustered=True, exported=False, filter=AuditFilter),
 )
@@ -72,6 +74,13 @@ def named(name: type[Node] | str) -> Kind[Any]:
 def targets(refers: Refers) -> tuple[Kind[Any], ...]:
     """The kinds a reference leads to; none where it may lead to any."""
     return () if Node in refers.kinds else tuple(map(named, refers.kinds))
+
+
+def expiring(column: Column) -> list[Kind[Any]]:
+    """The kinds a reference leads to whose records expire, where what names them expires with them."""
+    if column.refers is None or not column.refers.lives:
+        return []
+    return [target for target in targets(column.refers) if target.expires is not None]
 
 
 def foreign(column: Column) -> Kind[Any] | None:

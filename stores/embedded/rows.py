@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from domain.link import MemoryLink
@@ -12,11 +13,17 @@ from domain.participant import Participant
 from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.trace import TraceEvent
+from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
-from stores.catalogue.kinds import KINDS, foreign
+from stores.catalogue.kinds import KINDS, expiring, foreign
 from stores.embedded.tables import BESIDE
 
 N = TypeVar("N", bound=Node)
+
+
+def is_key(step: tuple[Kind[Any], Column]) -> bool:
+    """Whether the column of a step holds keys."""
+    return foreign(step[1]) is not None
 
 
 class Table(Generic[N]):
@@ -58,6 +65,24 @@ class Table(Generic[N]):
             return f"t.{column} = (SELECT key FROM {self.keys[column]} WHERE id = ?)"
         return f"t.{column} = ?"
 
+    def within(self, column: str) -> str:
+        """The condition that a column has the value of one parameter, in the workspace that is the other."""
+        if column in self.keys:
+            return f"t.{column} = (SELECT key FROM {self.keys[column]} WHERE id = ? AND workspace = ?)"
+        return f"t.{column} = ? AND t.workspace = ?"
+
+    def along(self, way: Sequence[tuple[Kind[Any], Column]]) -> str:
+        """What finds the rows that name others by way of nearer ones, the first of which name those of a JSON list of
+        ids: stores.catalogue.references.Step. The other parameter is the workspace."""
+        found = "SELECT value FROM json_each(?)"
+        for number, (kind, column) in enumerate(way):
+            by, last = TABLES[kind.record], number == len(way) - 1
+            if (target := by.keys.get(column.name)) is not None and number == 0:
+                found = f"SELECT key FROM {target} WHERE id IN ({found})"
+            wanted = "id" if last or not is_key(way[number + 1]) else "key"
+            found = f"SELECT {wanted} FROM {by.name} WHERE {column.name} IN ({found})"
+        return f"{self.select} WHERE t.id IN ({found}) AND +t.workspace = ?{self.live}"
+
     def _live(self) -> str:
         if self.kind.expires:
             # Expired rows are gone before any sweep takes them. The clock is bound by the engine: "now" would round.
@@ -65,6 +90,13 @@ class Table(Generic[N]):
         ends = [name for name, column in self.kind.columns.items() if column.refers and column.refers.lives]
         if not ends:
             return ""
+        if not all(name in self.keys for name in ends):
+            return "".join(
+                f" AND NOT EXISTS (SELECT 1 FROM {target.name} e WHERE e.id = t.{name} "
+                f"AND e.{target.expires} <= now_us())"
+                for name in ends
+                for target in expiring(self.kind.columns[name])
+            )
         among = ", ".join(f"t.{name}" for name in ends)
         return (
             f" AND NOT EXISTS (SELECT 1 FROM {self.keys[ends[0]]} e WHERE e.key IN ({among}) "

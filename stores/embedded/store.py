@@ -19,6 +19,7 @@ from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from domain.session import Session
+from stores.catalogue.logs import LOGS
 from stores.changes import line_of
 from stores.embedded import graph, rows, tool_calls
 from stores.embedded.filters import Where, apply
@@ -33,6 +34,7 @@ from stores.embedded.writer import Writer
 from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
+    SESSION_LOGS,
     Collection,
     Drawn,
     Explored,
@@ -258,13 +260,17 @@ class EmbeddedStore:
         return await self._read(lambda db: [self._end(db, log) for log in logs], len(logs))
 
     def _end(self, db: apsw.Connection, log: Log) -> int:
-        sql = {
-            "trace": f"SELECT max(key) FROM event WHERE session = {_SESSION}",
-            "messages": "SELECT message_count FROM session WHERE id = ? AND workspace = ?",
-            "changes": "SELECT max(key) FROM change WHERE workspace = ?",
-        }[log.kind]
-        of = (self._key,) if log.kind == "changes" else (log.session_id, self._key)
-        row = db.execute(sql, of).fetchone()
+        if log.kind == "changes":
+            row = db.execute("SELECT max(key) FROM change WHERE workspace = ?", (self._key,)).fetchone()
+        elif log.kind == "messages":
+            sql = "SELECT message_count FROM session WHERE id = ? AND workspace = ?"
+            row = db.execute(sql, (log.of, self._key)).fetchone()
+        else:
+            of, column = LOGS[log.kind]
+            lines = table(of.record)
+            row = db.execute(
+                f"SELECT max(key) FROM {lines.name} t WHERE {lines.within(column)}", (log.of, self._key)
+            ).fetchone()
         return (row and row[0]) or 0
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
@@ -278,7 +284,7 @@ class EmbeddedStore:
                     yield lines
                 after = last
                 if not more:
-                    if log.session_id and self._one(Session, table(Session).by_id, (log.session_id,)) is None:
+                    if log.kind in SESSION_LOGS and self._one(Session, table(Session).by_id, (log.of,)) is None:
                         return
                     await grown.wait()
         finally:
@@ -289,11 +295,12 @@ class EmbeddedStore:
         if log.kind == "changes":
             return self._changes(db, after, filter)
         read = db.execute
-        of, place = (rows.EVENT, "t.key") if log.kind == "trace" else (rows.MESSAGE, "t.place")
+        lines_of, column = LOGS[log.kind]
+        of, place = table(lines_of.record), "t.key" if lines_of.log else "t.place"
         # The end is read first: what does not match is passed over for good, and what comes in between is not missed.
         end = self._end(db, log)
         where = Where(self._key)
-        where.add(f"t.session = {_SESSION} AND {place} > ? AND {place} <= ?", log.session_id, self._key, after, end)
+        where.add(f"{of.within(column)} AND {place} > ? AND {place} <= ?", log.of, self._key, after, end)
         apply(filter, of.kind.record, where)
         found: list[Any] = read(
             f"{of.select} WHERE {where.sql} ORDER BY {place} LIMIT ?", (*where.params, _BATCH)

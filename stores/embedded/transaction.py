@@ -17,8 +17,8 @@ from domain.node import Id, Node
 from domain.participant import Participant
 from domain.span import Span, Trace
 from domain.tally import Tally
-from domain.trace import TraceEvent
-from stores import sums
+from stores import journal, sums
+from stores.catalogue.logs import log_of
 from stores.embedded import rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
@@ -96,6 +96,7 @@ class EmbeddedTransaction:
             self._made.difference_update([record.id for record in records])
         if kind is Trace:
             records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
+        await journal.put(self, records)
         await self.store(records)
         if kind is Span:
             await sums.add(self, [record for record in records if isinstance(record, Span)])
@@ -167,18 +168,16 @@ class EmbeddedTransaction:
             scope = self._scopes[owner] = found
         return scope
 
-    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        if not events:
+    async def append(self, lines: Sequence[N]) -> list[N]:
+        if not lines:
             return []
         self.wrote = True
-        to = rows.EVENT
-        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        to = table(type(lines[0]))
+        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (to.name,)).fetchone()
         first = (last[0] if last else 0) + 1
-        self._db.executemany(to.insert, [(self._workspace, *to.encode(event)) for event in events])
-        for session in {event.session_id for event in events}:
-            if session is not None:
-                self._grown.add(Log("trace", session).name)
-        return [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
+        self._db.executemany(to.insert, [(self._workspace, *to.encode(line)) for line in lines])
+        self._grown |= {log.name for line in lines if (log := log_of(line)) is not None}
+        return [msgspec.structs.replace(line, place=first + index) for index, line in enumerate(lines)]
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
         if not changes:
@@ -245,6 +244,7 @@ class EmbeddedTransaction:
             self._vectors.remove(self._db, keys, self._changes)
         if kind is Message:
             self._forget_responses(ids)
+        gone = {one.id: one for way in journal.ways(table(kind).kind) for one in self._along(kind, way, ids)}
         spans = self._spans_of(name, ids)
         if name == "session":
             # Messages refer to each other and to participants, so they go first, the newest before the oldest.
@@ -254,7 +254,13 @@ class EmbeddedTransaction:
                 "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ? AND workspace = ?)", ours
             )
         self._db.executemany(f"DELETE FROM {name} WHERE id = ? AND workspace = ?", ours)
+        await journal.delete(self, list(gone.values()))
         await sums.take_away(self, spans)
+
+    def _along(self, kind: type[Node], way: journal.Way, ids: Sequence[Id]) -> list[Any]:
+        """The records that name others of these ids, by way of nearer ones; without a way those others."""
+        of = table(way[-1][0].record if way else kind)
+        return [of.decode(row) for row in self._db.execute(of.along(way), (text(list(ids)), self._workspace))]
 
     def _spans_of(self, name: str, ids: Sequence[Id]) -> list[Any]:
         """The trace and the id of each span that goes with records of a table."""

@@ -11,7 +11,6 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef
 from domain.node import Id, Node
 from domain.participant import Participant
-from domain.trace import TraceEvent
 from stores.ports.values import NaturalKey, Vector
 
 N = TypeVar("N", bound=Node)
@@ -42,8 +41,8 @@ class Transaction(Protocol):
         workspace has its id.
         """
 
-    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        """Adds lines to session logs and returns them with their places."""
+    async def append(self, lines: Sequence[N]) -> list[N]:
+        """Adds lines of one type to logs, TraceEvent or RecordChange, and returns them with their places."""
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
         """Adds lines to the workspace's memory log. No line keeps the text of a memory that is deleted."""

@@ -75,14 +75,15 @@ class Records(NamedTuple):
 
 
 class Log(NamedTuple):
-    """A log that can be followed: "trace" or "messages" of a session, or the workspace's "changes" of memories."""
+    """A log that can be followed: "trace" or "messages" of a session, "records" of a kind (stores.journal), or the
+    workspace's "changes" of memories. of: the session's id, or the name of the kind."""
 
     kind: str
-    session_id: str = ""
+    of: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.kind}:{self.session_id}" if self.session_id else self.kind
+        return f"{self.kind}:{self.of}" if self.of else self.kind
 
 
 SESSION_LOGS = ("trace", "messages")

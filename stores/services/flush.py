@@ -16,6 +16,7 @@ from domain.span import Span
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.catalogue.references import Step, gone_with
+from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
 from stores.services.committed import Committed
@@ -186,19 +187,38 @@ _ITS_OWN = {"session": "session", "message": "message"}
 """The column of ToolResponse that names a record of a kind; they go with it."""
 
 
-def _statement(step: Step) -> str:
-    """What a step does to the nodes that name $ids, at once or by way of others."""
+def _found(way: Way) -> str:
+    """What finds the nodes n that name $ids, at once or by way of others."""
     found, before = [], "$ids"
-    for number, (kind, column) in enumerate(step.way):
-        node = "n" if number == len(step.way) - 1 else f"n{number}"
+    for number, (kind, column) in enumerate(way):
+        node = "n" if number == len(way) - 1 else f"n{number}"
         sign = "IN" if number == 0 else "="
-        found.append(f"MATCH ({node}:{kind.label}) WHERE {node}.{column.name} {sign} {before}")
+        there = label(kind.record).there(column.name, node) if kind is not LINK else ""
+        found.append(f"MATCH ({node}:{kind.label}) WHERE {node}.{column.name} {sign} {before}{there}")
         before = f"{node}.id"
+    return " ".join(found)
+
+
+def _statement(step: Step) -> str:
+    """What a step does to the nodes that name $ids."""
     kind, column = step.way[-1]
     told = f" {_TOLD}" if kind is MEMORY.kind else ""
     if step.gone == "null":
-        return f"{' '.join(found)} REMOVE n.{column.name}{told}"
-    return f"{' '.join(found)}{told}{' WITH n' if told else ''} DETACH DELETE n"
+        return f"{_found(step.way)} REMOVE n.{column.name}{told}"
+    return f"{_found(step.way)}{told}{' WITH n' if told else ''} DETACH DELETE n"
+
+
+async def along(to: Committed, kind: type[Node], ids: list[Id]) -> list[Node]:
+    """The records that have a log and go with records of a kind, these among them."""
+    gone: dict[Id, Node] = {}
+    for way in ways(label(kind).kind) if kind is not MemoryLink else ():
+        of = label(way[-1][0].record if way else kind)
+        found = _found(way) if way else f"MATCH (n:{of.name}) WHERE n.id IN $ids"
+        [nodes] = await to.run(
+            f"{found} AND n.workspace = $workspace WITH collect(DISTINCT n) AS ns RETURN {of.lists()}", ids=ids
+        )
+        gone |= {record.id: record for record in of.records(nodes)}
+    return list(gone.values())
 
 
 @functools.cache

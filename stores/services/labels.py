@@ -25,7 +25,7 @@ from domain.state import StateEntry
 from domain.tally import Tally
 from domain.trace import TraceEvent
 from stores.catalogue.kind import Index, Kind
-from stores.catalogue.kinds import KINDS, kind, targets
+from stores.catalogue.kinds import KINDS, expiring, kind, targets
 
 N = TypeVar("N", bound=Node)
 
@@ -71,6 +71,10 @@ class Label(Generic[N]):
         """The condition that a node is there: of this workspace and not expired. Parameters: $workspace, $now."""
         # Not OR, which the planner would take apart into two reads of an index, and lose its order.
         expiry = f" AND coalesce({node}.{self.kind.expires} > $now, true)" if self.kind.expires else ""
+        for column in self.kind.references:
+            for target in expiring(column):
+                ended = f"MATCH (e:{target.label} {{id: {node}.{column.name}}}) WHERE e.{target.expires} <= $now"
+                expiry += f" AND NOT EXISTS {{ {ended} }}"
         return f"{node}.workspace = $workspace{expiry}"
 
 

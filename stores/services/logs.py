@@ -15,12 +15,13 @@ import msgspec
 
 from domain.change import matched, states
 from domain.memory import Memory, MemoryFilter, without_text
+from stores.catalogue.logs import LOGS
 from stores.changes import line_of
-from stores.ports import Log
+from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.committed import Turn
 from stores.services.filters import Where, apply, matches
-from stores.services.labels import EVENT, MEMORY, MESSAGE, Label, lists
+from stores.services.labels import MEMORY, label, lists
 from stores.services.neo4j import Graph
 from stores.services.news import GONE, News
 
@@ -28,15 +29,20 @@ _BATCH = 500
 """How many lines of a log a follower reads at a time."""
 
 _END = {
-    "trace": "COLLECT {{ MATCH (n:TraceEvent) WHERE n.session = {} AND n.place > 0 AND n.workspace = $workspace "
-    "RETURN n.place ORDER BY n.place DESC LIMIT 1 }}[0]",
+    **{
+        name: f"COLLECT {{{{ MATCH (n:{of.label}) WHERE n.{column} = {{}} AND n.place > 0 AND n.workspace = $workspace "
+        "RETURN n.place ORDER BY n.place DESC LIMIT 1 }}[0]"
+        for name, (of, column) in LOGS.items()
+    },
     "messages": "COLLECT {{ MATCH (n:Session {{id: {}}}) WHERE n.workspace = $workspace RETURN n.message_count }}[0]",
     "changes": "COLLECT {{ MATCH (w:Workspace {{name: $workspace}}) RETURN w.changes }}[0]",
 }
-"""The place of a log's last line, by its kind; the blank is the session's id."""
+"""The place of a log's last line, by its kind; the blank is what it is of."""
 
 _CASES = " ".join(f"WHEN '{kind}' THEN {end.format('k[1]')}" for kind, end in _END.items())
-_THERE = "k[1] = '' OR EXISTS { MATCH (s:Session {id: k[1]}) WHERE s.workspace = $workspace }"
+_THERE = (
+    f"NOT k[0] IN {list(SESSION_LOGS)} OR EXISTS {{ MATCH (s:Session {{id: k[1]}}) WHERE s.workspace = $workspace }}"
+)
 _ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END, {_THERE}])"
 
 _LOCK = "OPTIONAL MATCH (w:Workspace {name: $workspace}) SET w.name = w.name WITH count(w) AS locked "
@@ -74,14 +80,15 @@ class Logs:
         """The next lines that match, up to an end, and the place they reach."""
         if log.kind == "changes":
             return await self._changes(after, end, filter)
-        of: Label[Any] = EVENT if log.kind == "trace" else MESSAGE
+        lines_of, column = LOGS[log.kind]
+        of = label(lines_of.record)
         where = Where()
         apply(filter, of.kind.record, where)
         [nodes] = await self._read(
-            f"{where.given}MATCH (n:{of.name}) WHERE n.session = $session AND n.place > $after AND n.place <= $end "
+            f"{where.given}MATCH (n:{of.name}) WHERE n.{column} = $of AND n.place > $after AND n.place <= $end "
             f"AND {of.live()} AND {where.cypher} WITH n ORDER BY n.place LIMIT {_BATCH} WITH collect(n) AS ns "
             f"RETURN {of.lists()}",
-            session=log.session_id,
+            of=log.of,
             after=after,
             end=end,
             **where.parameters,
@@ -146,6 +153,6 @@ async def ends(turn: Turn, logs: Sequence[Log]) -> list[int]:
 
 async def _reached(turn: Turn, logs: Sequence[Log]) -> list[int]:
     """Where logs stand; GONE where their session is not there."""
-    value = await turn.ask(_ENDS, [[log.kind, log.session_id] for log in logs])
+    value = await turn.ask(_ENDS, [[log.kind, log.of] for log in logs])
     found = {Log(kind, session): (end or 0) if there else GONE for session, kind, end, there in value}
     return [found[log] for log in logs]

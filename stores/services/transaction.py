@@ -17,15 +17,15 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
-from domain.trace import TraceEvent
-from stores import sums
+from stores import journal, sums
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
+from stores.catalogue.logs import log_of
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.services.committed import Committed
 from stores.services.filters import Where, apply
-from stores.services.flush import delete, flush, spans_of
+from stores.services.flush import along, delete, flush, spans_of
 from stores.services.labels import MEMORY, TALLY, label
 from stores.services.news import GONE
 from stores.services.pending import Pending
@@ -107,6 +107,7 @@ class ServicesTransaction:
             return
         if isinstance(records[0], Trace):
             records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
+        await journal.put(self, records)
         await self.store(records)
         if isinstance(records[0], Span):
             await sums.add(self, [record for record in records if isinstance(record, Span)])
@@ -130,16 +131,16 @@ class ServicesTransaction:
         )
         return TALLY.records(nodes)
 
-    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        if not events:
+    async def append(self, lines: Sequence[N]) -> list[N]:
+        if not lines:
             return []
         first = self.pending.events + 1
-        placed = [msgspec.structs.replace(event, place=first + index) for index, event in enumerate(events)]
+        placed = [msgspec.structs.replace(line, place=first + index) for index, line in enumerate(lines)]
         self.pending.events += len(placed)
         self.pending.put(placed)
-        for event in placed:
-            if event.session_id is not None:
-                self.pending.grow(Log("trace", event.session_id).name, event.place)
+        for place, line in enumerate(placed, first):
+            if (log := log_of(line)) is not None:
+                self.pending.grow(log.name, place)
         return placed
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:
@@ -166,6 +167,7 @@ class ServicesTransaction:
         if not self._alone:
             raise Alone
         await self._settle()
+        gone = await along(self._committed, kind, list(ids))
         spans = await spans_of(self._committed, kind, list(ids))
         await delete(self._committed, kind, list(ids))
         if issubclass(kind, Session):
@@ -174,6 +176,7 @@ class ServicesTransaction:
                     self.pending.grow(Log(log, id).name, GONE)
         self.pending.told = True
         self._committed.forget()
+        await journal.delete(self, gone)
         await sums.take_away(self, spans)
 
     async def active(self, owner_id: Id | None) -> int:
