@@ -16,6 +16,8 @@ from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
 from resolvers.context import Context, Reader, Unchanged, lookup
 from resolvers.writes import write
+from stores.catalogue.kinds import KINDS
+from stores.filters import FILTERS, RefersTo
 from stores.ports import Transaction
 
 A = TypeVar("A", User, Agent)
@@ -111,10 +113,10 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
 async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("filter",)) -> None:
     """Raises Rejected (AMBIGUOUS) where a filter calls somebody by what a user and an agent are called, and does not
     say which of the two it means."""
-    member, kinds, told = _WHOSE.get(type(filter), ("", "", set()))
-    if not member:
+    if type(filter) not in _FILTERS:
         return
-    ref, said = getattr(filter, member), getattr(filter, kinds, None)
+    member, kinds, told = _WHOSE.get(type(filter), ("", "", set()))
+    ref, said = getattr(filter, member, None), getattr(filter, kinds, None)
     either = said is None or told.issubset(said)
     if ref is not None and ref.external_id is not None and either and await _both(context.store, ref):
         hint = f", or say which kind by {kinds}" if kinds else ""
@@ -123,9 +125,20 @@ async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("fil
         for index, part in enumerate(getattr(filter, name) or ()):
             await whose(context, part, [*path, name[:-1], index])
     await whose(context, filter.not_, [*path, "not"])
+    for name in filter.__struct_fields__:  # of what names these
+        if type(inside := getattr(filter, name)) in _FILTERS and name != "not_":
+            await whose(context, inside, [*path, name])
 
+
+_FILTERS = {of.filter: FILTERS[of.record] for of in KINDS if of.filter is not None}
 
 _WHOSE: dict[type, tuple[str, str, set[Any]]] = {
+    **{
+        filter: (member, "", set())
+        for filter, members in _FILTERS.items()
+        for member, operator in members.items()
+        if isinstance(operator, RefersTo) and set(operator.kinds) == {User, Agent}
+    },
     MemoryFilter: ("owner", "scopes", {MemoryScope.USER, MemoryScope.AGENT}),
     MessageFilter: ("sender", "sender_types", {SenderType.USER, SenderType.AGENT}),
     SessionFilter: ("participant", "", set()),
@@ -133,6 +146,16 @@ _WHOSE: dict[type, tuple[str, str, set[Any]]] = {
 """Of filters, the member that says whose, the one that says of which kind, and what that has where it does not."""
 
 BOTH = "A user and an agent are called so; name the one by its id"
+
+
+async def either(reader: Reader, ref: Ref, path: Sequence[str | int]) -> Actor:
+    """The user or agent that a reference names, who must be there. Raises Rejected: NOT_FOUND, AMBIGUOUS."""
+    users, agents = await asyncio.gather(lookup(reader, User, ref), lookup(reader, Agent, ref))
+    if users is not None and agents is not None:
+        raise reject(ErrorCode.AMBIGUOUS, f"{BOTH}.", path)
+    if (found := users or agents) is None:
+        raise not_found("user or agent", path)
+    return found
 
 
 async def _both(reader: Reader, ref: Ref) -> bool:
