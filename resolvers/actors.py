@@ -148,12 +148,12 @@ _WHOSE: dict[type, tuple[str, str, set[Any]]] = {
 BOTH = "A user and an agent are called so; name the one by its id"
 
 
-async def either(reader: Reader, ref: Ref, path: Sequence[str | int]) -> Actor:
+async def user_or_agent(tx: Transaction, ref: Ref, path: Sequence[str | int]) -> Actor:
     """The user or agent that a reference names, who must be there. Raises Rejected: NOT_FOUND, AMBIGUOUS."""
-    users, agents = await asyncio.gather(lookup(reader, User, ref), lookup(reader, Agent, ref))
-    if users is not None and agents is not None:
+    user, agent = await lookup(tx, User, ref), await lookup(tx, Agent, ref)
+    if user is not None and agent is not None:
         raise reject(ErrorCode.AMBIGUOUS, f"{BOTH}.", path)
-    if (found := users or agents) is None:
+    if (found := user or agent) is None:
         raise not_found("user or agent", path)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar, cast
@@ -10,7 +11,7 @@ from domain.audit import DONE
 from domain.caller import Caller
 from domain.errors import Rejected, not_found
 from domain.memory import Memory
-from domain.node import Id, Node
+from domain.node import Id, Node, kind_of
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.ports import Engine, Script, Store, Transaction, Vector
@@ -130,3 +131,13 @@ async def named_by(context: Context, kind: type[N], ids: Sequence[Id | None]) ->
     wanted = list({id for id in ids if id is not None})
     found = dict(zip(wanted, await context.store.get(kind, wanted), strict=True)) if wanted else {}
     return [None if id is None else found[id] for id in ids]
+
+
+async def records_of(context: Context, ids: Sequence[Id]) -> dict[Id, Node]:
+    """The records of ids of any kind that are there; a read for each kind."""
+    by_kind: dict[type[Node], dict[Id, None]] = {}
+    for id in ids:
+        if (kind := kind_of(id)) is not None:
+            by_kind.setdefault(kind, {})[id] = None
+    found = await asyncio.gather(*(context.store.get(kind, list(some)) for kind, some in by_kind.items()))
+    return {record.id: record for some in found for record in some if record is not None}

@@ -22,6 +22,7 @@ from domain.values import Ref
 from resolvers.actors import whose
 from resolvers.context import Context, require
 from stores import journal
+from stores.budget import check
 from stores.ports import Log
 
 
@@ -72,10 +73,18 @@ class RecordEdge(NamedTuple):
     record: Any
 
 
+async def cursor_of(context: Context, kind: type[Node]) -> str:
+    """Where the log of a kind of records stands."""
+    log = journal.log(kind)
+    return context.store.listing(log).cursor(await context.store.ends([log]))
+
+
 async def record_changes(
     context: Context, kind: type[Node], filter: Any, after: str | None
 ) -> AsyncIterator[RecordEdge]:
-    """What happens to the records of a kind. Raises Rejected: INVALID; CursorExpired."""
+    """What happens to the records of a kind. Raises Rejected: INVALID, AMBIGUOUS; CursorExpired."""
+    check(filter)
+    await whose(context, filter)
     async for listing, lines in _batches(context, journal.log(kind), after, None):
         told = await journal.told(context.store, kind, lines, filter)
         ids = [change.record_id for change, _ in told]

@@ -14,7 +14,6 @@ import msgspec
 from domain.change import ChangeKind, Line, RecordChange, matched, states
 from domain.node import Id, Node, kind_of
 from domain.values import NULL, Json, encode_json
-from stores.budget import check
 from stores.catalogue import kinds
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
@@ -75,9 +74,8 @@ async def told(
 ) -> list[tuple[RecordChange, bool]]:
     """The lines of what matched a filter of the kind before or does after, and whether it has left the filter.
 
-    Whom a filter calls by externalId is looked up now. Raises Rejected (INVALID) for a filter that is too large.
+    Whom a filter calls by externalId is looked up now.
     """
-    check(filter)
     found = [Line(line, _state(kind, line.before), _state(kind, line.after)) for line in lines]
     world = World.of({}) if filter is None else await _world(store, states(found))
     return list(matched(found, [passes(filter, state, world) for state in states(found)]))
