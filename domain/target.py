@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from domain.annotation import AnnotationFilter
 from domain.values import Command
 
 
 class TargetFilter(Command, frozen=True, kw_only=True):
-    """What every filter of such records takes."""
+    """The members that the filters of all such records share. annotation: at least one annotation matches it."""
+
+    annotation: AnnotationFilter | None = None

@@ -10,6 +10,7 @@ from domain.caller import Role
 from domain.change import ChangeKind
 from resolvers import (
     actors,
+    annotation,
     graph,
     health,
     keys,
@@ -24,6 +25,7 @@ from resolvers import (
     traces,
 )
 from schema import page, payloads, refs
+from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
@@ -88,6 +90,13 @@ class Query:
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)
+    annotations = root_connection(
+        annotation.ANNOTATIONS,
+        AnnotationConnection,
+        "Annotations of messages, spans, sessions and memories, newest first.",
+        right=READ,
+    )
+    annotation_cursor = query(annotation.cursor, str, "Where the workspace's annotation changes stand.", right=READ)
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
     trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
@@ -127,6 +136,8 @@ class Mutation:
     decay_memories = mutation(memories.decay, payloads.AffectedMemoriesPayload, right=WRITE)
     link_memories = mutation(links.link, payloads.LinksPayload, right=WRITE)
     unlink_memories = mutation(links.unlink, payloads.LinksPayload, right=WRITE)
+    annotate = mutation(annotation.annotate, AnnotationPayload, right=WRITE)
+    delete_annotations = mutation(annotation.delete, AnnotationsPayload, right=WRITE)
     recall = mutation(search.recall, payloads.RecallPayload, right=WRITE)
     append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)
     start_span = mutation(traces.start_span, payloads.SpanPayload, right=WRITE)
@@ -170,3 +181,6 @@ class Subscription:
         right=READ,
     )
     memory_changes = subscription(live.memory_changes, MemoryChange, "Changes to the workspace's memories.", right=READ)
+    annotation_changes = subscription(
+        annotation.changes, AnnotationChange, "Changes to the workspace's annotations.", right=READ
+    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from domain.actor import ActorFilter, Agent, User
+from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.change import RecordChange
 from domain.declaration import Refers
@@ -21,6 +24,7 @@ from domain.span import Span, SpanFilter, Trace
 from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
 from domain.trace import TraceEvent, TraceFilter
+from domain.values import EMPTY_OBJECT
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind, is_foreign
 
@@ -46,6 +50,16 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Tally, "tally", exported=False),
     Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
     Kind(Recall, "recall"),
+    Kind(
+        Annotation,
+        "annotation",
+        derived={"author_key": lambda one: one.author_id or ""},  # NULL is not the same as NULL: nobody is one author
+        replaces=True,
+        counted=True,
+        filter=AnnotationFilter,
+        order=AnnotationOrder,
+        logged=lambda one: replace(one, comment=None, metadata=EMPTY_OBJECT),
+    ),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
     Kind(RecordChange, "record_change", exported=False),
     Kind(ApiKey, "api_key", exported=False),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from domain.actor import Agent, User
+from domain.annotation import Annotation
 from domain.caller import LOCAL
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
@@ -119,6 +120,15 @@ async def fill(tx: Transaction) -> None:
         ]
     )  # fmt: skip
     await trace(tx, talk, messages[0], memories[0])
+    for target in (talk, messages[0], memories[0], memories[2]):
+        await tx.put(
+            [
+                Annotation(
+                    tx.new_id(Annotation), target.id, "quality", 0.5, "good", "well", bot.id if target is talk else None,
+                    encode_json({"a": 1}), "x", DAY, DAY,
+                )
+            ]
+        )  # fmt: skip
     await tx.put([StateEntry(tx.new_id(StateEntry), "n", "k", encode_json([1]), ["t"], 3, DAY, None)])
 
 

@@ -176,6 +176,10 @@ class Tenant:
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
         await self.do("createApiKey", {"name": self.mark})
+        self.kept = await self.look()  # for the id of a target
+        for kind in ("session", "message", "span", "memory"):
+            said = {"value": 1, "label": self.mark, "comment": text, "metadata": mark, "by": {"externalId": "ann"}}
+            await self.do("annotate", {"target": self.ids[kind][0], "name": self.mark, **said})
 
     async def look(self) -> list[Any]:
         """Everything that is in the workspace; notes the ids by type."""
@@ -271,6 +275,7 @@ NAMES: dict[str, Any] = {
     "arguments": {},
     "result": {},
     "kind": "RELATED",
+    "annotation": "ann_0",
     "entries": [{"namespace": "ns", "key": "new", "value": 1}],
 }
 """What is given for what must be given, by its name; of both workspaces alike."""
@@ -380,11 +385,15 @@ def with_id(place: Place, own: Tenant, id: str) -> dict[str, Any]:
         holder[step] = [kept] if listed else kept
         holder = kept
     complete(place, arguments)
+    if place.field == "annotate" and "target" not in place.path:
+        arguments["input"]["target"] = own.ids["message"][0]
     return arguments
 
 
 def complete(place: Place, arguments: dict[str, Any]) -> None:
     """What must stand beside the place, though the schema does not say so."""
+    if place.field == "annotate":
+        arguments["input"]["value"] = 1
     if place.field in ("createMemory", "createMemories") and "owner" not in place.path:
         memory = arguments["input"]["memories"][0] if place.field == "createMemories" else arguments["input"]
         memory["owner"] = {"externalId": "ann"}
