@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.actor import UpsertAgentInput, UpsertUserInput
+from domain.annotation import AnnotateInput
 from domain.errors import ErrorCode
 from domain.link import LinkInput, LinkMemoriesInput, MemoryLinkKind
 from domain.memory import (
@@ -30,7 +31,7 @@ from server.demo.client import Client, Refused
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
-from server.demo.story import AGENTS, RECALLS, SCENES, STATES, USERS, Scene
+from server.demo.story import AGENTS, JUDGED, RECALLS, SCENES, STATES, USERS, Scene
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
@@ -67,6 +68,7 @@ async def fill(client: Client) -> bool:
         await _recall(client, place, agent, text)
         begun["recalled"] += 1
         await _note(client, begun)
+    await _judge(client)
     await _keep_states(client)
     return True
 
@@ -244,6 +246,23 @@ async def _recall(client: Client, place: str, agent: str, text: str) -> None:
     message = Ref(external_id=message_name(place))
     filter = MemoryFilter(or_=[own, others])
     await client.write("recall", RecallInput(query=MemoryQuery(text=text), filter=filter, first=8, message=message))
+
+
+async def _judge(client: Client) -> None:
+    """Scores, labels and comments; the same again is none."""
+    for kind, key, name, value, label, comment, by in JUDGED:
+        query = f"query ($by: Ref!) {{ found: {kind}(by: $by) {{ id }} }}"
+        if (found := (await client.ask(query, by={"externalId": key}))["found"]) is not None:
+            judgement = AnnotateInput(
+                target=found["id"],
+                name=name,
+                value=value,
+                label=label,
+                comment=comment,
+                by=Ref(external_id=by),
+                metadata=DEMO,
+            )
+            await client.write("annotate", judgement)
 
 
 async def _keep_states(client: Client) -> None:

@@ -380,3 +380,13 @@ STATES: dict[str, dict[str, Any]] = {
         "refund-days": 30,
     },
 }
+
+JUDGED: list[tuple[str, str, str, float | None, str | None, str | None, str]] = [
+    ("session", "demo-teapot", "resolution", 0.9, "solved", "A new teapot the next day; no refund needed.", "nadia"),
+    ("session", "demo-parcel-4711", "resolution", 0.6, "solved", None, "nadia"),
+    ("session", "demo-parcel-4711", "tone", 0.8, "friendly", None, "pax"),
+    ("memory", "tomas-crack", "accuracy", 1.0, "correct", None, "iris"),
+    ("memory", "mara-black-tea", "usefulness", 0.95, None, "Named in nearly every order since.", "iris"),
+    ("memory", "carriers", "accuracy", 0.4, "outdated", "The depot has moved.", "ben"),
+]
+"""What is said of sessions and memories: of what, under which name, value, label and comment, and who says so."""
