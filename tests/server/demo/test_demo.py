@@ -81,8 +81,7 @@ async def everything(context: Context, kind: type[Any]) -> list[Any]:
 
 
 async def records(service: Service) -> dict[str, int]:
-    counts: dict[str, int] = (await service.engine.stats())["records"]
-    return counts
+    return (await service.engine.stats()).records
 
 
 async def newest(context: Context, filter: SessionFilter | None = None) -> list[Session]:
