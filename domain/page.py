@@ -88,7 +88,13 @@ class Listing(msgspec.Struct, frozen=True):
         return mark
 
 
-_NAME = 8
+def before(cursor: str) -> str:
+    """The cursor that a log's line comes after, for one who begins with that line."""
+    place = _log_mark.decode(bytes.fromhex(cursor[_PREFIX:]))[0]
+    return cursor[:_PREFIX] + _encode((max(0, place - 1),)).hex()
+
+
+_NAME, _PREFIX = 8, 12
 _encode = msgspec.msgpack.Encoder().encode
 _row_mark: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(_RowMark)
 _log_mark: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(_LogMark)

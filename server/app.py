@@ -108,9 +108,9 @@ def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:
 
 
 def _reading(service: Service) -> Reading:
-    subscribers, groups = service.executor.following
+    live = service.executor.following
     documents = service.executor.documents
-    return Reading(subscribers, groups, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts)
+    return Reading(*live, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts)
 
 
 def _cors(origins: list[str]) -> list[Middleware]:

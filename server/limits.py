@@ -40,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_concurrent: Count = 500
     max_subscriptions: Count = 10_000
     max_socket_operations: Count = 100
+    max_live_bytes: Count = 256 * 1024 * 1024
     introspection: Literal["on", "off"] = "on"
 
 

@@ -80,7 +80,7 @@ class Executor:
         self._caller, self._role = caller, role
         self._running = Concurrency(limits, "max_concurrent", "operations of one caller")
         self._following = Concurrency(limits, "max_subscriptions", "subscriptions of one caller")
-        self._groups = Groups(self._follow, self.resume, audience)
+        self._groups = Groups(self._follow, self.resume, audience, limits.max_live_bytes)
 
     async def execute(self, request: Request, context: object) -> bytes:
         """Run a query or mutation. The encoded result; `errors` alone if it was refused."""
@@ -94,9 +94,9 @@ class Executor:
         return self._documents.cache
 
     @property
-    def following(self) -> tuple[int, int]:
-        """How many subscriptions are followed, and how many executions they share."""
-        return len(self._following), len(self._groups)
+    def following(self) -> tuple[int, int, int]:
+        """How many subscriptions are followed, how many executions they share, and the bytes these keep."""
+        return len(self._following), len(self._groups), self._groups.rings.bytes
 
     async def subscribe(self, request: Request, context: object) -> Events:
         """Start a subscription. Raises OperationRefused if it cannot start."""

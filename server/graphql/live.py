@@ -3,8 +3,8 @@
 The first subscriber of an operation, its variables and its audience starts a group, which follows the source from now
 on. Each event is executed and encoded once and kept in a bounded ring. A subscriber that asks for what came before a
 cursor replays it from a source of its own until it meets an event of the ring, and is one of the group from there. One
-that falls behind the ring replays again. So each sees every event once and in order, none slows another, and what is
-held in memory does not depend on how slow they are.
+that falls behind the ring, or whose ring was given up, replays again. So each sees every event once and in order, none
+slows another, and what is held in memory does not depend on how slow they are.
 """
 
 from __future__ import annotations
@@ -13,69 +13,21 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
 
 from graphql import FieldNode, NullValueNode, VariableNode
 
-from server.errors import CURSOR_EXPIRED, OperationRefused, plain
 from server.graphql.events import Event, Events
 from server.graphql.operation import Operation
+from server.graphql.ring import Ring, Rings
 from server.graphql.timeslice import give_way
 
 Push = Callable[[Sequence[Event]], bool]
 """Takes events at once, or says no: then they are pulled when their subscriber has room again."""
 
-RING_EVENTS = 1_000
-RING_BYTES = 8 << 20
-"""What a group keeps for those who are a little behind."""
-
 PUSH_BYTES = 64 << 10
 """How much is pushed at a time; in between, a slow subscriber can say no."""
-
-
-class _Ring:
-    """The latest events, by number and by cursor."""
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._numbers: dict[str, int] = {}
-        self._bytes = 0
-        self.first = 0
-
-    @property
-    def end(self) -> int:
-        return self.first + len(self._events)
-
-    def add(self, event: Event) -> None:
-        if event.cursor is not None:
-            self._numbers[event.cursor] = self.end
-        self._events.append(event)
-        self._bytes += len(event.body)
-        while len(self._events) > RING_EVENTS or (self._bytes > RING_BYTES and len(self._events) > 1):
-            gone = self._events.popleft()
-            self.first += 1
-            self._bytes -= len(gone.body)
-            if gone.cursor is not None:
-                self._numbers.pop(gone.cursor, None)
-
-    def __getitem__(self, number: int) -> Event:
-        return self._events[number - self.first]
-
-    def some(self, number: int) -> list[Event]:
-        """The events from a number on, as many as are pushed at a time."""
-        events, size = [], 0
-        while number < self.end and size < PUSH_BYTES:
-            events.append(self[number])
-            size += len(events[-1].body)
-            number += 1
-        return events
-
-    def after(self, cursor: str | None) -> int | None:
-        """The number of the event that follows the one with this cursor; None where it is not in the ring."""
-        number = None if cursor is None else self._numbers.get(cursor)
-        return None if number is None else number + 1
 
 
 class _Place:
@@ -91,8 +43,8 @@ class _Place:
 class _Group:
     """The subscribers of one operation, and the source they share."""
 
-    def __init__(self, source: Events) -> None:
-        self.ring = _Ring()
+    def __init__(self, source: Events, ring: Ring) -> None:
+        self.ring = ring
         self.members = 0
         self.ended: Exception | None = None
         self._waiting: dict[asyncio.Future[None], _Place] = {}
@@ -141,7 +93,11 @@ class _Group:
     def _offer(self, waiting: asyncio.Future[None]) -> None:
         place, ring = self._waiting.get(waiting), self.ring
         while place is not None and place.number < ring.end:
-            if place.push is None or place.number < ring.first or not place.push(events := ring.some(place.number)):
+            if (
+                place.push is None
+                or place.number < ring.first
+                or not place.push(events := ring.some(place.number, PUSH_BYTES))
+            ):
                 self._release(waiting)
                 return
             place.number += len(events)
@@ -156,6 +112,7 @@ class _Group:
         self._tasks.cancel()
         await asyncio.gather(self._tasks, return_exceptions=True)
         await self._source.aclose()
+        self.ring.give_up()
 
 
 class _Finished(Exception):
@@ -166,7 +123,8 @@ class Groups:
     """All live groups of an executor.
 
     start: begins a subscription's source. resume: the same operation, to go on after a cursor. audience: what a
-    context may see, None where that cannot be told; subscribers share a group only with their equals.
+    context may see, None where that cannot be told; subscribers share a group only with their equals. max_bytes: of
+    all rings together.
     """
 
     def __init__(
@@ -174,7 +132,9 @@ class Groups:
         start: Callable[[Operation, object], Awaitable[Events]],
         resume: Callable[[Operation, str], Operation],
         audience: Callable[[object], Hashable | None],
+        max_bytes: int,
     ) -> None:
+        self.rings = Rings(max_bytes)
         self._start, self._resume, self._audience = start, resume, audience
         self._groups: dict[Hashable, asyncio.Future[_Group]] = {}
 
@@ -214,7 +174,7 @@ class Groups:
         starting: asyncio.Future[_Group] = asyncio.get_running_loop().create_future()
         self._groups[key] = starting
         try:
-            group = _Group(await self._start(live, context))
+            group = _Group(await self._start(live, context), Ring(self.rings))
         except BaseException as error:
             self._groups.pop(key, None)
             starting.set_exception(error)
@@ -253,22 +213,26 @@ class Groups:
                 if isinstance(group.ended, _Finished):
                     return
                 raise group.ended
-            if member.last is None:
-                raise OperationRefused([plain("This subscriber fell behind; subscribe again.", CURSOR_EXPIRED)])
-            replay = await self._start(self._resume(operation, member.last), context)
+            replay = await self._start(self._resume(operation, member.cursor), context)
 
 
 class _Member:
-    """One subscriber's place in its group: the number of its next event, and the cursor of the last."""
+    """One subscriber's place in its group: the number of its next event, and the cursor of the one before it."""
 
     def __init__(self, group: _Group, push: Push | None) -> None:
         self._group, self._push = group, push
-        self._number = group.ring.end
-        self.last: str | None = None
+        self._number, self._last = group.ring.end, group.ring.last
+
+    @property
+    def cursor(self) -> str:
+        """To go on after; of one that joined before the group's first event, the one before that."""
+        cursor = self._last or self._group.ring.start
+        assert cursor is not None, "a ring has left behind what never came"
+        return cursor
 
     def meets(self, cursor: str | None) -> bool:
         """Notes an event that was replayed; whether the group goes on from there."""
-        self.last = cursor
+        self._last = cursor
         number = self._group.ring.after(cursor)
         if number is None:
             return False
@@ -282,14 +246,14 @@ class _Member:
             while group.ring.first <= self._number < group.ring.end:
                 event = group.ring[self._number]
                 self._number += 1
-                self.last = event.cursor
+                self._last = event.cursor
                 yield event
             if self._number == group.ring.end:
                 if group.ended is not None:
                     return
                 number, last = await group.next(self._number, self._push)
                 if number > self._number:
-                    self.last = last
+                    self._last = last
                 self._number = number
 
 

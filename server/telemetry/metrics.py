@@ -43,6 +43,7 @@ class Reading(NamedTuple):
 
     subscribers: int
     groups: int
+    live_bytes: int
     document_hits: int
     document_misses: int
     calls: dict[str, Timing]
@@ -119,6 +120,7 @@ class Metrics:
         yield _gauge("sockets", "WebSockets that are open.", [], {(): self.sockets})
         yield _gauge("subscribers", "Subscriptions that are followed.", [], {(): read.subscribers})
         yield _gauge("live_groups", "Executions that subscribers share.", [], {(): read.groups})
+        yield _gauge("live_bytes", "What these keep for those who are a little behind.", [], {(): read.live_bytes})
         documents = {("documents", "hit"): read.document_hits, ("documents", "miss"): read.document_misses}
         yield _counter("cache_requests", "What caches were asked for.", ["cache", "result"], documents)
         fallbacks = {(reason,): count for reason, count in read.fallbacks.items()}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import CursorExpired, ErrorCode, Rejected
-from domain.page import DEFAULT_FIRST, MAX_FIRST, Edge, Listing, Page, PageInfo, Slice, slice_of
+from domain.page import DEFAULT_FIRST, MAX_FIRST, Edge, Listing, Page, PageInfo, Slice, before, slice_of
 
 names = st.text(min_size=1, max_size=40)
 marks = st.tuples(
@@ -29,6 +29,12 @@ def test_a_cursor_of_a_list_gives_back_its_mark(name: str, mark: tuple[Any, ...]
 def test_a_cursor_of_a_log_gives_back_its_place(name: str, epoch: str, mark: tuple[Any, ...]) -> None:
     listing = Listing(name, epoch)
     assert listing.mark(listing.cursor(mark)) == mark
+
+
+@given(names, names, places)
+def test_before_a_line_is_the_place_before_it(name: str, epoch: str, mark: tuple[int]) -> None:
+    listing = Listing(name, epoch)
+    assert listing.mark(before(listing.cursor(mark))) == (max(0, mark[0] - 1),)
 
 
 @given(names, marks, marks)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import server.graphql.live
+import server.graphql.ring
 import server.graphql.timeslice
 from domain.caller import LOCAL
+from server.errors import OperationRefused
 from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.service import Service, open_service
@@ -118,7 +120,7 @@ async def test_one_that_replays_joins_the_others_without_gap_or_double(service: 
 async def test_one_that_falls_behind_the_ring_replays_what_it_missed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.graphql.live, "RING_EVENTS", 10)
+    monkeypatch.setattr(server.graphql.ring, "RING_EVENTS", 10)
     slow, quick = subscribed(service), subscribed(service)
     firsts = await started(slow, quick)
     await append(service, range(1))
@@ -243,7 +245,7 @@ async def test_a_group_that_cannot_start_tells_each_subscriber_and_leaves_nothin
     for _ in range(2):
         operation = service.executor.prepare(Request(text, {}))
         stream = service.executor.stream(operation, service.operation(LOCAL))
-        with pytest.raises(server.graphql.live.OperationRefused):
+        with pytest.raises(OperationRefused):
             await anext(stream)
     assert service.executor.following[1] == 0
 

@@ -109,7 +109,7 @@ async def test_a_busy_loop_is_late(server: Running) -> None:
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[metrics.Metrics]:
     engine = open_engine(str(tmp_path), "test", 16)
-    yield metrics.Metrics(engine, lambda: metrics.Reading(0, 0, 0, 0, {}, {}))
+    yield metrics.Metrics(engine, lambda: metrics.Reading(0, 0, 0, 0, 0, {}, {}))
     await engine.close()
 
 
