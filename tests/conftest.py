@@ -56,8 +56,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marked = metafunc.definition.get_closest_marker("both_families") is not None
     both = has_servers(metafunc.config) and (marked or "opening" in metafunc.fixturenames)
-    families = [pytest.param(name, marks=pytest.mark.services) if name == "services" else name for name in FAMILIES]
-    metafunc.parametrize("family", families if both else ["embedded"], indirect=True, scope="session")
+    contract = "opening" in metafunc.fixturenames
+    names = ["embedded", *(["dictionary"] if contract else []), *(["services"] if both else [])]
+    families = [pytest.param(name, marks=pytest.mark.services) if name == "services" else name for name in names]
+    metafunc.parametrize("family", families, indirect=True, scope="session")
 
 
 @pytest.hookimpl(tryfirst=True)

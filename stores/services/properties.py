@@ -21,7 +21,7 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
 from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
 from stores.services.labels import sorted_texts
-from stores.services.words import stem
+from stores.words import stem
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

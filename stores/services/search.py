@@ -27,7 +27,7 @@ from stores.services.labels import MEMORY
 from stores.services.neo4j import Graph
 from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
 from stores.services.weaviate import Hit, Missing, Vectors
-from stores.services.words import stem
+from stores.words import stem
 
 _MOST = 1_000
 """Candidates of each side of a search, however many are shown."""

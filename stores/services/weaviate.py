@@ -177,7 +177,7 @@ class Vectors:
         return [Hit(_id(one), -float(one.metadata.distance or 0.0), _weight(one)) for one in found.objects]
 
     async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
-        """The memories with any of the words (as of stores.services.words.stem), the best first."""
+        """The memories with any of the words (as of stores.words.stem), the best first."""
         async with self._tenant(workspace, QUERY_SECONDS) as tenant:
             found = await tenant.query.bm25(
                 words,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from docs.dictionary_engine import open_dictionaries
 from stores.open import open_engine
 from stores.ports import Engine
 from tests.support.services import open_services
@@ -18,4 +19,12 @@ def open_embedded(folder: Path, embedder: str, dimension: int, clock: Callable[[
     return open_engine(str(folder), embedder, dimension, clock)
 
 
-FAMILIES: dict[str, Opening] = {"embedded": open_embedded, "services": open_services}
+def open_dictionary(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
+    return open_dictionaries(f"dictionary:{folder}", embedder, dimension, clock)
+
+
+FAMILIES: dict[str, Opening] = {
+    "embedded": open_embedded,
+    "dictionary": open_dictionary,
+    "services": open_services,
+}

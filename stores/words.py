@@ -1,4 +1,4 @@
-"""The words of a text, as every index of the services engine keeps them and is asked for them.
+"""The words of a text, as an index of an engine without FTS5 keeps them and is asked for them.
 
 They are made as SQLite's FTS5 makes them for the embedded engine (`porter unicode61 remove_diacritics 2`), so both
 engines find the same memories by the same words.

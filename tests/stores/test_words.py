@@ -7,7 +7,7 @@ from collections import defaultdict
 import apsw
 import pytest
 
-from stores.services.words import stem
+from stores.words import stem
 
 TEXTS = [
     "The Caf\u00e9s were RUNNING late, weren't they?",
