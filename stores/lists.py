@@ -1,15 +1,20 @@
-"""The lists of a parent that follow from a reference: the records that name it in a column."""
+"""The lists that follow from declarations: a workspace's records of a kind, or those that have a parent in a column."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from domain.actor import Agent, User
+from domain.audit import AuditEntry
+from domain.key import ApiKey
 from domain.memory import Memory, MemoryVersion
 from domain.message import Message, Thread
 from domain.node import Node
 from domain.participant import Participant
 from domain.search import Recall
+from domain.session import Session
 from domain.span import Span, Trace
+from domain.state import StateEntry
 from domain.trace import TraceEvent
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import kind
@@ -37,6 +42,36 @@ BY_REFERENCE: dict[Collection, tuple[Kind[Any], str]] = {
     of: (kind(record), column) for of, (record, column) in _BY_REFERENCE.items()
 }
 """The kind of each list, and its column that holds the parent's id."""
+
+
+OWN: dict[Collection, type[Node]] = {
+    Collection.SESSIONS: Session,
+    Collection.USERS: User,
+    Collection.AGENTS: Agent,
+    Collection.MEMORIES: Memory,
+    Collection.SPANS: Span,
+    Collection.AUDIT: AuditEntry,
+}
+"""The records of the lists that are a workspace's own."""
+
+NAMED: dict[Collection, tuple[type[Node], str]] = {
+    Collection.STATES: (StateEntry, "namespace"),
+    Collection.TENANT_KEYS: (ApiKey, "tenant"),
+}
+"""The records of the lists that hang on a name, and the column that has it."""
+
+
+def declared(of: Collection | Records) -> tuple[Kind[Any], str] | None:
+    """The kind of a list's records, and the column that has what they hang on; "" of a workspace's own. None where the
+    list follows from no declaration."""
+    if isinstance(of, Records):
+        return kind(of.kind), of.column
+    if of in OWN:
+        return kind(OWN[of]), ""
+    if of in NAMED:
+        record, column = NAMED[of]
+        return kind(record), column
+    return BY_REFERENCE.get(of)
 
 
 def index_of(of: Collection | Records) -> tuple[str, ...]:

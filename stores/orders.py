@@ -115,7 +115,7 @@ class Order(NamedTuple):
 
 
 _ORDERED: dict[type[Enum], Kind[Any]] = {get_type_hints(of.order)["field"]: of for of in KINDS if of.order is not None}
-_LOWEST: dict[Any, float | str] = {"time": 0, str: "''", float: -1.7976931348623157e308}
+_LOWEST: dict[Any, float | str] = {"time": 0, str: "", float: -1.7976931348623157e308}
 
 
 @cache

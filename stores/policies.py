@@ -20,3 +20,6 @@ SHARING = {"messages": 1.0, "sessions": 0.25, "neighbors": 0.5}
 
 SHARED_SHOWN = 10
 """How many of the things that two memories share are told, of each sort."""
+
+REFERENCES_SHOWN = 100
+"""How many of the messages that drew on a memory a neighbourhood shows."""

@@ -82,11 +82,15 @@ class Kind(Generic[N]):
     def references(self) -> list[Column]:
         return [column for column in self.columns.values() if column.refers is not None]
 
+    def row(self, record: N) -> dict[str, Any]:
+        """The values of a record's row, by the names of the columns."""
+        return dict(zip(self.columns, self.encode(record), strict=True))
+
     def natural_key(self, record: N) -> tuple[str, ...] | None:
         """What a record is called by beside its id (stores.ports.NaturalKey); None where it has no such name."""
         if not self.natural:
             return None
-        row = dict(zip(self.columns, self.encode(record), strict=True))
+        row = self.row(record)
         key = tuple(row[column] for column in self.natural)
         return None if None in key else key
 

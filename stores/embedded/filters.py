@@ -12,7 +12,7 @@ from domain.actor import Agent, User
 from domain.memory import Memory
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
-from stores.budget import Budget
+from stores.budget import check
 from stores.embedded.rows import TABLES
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros, raw
@@ -25,11 +25,9 @@ class Where:
         self.workspace = workspace
         self.conditions: list[str] = []
         self.params: list[Any] = []
-        self._budget = Budget()
 
     def add(self, condition: str, *params: Any) -> None:
-        """One more condition. Raises Rejected (INVALID) where there are too many, or too many values."""
-        self._budget.spend(len(params))
+        """One more condition."""
         self.conditions.append(condition)
         self.params.extend(params)
 
@@ -43,19 +41,15 @@ class Where:
 
     def combine(self, filter: Any, add: Add) -> None:
         for part in filter.and_ or ():
-            self._budget.spend()
             self.inside("({})", add, part)
         if filter.or_ is not None:
-            self._budget.spend()
             parts = [f"({self._taken(add, part)})" for part in filter.or_]
             self.conditions.append(f"({' OR '.join(parts) or '0'})")
         if filter.not_ is not None:
-            self._budget.spend()
             self.inside("NOT coalesce(({}), 0)", add, filter.not_)
 
     def _taken(self, add: Add, value: Any) -> str:
         """What is added, as one expression that is not among the conditions; its parameters stay."""
-        self._budget.spend()
         start = len(self.conditions)
         add(self, value)
         taken = " AND ".join(self.conditions[start:]) or "1"
@@ -280,5 +274,7 @@ is_called = _emit(f.RefersTo("id", (User, Agent)), User, "t")
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:
+    """Raises Rejected (INVALID) where it asks too much."""
     if filter is not None:
+        check(filter)
         _COMPILED[kind](where, filter)

@@ -28,7 +28,7 @@ from domain.graph import (
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.embedded import rows
-from stores.policies import SHARED_SHOWN, SHARING
+from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
 from stores.rows import text
 
@@ -100,7 +100,7 @@ _HANGERS_ON: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
         (
             GraphEdgeKind.REFERENCED_BY,
             "SELECT m.id FROM memory_ref r JOIN message m ON m.key = r.message WHERE r.memory = ? "
-            "ORDER BY r.message LIMIT 100",
+            f"ORDER BY r.message LIMIT {REFERENCES_SHOWN}",
         ),
     ),
     GraphInclude.SESSIONS: (

@@ -6,16 +6,12 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from domain.actor import Agent, User
-from domain.audit import AuditEntry
-from domain.key import ApiKey
 from domain.link import LinkDirection
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
-from domain.state import StateEntry
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
-from stores.lists import BY_REFERENCE
+from stores.lists import BY_REFERENCE, NAMED, OWN
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, LinkFilter, Records
 from stores.rows import Row
@@ -37,14 +33,8 @@ _LISTS: dict[Collection, _List] = {
         of: _List(TABLES[kind.record], TABLES[kind.record].equals(column))
         for of, (kind, column) in BY_REFERENCE.items()
     },
-    Collection.SESSIONS: _List(table(Session), ""),
-    Collection.USERS: _List(table(User), ""),
-    Collection.AGENTS: _List(table(Agent), ""),
-    Collection.MEMORIES: _List(MEMORY, ""),
-    Collection.SPANS: _List(SPAN, ""),
-    Collection.STATES: _List(table(StateEntry), "t.namespace = ?"),
-    Collection.AUDIT: _List(table(AuditEntry), ""),
-    Collection.TENANT_KEYS: _List(table(ApiKey), "t.tenant = ?"),
+    **{of: _List(TABLES[record], "") for of, record in OWN.items()},
+    **{of: _List(TABLES[record], f"t.{column} = ?") for of, (record, column) in NAMED.items()},
     Collection.SESSION_MEMORIES: _List(
         MEMORY,
         "t.key IN (SELECT key FROM memory WHERE session = (SELECT key FROM session WHERE id = ?) UNION "
@@ -139,7 +129,7 @@ class Lists:
         if condition:
             where.add(condition, *[parent] * condition.count("?"))
         # The plus keeps SQLite from taking the workspace's index for a list that hangs on something.
-        own = not parent or of in (Collection.STATES, Collection.TENANT_KEYS)
+        own = not parent or of in NAMED
         where.add("t.workspace = ?" if own else "+t.workspace = ?", self._workspace)
         if spec.table.live:
             where.add(spec.table.live.removeprefix(" AND "))
@@ -181,7 +171,7 @@ def _expression(spec: _List, order: Order) -> str:
     if since:
         column = f"{column} - t.{since}"
     if missing is not None:
-        column = f"coalesce({column}, {missing})"
+        column = f"coalesce({column}, {missing!r})"
     return f"+{column}" if spec.sorts else column
 
 

@@ -12,7 +12,7 @@ from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
-from stores.budget import Budget
+from stores.budget import check
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros
 from stores.services.labels import LABELS, MEMORY
@@ -28,7 +28,6 @@ class Where:
 
     def __init__(self, prefix: str = "f") -> None:
         self._prefix = prefix
-        self._budget = Budget()
         self.parameters: dict[str, Any] = {}
         self._refs: list[str] = []
         self.conditions: list[str] = []
@@ -42,12 +41,8 @@ class Where:
         """What a statement with these conditions begins with: the lists of ids that they look into."""
         return f"WITH [{', '.join(self._refs)}] AS refs "
 
-    def add(self, condition: str, value: Any = None, count: int = 1) -> None:
-        """One more condition, ? in it being a value. Raises Rejected (INVALID) where there are too many of them.
-
-        count: how many values it is.
-        """
-        self._budget.spend(count)
+    def add(self, condition: str, value: Any = None) -> None:
+        """One more condition, ? in it being a value."""
         self.conditions.append(self._bound(condition, value))
 
     def _bound(self, text: str, value: Any) -> str:
@@ -68,19 +63,15 @@ class Where:
 
     def combine(self, filter: Any, add: Add) -> None:
         for part in filter.and_ or ():
-            self._budget.spend()
             self.inside("({})", add, part)
         if filter.or_ is not None:
-            self._budget.spend()
             parts = [f"({self._taken(add, part)})" for part in filter.or_]
             self.conditions.append(f"({' OR '.join(parts) or _NEVER})")
         if filter.not_ is not None:
-            self._budget.spend()
             self.inside("NOT coalesce(({}), false)", add, filter.not_)
 
     def _taken(self, add: Add, value: Any) -> str:
         """What is added, as one expression that is not among the conditions; its parameters stay."""
-        self._budget.spend()
         start = len(self.conditions)
         add(self, value)
         taken = " AND ".join(self.conditions[start:]) or "true"
@@ -123,7 +114,7 @@ def _(op: f.Among, node: str) -> Add:
 
     def add(w: Where, values: Sequence[Any]) -> None:
         names = [value.value if isinstance(value, Enum) else value for value in values]
-        w.add(condition, names, len(names))
+        w.add(condition, names)
 
     return add
 
@@ -289,7 +280,7 @@ def _some_matching(op: f.Some, node: str) -> Add:
 @_emit.register
 def _(op: f.OfKind, node: str) -> Add:
     condition = f"left({node}.{op.column}, 3) IN ?"
-    return lambda w, kinds: w.add(condition, f.prefixes(kinds), len(kinds))
+    return lambda w, kinds: w.add(condition, f.prefixes(kinds))
 
 
 @_emit.register
@@ -309,7 +300,9 @@ valid_at = _emit(FILTERS[Memory]["valid_at"], "n")
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:
+    """Raises Rejected (INVALID) where it asks too much."""
     if filter is not None:
+        check(filter)
         _COMPILED[kind](where, filter)
 
 

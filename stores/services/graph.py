@@ -19,12 +19,10 @@ from domain.graph import (
 )
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
-from stores.policies import SHARED_SHOWN, SHARING
+from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
 from stores.services.labels import LINK, MEMORY, link_lists
 from stores.services.neo4j import Graph
-
-_REFERENCES_SHOWN = 100
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
 
@@ -67,7 +65,7 @@ _AMONG = (
     "WITH l ORDER BY l.weight DESC, l.id RETURN collect(l) AS ls } "
 )
 
-_REFERENCES = f"COLLECT {{ MATCH (n)<-[:DRAWS_ON]-(m:Message) RETURN m.id ORDER BY m.id LIMIT {_REFERENCES_SHOWN} }}"
+_REFERENCES = f"COLLECT {{ MATCH (n)<-[:DRAWS_ON]-(m:Message) RETURN m.id ORDER BY m.id LIMIT {REFERENCES_SHOWN} }}"
 
 _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
     GraphInclude.MESSAGES: (

@@ -15,7 +15,7 @@ from domain.key import ApiKey
 from domain.link import LinkDirection
 from stores.catalogue.kind import Kind
 from stores.filters import FILTERS, RefersTo
-from stores.lists import BY_REFERENCE, index_of
+from stores.lists import BY_REFERENCE, NAMED, index_of
 from stores.orders import Column, Order
 from stores.ports import Collection, LinkFilter, Records
 from stores.services.filters import Where, apply
@@ -102,9 +102,6 @@ _LISTS: dict[Collection, _List] = {
     ),
 }
 
-_NAMED = (Collection.STATES, Collection.TENANT_KEYS)
-"""Lists that hang on a name in the workspace, the second column of their index."""
-
 _LINKS = {
     LinkDirection.OUT: "MATCH (m:Memory {id: p})-[l:LINK]->(o)",
     LinkDirection.IN: "MATCH (m:Memory {id: p})<-[l:LINK]-(o)",
@@ -133,7 +130,7 @@ def _expression(row: str, of: Kind[Any], order: Order) -> str:
     column, by = f"{row}.{_property(of, order)}", order.column
     if by.since:
         column = f"{column} - {row}.{by.since}"
-    return column if by.missing is None else f"coalesce({column}, {by.missing})"
+    return column if by.missing is None else f"coalesce({column}, {by.missing!r})"
 
 
 def _property(of: Kind[Any], order: Order) -> str:
@@ -161,7 +158,7 @@ def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order) -
     sorted_by = _property(node.kind, order)
     found: Any = None
     tied = [] if index[:1] in ((), ("workspace",)) else [f"n.{index[0]} = p"]
-    if of in _NAMED:
+    if of in NAMED:
         tied = [f"n.{index[1]} = p"]
     index = _in_order(node, index, order)
     for name, narrower in _narrower(of).items():

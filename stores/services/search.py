@@ -80,7 +80,7 @@ class _Finding:
         if filter is None or filter.valid_at is None:
             valid_at(where, self._now)
         if self._search.owners is not None:
-            where.add("(n.owner IS NULL OR n.owner IN ?)", self._search.owners, len(self._search.owners))
+            where.add("(n.owner IS NULL OR n.owner IN ?)", self._search.owners)
         if self._search.exclude is not None:
             where.add("n.id <> ?", self._search.exclude)
         apply(filter, Memory, where)

@@ -28,7 +28,7 @@ from domain.memory import (
 )
 from domain.node import Id
 from domain.values import Ref
-from tests.contract.making import NOON, after, memory, plain
+from stores.contract.making import NOON, after, memory, plain
 
 units = st.floats(0, 1)
 factors = st.floats(DECAY_FLOOR, 1)

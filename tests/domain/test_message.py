@@ -20,7 +20,7 @@ from domain.message import (
 from domain.node import Id
 from domain.participant import ROLES, SenderType, identity
 from domain.values import NULL, encode_json
-from tests.contract.making import message, participant, plain
+from stores.contract.making import message, participant, plain
 
 ARGUMENTS = encode_json({"zone": "UTC"})
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.actor import User
 from domain.memory import Memory
 from domain.node import Id, Node, id_of, kind_of, next_uuid7
-from tests.contract.making import plain, user
+from stores.contract.making import plain, user
 
 moments = st.integers(0, 2**47)
 randoms = st.integers(0, 2**80)

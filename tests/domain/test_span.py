@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.span import TokenUsage, Trace, milliseconds, usage_of
-from tests.contract.making import NOON, after, plain, span, trace
+from stores.contract.making import NOON, after, plain, span, trace
 
 counts = st.none() | st.integers(0, 10**9)
 

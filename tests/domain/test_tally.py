@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.node import Id, Node
 from domain.span import Span, SpanStatusCode, TokenUsage
 from domain.tally import TOP, Tallies, Tally
-from tests.contract.making import after, plain, span
+from stores.contract.making import after, plain, span
 
 _ids = count(1)
 

@@ -15,8 +15,8 @@ from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type, is_leaf_
 
 from domain.caller import LOCAL
 from schema.build import build
+from stores.contract.making import World, world
 from stores.embedded.engine import EmbeddedEngine, open_embedded
-from tests.contract.making import World, world
 from tests.support.graphql_client import Clock, Graph, Words, in_memory
 
 pytestmark = pytest.mark.slow

@@ -18,8 +18,8 @@ from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.catalogue.references import checked, export_order, gone_with
+from stores.contract.making import Clock
 from stores.embedded.tables import create_indexes, create_table, create_triggers
-from tests.contract.making import Clock
 
 
 class Note(Node, frozen=True, kw_only=True, gc=False):

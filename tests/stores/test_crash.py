@@ -18,9 +18,9 @@ from domain.search import SearchMode, rank
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import decode_json
+from stores.contract.making import DIMENSION
 from stores.embedded.engine import FILE, EmbeddedEngine, open_embedded
 from stores.ports import Search, Store
-from tests.contract.making import DIMENSION
 from tests.support.crashing import COUNTERS, SESSIONS, vector_of, word_of
 
 ROUNDS = 20

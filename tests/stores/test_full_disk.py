@@ -14,9 +14,9 @@ import apsw
 import pytest
 
 from domain.actor import User
+from stores.contract.making import keep, user
 from stores.embedded.engine import FILE, open_embedded
 from stores.errors import Unavailable
-from tests.contract.making import keep, user
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ from domain.search import SearchMode
 from stores.embedded.engine import open_embedded
 from stores.errors import Unavailable
 from stores.ports import Search
-from tests.contract.making import axis, keep, memory, remember, user
+from stores.contract.making import axis, keep, memory, remember, user
 
 logging.disable(logging.CRITICAL)
 

@@ -15,12 +15,12 @@ from domain.memory import Memory
 from domain.message import Message
 from domain.search import Recall, SearchMode
 from domain.session import Session
+from stores.contract.making import DIMENSION, Clock, axis, delete, follow, keep, message, page, say, user
 from stores.embedded import migrations, tables
 from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
 from stores.errors import CannotOpen
 from stores.ports import Collection, Log, Search, Transaction
-from tests.contract.making import DIMENSION, Clock, axis, delete, follow, keep, message, page, say, user
 from tests.support.before import assert_holds_what_was_told, old_folder
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from domain.actor import User
 from domain.span import Trace
+from stores.contract.making import Clock, keep, span, trace, user, world
 from stores.embedded.engine import FILE, LOCK, EmbeddedEngine, open_embedded
 from stores.embedded.migrations import APPLICATION_ID, VERSION
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from tests.contract.making import Clock, keep, span, trace, user, world
 
 
 async def made(folder: Path) -> None:

@@ -14,11 +14,11 @@ from domain.page import OrderDirection
 from domain.session import SessionFilter
 from domain.trace import TraceEventOrderField
 from domain.values import Ref
+from stores.contract import making as m
 from stores.embedded.engine import EmbeddedEngine
 from stores.open import open_engine
 from stores.orders import ORDERS
 from stores.ports import Collection
-from tests.contract import making as m
 
 
 @pytest.fixture

@@ -18,10 +18,7 @@ from domain.message import ToolCall, ToolResponse
 from domain.search import SearchMode
 from domain.span import Span
 from domain.values import encode_json
-from stores.embedded.engine import EmbeddedEngine, open_embedded
-from stores.errors import StoreError, Unavailable
-from stores.ports import Log, Search, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     Clock,
     axis,
     event,
@@ -34,6 +31,9 @@ from tests.contract.making import (
     session,
     user,
 )
+from stores.embedded.engine import EmbeddedEngine, open_embedded
+from stores.errors import StoreError, Unavailable
+from stores.ports import Log, Search, Store, Transaction
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from domain.span import Trace
 from formats.recollect import jsonl
 from formats.recollect.lines import Entry, read
 from resolvers.context import Context
+from stores.contract.making import DIMENSION
 from stores.embedded.engine import FILE
 from stores.ports import Engine
-from tests.contract.making import DIMENSION
 from tests.support import services
 
 FIXTURES = Path(__file__).parents[1] / "stores" / "fixtures"

@@ -21,9 +21,9 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import decode_json, encode_json
+from stores.contract.making import DIMENSION, keep, link, memory, message, page, participant, session, state, version
 from stores.embedded.engine import open_embedded
 from stores.ports import Collection, Store, Transaction, Vector
-from tests.contract.making import DIMENSION, keep, link, memory, message, page, participant, session, state, version
 
 SESSIONS = 3
 COUNTERS = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stores.contract.making import DIMENSION, Clock
 from stores.open import open_engine
 from stores.services.engine import ServicesEngine
-from tests.contract.making import DIMENSION, Clock
 from tests.support.servers import Weaviate
 from tests.support.services import empty, urls
 

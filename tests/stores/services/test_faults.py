@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from domain.message import Message
+from stores.contract.making import DIMENSION, Clock, follow, message, say, talk
 from stores.errors import StoreError, Unavailable
 from stores.open import open_engine
 from stores.ports import Log
@@ -20,7 +21,6 @@ from stores.services.engine import ServicesEngine
 from stores.services.neo4j import CALL_SECONDS, Address, Graph
 from stores.services.news import News
 from stores.services.pulse import Pulse
-from tests.contract.making import DIMENSION, Clock, follow, message, say, talk
 from tests.support.services import empty, urls
 
 

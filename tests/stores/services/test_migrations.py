@@ -18,12 +18,7 @@ from domain.search import Recall, SearchMode
 from domain.session import Session
 from domain.span import Trace
 from domain.trace import TraceEvent
-from stores.errors import CannotOpen
-from stores.ports import Collection, Search
-from stores.services import migrations
-from stores.services.labels import TRACE
-from stores.services.migrations import VERSION
-from tests.contract.making import (
+from stores.contract.making import (
     DIMENSION,
     Clock,
     axis,
@@ -38,6 +33,11 @@ from tests.contract.making import (
     trace,
     user,
 )
+from stores.errors import CannotOpen
+from stores.ports import Collection, Search
+from stores.services import migrations
+from stores.services.labels import TRACE
+from stores.services.migrations import VERSION
 from tests.stores.services.conftest import drained
 from tests.support.before import assert_holds_what_was_told, old_graph
 from tests.support.services import open_services, run

@@ -11,9 +11,9 @@ import pytest
 from domain.memory import Memory
 from domain.node import Id
 from domain.search import SearchMode, rank
+from stores.contract.making import axis, delete, directions, memory, remember, replace
 from stores.ports import Found, Search, Store, Vector
 from stores.services.engine import ServicesEngine
-from tests.contract.making import axis, delete, directions, memory, remember, replace
 from tests.stores.services.conftest import Open, drained, within
 from tests.support.servers import Weaviate
 from tests.support.services import run

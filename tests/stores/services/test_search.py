@@ -7,10 +7,10 @@ import pytest
 from domain.memory import MemoryFilter, MemoryStatus
 from domain.search import SearchMode
 from domain.values import FloatRange, Ref, TimeRange, encode_json
+from stores.contract.making import after, axis, directions, keep, memory, remember, user
 from stores.ports import Search
 from stores.services.engine import ServicesEngine
 from stores.services.prefilter import prefilter
-from tests.contract.making import after, axis, directions, keep, memory, remember, user
 from tests.stores.services.conftest import drained
 
 MODES = pytest.mark.parametrize(

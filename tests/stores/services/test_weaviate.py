@@ -13,10 +13,10 @@ import pytest
 from weaviate.classes.query import Filter
 
 from domain.node import Id
+from stores.contract.making import DIMENSION, axis, directions
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
 from stores.services.weaviate import FIRST, LAST, Entry, Missing, Vectors, tenant_name
-from tests.contract.making import DIMENSION, axis, directions
 from tests.support.servers import Weaviate
 
 ACTIVE = Filter.by_property("status").equal("ACTIVE")

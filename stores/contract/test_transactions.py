@@ -20,9 +20,7 @@ from domain.search import SearchMode
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import decode_json, encode_json
-from stores.errors import Taken
-from stores.ports import Collection, Engine, Log, Search, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     World,
     axis,
     delete,
@@ -42,6 +40,8 @@ from tests.contract.making import (
     talk,
     user,
 )
+from stores.errors import Taken
+from stores.ports import Collection, Engine, Log, Search, Store, Transaction
 
 
 class Failure(Exception):

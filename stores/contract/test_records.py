@@ -19,8 +19,7 @@ from domain.span import Span, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
 from domain.trace import TraceEvent
 from domain.values import encode_json
-from stores.ports import NaturalKey, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     Clock,
     World,
     after,
@@ -43,6 +42,7 @@ from tests.contract.making import (
     trace,
     user,
 )
+from stores.ports import NaturalKey, Store, Transaction
 
 KINDS = World._fields
 

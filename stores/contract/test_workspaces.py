@@ -20,9 +20,7 @@ from domain.search import SearchMode
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import encode_json
-from stores.errors import Taken
-from stores.ports import Collection, Engine, Log, Search, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     World,
     axis,
     delete,
@@ -41,7 +39,9 @@ from tests.contract.making import (
     user,
     world,
 )
-from tests.contract.test_records import keys_of
+from stores.contract.test_records import keys_of
+from stores.errors import Taken
+from stores.ports import Collection, Engine, Log, Search, Store, Transaction
 
 
 async def test_records_are_not_found_by_id(elsewhere: Store, things: World) -> None:

@@ -18,8 +18,7 @@ from domain.node import Id
 from domain.page import Slice
 from domain.search import Candidate, SearchMode, rank, similarity
 from domain.values import FloatRange, Ref, encode_json
-from stores.ports import Collection, Search, Store, Transaction, Vector
-from tests.contract.making import (
+from stores.contract.making import (
     after,
     agent,
     axis,
@@ -32,6 +31,7 @@ from tests.contract.making import (
     session,
     user,
 )
+from stores.ports import Collection, Search, Store, Transaction, Vector
 
 WORDS = [
     "apple", "bridge", "candle", "desert", "engine", "forest", "garden", "harbor", "island", "jungle", "kitchen",

@@ -14,9 +14,7 @@ from domain.message import MemoryRef
 from domain.search import SearchMode
 from domain.state import StateEntry
 from domain.values import encode_json
-from stores.errors import Taken
-from stores.ports import Collection, Engine, Search, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     Clock,
     after,
     axis,
@@ -32,6 +30,8 @@ from tests.contract.making import (
     talk,
     user,
 )
+from stores.errors import Taken
+from stores.ports import Collection, Engine, Search, Store, Transaction
 
 HOUR = after(hours=1)
 

@@ -12,8 +12,7 @@ from domain.link import MemoryLinkKind
 from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.session import Session
-from stores.ports import Collection, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     World,
     after,
     agent,
@@ -33,6 +32,7 @@ from tests.contract.making import (
     user,
     version,
 )
+from stores.ports import Collection, Store, Transaction
 
 Row = Callable[[Transaction, World, int], Awaitable[Any]]
 

@@ -18,7 +18,7 @@ from tests.support.families import FAMILIES, Opening
 from tests.support.graphql_client import Clock, Graph, in_memory
 from tests.support.servers import SETTINGS, running
 
-HOME = Path(__file__).parent
+HOME = Path(__file__).parent / "tests"
 FOLDERS = {"faults": "faults", "clients": "node"}
 """Folders whose tests all have a marker."""
 

@@ -15,8 +15,7 @@ from domain.node import Id
 from domain.session import Session
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
-from stores.ports import SESSION_LOGS, Collection, Log, Store, Transaction
-from tests.contract.making import (
+from stores.contract.making import (
     Follower,
     World,
     cursors,
@@ -36,6 +35,7 @@ from tests.contract.making import (
     talk,
     user,
 )
+from stores.ports import SESSION_LOGS, Collection, Log, Store, Transaction
 
 SOON = 0.05
 LATER = datetime(2031, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stores.contract.making import DIMENSION, Clock, World, world
 from stores.ports import Engine, Store
-from tests.contract.making import DIMENSION, Clock, World, world
 
 Reopen = Callable[[], Engine]
 

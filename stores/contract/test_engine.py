@@ -8,9 +8,9 @@ import secrets
 import pytest
 
 from domain.actor import User
+from stores.contract.making import World, keep, user
 from stores.errors import Unavailable
 from stores.ports import FIGURES, Engine, Store
-from tests.contract.making import World, keep, user
 
 
 async def test_all_parts_are_healthy(engine: Engine, things: World) -> None:

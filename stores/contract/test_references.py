@@ -17,8 +17,8 @@ from domain.session import Session
 from domain.span import Span, Trace
 from domain.trace import TraceEvent
 from stores.catalogue.kinds import KINDS, kind
+from stores.contract.making import World, delete, event, keep, memory, message, recall, say, session, span
 from stores.ports import Store
-from tests.contract.making import World, delete, event, keep, memory, message, recall, say, session, span
 
 
 class Other(NamedTuple):

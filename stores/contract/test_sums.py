@@ -11,8 +11,8 @@ import pytest
 from domain.node import Id
 from domain.page import Slice
 from domain.span import Span, SpanStatusCode, TokenUsage, Trace
+from stores.contract.making import after, delete, keep, session, span, trace
 from stores.ports import Collection, Store, Transaction
-from tests.contract.making import after, delete, keep, session, span, trace
 
 
 async def found(store: Store, trace_id: str = "t") -> Trace:

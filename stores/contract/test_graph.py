@@ -14,8 +14,8 @@ from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id
+from stores.contract.making import delete, keep, link, memory, remember, talk, user
 from stores.ports import Store, Transaction
-from tests.contract.making import delete, keep, link, memory, remember, talk, user
 
 
 class Web(NamedTuple):

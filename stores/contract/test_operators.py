@@ -27,10 +27,10 @@ from domain.state import StateEntry, StateFilter
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores import filters as f
+from stores.contract import making as m
 from stores.filters import FILTERS, Operator
 from stores.ports import Collection, Store
 from stores.predicate import World, passes
-from tests.contract import making as m
 
 
 class Listed(NamedTuple):

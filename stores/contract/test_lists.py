@@ -21,10 +21,8 @@ from domain.session import SessionFilter, SessionOrder, SessionOrderField
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import Ref
-from stores.orders import ORDERS
-from stores.ports import Collection, Store, Transaction
-from tests.contract.filling import FILLINGS, LOGS, fill, time
-from tests.contract.making import (
+from stores.contract.filling import FILLINGS, LOGS, fill, time
+from stores.contract.making import (
     World,
     after,
     cursors,
@@ -39,6 +37,8 @@ from tests.contract.making import (
     state,
     world,
 )
+from stores.orders import ORDERS
+from stores.ports import Collection, Store, Transaction
 
 every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)
 timed_lists = pytest.mark.parametrize(

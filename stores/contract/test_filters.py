@@ -20,8 +20,7 @@ from domain.span import SpanFilter, SpanKind, SpanStatusCode
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
-from stores.ports import Collection, LinkFilter, Store
-from tests.contract.making import (
+from stores.contract.making import (
     World,
     after,
     agent,
@@ -41,6 +40,7 @@ from tests.contract.making import (
     thread,
     user,
 )
+from stores.ports import Collection, LinkFilter, Store
 
 SCALARS = (
     st.none()
