@@ -12,7 +12,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import product
+from itertools import count, product
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,11 +43,11 @@ from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.tool_calls import CallPart, Spot, Step, answers
-from domain.trace import TraceEvent
-from stores import ports, sums
+from stores import journal, ports, sums
 from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
+from stores.catalogue.logs import LOGS
 from stores.changes import line_of
 from stores.errors import Taken, Unavailable
 from stores.ids import Ids
@@ -95,7 +95,7 @@ class Shelf:
     def __init__(self) -> None:
         self.graphs: dict[str, Graph] = {}
         self.epoch = secrets.token_hex(4)
-        self.places = self.last_id = 0
+        self.places, self.last_id = count(1), 0  # places of lines in logs, never given twice
 
 
 SHELVES: defaultdict[str, Shelf] = defaultdict(Shelf)
@@ -210,6 +210,8 @@ class DictionaryTransaction(Reads):
 
     async def put(self, records: Sequence[Node]) -> None:
         traces = [one for one in records if isinstance(one, Trace)]
+        if records:
+            await journal.put(self, records)
         await self.store(await sums.as_kept(self, traces) if traces else records)
         if spans := [one for one in records if isinstance(one, Span)]:
             await sums.add(self, spans)
@@ -242,26 +244,21 @@ class DictionaryTransaction(Reads):
         if there is None:
             return
         if of.replaces:
-            self._drop(of, there.id)
+            self._drop(of, there)
         elif self.lives(there):
             raise Taken
         else:
             emptied = {str(of.columns[name].field): None for name in of.natural if of.columns[name].nullable}
             self.graph.records[there.prefix][there.id] = replace(there, **emptied)
 
-    async def append(self, events: Sequence[TraceEvent]) -> list[TraceEvent]:
-        placed = [replace(event, place=self._place()) for event in events]
+    async def append(self, lines: Sequence[N]) -> list[N]:
+        placed = [replace(line, place=next(self._engine.shelf.places)) for line in lines]
         await self.store(placed)
         return placed
 
-    def _place(self) -> int:
-        """The next place in a log, never given twice."""
-        self._engine.shelf.places += 1
-        return self._engine.shelf.places
-
     async def log(self, changes: Sequence[MemoryChange]) -> None:
         for change in changes:
-            place = self._place()
+            place = next(self._engine.shelf.places)
             self.graph.changes[place] = replace(change, place=place)
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
@@ -274,31 +271,30 @@ class DictionaryTransaction(Reads):
         self.graph.vectors.update(vectors)
 
     async def delete(self, kind_: type[Node], ids: Sequence[Id]) -> None:
-        spans: list[tuple[str, Id]] = []
-        self._delete(kind(kind_), {id for id in ids if self.any(id) is not None}, spans)
-        await sums.take_away(self, spans)
+        gone: dict[Id, Node] = {}
+        self._delete(kind(kind_), {id for id in ids if self.any(id) is not None}, gone)
+        await journal.delete(self, [one for one in gone.values() if kind(type(one)).logged is not None])
+        await sums.take_away(self, [(one.trace_id, one.id) for one in gone.values() if isinstance(one, Span)])
 
-    def _delete(self, of: Kind[Any], ids: set[Id], spans: list[tuple[str, Id]]) -> None:
+    def _delete(self, of: Kind[Any], ids: set[Id], gone: dict[Id, Node]) -> None:
         """Deletes records, and first what the declarations say of those that name them."""
         for other, column in referring(of) if ids else ():
             field = str(column.field)
             naming = [one for one in self.graph.records[other.record.prefix].values() if getattr(one, field) in ids]
             if column.refers is not None and column.refers.gone == "cascade":
-                self._delete(other, {one.id for one in naming}, spans)
+                self._delete(other, {one.id for one in naming}, gone)
             else:
                 for one in naming:
                     self._store(replace(one, **{field: None}))
         for id in ids:
-            if isinstance(record := self.any(id), Span):
-                spans.append((record.trace_id, id))
-            self._drop(of, id)
+            if (record := self.any(id)) is not None:
+                gone[id] = record
+                self._drop(of, record)
 
-    def _drop(self, of: Kind[Any], id: Id) -> None:
+    def _drop(self, of: Kind[Any], record: Node) -> None:
         """Takes away one record with what no declaration tells of."""
-        graph = self.graph
-        record = graph.records[of.record.prefix].pop(id, None)
-        if record is None:
-            return
+        graph, id = self.graph, record.id
+        del graph.records[record.prefix][id]
         if (key := of.natural_key(record)) is not None and graph.keys.get((record.prefix, key)) == id:
             del graph.keys[record.prefix, key]
         graph.refs.pop(id, None)
@@ -445,7 +441,7 @@ class DictionaryStore:
                 yield lines
             if batch:
                 after = batch[-1][0]
-            elif log.session_id and now.one(Session, Id(log.session_id)) is None:
+            elif log.kind in ports.SESSION_LOGS and now.one(Session, Id(log.of)) is None:
                 return
             else:
                 await grown.wait()
@@ -456,16 +452,15 @@ class DictionaryStore:
 
 def _members(now: Reads, of: Collection | Records, parent: str, filter: Any) -> Iterator[Any]:
     """The records of a list that pass its filter."""
-    return now.passing(_by_column(now, of, parent) or _by_hand(now, of, parent, filter), filter)
+    found = declared(of)
+    records = _by_hand(now, of, parent, filter) if found is None else _naming(now, *found, parent)
+    return now.passing(records, filter)
 
 
-def _by_column(now: Reads, of: Collection | Records, parent: str) -> Iterable[Node] | None:
-    """The records of a list that follows from a declaration."""
-    if (found := declared(of)) is None:
-        return None
-    what, column = found
-    field = column and str(what.columns[column].field)
-    return (record for record in now.all(what.record) if not field or getattr(record, field) == parent)
+def _naming(now: Reads, of: Kind[Any], column: str, parent: str) -> Iterable[Any]:
+    """The records of a kind that have the parent in a column; without a column all of them."""
+    field = str(of.columns[column].field) if column else ""
+    return (record for record in now.all(of.record) if not field or getattr(record, field) == parent)
 
 
 def _by_hand(now: Reads, of: Collection | Records, parent: str, filter: Any) -> Iterable[Node]:
@@ -560,8 +555,7 @@ def _lines(now: Reads, log: Log) -> list[tuple[int, Any]]:
     """The lines of a log with their places, in order."""
     if log.kind == "changes":
         return sorted(now.graph.changes.items())
-    records: Iterable[Any] = now.all(TraceEvent if log.kind == "trace" else Message)
-    return sorted(((one.place, one) for one in records if one.session_id == log.session_id), key=lambda line: line[0])
+    return sorted(((one.place, one) for one in _naming(now, *LOGS[log.kind], log.of)), key=lambda line: line[0])
 
 
 def _changes(now: Reads, changes: Sequence[MemoryChange], filter: MemoryFilter | None) -> list[MemoryChange]:
