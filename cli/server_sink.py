@@ -37,7 +37,7 @@ _PAGE_OF_MEMORIES = 200
 _MESSAGES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
   id messages(first: $first, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
 _MEMORIES = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
-  id memories(first: $first, after: $after) {
+  id memories(first: $first, after: $after, filter: {statuses: [ACTIVE, ARCHIVED, SUPERSEDED]}) {
     nodes { externalId status links(direction: IN, kinds: [PRECEDES], first: 1) { nodes { id } } }
     pageInfo { hasNextPage endCursor } } } }"""
 _CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $input) { session { id } %s } }"

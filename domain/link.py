@@ -35,7 +35,8 @@ class LinkDirection(enum.Enum):
 
 
 class MemoryLink(Node, frozen=True, kw_only=True, gc=False):
-    """A link from one memory to another; there is one at most for each source, kind and target."""
+    """A link from one memory to another; there is one at most for each source, kind and target. ended: of one of kind
+    SUPERSEDES, until when the target was valid before it."""
 
     prefix: ClassVar[str] = "lnk"
     noun: ClassVar[str] = "link"
@@ -52,6 +53,7 @@ class MemoryLink(Node, frozen=True, kw_only=True, gc=False):
     ]
     created_at: datetime
     metadata: Json = EMPTY_OBJECT
+    ended: datetime | None = None
 
 
 register(MemoryLink)

@@ -308,6 +308,19 @@ def narrows(filter: MemoryFilter | None) -> bool:
     )
 
 
+def says_when(filter: MemoryFilter | None) -> bool:
+    """Whether a filter says of which time: by validAt, or by asking for what is superseded. Without it, what holds now
+    is meant."""
+    if filter is None:
+        return False
+    return (
+        filter.valid_at is not None
+        or MemoryStatus.SUPERSEDED in (filter.statuses or ())
+        or any(map(says_when, filter.and_ or ()))
+        or (bool(filter.or_) and all(map(says_when, filter.or_ or ())))
+    )
+
+
 def says_whose(filter: MemoryFilter | None) -> bool:
     """Whether a filter names the owner of whatever it lets through."""
     if filter is None:

@@ -17,12 +17,14 @@ from domain.link import (
     MemoryLinkOrder,
     UnlinkMemoriesInput,
 )
-from domain.memory import Memory, MemoryStatus
+from domain.memory import Memory
 from domain.node import Id
 from domain.page import Page
+from domain.supersession import ending, superseded
 from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.context import Context, lookup_all
 from resolvers.lists import MEMORY_LINKS
+from resolvers.supersession import check_circles, release, replacing
 from resolvers.writes import write
 from stores.ports import LinkFilter, Transaction
 
@@ -54,6 +56,7 @@ async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory 
 
 async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
     """Links memories, all or none; an existing link gets the new weight and metadata."""
+    await check_circles(context, input.links)
     return await write(context, input, lambda tx: put_links(tx, input.links, ["links"]))
 
 
@@ -62,11 +65,12 @@ async def put_links(
 ) -> list[MemoryLink]:
     """Stores links; `fresh` are memories of the same write by externalId. A link of kind SUPERSEDES marks its target.
 
-    Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself.
+    Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself, or back to what supersedes it.
     """
     ends = await _ends(tx, inputs, path, fresh or {})
     keys = [(source.id, input.kind.value, target.id) for input, (source, target) in zip(inputs, ends, strict=True)]
     there = dict(zip(keys, await tx.find(MemoryLink, keys), strict=True)) if keys else {}
+    await _not_back(tx, keys, path)
     marked: dict[Id, Memory] = {}
     stored = []
     for input, key, (source, target) in zip(inputs, keys, ends, strict=True):
@@ -80,18 +84,29 @@ async def put_links(
             target_id=target.id,
             created_at=tx.now,
         )
+        supersedes = input.kind is MemoryLinkKind.SUPERSEDES
+        if supersedes and before is None:
+            new = msgspec.structs.replace(new, ended=target.valid_until)
         record = there[key] = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
         stored.append(record)
         if record is not before:
             await tx.put([record])
             await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
-        if input.kind is MemoryLinkKind.SUPERSEDES and target.status is MemoryStatus.ACTIVE:
-            after = marked[target.id] = msgspec.structs.replace(
-                target, status=MemoryStatus.SUPERSEDED, updated_at=tx.now
-            )
+        ended = superseded(target, ending(record, source).at, tx.now) if supersedes and before is None else target
+        if ended != target:
+            after = marked[target.id] = msgspec.structs.replace(ended, updated_at=tx.now)
             await tx.put([after])
             await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=target)])
     return stored
+
+
+async def _not_back(tx: Transaction, keys: Sequence[tuple[str, str, str]], path: Path) -> None:
+    kind = MemoryLinkKind.SUPERSEDES.value
+    back = {index: (key[2], kind, key[0]) for index, key in enumerate(keys) if key[1] == kind}
+    found = await tx.find(MemoryLink, list(back.values())) if back else []
+    for index, link in zip(back, found, strict=True):
+        if link is not None:
+            raise invalid("The target supersedes the source already.", [*path, index, "target"])
 
 
 async def _ends(
@@ -117,7 +132,10 @@ async def _ends(
 
 
 async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLink]:
-    """Removes links, all or none, and returns them."""
+    """Removes links, all or none, and returns them; what they superseded is as it was before."""
+    known = [link for link in await context.store.get(MemoryLink, input.links) if link is not None]
+    ended = [link.target_id for link in known if link.kind is MemoryLinkKind.SUPERSEDES]
+    superseding = await replacing(context, ended)
 
     async def script(tx: Transaction) -> list[MemoryLink]:
         gone = []
@@ -128,6 +146,7 @@ async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLin
             if source is not None:
                 await tx.log([MemoryChange(ChangeKind.UNLINKED, source.id, tx.now, source, found)])
             gone.append(found)
+        await release(tx, superseding, [found.id for found in gone])
         await tx.delete(MemoryLink, [found.id for found in gone])
         return gone
 

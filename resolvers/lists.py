@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from domain.actor import ActorFilter
 from domain.audit import AuditFilter
 from domain.errors import invalid
-from domain.memory import MemoryFilter
+from domain.memory import MemoryFilter, says_when
 from domain.message import MessageFilter
 from domain.node import Id
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
@@ -55,6 +57,8 @@ class Listed(NamedTuple):
             name = "after" if after is not None else "before"
             raise invalid("A cursor belongs to the list of one parent; ask for that parent alone.", [name])
         await whose(context, filter)
+        if self.filter is MemoryFilter and not says_when(filter):
+            filter = msgspec.structs.replace(filter or MemoryFilter(), valid_at=context.clock())
         return await context.store.pages(self.of, parents, slice, filter, order_by)
 
 

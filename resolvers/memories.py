@@ -43,6 +43,7 @@ from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, lookup, lookup_all, require
 from resolvers.links import put_links
+from resolvers.supersession import release, replaced_by, replacing
 from resolvers.writes import write
 from stores.ports import Transaction, Vector
 
@@ -353,13 +354,17 @@ async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
 
 
 async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
-    """Makes archived memories active again; if the owner is over capacity, others are archived."""
+    """Makes archived and superseded memories active again; if the owner is over capacity, others are archived."""
+    named = (await lookup_all(context.store, Memory, input.memories)).values()
+    links = await replacing(context, [one.id for one in named])
 
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         idle = [memory for memory in found if memory.status is not MemoryStatus.ACTIVE]
         if not idle:
             raise Unchanged(Stored(found, []))
+        opened = {one.id: one for one in await release(tx, links, [link.id for link in links])}
+        idle = [opened.get(memory.id, memory) for memory in idle]
         after = await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED)
         return Stored(_updated(found, after), await make_room(tx, after, context.capacity))
 
@@ -367,11 +372,20 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
 
 
 async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
-    """Deletes memories with their links and history, and returns them as they were."""
+    """Deletes memories with their links and history, and returns them as they were. What they superseded is as it was
+    before."""
+    named = (await lookup_all(context.store, Memory, input.memories)).values()
+    links = await replaced_by(context, [one.id for one in named])
 
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         if not input.dry_run:
+            gone = {memory.id for memory in found}
+            await release(
+                tx,
+                [link for link in links if link.target_id not in gone],
+                [link.id for link in links if link.source_id in gone],
+            )
             await tx.log([deletion(memory, tx.now) for memory in found])
             await tx.delete(Memory, [memory.id for memory in found])
         return Stored(found, [])

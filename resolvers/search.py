@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from domain.errors import invalid, not_found
-from domain.memory import Memory, MemoryFilter, says_whose, touched
+from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, says_whose, touched
 from domain.message import MemoryRef, Message
 from domain.node import Id, id_of
 from domain.page import MAX_FIRST
@@ -59,6 +59,8 @@ async def _search(
     begun = time.perf_counter()
     _check(threshold, first)
     await whose(context, filter)
+    if filter is not None and filter.statuses is None and says_when(filter):
+        filter = msgspec.structs.replace(filter, statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED])
     asked = await _asked(context, query, filter, mode, threshold, first)
     [(hits, degraded)] = await _found(context, [msgspec.structs.replace(asked, owners=owners)])
     return MemorySearch(hits, mode, degraded, (time.perf_counter() - begun) * 1000)

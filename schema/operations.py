@@ -80,7 +80,11 @@ class Query:
     agents = root_connection(lists.AGENTS, page.AgentConnection, "Agents, newest first.", right=READ)
     memory = query(memories.memory, refs.optional(Memory), right=READ)
     memories = root_connection(
-        lists.MEMORIES, page.MemoryConnection, "Memories, newest first, archived ones included.", right=READ
+        lists.MEMORIES,
+        page.MemoryConnection,
+        "Memories that hold now, newest first, archived ones included; validAt asks of another time, statuses with "
+        "SUPERSEDED of any.",
+        right=READ,
     )
     search_memories = query(
         search.search,

@@ -139,8 +139,12 @@ FILTERS: dict[str, tuple[Any, Any]] = {
             one.status is MemoryStatus.ARCHIVED and (one.valid_until is None or one.valid_until > after())
         ),
     ),
-    "active and superseded": (
+    "active and superseded, of any time": (
         lambda owners: MemoryFilter(statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED]),
+        lambda one, owners: one.status is not MemoryStatus.ARCHIVED,
+    ),
+    "active and superseded, now": (
+        lambda owners: MemoryFilter(statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED], valid_at=after()),
         lambda one, owners: (
             one.status is not MemoryStatus.ARCHIVED and (one.valid_until is None or one.valid_until > after())
         ),

@@ -11,7 +11,7 @@ import apsw
 import msgspec
 import numpy as np
 
-from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
 from domain.search import Candidate, SearchMode, similarity
 from stores.embedded import rows
@@ -100,7 +100,7 @@ class Searcher:
         where = Where(self._workspace)
         if filter is None or filter.statuses is None:
             where.add("t.status = 'ACTIVE'")
-        if filter is None or filter.valid_at is None:
+        if not says_when(filter):
             valid_at(where, self._now)
         where.add(rows.MEMORY.live.removeprefix(" AND "))
         apply(filter, Memory, where)

@@ -80,7 +80,8 @@ class Store(Protocol):
         """Memories that share messages, sessions or neighbours with each and are not linked to it, best first."""
 
     async def search(self, searches: Sequence[Search]) -> list[Found]:
-        """Candidates of each search among active memories that are valid now, unless the filter says otherwise."""
+        """Candidates of each search among active memories that are valid now, unless the filter says otherwise
+        (domain.memory.says_when)."""
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
 

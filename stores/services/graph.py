@@ -21,7 +21,7 @@ from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
-from stores.services.labels import LINK, MEMORY, link_lists
+from stores.services.labels import MEMORY, link_lists, whole_links
 from stores.services.neo4j import Graph
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
@@ -92,7 +92,7 @@ async def explore(graph: Graph, workspace: str, now: int, center: Id, exploratio
         kinds=_names(exploration.kinds),
     )
     truncated, ids, linked, *hanging = record
-    links = [LINK.decode(row) for row in zip(*linked, strict=True) if None not in row]
+    links = whole_links(linked)
     hangers = (
         GraphEdge(id, other, kind, 1.0)
         for (kind, _), found in zip(wanted, hanging, strict=True)
@@ -190,7 +190,7 @@ async def links_between(
         least=0.0,
         kinds=_names(kinds),
     )
-    return [LINK.decode(row) for row in zip(*found, strict=True) if None not in row]
+    return whole_links(found)
 
 
 # How others, o, are found by what they share, m.

@@ -109,6 +109,15 @@ def link_lists(links: str = "ls") -> str:
     return lists(list(LINK.columns), f"[l IN {links} | {LINK_VALUE}]")
 
 
+_SURE = [index for index, column in enumerate(LINK.columns.values()) if not column.optional]
+
+
+def whole_links(lists: Sequence[Sequence[Any]]) -> list[MemoryLink]:
+    """The links of such lists, without those that were deleted while they were read."""
+    rows = zip(*lists, strict=True)
+    return [LINK.decode(row) for row in rows if all(row[index] is not None for index in _SURE)]
+
+
 CHANGE = "[n.place, n.kind, n.memory_id, n.time, n.memory, n.link]"
 """A line of the memory log: memory is a deleted one as it was, link as the change left it, both as JSON."""
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from weaviate.classes.query import Filter
 
-from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.values import FloatRange, Ref, TimeRange
 from stores import filters as f
 from stores.filters import FILTERS, Kind, Operator, RefersTo
@@ -40,7 +40,7 @@ def prefilter(filter: MemoryFilter | None, now: int, names: Names, owners: Seque
     given = [_PROPERTY("expires_at").greater_than(now)]
     if filter is None or filter.statuses is None:
         given.append(_one_of("status", [MemoryStatus.ACTIVE.value]))
-    if filter is None or filter.valid_at is None:
+    if not says_when(filter):
         given += _VALID_AT(now, names)
     if owners is not None:
         given.append(_any([_one_of("scope", [MemoryScope.GLOBAL.value]), _one_of("owner", owners)]))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from domain.actor import Agent, User
-from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus
+from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
 from domain.search import Candidate, SearchMode, rank, similarity
 from stores.errors import Unavailable
@@ -77,7 +77,7 @@ class _Finding:
         where.conditions.append(MEMORY.live())
         if filter is None or filter.statuses is None:
             where.add("n.status = 'ACTIVE'")
-        if filter is None or filter.valid_at is None:
+        if not says_when(filter):
             valid_at(where, self._now)
         if self._search.owners is not None:
             where.add("(n.owner IS NULL OR n.owner IN ?)", self._search.owners)

@@ -390,7 +390,9 @@ class TestTime:
         assert await texts(graph, f={"validAt": "2019-12-31T23:59:59.999999Z"}) == ["always", "was"]
         assert await texts(graph, f={"validAt": "2020-01-01T00:00:00Z"}) == ["always", "is"]
         assert await texts(graph, f={"validAt": "2030-01-01T00:00:00Z"}) == ["always"]
-        assert await texts(graph) == ["always", "is", "was"]
+        assert await texts(graph) == ["always", "is"]
+        everything = ["ACTIVE", "ARCHIVED", "SUPERSEDED"]
+        assert await texts(graph, f={"statuses": everything}) == ["always", "is", "was"]
 
 
 class TestFading:

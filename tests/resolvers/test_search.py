@@ -205,7 +205,7 @@ class TestAmongWhat:
         )
         assert found(await search(graph, "zebra", m=mode, t=0)) == ["zebra active"]
         then = await search(graph, "zebra", m=mode, t=0, f={"validAt": "2019-01-01T00:00:00Z"})
-        assert sorted(found(then)) == ["zebra active", "zebra past"]
+        assert sorted(found(then)) == ["zebra active", "zebra past", "zebra superseded"]
 
     @pytest.mark.parametrize("mode", ["HYBRID", "SEMANTIC", "TEXT"])
     @pytest.mark.parametrize(

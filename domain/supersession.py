@@ -1,0 +1,67 @@
+"""What it does to a memory that another takes its place, and what when that is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from domain.link import MemoryLink
+from domain.memory import Memory, MemoryStatus
+
+
+class Ending(NamedTuple):
+    """A link of kind SUPERSEDES, and when it ends what held before."""
+
+    link: MemoryLink
+    at: datetime
+
+
+def ending(link: MemoryLink, source: Memory | None) -> Ending:
+    """The old fact holds until the new one does: from its validFrom on, or from when the link was made."""
+    return Ending(link, link.created_at if source is None or source.valid_from is None else source.valid_from)
+
+
+def superseded(memory: Memory, at: datetime, now: datetime) -> Memory:
+    """The memory as another takes its place at that time; one that is to do so later leaves it active until then."""
+    until = _earliest([memory.valid_until, at])
+    ends = memory.status is MemoryStatus.ACTIVE and at <= now
+    return replace(memory, valid_until=until, status=MemoryStatus.SUPERSEDED if ends else memory.status)
+
+
+def released(memory: Memory, gone: Sequence[Ending], left: Sequence[Ending]) -> tuple[Memory, list[MemoryLink]]:
+    """The memory without some of the links that superseded it, as the others leave it, and those of the others that now
+    have to know how it was. A validity that somebody has changed since stays."""
+    every = sorted([*gone, *left], key=lambda one: (one.link.created_at, one.link.id))
+    if not gone or not every:
+        return memory, []
+    was = every[0].link.ended
+    until = memory.valid_until
+    if until == _earliest([was, *(one.at for one in every)]):
+        until = _earliest([was, *(one.at for one in left)])
+    freed = memory.status is MemoryStatus.SUPERSEDED and not left
+    after = replace(memory, valid_until=until, status=MemoryStatus.ACTIVE if freed else memory.status)
+    first = next((one.link for one in every if one in left), None)
+    return after, [replace(first, ended=was)] if first is not None and first.ended != was else []
+
+
+def circle(links: Iterable[tuple[str, str]]) -> int | None:
+    """The first of some links, as source and target, that with those before it makes something supersede itself."""
+    ahead: dict[str, set[str]] = {}
+    for index, (source, target) in enumerate(links):
+        waiting, seen = [target], {target}
+        while waiting:
+            for further in ahead.get(waiting.pop(), ()):
+                if further not in seen:
+                    seen.add(further)
+                    waiting.append(further)
+        if source in seen:
+            return index
+        ahead.setdefault(source, set()).add(target)
+    return None
+
+
+def _earliest(times: Iterable[datetime | None]) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,87 @@
+"""Memories that take the place of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from domain.change import ChangeKind, MemoryChange
+from domain.errors import invalid
+from domain.link import LinkDirection, LinkInput, MemoryLink, MemoryLinkKind
+from domain.memory import Memory
+from domain.node import Id
+from domain.page import Slice
+from domain.supersession import Ending, circle, ending, released
+from resolvers.context import Context, lookup_all, present
+from stores.ports import Collection, LinkFilter, Transaction
+
+_MOST = 1_000
+"""How many memories may supersede one, or be superseded by one, as far as this is looked at."""
+
+
+async def _links(context: Context, ids: Iterable[Id], direction: LinkDirection) -> list[MemoryLink]:
+    """The links of kind SUPERSEDES that leave or reach memories."""
+    among = LinkFilter(direction, [MemoryLinkKind.SUPERSEDES])
+    found: dict[Id, MemoryLink] = {}
+    if wanted := list(dict.fromkeys(ids)):
+        for page in await context.store.pages(Collection.MEMORY_LINKS, wanted, Slice(_MOST), among):
+            found.update((link.id, link) for link in page.nodes)
+    return list(found.values())
+
+
+async def replaced_by(context: Context, ids: Sequence[Id]) -> list[MemoryLink]:
+    """The links by which memories supersede others, and the others that do so with these."""
+    made = await _links(context, ids, LinkDirection.OUT)
+    return made + [link for link in await replacing(context, [one.target_id for one in made]) if link not in made]
+
+
+async def replacing(context: Context, ids: Sequence[Id]) -> list[MemoryLink]:
+    """The links by which memories are superseded."""
+    return await _links(context, ids, LinkDirection.IN)
+
+
+async def release(tx: Transaction, known: Sequence[MemoryLink], gone: Sequence[Id]) -> list[Memory]:
+    """Gives back to memories what links that go have taken, and returns those that have changed.
+
+    known: the links of kind SUPERSEDES that reach them, those that go and those that stay.
+    """
+    links = await present(tx, MemoryLink, [link.id for link in known])
+    sources = {one.id: one for one in await present(tx, Memory, [link.source_id for link in links])}
+    of: dict[Id, list[Ending]] = {}
+    for link in links:
+        of.setdefault(link.target_id, []).append(ending(link, sources.get(link.source_id)))
+    changed = []
+    for before in await present(tx, Memory, list(of)):
+        endings = of[before.id]
+        out = [one for one in endings if one.link.id in gone]
+        after, others = released(before, out, [one for one in endings if one not in out])
+        if others:
+            await tx.put(others)
+        if after != before:
+            changed.append(replace(after, updated_at=tx.now))
+            await tx.put(changed[-1:])
+            await tx.log([MemoryChange(ChangeKind.UPDATED, before.id, tx.now, changed[-1], before=before)])
+    return changed
+
+
+async def check_circles(context: Context, inputs: Sequence[LinkInput]) -> None:
+    """Raises Rejected (INVALID) for a link by which a memory would, over others, supersede itself."""
+    asked = [(index, one) for index, one in enumerate(inputs) if one.kind is MemoryLinkKind.SUPERSEDES]
+    if not asked:
+        return
+    found = await lookup_all(context.store, Memory, [ref for _, one in asked for ref in (one.source, one.target)])
+    ends = [(i, found[one.source].id, found[one.target].id) for i, one in asked if {one.source, one.target} <= {*found}]
+    there: dict[Id, tuple[str, str]] = {}
+    seen: set[Id] = set()
+    waiting = {target for _, _, target in ends}
+    while waiting:
+        seen |= waiting
+        links = await _links(context, waiting, LinkDirection.OUT)
+        there.update((link.id, (link.source_id, link.target_id)) for link in links)
+        waiting = {link.target_id for link in links} - seen
+    new = [(source, target) for _, source, target in ends if (source, target) not in there.values()]
+    place = circle([*there.values(), *new])
+    if place is not None and place >= len(there):
+        index = next(i for i, source, target in ends if (source, target) == new[place - len(there)])
+        raise invalid("A memory would supersede itself, over others.", ["links", index, "target"])

@@ -1,0 +1,174 @@
+"""What held when: facts that are replaced, and replacements that are taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.graphql_client import Graph, vector_of
+
+LISTS = {
+    "memories": "query ($f: MemoryFilter) { found: memories(filter: $f) { totalCount nodes { text } } }",
+    "owner": 'query ($f: MemoryFilter) { of: user(by: {externalId: "me"}) { found: memories(filter: $f) { totalCount nodes { text } } } }',
+}
+FACT = "text status validFrom validUntil"
+ALL = ["ACTIVE", "ARCHIVED", "SUPERSEDED"]
+
+
+async def remember(graph: Graph, name: str, over: str | None = None, **more: Any) -> None:
+    links = {} if over is None else {"links": [{"target": {"externalId": over}, "kind": "SUPERSEDES"}]}
+    given = {"externalId": name, "text": f"works at {name}", "owner": {"externalId": "me"}, **links, **more}
+    await graph.do("createMemory", given)
+
+
+async def fact(graph: Graph, name: str) -> dict[str, Any]:
+    query = f"query ($r: Ref!) {{ memory(by: $r) {{ {FACT} }} }}"
+    return dict((await graph.data(query, r={"externalId": name}))["memory"])
+
+
+async def searched(graph: Graph, mode: str = "HYBRID", **filter: Any) -> set[str]:
+    query = (
+        "query ($q: MemoryQuery!, $f: MemoryFilter, $m: SearchMode!) "
+        "{ searchMemories(query: $q, filter: $f, mode: $m, threshold: 0) { hits { memory { text } } } }"
+    )
+    asked = {"vector": vector_of("works")} if mode == "SEMANTIC" else {"text": "works"}
+    found = await graph.data(query, q=asked, f={"owner": {"externalId": "me"}, **filter}, m=mode)
+    return {hit["memory"]["text"].removeprefix("works at ") for hit in found["searchMemories"]["hits"]}
+
+
+async def listed(graph: Graph, of: str = "memories", **filter: Any) -> set[str]:
+    found = await graph.data(LISTS[of], f=filter or None)
+    page = found.get("of", found)["found"]
+    assert page["totalCount"] == len(page["nodes"])
+    return {node["text"].removeprefix("works at ") for node in page["nodes"]}
+
+
+async def link(graph: Graph, *pairs: str, kind: str = "SUPERSEDES") -> list[str]:
+    given = [{"source": {"externalId": a}, "target": {"externalId": b}, "kind": kind} for a, b in pairs]
+    return [one["id"] for one in (await graph.do("linkMemories", {"links": given}, "links { id }"))["links"]]
+
+
+@pytest.fixture
+async def jobs(graph: Graph) -> Graph:
+    """Three jobs one after another, in January, February and from March on."""
+    for name, over, month in (("a", None, 1), ("b", "a", 2), ("c", "b", 3)):
+        await remember(graph, name, over, validFrom=f"2026-0{month}-01T00:00:00Z")
+    graph.clock.forward(days=60)
+    return graph
+
+
+@pytest.mark.parametrize(("at", "held"), [(None, "c"), ("2025-12-31", ""), ("2026-01-15", "a"), ("2026-02-01", "b"), ("2026-03-01", "c"), ("2027-01-01", "c")])  # fmt: skip
+async def test_the_interval_decides(jobs: Graph, at: str | None, held: str) -> None:
+    when = {} if at is None else {"validAt": f"{at}T00:00:00Z"}
+    for mode in ("TEXT", "SEMANTIC", "HYBRID"):
+        assert await searched(jobs, mode, **when) == set(held)
+        assert await searched(jobs, mode, **({"and": [when]} if when else {})) == set(held)
+    for of in LISTS:
+        assert await listed(jobs, of, **when) == set(held)
+
+
+async def test_superseding_says_when_it_ended(jobs: Graph) -> None:
+    assert (await fact(jobs, "a"))["validUntil"] == "2026-02-01T00:00:00Z"
+    assert (await fact(jobs, "a"))["status"] == "SUPERSEDED"
+    assert (await fact(jobs, "c"))["validUntil"] is None
+
+
+async def test_without_a_beginning_it_ends_when_it_is_replaced(graph: Graph) -> None:
+    await remember(graph, "a")
+    await remember(graph, "b", "a")
+    ended = await fact(graph, "a")
+    assert ended["validUntil"] is not None
+    assert (await listed(graph), await searched(graph)) == ({"b"}, {"b"})
+    assert await searched(graph, validAt="2020-01-01T00:00:00Z") == {"a", "b"}
+
+
+async def test_everything_can_be_asked_for(jobs: Graph) -> None:
+    assert await listed(jobs, statuses=ALL) == set("abc")
+    assert await listed(jobs, statuses=["SUPERSEDED"]) == set("ab")
+    assert await searched(jobs, statuses=ALL) == set("abc")
+    assert await searched(jobs, statuses=["SUPERSEDED"]) == set("ab")
+    await jobs.do("updateMemory", {"memory": {"externalId": "c"}, "validUntil": "2026-04-01T00:00:00Z"})
+    assert (await listed(jobs), await searched(jobs)) == (set(), set())
+    assert await listed(jobs, statuses=ALL) == set("abc")
+
+
+async def test_archived_ones_did_not_hold_for_a_search(jobs: Graph) -> None:
+    await jobs.do("archiveMemories", {"memories": [{"externalId": "a"}]})
+    assert await searched(jobs, validAt="2026-01-15T00:00:00Z") == set()
+    assert await listed(jobs, validAt="2026-01-15T00:00:00Z") == {"a"}
+
+
+async def test_a_replacement_that_begins_later(graph: Graph) -> None:
+    await remember(graph, "a")
+    await remember(graph, "b", "a", validFrom="2026-04-01T00:00:00Z")
+    assert await fact(graph, "a") == {
+        "text": "works at a", "status": "ACTIVE", "validFrom": None, "validUntil": "2026-04-01T00:00:00Z"
+    }  # fmt: skip
+    assert (await searched(graph), await listed(graph)) == ({"a"}, {"a"})
+    graph.clock.forward(days=60)
+    assert (await searched(graph), await listed(graph)) == ({"b"}, {"b"})
+
+
+@pytest.mark.parametrize("away", ["unlink", "delete"])
+@pytest.mark.parametrize("until", [None, "2026-02-10T00:00:00Z", "2030-01-01T00:00:00Z"])
+async def test_what_is_taken_back_leaves_it_as_it_was(graph: Graph, away: str, until: str | None) -> None:
+    await remember(graph, "a", **({"validUntil": until} if until else {}))
+    before = await fact(graph, "a")
+    await remember(graph, "b")
+    await remember(graph, "c")
+    [first, second] = await link(graph, "ba", "ca")
+    assert (await fact(graph, "a"))["status"] == "SUPERSEDED"
+    for name, id in (("b", first), ("c", second)):
+        if away == "unlink":
+            await graph.do("unlinkMemories", {"links": [id]})
+        else:
+            await graph.do("deleteMemories", {"memories": [{"externalId": name}]})
+        assert (await fact(graph, "a"))["status"] == ("SUPERSEDED" if name == "b" else "ACTIVE")
+    assert await fact(graph, "a") == before
+
+
+async def test_a_dry_run_and_deleting_both_take_nothing_back(graph: Graph) -> None:
+    await remember(graph, "a")
+    await remember(graph, "b", "a")
+    before = await fact(graph, "a")
+    await graph.do("deleteMemories", {"memories": [{"externalId": "b"}], "dryRun": True})
+    assert await fact(graph, "a") == before
+    await graph.do("deleteMemories", {"memories": [{"externalId": "b"}, {"externalId": "a"}]})
+    assert await listed(graph, statuses=ALL) == set()
+
+
+async def test_deleting_one_in_the_middle(jobs: Graph) -> None:
+    await jobs.do("deleteMemories", {"memories": [{"externalId": "b"}]})
+    assert (await fact(jobs, "a"))["validUntil"] is None
+    assert await searched(jobs, validAt="2026-01-15T00:00:00Z") == {"a"}
+
+
+async def test_a_superseded_one_is_restored(jobs: Graph) -> None:
+    done = await jobs.do("restoreMemories", {"memories": [{"externalId": "a"}]}, f"memories {{ {FACT} }}")
+    assert (done["memories"][0]["status"], done["memories"][0]["validUntil"]) == ("ACTIVE", None)
+    assert await searched(jobs) == {"a", "c"}
+
+
+@pytest.mark.parametrize("circle", [["ab", "ba"], ["ab", "bc", "ca"], ["cd", "bc", "ab", "da"]])
+async def test_a_circle_is_refused_with_its_path(graph: Graph, circle: list[str]) -> None:
+    for name in "abcd":
+        await remember(graph, name)
+    pairs = [{"source": {"externalId": a}, "target": {"externalId": b}, "kind": "SUPERSEDES"} for a, b in circle]
+    last = str(len(circle) - 1)
+    assert await graph.fails("linkMemories", {"links": pairs}) == ("INVALID", ["links", last, "target"])
+    await link(graph, *circle[:-1])
+    assert await graph.fails("linkMemories", {"links": pairs[-1:]}) == ("INVALID", ["links", "0", "target"])
+    await link(graph, circle[-1], kind="CONTRADICTS")
+    await link(graph, *circle[:-1])
+
+
+async def test_a_link_put_again_changes_nothing_of_its_target(graph: Graph) -> None:
+    await remember(graph, "a")
+    await remember(graph, "b", "a")
+    ended = await fact(graph, "a")
+    await link(graph, "ba")
+    assert await fact(graph, "a") == ended
+    [id] = await link(graph, "ba")
+    await graph.do("unlinkMemories", {"links": [id]})
+    assert (await fact(graph, "a"))["validUntil"] is None
