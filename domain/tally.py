@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from copy import copy
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple, force_setattr, replace
 
 from domain.declaration import NATURAL, Stored, refers
 from domain.node import Id, Node
@@ -110,6 +111,11 @@ def _most(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else max(one, other)
 
 
+_TOLD = ("parent_span_id", "span_record_id", "started_at", "ended_at", "status_code", "own")
+_UNTOLD = (None, None, None, None, SpanStatusCode.UNSET, NOTHING)
+"""What a span tells its tally, and what one that is only named has."""
+
+
 class Tallies:
     """Tallies of traces while spans are put. known: those of the spans, of all above them by the parents they name, and
     TOP, as far as there are any. changed: what is to be kept, after `settle`. stale: traces whose first start, last end
@@ -122,6 +128,7 @@ class Tallies:
         self.stale: set[str] = set()
         self._counted: dict[Key, Counts] = {}  # of each that was touched: what it is counted as, and where
         self._above: dict[Key, Key | None] = {}
+        self._gathered: dict[Key, list[float]] = {}  # what is to be added below each: four sums, how many tell each
 
     def get(self, key: Key) -> Tally | None:
         return self.changed.get(key) or self._known.get(key)
@@ -129,48 +136,72 @@ class Tallies:
     def put(self, span: Span) -> None:
         """Takes a span on, new or in place of what was known of it."""
         usage = span.usage
-        self._take(
-            (span.trace_id, span.span_id),
-            parent_span_id=span.parent_span_id or None,
-            span_record_id=span.id,
-            started_at=span.started_at,
-            ended_at=span.ended_at,
-            status_code=span.status_code,
-            own=NOTHING if usage is None else astuple(usage),
+        told = (
+            span.parent_span_id or None,
+            span.id,
+            span.started_at,
+            span.ended_at,
+            span.status_code,
+            NOTHING if usage is None else astuple(usage),
         )
+        self._take((span.trace_id, span.span_id), told)
 
     def again(self, tally: Tally) -> None:
         """Takes on the span of another tally."""
-        self._take(tally.key, **{name: getattr(tally, name) for name in _TOLD})
+        self._take(tally.key, _told(tally))
 
-    def _take(self, key: Key, **told: Any) -> None:
+    def _take(self, key: Key, told: tuple[Any, ...]) -> None:
         before = self.get(key)
-        if key[1] == TOP or (before and all(getattr(before, name) == value for name, value in told.items())):
+        if key[1] == TOP or (before is not None and _told(before) == told):
             return
-        old = before or self._begun(key)
-        moved = before is not None and old.parent_span_id != told["parent_span_id"]
-        if moved and old.loose:
-            for each in self._circle(old):
-                self._set(each, loose=False)
-            old = self.changed[key]
-        new = self._set(old, **told)
-        if new.above is not None and self.get(new.above) is None:
-            self._set(self._begun(new.above))
+        old, moved = None, False
+        if before is None:
+            new = self._begun(key, told)
+        else:
+            old = before if key in self._known and key not in self.changed else copy(before)
+            moved = old.parent_span_id != told[0]
+            new = self._touched(key)
+            if moved and new.loose:
+                for each in self._circle(new):
+                    force_setattr(self._touched(each.key), "loose", False)
+            for name, value in zip(_TOLD, told, strict=True):
+                force_setattr(new, name, value)
+        if (above := new.above) is not None and self.get(above) is None:
+            self._begun(above)
         elif moved or new.parent_span_id == new.span_id:
             for each in self._circle(new):
-                self._set(each, loose=True)
+                force_setattr(self._touched(each.key), "loose", True)
         self._count(old, new)
 
-    def _begun(self, key: Key) -> Tally:
-        return Tally(id=self._new_id(Tally), trace_id=key[0], span_id=key[1])
+    def _begun(self, key: Key, told: tuple[Any, ...] = _UNTOLD) -> Tally:
+        parent, record, started, ended, code, own = told
+        # A span's tally is called after it, which costs less than an id of its own.
+        id = self._new_id(Tally) if record is None else Id(f"{Tally.prefix}{record[len(Span.prefix) :]}")
+        self._counted[key], self._above[key] = NOTHING, None
+        tally = self.changed[key] = Tally(
+            id=id,
+            trace_id=key[0],
+            span_id=key[1],
+            parent_span_id=parent,
+            span_record_id=record,
+            started_at=started,
+            ended_at=ended,
+            status_code=code,
+            own=own,
+        )
+        return tally
 
-    def _set(self, tally: Tally, **values: Any) -> Tally:
-        if (key := tally.key) not in self._counted:
-            there = self._known.get(key)
-            self._counted[key] = NOTHING if there is None else there.counted
-            self._above[key] = None if there is None else there.above
-        new = self.changed[key] = replace(tally, **values)
-        return new
+    def _touched(self, key: Key) -> Tally:
+        """A tally that is to change: a copy of the known one, which nobody else has, so that it is changed in place."""
+        if (tally := self.changed.get(key)) is not None:
+            return tally
+        if (there := self._known.get(key)) is None:
+            return self._begun(key)
+        self._counted[key], self._above[key] = there.counted, there.above
+        tally = self.changed[key] = copy(there)
+        if tally.census is not None:
+            force_setattr(tally, "census", copy(tally.census))
+        return tally
 
     def _circle(self, tally: Tally) -> list[Tally]:
         """Those on the way by parents from a tally back to itself; none where the way ends elsewhere."""
@@ -184,16 +215,14 @@ class Tallies:
                 way[on.key] = on
         return []
 
-    def _count(self, old: Tally, new: Tally) -> None:
+    def _count(self, old: Tally | None, new: Tally) -> None:
         """Keeps the census of a trace whose span is new, or was another one."""
         assert new.started_at is not None
-        top, one, more = (new.trace_id, TOP), _one(old), _one(new)
-        if (kept := self.changed.get(top)) is None or kept.census is None:
-            kept = self.get(top) or self._begun(top)
-            kept = self._set(kept, census=replace(kept.census) if kept.census else Census(0, 0, 0, 0, *_ends(new)))
-        census = kept.census
-        assert census is not None
-        if old.span_record_id is not None and _inwards(old, new, census):
+        top, one, more = self._touched((new.trace_id, TOP)), _one(old), _one(new)
+        if (census := top.census) is None:
+            census = Census(0, 0, 0, 0, *_ends(new))
+            force_setattr(top, "census", census)
+        if old is not None and old.span_record_id is not None and _inwards(old, new, census):
             self.stale.add(new.trace_id)
         census.spans += more[0] - one[0]
         census.running += more[1] - one[1]
@@ -214,38 +243,60 @@ class Tallies:
         ends = (tally.ended_at for tally in spans if tally.ended_at is not None)
         started_at = min(tally.rank[1] for tally in spans)
         root = min(tally.rank for tally in spans)
-        self._set(top, census=replace(top.census, started_at=started_at, ended_at=max(ends, default=None), root=root))
+        census = replace(top.census, started_at=started_at, ended_at=max(ends, default=None), root=root)
+        force_setattr(top, "census", census)
 
     def settle(self) -> None:
         """Tells those above what has changed, from the ground up, each once."""
         for key, above in list(self._above.items()):
             if above is not None and above != self.changed[key].above:
-                self._add(above, self._counted[key], NOTHING)
+                self._gather(above, self._counted[key], NOTHING)
                 self._counted[key] = NOTHING
+        for key in list(self._gathered):
+            self._add(key)
         depths: dict[Key, int] = {}
-        heap = [(-self._depth(key, depths), key) for key in self._counted]
+        heap = [
+            (-self._depth(key, depths), key)
+            for key, before in self._counted.items()
+            if self.changed[key].counted != before
+        ]
         heapq.heapify(heap)
         queued = {key for _, key in heap}
         while heap:
             depth, key = heapq.heappop(heap)
+            self._add(key)
             tally = self.changed[key]
             if (above := tally.above) is None or (counted := tally.counted) == self._counted[key]:
                 continue
-            self._add(above, self._counted[key], counted)
+            self._gather(above, self._counted[key], counted)
             self._counted[key] = counted
             if above not in queued:
                 queued.add(above)
                 heapq.heappush(heap, (depth + 1, above))
 
-    def _add(self, key: Key, less: Counts, more: Counts) -> None:
-        tally = self.get(key) or self._begun(key)
-        below = list(tally.below)
-        for index, (minus, plus) in enumerate(zip(less, more, strict=True)):
-            if minus != plus:
-                sum, count = below[index]
-                sum = round(sum - (minus or 0) + (plus or 0), _DIGITS)
-                below[index] = sum, count - (minus is not None) + (plus is not None)
-        self._set(tally, below=tuple(below))
+    def _gather(self, key: Key, less: Counts, more: Counts) -> None:
+        """Notes what one of those below a tally is counted as now, for `_add`."""
+        if (sums := self._gathered.get(key)) is None:
+            self._touched(key)
+            sums = self._gathered[key] = [0, 0, 0, 0, 0, 0, 0, 0]
+        for index, minus in enumerate(less):
+            plus = more[index]
+            if minus is not None:
+                sums[index] -= minus
+                sums[index + 4] -= 1
+            if plus is not None:
+                sums[index] += plus
+                sums[index + 4] += 1
+
+    def _add(self, key: Key) -> None:
+        """Adds what was gathered for a tally to what those below it come to."""
+        if (sums := self._gathered.pop(key, None)) is not None:
+            tally = self.changed[key]
+            below = [
+                (round(sum + sums[index], _DIGITS), int(count + sums[index + 4]))
+                for index, (sum, count) in enumerate(tally.below)
+            ]
+            force_setattr(tally, "below", tuple(below))
 
     def _depth(self, key: Key, known: dict[Key, int]) -> int:
         way = []
@@ -260,11 +311,22 @@ class Tallies:
         return depth
 
 
-def _one(tally: Tally) -> tuple[int, int, int, int]:
+def _told(tally: Tally) -> tuple[Any, ...]:
+    return (
+        tally.parent_span_id,
+        tally.span_record_id,
+        tally.started_at,
+        tally.ended_at,
+        tally.status_code,
+        tally.own,
+    )
+
+
+def _one(tally: Tally | None) -> tuple[int, int, int, int]:
     """What one span is in a census."""
-    code = tally.status_code
-    if tally.span_record_id is None:
+    if tally is None or tally.span_record_id is None:
         return 0, 0, 0, 0
+    code = tally.status_code
     return 1, int(tally.ended_at is None), int(code is SpanStatusCode.ERROR), int(code is SpanStatusCode.OK)
 
 
@@ -282,8 +344,6 @@ def _inwards(old: Tally, new: Tally, census: Census) -> bool:
         or (old.rank == census.root and new.rank > census.root)
     )
 
-
-_TOLD = ("parent_span_id", "span_record_id", "started_at", "ended_at", "status_code", "own")
 
 _DIGITS = 12
 """Decimals that sums are kept with: what is taken away again leaves nothing behind."""

@@ -50,6 +50,12 @@ class Table(Generic[N]):
         self.by_id = f"{self.select} WHERE t.id = ? AND t.workspace = ?{live}"
         natural = " AND ".join(map(self.equals, of.natural))
         self.by_natural = f"{self.select} WHERE {natural} AND t.workspace = ?{live}" if natural else ""
+        # Many at once, each with its place among those asked for: 3 us a key, where a statement of its own takes 7.
+        named = " AND ".join(self.equals(name, f"e.value ->> {place}") for place, name in enumerate(of.natural))
+        self.by_naturals = (
+            f"SELECT e.key, {self.columns} FROM json_each(?) e CROSS JOIN {self.name} t "
+            f"WHERE {named} AND t.workspace = ?{live}"
+        )
         # The + keeps SQLite from the index of the workspace, which it would scan whole.
         self.by_ids = f"{self.select} WHERE t.id IN (SELECT value FROM json_each(?)) AND +t.workspace = ?{live}"
         self.scan = f"{self.select} WHERE t.workspace = ? AND t.id > ?{live} ORDER BY t.id LIMIT ?"
@@ -59,11 +65,11 @@ class Table(Generic[N]):
         ]
         self.insert = self._insert()
 
-    def equals(self, column: str) -> str:
-        """The condition that a column has the value of one parameter."""
+    def equals(self, column: str, value: str = "?") -> str:
+        """The condition that a column has a value, that of one parameter where no other is given."""
         if column in self.keys:
-            return f"t.{column} = (SELECT key FROM {self.keys[column]} WHERE id = ?)"
-        return f"t.{column} = ?"
+            return f"t.{column} = (SELECT key FROM {self.keys[column]} WHERE id = {value})"
+        return f"t.{column} = {value}"
 
     def within(self, column: str) -> str:
         """The condition that a column has the value of one parameter, in the workspace that is the other."""
