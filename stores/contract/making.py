@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from domain.actor import Agent, User
+from domain.annotation import Annotation
 from domain.audit import AuditEntry
 from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
@@ -281,6 +282,22 @@ def state(key: str, **values: Any) -> Draft[StateEntry]:
         "expires_at": None,
     }
     return _draft(StateEntry, defaults, values)
+
+
+def annotation(target: Node, **values: Any) -> Draft[Annotation]:
+    defaults = {
+        "target_id": target.id,
+        "name": "quality",
+        "value": None,
+        "label": None,
+        "comment": None,
+        "author_id": None,
+        "metadata": EMPTY_OBJECT,
+        "external_id": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return _draft(Annotation, defaults, values)
 
 
 def api_key(**values: Any) -> Draft[ApiKey]:

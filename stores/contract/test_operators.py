@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from domain.actor import ActorFilter, Agent, User
+from domain.annotation import Annotation, AnnotationFilter, AnnotationTargetKind
 from domain.audit import AuditEntry, AuditFilter
 from domain.errors import ErrorCode, Rejected
 from domain.link import MemoryLink
@@ -30,12 +31,13 @@ from stores import filters as f
 from stores.contract import making as m
 from stores.filters import FILTERS, Operator
 from stores.ports import Collection, Store
+from stores.ports import Records as Lines
 from stores.predicate import World, passes
 
 
 class Listed(NamedTuple):
     filter: type
-    of: Collection
+    of: Collection | Lines
 
 
 LISTS: dict[type[Node], Listed] = {
@@ -48,6 +50,7 @@ LISTS: dict[type[Node], Listed] = {
     Span: Listed(SpanFilter, Collection.SPANS),
     StateEntry: Listed(StateFilter, Collection.STATES),
     AuditEntry: Listed(AuditFilter, Collection.AUDIT),
+    Annotation: Listed(AnnotationFilter, Lines(Annotation)),
 }
 every_kind = pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.__name__)
 
@@ -143,6 +146,15 @@ class Records:
                       message_id=pick(None, *(one.id for one in said[:3])))
               for _ in range(30))
         )  # fmt: skip
+        targets = self.some(
+            *(one for one in self.records.values() if isinstance(one, Session | Message | Memory | Span))
+        )
+        await self.keep(
+            *(m.annotation(one, name=name, value=pick(None, 0.5, -1.0), label=pick(None, "good", "bad"), created_at=hour(),
+                           author_id=pick(None, *(by.id for by in (*users, *agents))),
+                           external_id=pick(None, "x"), updated_at=hour())
+              for one in targets[:40] for name in self.some("a", "b"))
+        )  # fmt: skip
         keys = ("a%1", "a_2", "A", "\ud7ff", "\U0001f600", "\U0001f600a", "\ue000")
         await self.keep(*(m.state(key, tags=self.some("a", "b"), updated_at=hour()) for key in keys))
         await self.keep(
@@ -226,6 +238,10 @@ class Values:
                 if "Ref" in str(LISTS[self._kind].filter.__annotations__[member]):
                     return ref
                 return ref.id or r.choice([*self.column(op.column), Id("none")])
+            case f.OfKind():
+                return r.sample(list(AnnotationTargetKind), r.randint(0, 3))
+            case f.Some(operator=f.Matching()):
+                return Values(op.kind, self._made, r.randint(0, 99)).filter(2 if r.random() < 0.3 else 3)
             case f.Some() | f.Through():
                 if isinstance(op.operator, f.Called):
                     return self._ref((*op.operator.kinds, Participant))

@@ -336,3 +336,29 @@ class TestFollowing:
         with pytest.raises(Exception, match="conditions"):
             async with graph.follow(query, f={"or": [{"names": ["x"]}] * 300}) as events:
                 await events.next()
+
+
+class TestElsewhere:
+    """The member `annotation` of a filter works wherever the filter does."""
+
+    async def test_in_changes_of_memories(self, graph: Graph, world: dict[str, str]) -> None:
+        start = (await graph.data("{ memoryCursor }"))["memoryCursor"]
+        await say(graph, world["memory"], label="good")
+        await graph.do("createMemory", {"text": "other", "scope": "GLOBAL", "externalId": "other"})
+        await graph.do("updateMemory", {"memory": {"externalId": "k"}, "importance": 0.7})
+        query = """subscription ($f: MemoryFilter, $a: String) { memoryChanges(filter: $f, after: $a) {
+            memory { externalId } } }"""
+        for filter, name in (
+            ({"annotation": {"labels": ["good"]}}, "k"),
+            ({"not": {"annotation": {"targetKinds": ["MEMORY"]}}}, "other"),
+        ):
+            async with graph.follow(query, f=filter, a=start) as events:
+                [event] = await events.next()
+            assert event["memoryChanges"]["memory"]["externalId"] == name
+
+    async def test_in_what_fades(self, graph: Graph, world: dict[str, str]) -> None:
+        await say(graph, world["memory"], label="good")
+        await graph.do("createMemory", {"text": "other", "scope": "GLOBAL"})
+        for label, count in (("good", 1), ("bad", 0)):
+            given = {"filter": {"annotation": {"labels": [label]}}, "dryRun": True}
+            assert (await graph.do("decayMemories", given, "count"))["count"] == count
