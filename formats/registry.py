@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,11 +14,9 @@ from formats.conversation import Conversation, FormatError
 from formats.file import File
 from formats.otlp.json import Exports
 from formats.recollect.restore import Source
+from stores.plugins import Plugins
 
 T = TypeVar("T")
-
-GROUP = "recollect.formats"
-_OURS = "recollect"
 
 Content = list[Conversation] | Exports | Source
 """What a file holds: conversations, spans, or, of our own format, a way to its lines."""
@@ -52,41 +49,26 @@ class Format(Protocol):
         """What the file holds, checked. Raises FormatError."""
 
 
-@cache
-def _found() -> dict[str, EntryPoint]:
-    """By name, in the order of names; ours come before others' of the same name."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, not _is_ours(point)))
-    return {point.name: point for point in reversed(points)}
+_FORMATS = Plugins("recollect.formats", "format", FormatError, FormatError)
 
-
-def _is_ours(point: EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == _OURS
-
-
-def names() -> tuple[str, ...]:
-    """The names of the formats; nothing of them is imported for it."""
-    return tuple(sorted(_found()))
+names = _FORMATS.names
 
 
 def load(name: str) -> Format:
     """A format. Raises FormatError for one that is not there, or that cannot be imported."""
-    if (point := _found().get(name)) is None:
-        raise FormatError(f"there is no format {name!r}; expected one of {', '.join(names())}")
-    return cast(Format, _asked(name, "cannot be loaded", point.load))
+    return cast(Format, _FORMATS.load(name))
 
 
-def _asked(name: str, failing: str, ask: Callable[[], T]) -> T:
+def _asked(name: str, ask: Callable[[], T]) -> T:
     """What a format answers. Raises FormatError, also for whatever goes wrong in somebody else's package."""
-    try:
-        return ask()
-    except FormatError:
-        raise
-    except RecursionError:
-        raise FormatError("the JSON is nested too deeply") from None
-    except Exception as error:
-        dist = _found()[name].dist
-        whose = f" of the package {dist.name}" if dist is not None else ""
-        raise FormatError(f"the format {name!r}{whose} {failing}: {type(error).__name__}: {error}") from None
+
+    def asked() -> T:
+        try:
+            return ask()
+        except RecursionError:
+            raise FormatError("the JSON is nested too deeply") from None
+
+    return _FORMATS.ask(name, "fails", asked)
 
 
 def summaries() -> dict[str, str]:
@@ -105,7 +87,7 @@ def _claimed(hook: str, given: Any) -> str | None:
     for name in names():
         try:
             claims = getattr(load(name), hook, None)
-            if claims is not None and _asked(name, "fails", partial(claims, given)):
+            if claims is not None and _asked(name, partial(claims, given)):
                 return name
         except FormatError as error:
             _log.warning("%s", error)
@@ -125,4 +107,4 @@ def open_file(path: Path, format: str | None = None) -> Opened:
         load(format)
     file = File(path)
     name = format or _claimed("begins", file.head) or detect(file.value)
-    return Opened(name, _asked(name, "fails", lambda: load(name).read(file)), file.replaced)
+    return Opened(name, _asked(name, lambda: load(name).read(file)), file.replaced)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from domain.audit import DONE
 from domain.caller import Caller
@@ -14,7 +14,8 @@ from domain.memory import Memory
 from domain.node import Id, Node, kind_of
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
-from stores.ports import Engine, Script, Store, Transaction, Vector
+from stores.embedder import Batching
+from stores.ports import Engine, Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -31,16 +32,6 @@ class Unchanged(Exception):
         super().__init__("nothing to change")
 
 
-class Embedder(Protocol):
-    """Turns texts into vectors, off the event loop and batched over concurrent callers."""
-
-    name: str
-    dimension: int
-
-    async def embed(self, texts: Sequence[str]) -> Vector:
-        """A unit vector for each text: an array of len(texts) x dimension."""
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -55,7 +46,7 @@ class Context:
     def __init__(
         self,
         engine: Engine,
-        embedder: Embedder,
+        embedder: Batching,
         caller: Caller,
         capacity: int = MEMORY_CAPACITY,
         clock: Callable[[], datetime] = _now,

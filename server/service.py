@@ -18,7 +18,7 @@ from server.telemetry.store_calls import TimedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from stores.ports import Engine
+from stores.ports import Engine, Opening
 
 
 class Service:
@@ -82,16 +82,16 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
     """
     if must_exist and not (settings.on_servers or data.exists()):
         raise CannotOpen(f"There is no folder {data}; name one with --data.")
-    try:
-        embedder = open_embedder(settings.embedder)
-    except ValueError as error:
-        raise BadSetting(f"RECOLLECT_EMBEDDER: {error}") from None
+    embedder = open_embedder(settings.embedder)
     engine = open_engine(
-        str(data),
-        embedder.name,
-        embedder.dimension,
-        graph_url=settings.graph_url,
-        vectors_url=settings.vectors_url,
-        events_url=settings.events_url,
+        Opening(
+            embedder=embedder.name,
+            dimension=embedder.dimension,
+            data=str(data),
+            graph_url=settings.graph_url,
+            vectors_url=settings.vectors_url,
+            events_url=settings.events_url,
+            read_seconds=settings.max_read_seconds,
+        )
     )
     return Service(engine, Batching(embedder), settings)

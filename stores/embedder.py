@@ -13,45 +13,37 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stores.errors import CannotOpen
+from stores.plugins import Plugins
+from stores.ports import Embedder, Vector
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-Floats = NDArray[np.float32]
 
 CHARACTERS = 16_384  # of a text that count for its vector, so that none takes more than 25 ms
 TOKENS = 8_192  # of these; ordinary text has one in four characters, emoji have four in one
 TOGETHER = 256  # texts a batch
 
 
-class Embedder(Protocol):
-    """Gives texts vectors whose cosine says how alike they mean; may be called in any thread."""
-
-    @property
-    def name(self) -> str:
-        """Family and model, such as "wordllama:l2_supercat_256"; vectors of different names must not be mixed."""
-
-    @property
-    def dimension(self) -> int: ...
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """Vectors (n, dimension) of length 1; zeros for a text without any known token, such as ""."""
+_EMBEDDERS = Plugins(
+    "recollect.embedders", "embedder", lambda told: CannotOpen(f"RECOLLECT_EMBEDDER: {told}."), CannotOpen
+)
 
 
-def open_embedder(url: str = "wordllama") -> Embedder:
-    """The embedder of a setting. It loads on first use, in the thread that uses it.
+def open_embedder(setting: str = "wordllama") -> Embedder:
+    """The embedder of a setting, NAME or NAME:MODEL. Ours loads on first use, in the thread that uses it.
 
-    ValueError: no such embedder. CannotOpen: what it needs is not installed.
+    CannotOpen: there is no such embedder, or what it needs is not installed.
     """
-    if url in ("wordllama", WordLlama.name):
-        return WordLlama()
-    raise ValueError(f"There is no embedder {url!r}; the one that can be set is 'wordllama'.")
+    name, _, model = setting.partition(":")
+    make = _EMBEDDERS.load(name)
+    embedder: Embedder = _EMBEDDERS.ask(name, "cannot be opened", lambda: make(model))
+    return embedder
 
 
 class WordLlama:
@@ -63,7 +55,9 @@ class WordLlama:
     name = "wordllama:l2_supercat_256"
     dimension = 256
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "") -> None:
+        if model not in ("", self.name.partition(":")[2]):
+            raise CannotOpen(f"RECOLLECT_EMBEDDER: wordllama has no model {model!r} here, only {self.name!r}.")
         spec = find_spec("wordllama")  # finds the package without running it
         if spec is None or spec.origin is None:
             raise CannotOpen("The default embedder needs the package wordllama, which is not installed.")
@@ -71,7 +65,7 @@ class WordLlama:
         self._lock = threading.Lock()
         self._loaded: tuple[Tokenizer, NDArray[np.float16]] | None = None
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors (n, 256) of length 1, or zeros. CannotOpen: wordllama's files are not where they were."""
         tokenizer, weights = self._load()
         vectors = np.zeros((len(texts), self.dimension), np.float32)
@@ -121,7 +115,7 @@ def _tokens(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [one.ids[:TOKENS] for one in encoded]
 
 
-def _sum(tokens: list[list[int]], weights: NDArray[np.float16], out: Floats) -> None:
+def _sum(tokens: list[list[int]], weights: NDArray[np.float16], out: Vector) -> None:
     """Write the sum of each text's token vectors; their mean has the same direction.
 
     Every token of a batch is made float32 once: 6 us a text of 30 tokens, where adding up float16 takes 15.
@@ -150,11 +144,11 @@ class Batching:
         self.dimension = embedder.dimension
         self._embedder = embedder
         self._thread = ThreadPoolExecutor(1, "embedder")
-        self._waiting: list[tuple[list[str], asyncio.Future[Floats]]] = []
+        self._waiting: list[tuple[list[str], asyncio.Future[Vector]]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def embed(self, texts: Sequence[str]) -> Floats:
+    async def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors (n, dimension) of the texts.
 
         Raises what the embedder raised on the batch, or RuntimeError once closed.
@@ -171,11 +165,11 @@ class Batching:
             await asyncio.wait([self._running])
         self._thread.shutdown()
 
-    async def _part(self, texts: list[str]) -> Floats:
+    async def _part(self, texts: list[str]) -> Vector:
         if self._closed:
             raise RuntimeError("The embedder is closed.")
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Floats] = loop.create_future()
+        answer: asyncio.Future[Vector] = loop.create_future()
         self._waiting.append((texts, answer))
         if self._running is None:
             self._running = loop.create_task(self._run())
@@ -196,7 +190,7 @@ class Batching:
         finally:
             self._running = None
 
-    def _batch(self) -> list[tuple[list[str], asyncio.Future[Floats]]]:
+    def _batch(self) -> list[tuple[list[str], asyncio.Future[Vector]]]:
         """Take the next callers, in order, of whom together ask for no more than TOGETHER texts."""
         count = taken = 0
         for texts, _ in self._waiting:
@@ -207,7 +201,7 @@ class Batching:
         return batch
 
 
-def _settle(batch: list[tuple[list[str], asyncio.Future[Floats]]], result: Floats | Exception) -> None:
+def _settle(batch: list[tuple[list[str], asyncio.Future[Vector]]], result: Vector | Exception) -> None:
     start = 0
     for texts, answer in batch:
         if answer.done():  # the caller has gone

@@ -1,47 +1,25 @@
-"""From settings to an opened engine: the only place that names one."""
+"""From settings to an opened engine, which an entry point names by the scheme of its URL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
+from stores.errors import CannotOpen, StoreError
+from stores.plugins import Plugins
+from stores.ports import Engine, Opening
 
-from stores.embedded.engine import open_embedded
-from stores.errors import CannotOpen
-from stores.ports import Engine
-
-CLIENTS = ("grpc", "neo4j", "redis", "weaviate")
-"""What the extra `services` brings; nothing else imports it."""
+_ENGINES = Plugins("recollect.engines", "engine", lambda told: CannotOpen(f"RECOLLECT_GRAPH_URL: {told}."), StoreError)
 
 
-def open_engine(
-    data: str,
-    embedder: str,
-    dimension: int,
-    clock: Callable[[], datetime] | None = None,
-    *,
-    graph_url: str = "",
-    vectors_url: str = "",
-    events_url: str = "",
-) -> Engine:
-    """Opens the store for vectors of an embedder, by its name and dimension.
+def open_engine(opening: Opening) -> Engine:
+    """Opens the store for vectors of an embedder. Raises stores.errors.CannotOpen, with one sentence."""
+    name = _scheme(opening)
+    open_it = _ENGINES.load(name)
+    engine: Engine = _ENGINES.ask(name, "cannot be opened", lambda: open_it(opening))
+    return engine
 
-    data: a folder, which is made where it is missing. graph_url, vectors_url, events_url: of Neo4j, Weaviate and
-    Redis, in place of the folder. clock: the time, for tests. Raises stores.errors.CannotOpen.
-    """
-    urls = {
-        "RECOLLECT_GRAPH_URL": graph_url,
-        "RECOLLECT_VECTORS_URL": vectors_url,
-        "RECOLLECT_EVENTS_URL": events_url,
-    }
-    if not any(urls.values()):
-        return open_embedded(Path(data), embedder, dimension, clock)
-    if missing := [name for name, url in urls.items() if not url]:
-        raise CannotOpen(f"Neo4j, Weaviate and Redis work together: {' and '.join(missing)} must be set too, or none.")
-    try:
-        from stores.services.engine import Urls, open_services  # the clients take half a second to import
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in CLIENTS:
-            raise
-        raise CannotOpen("Neo4j, Weaviate and Redis need their clients: pip install 'recollect[services]'.") from None
-    return open_services(Urls(graph_url, vectors_url, events_url), embedder, dimension, clock)
+
+def _scheme(opening: Opening) -> str:
+    """Without what stands behind a +, such as in neo4j+s."""
+    if not (opening.graph_url or opening.vectors_url or opening.events_url):
+        return "file"
+    scheme, found, _ = opening.graph_url.partition("://")
+    return scheme.partition("+")[0].lower() if found else "neo4j"

@@ -9,11 +9,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
@@ -25,7 +26,7 @@ from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen
 from stores.ids import Ids
-from stores.ports import Figure, Stats, StoreHealth
+from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
 
 FILE = "recollect.db"
@@ -45,19 +46,20 @@ PRAGMA journal_size_limit = 67108864;
 class EmbeddedEngine:
     """See stores.ports.Engine. Open it with `open_embedded`."""
 
-    def __init__(self, folder: Path, lock: int, embedder: str, dimension: int, clock: Callable[[], datetime]) -> None:
-        self.folder, self._lock, self.clock = folder, lock, clock
-        self.path = str(folder / FILE)
+    def __init__(self, opening: Opening, lock: int) -> None:
+        clock = opening.clock
+        self.folder, self._lock, self.clock = Path(opening.data), lock, clock
+        self.path = str(self.folder / FILE)
         self._connections: list[apsw.Connection] = []
         self._woken: dict[str, set[asyncio.Event]] = {}
-        self.readers = Readers(self._connect)
+        self.readers = Readers(self._connect, opening.read_seconds)
         writer_db = self._connect()
         migrate(writer_db, self.path)
-        self._bind(writer_db, f"{embedder} {dimension}")
+        self._bind(writer_db, f"{opening.embedder} {opening.dimension}")
         self.epoch = self._epoch(writer_db)
         self.words = Words()
         self.vectors = VectorIndex(
-            dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
+            opening.dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
         )
         self.ids = Ids(clock, _last_id(writer_db))
         self.writer = Writer(writer_db, self._wake)
@@ -187,14 +189,20 @@ def _last_id(db: apsw.Connection) -> int:
 def open_embedded(
     folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime] | None = None
 ) -> EmbeddedEngine:
-    """Opens (or makes) the data folder, for vectors of an embedder. Raises CannotOpen, with one sentence."""
+    opening = Opening(data=str(folder), embedder=embedder, dimension=dimension)
+    return open_folder(opening if clock is None else msgspec.structs.replace(opening, clock=clock))
+
+
+def open_folder(opening: Opening) -> EmbeddedEngine:
+    """Opens (or makes) the data folder. Raises CannotOpen, with one sentence."""
+    folder = Path(opening.data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _hold(folder)
     except OSError as error:
         raise CannotOpen(f"Cannot use {folder} as a data folder: {error.strerror}.") from None
     try:
-        return EmbeddedEngine(folder, lock, embedder, dimension, clock or (lambda: datetime.now(UTC)))
+        return EmbeddedEngine(opening, lock)
     except apsw.Error as error:
         os.close(lock)
         raise CannotOpen(f"Cannot open {folder / FILE}: {error}.") from None

@@ -27,9 +27,6 @@ ON_THE_LOOP = 0.002
 IN_A_LANE = 0.2
 """How long a read may take in seconds: where it is asked for, and in a thread for what is quick."""
 
-DEADLINE = 10.0
-"""How long a read may take at all, in seconds."""
-
 MUCH = 200
 """From so many rows on a read goes to a thread at once. A row takes some 4 us, but each lets other threads run in
 between: with others at work that held up the loop for 20 ms and more."""
@@ -51,14 +48,15 @@ class _Budget:
 
 
 class Readers:
-    """A connection for the event loop, and one for each thread of two lanes."""
+    """A connection for the event loop, and one for each thread of two lanes. deadline: how long a read may take at all,
+    in seconds."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
+    def __init__(self, connect: Callable[[], apsw.Connection], deadline: float) -> None:
         self._connect = connect
         self._local = threading.local()
         self._quick = ThreadPoolExecutor(_THREADS, thread_name_prefix="recollect-reader")
         self._long = ThreadPoolExecutor(_THREADS, thread_name_prefix="recollect-scan")
-        self.deadline = DEADLINE
+        self.deadline = deadline
 
     @property
     def db(self) -> apsw.Connection:

@@ -4,7 +4,8 @@ Engine opens a data folder or servers; Store is the graph of one workspace; Tran
 sees and does.
 """
 
-from stores.ports.engine import FIGURES, Engine, Figure, Stats, StoreHealth
+from stores.ports.embedder import Embedder
+from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
 from stores.ports.store import Store
 from stores.ports.transaction import Script, Transaction
 from stores.ports.values import (
@@ -25,9 +26,11 @@ from stores.ports.values import (
 
 __all__ = [
     "FIGURES",
+    "READ_SECONDS",
     "SESSION_LOGS",
     "Collection",
     "Drawn",
+    "Embedder",
     "Engine",
     "Explored",
     "Figure",
@@ -35,6 +38,7 @@ __all__ = [
     "LinkFilter",
     "Log",
     "NaturalKey",
+    "Opening",
     "Records",
     "Script",
     "Search",

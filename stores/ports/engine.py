@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -48,6 +51,28 @@ FIGURES = {
     "cache_misses": ("Searches that had to load it.", True),
 }
 """What each figure tells, and whether it is counted from the start on; of the other ones it is how things are now."""
+
+
+READ_SECONDS = 10.0
+"""How long a read may take, unless it is set."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is opened with.
+
+    An entry point of the group `recollect.engines`, called as the scheme of its URLs, names a function that takes one
+    and returns an Engine; it raises stores.errors.CannotOpen, with one sentence. embedder, dimension: whose vectors
+    the store will hold, and no others. data: a folder, made where it is missing, where no URL is set. clock: the time.
+    """
+
+    embedder: str
+    dimension: int
+    data: str = ""
+    graph_url: str = ""
+    vectors_url: str = ""
+    events_url: str = ""
+    read_seconds: float = READ_SECONDS
+    clock: Callable[[], datetime] = partial(datetime.now, UTC)
 
 
 class Engine(Protocol):

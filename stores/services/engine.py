@@ -6,15 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 import msgspec
 
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
-from stores.ports import Figure, Stats, StoreHealth
+from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.breaker import Breaker
@@ -36,25 +34,17 @@ _LOOK_SECONDS_ALONE = 1.0
 """How often Neo4j is asked for news: beside Redis, and in place of it."""
 
 
-class Urls(NamedTuple):
-    """Where the servers are."""
-
-    graph: str
-    vectors: str
-    events: str
-
-
 class ServicesEngine:
     """See stores.ports.Engine. Open it with `open_services`."""
 
-    def __init__(self, urls: Urls, address: Address, epoch: str, dimension: int, clock: Callable[[], datetime]) -> None:
-        self.epoch, self.clock = epoch, clock
-        self.graph = Graph(address)
-        self.vectors = Vectors(urls.vectors, dimension)
+    def __init__(self, opening: Opening, address: Address, epoch: str) -> None:
+        self.epoch, self.clock = epoch, opening.clock
+        self.graph = Graph(address, opening.read_seconds)
+        self.vectors = Vectors(opening.vectors_url, opening.dimension)
         self.relay = Relay(self.graph, self.vectors)
         self.news = News()
-        self._signals = Signals(urls.events, self._heard)
-        self._ids = Ids(clock)
+        self._signals = Signals(opening.events_url, self._heard)
+        self._ids = Ids(self.clock)
         self._rates = Rates()
         self._stores: dict[str, ServicesStore] = {}
         self._writers: dict[str, Writer] = {}
@@ -202,10 +192,8 @@ def _lesser(health: StoreHealth, instead: str, backlog: int = 0) -> StoreHealth:
     return StoreHealth(health.name, status, health.latency_ms, reason, health.circuit, backlog)
 
 
-def open_services(
-    urls: Urls, embedder: str, dimension: int, clock: Callable[[], datetime] | None = None
-) -> ServicesEngine:
-    """Opens the servers, for vectors of an embedder; Neo4j must be there. Raises CannotOpen, with one sentence."""
-    address = Address(urls.graph)
-    epoch = prepare(address, f"{embedder} {dimension}", secrets.token_hex(4))
-    return ServicesEngine(urls, address, epoch, dimension, clock or (lambda: datetime.now(UTC)))
+def open_services(opening: Opening) -> ServicesEngine:
+    """Opens the servers; Neo4j must be there. Raises CannotOpen, with one sentence."""
+    address = Address(opening.graph_url)
+    epoch = prepare(address, f"{opening.embedder} {opening.dimension}", secrets.token_hex(4))
+    return ServicesEngine(opening, address, epoch)

@@ -21,13 +21,14 @@ from neo4j.exceptions import (
 )
 
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
+from stores.ports import READ_SECONDS
 from stores.services.breaker import Breaker
 from stores.services.migrations import VERSION, is_current, migrate
 from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
 CALL_SECONDS = 10.0
-"""How long one statement may take, in the server and on the way."""
+"""How long one statement of a write may take, in the server and on the way."""
 
 _CONNECT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
@@ -122,8 +123,8 @@ class Graph:
     A point read takes 1 to 2 ms on loopback, whatever it returns; so a call is one statement that returns one record.
     """
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, address: Address, read_seconds: float = READ_SECONDS) -> None:
+        self._address, self._read_seconds = address, read_seconds
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
         self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
@@ -157,8 +158,9 @@ class Graph:
 
     async def _read(self, statement: str, parameters: dict[str, Any], mode: str) -> Record:
         self.calls += 1
-        async with self._pulse.waiting(CALL_SECONDS), self._session(default_access_mode=mode) as session:
-            result = await session.run(Query(statement, timeout=CALL_SECONDS), parameters)
+        seconds = self._read_seconds
+        async with self._pulse.waiting(seconds), self._session(default_access_mode=mode) as session:
+            result = await session.run(Query(statement, timeout=seconds), parameters)
             record: Record = await result.single(strict=True)
             return record
 

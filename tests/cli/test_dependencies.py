@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cli.packages import PACKAGES
-from stores.open import CLIENTS
+from stores.services.opening import CLIENTS
 from tests.support.running import MAIN, ROOT, Running, environment
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

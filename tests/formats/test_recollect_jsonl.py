@@ -31,7 +31,7 @@ from formats.recollect.lines import Writer
 from formats.recollect.restore import Loaded
 from resolvers.context import Context
 from stores.open import open_engine
-from stores.ports import Transaction, Vector
+from stores.ports import Opening, Transaction, Vector
 
 DAY = datetime(2024, 5, 1, 12, 0, 0, 123456, UTC)
 
@@ -55,7 +55,7 @@ class Letters:
 async def opened(folder: Path, embedder: Letters | None = None) -> AsyncIterator[Context]:
     """A workspace in a folder."""
     embedder = embedder or Letters()
-    engine = open_engine(str(folder), embedder.name, embedder.dimension)
+    engine = open_engine(Opening(data=str(folder), embedder=embedder.name, dimension=embedder.dimension))
     try:
         yield Context(engine, embedder, LOCAL)
     finally:

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from stores import embedder as module
-from stores.embedder import CHARACTERS, Batching, Embedder, WordLlama, open_embedder
+from stores.embedder import CHARACTERS, Batching, WordLlama, open_embedder
 from stores.errors import CannotOpen
+from stores.ports import Embedder
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_loading_leaves_the_host_as_it_was() -> None:
 
 
 def test_an_unknown_embedder_is_one_clear_sentence() -> None:
-    with pytest.raises(ValueError, match="no embedder 'word2vec'"):
+    with pytest.raises(CannotOpen, match="no embedder 'word2vec'; expected one of wordllama"):
         open_embedder("word2vec")
     assert open_embedder("wordllama:l2_supercat_256").name == "wordllama:l2_supercat_256"
 

@@ -17,6 +17,7 @@ from stores.embedded.engine import FILE, LOCK, EmbeddedEngine, open_embedded
 from stores.embedded.migrations import APPLICATION_ID, VERSION
 from stores.errors import CannotOpen
 from stores.open import open_engine
+from stores.ports import Opening
 
 
 async def made(folder: Path) -> None:
@@ -37,7 +38,7 @@ def refusal(folder: Path, embedder: str = "test", dimension: int = 16) -> str:
 
 
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
-    engine = open_engine(str(tmp_path / "some" / "where"), "test", 16)
+    engine = open_engine(Opening(data=str(tmp_path / "some" / "where"), embedder="test", dimension=16))
     assert (tmp_path / "some" / "where" / FILE).exists()
     await engine.close()
 
@@ -147,8 +148,8 @@ async def test_a_folder_in_use_is_refused_and_says_by_whom(tmp_path: Path) -> No
 
 def test_a_folder_in_use_by_another_process_is_refused_and_free_once_that_is_gone(tmp_path: Path) -> None:
     code = (
-        "import sys; from stores.open import open_engine\n"
-        "engine = open_engine(sys.argv[1], 'test', 16); print('open', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from stores.embedded.engine import open_embedded\n"
+        "engine = open_embedded(Path(sys.argv[1]), 'test', 16); print('open', flush=True); sys.stdin.read()"
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(

@@ -18,13 +18,13 @@ from stores.contract import making as m
 from stores.embedded.engine import EmbeddedEngine
 from stores.open import open_engine
 from stores.orders import ORDERS
-from stores.ports import Collection
+from stores.ports import Collection, Opening
 
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
     """An empty engine."""
-    opened = open_engine(str(tmp_path / "data"), "test", m.DIMENSION, m.Clock())
+    opened = open_engine(Opening(data=str(tmp_path / "data"), embedder="test", dimension=m.DIMENSION, clock=m.Clock()))
     assert isinstance(opened, EmbeddedEngine)
     yield opened
     await opened.close()

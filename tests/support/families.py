@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from docs.dictionary_engine import open_dictionaries
+from stores import ports
 from stores.open import open_engine
 from stores.ports import Engine
 from tests.support.services import open_services
@@ -16,7 +17,7 @@ Opening = Callable[[Path, str, int, Callable[[], datetime]], Engine]
 
 
 def open_embedded(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
-    return open_engine(str(folder), embedder, dimension, clock)
+    return open_engine(ports.Opening(data=str(folder), embedder=embedder, dimension=dimension, clock=clock))
 
 
 def open_dictionary(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:

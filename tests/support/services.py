@@ -16,7 +16,7 @@ import redis
 from neo4j import Driver, GraphDatabase
 
 from stores.open import open_engine
-from stores.ports import Engine
+from stores.ports import Engine, Opening
 from stores.services.neo4j import Address
 from tests.support.servers import SETTINGS
 
@@ -39,7 +39,7 @@ def open_services(folder: Path, embedder: str, dimension: int, clock: Callable[[
     """Opens the engine over the servers, which are emptied where they held the graph of another folder."""
     if not held(folder):
         hold(folder)
-    return open_engine(str(folder), embedder, dimension, clock, **urls())
+    return open_engine(Opening(data=str(folder), embedder=embedder, dimension=dimension, clock=clock, **urls()))
 
 
 def hold(folder: Path) -> None:

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from server.instrumentation import RequestRecord
 from server.telemetry import metrics
 from stores.open import open_engine
-from stores.ports import FIGURES
+from stores.ports import FIGURES, Opening
 from tests.support.running import Running
 from tests.support.scraping import Scrape, scrape, scraped
 
@@ -109,7 +109,7 @@ async def test_a_busy_loop_is_late(server: Running) -> None:
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[metrics.Metrics]:
-    engine = open_engine(str(tmp_path), "test", 16)
+    engine = open_engine(Opening(data=str(tmp_path), embedder="test", dimension=16))
     yield metrics.Metrics(engine, lambda: metrics.Reading(0, 0, 0, 0, 0, {}, {}))
     await engine.close()
 

@@ -11,6 +11,7 @@ import pytest
 
 from stores.contract.making import DIMENSION, Clock
 from stores.open import open_engine
+from stores.ports import Opening
 from stores.services.engine import ServicesEngine
 from tests.support.servers import Weaviate
 from tests.support.services import empty, urls
@@ -40,7 +41,15 @@ async def opened(weaviate: Weaviate, tmp_path: Path, clock: Clock) -> AsyncItera
     engines: list[ServicesEngine] = []
 
     def opening() -> ServicesEngine:
-        engine = open_engine(str(tmp_path), "test", DIMENSION, clock, **{**urls(), "vectors_url": weaviate.url})
+        engine = open_engine(
+            Opening(
+                data=str(tmp_path),
+                embedder="test",
+                dimension=DIMENSION,
+                clock=clock,
+                **{**urls(), "vectors_url": weaviate.url},
+            )
+        )
         assert isinstance(engine, ServicesEngine)
         engines.append(engine)
         return engine

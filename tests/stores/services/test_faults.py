@@ -14,7 +14,7 @@ from domain.message import Message
 from stores.contract.making import DIMENSION, Clock, follow, message, say, talk
 from stores.errors import StoreError, Unavailable
 from stores.open import open_engine
-from stores.ports import Log
+from stores.ports import Log, Opening
 from stores.services import breaker as breaking
 from stores.services.breaker import Breaker
 from stores.services.engine import ServicesEngine
@@ -190,7 +190,7 @@ class TestNews:
 async def engine(real_servers: None, tmp_path: Any) -> AsyncIterator[ServicesEngine]:
     """One engine over empty servers."""
     empty()
-    engine = open_engine(str(tmp_path), "test", DIMENSION, Clock(), **urls())
+    engine = open_engine(Opening(data=str(tmp_path), embedder="test", dimension=DIMENSION, clock=Clock(), **urls()))
     assert isinstance(engine, ServicesEngine)
     yield engine
     await engine.close()

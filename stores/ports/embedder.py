@@ -1,0 +1,26 @@
+"""Text to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stores.ports.values import Vector
+
+
+class Embedder(Protocol):
+    """Gives texts vectors whose cosine says how alike they mean; may be called in any thread.
+
+    An entry point of the group `recollect.embedders` names a function that makes one. It is called with what stands
+    behind the colon of the setting ("" for nothing), and raises stores.errors.CannotOpen, with one sentence.
+    """
+
+    @property
+    def name(self) -> str:
+        """Family and model, such as "wordllama:l2_supercat_256"; vectors of different names must not be mixed."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        """Vectors (n, dimension), float32, of length 1; zeros for a text without any known token, such as ""."""
