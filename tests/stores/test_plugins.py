@@ -66,7 +66,7 @@ def test_an_embedder_of_another_package_is_chosen_by_its_name(installed: Folder)
     ]
     (installed / "chat.json").write_text(json.dumps({"messages": chat}))
     letters = {"embedder": "letters:small"}
-    imported = run(installed, "import", "chat.json", "--remember", "--user", "ada", "--data", data, **letters)
+    imported = run(installed, "import", "chat.json", "--memories", "--data", data, **letters)
     assert imported.returncode == 0, imported.stderr
     found = run(installed, "search", "sax phones", "--mode", "SEMANTIC", "--data", data, **letters)
     assert found.returncode == 0, found.stderr
