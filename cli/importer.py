@@ -28,6 +28,9 @@ from server.settings import BadSetting, Settings
 _AT_ONCE = 16
 """How many conversations are on their way together: those that meet share one fsync."""
 
+_NOTES = 5
+"""How many notes of requests are shown."""
+
 _COUNTED = {
     "memory": "memories",
     "memory_refs": "memory references",
@@ -40,13 +43,14 @@ class Summary(msgspec.Struct, frozen=True):
     """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...).
 
     replaced: how many places of the file held no Unicode; they have U+FFFD now.
-    unasked: how many tool responses answer no call before them.
+    unasked: how many tool responses answer no call before them. notes: what was not taken as it came.
     """
 
     format: str
     counts: dict[str, Loaded]
     replaced: int = 0
     unasked: int = 0
+    notes: list[str] = []
 
 
 async def import_files(
@@ -83,7 +87,8 @@ async def import_files(
 async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progress | None = None) -> Summary:
     """Writes what a file holds, after the sink has checked it. owner: of memories, None for no memories."""
     if isinstance(opened.content, Exports):
-        return Summary(opened.format, {"spans": await sink.receive(opened.content, progress)}, opened.replaced)
+        spans = await sink.receive(opened.content, progress)
+        return Summary(opened.format, {"spans": spans.loaded}, opened.replaced, notes=spans.notes)
     if not isinstance(opened.content, list):
         loaded = await sink.load(opened.content, progress)
         return Summary(
@@ -117,7 +122,7 @@ async def _sink(data: Path, url: str | None, settings: Settings, workspace: str 
         return
     service = open_service(data, settings)
     try:
-        yield StoreSink(service.context(caller_in(workspace)))
+        yield StoreSink(service.context(caller_in(workspace)), settings.max_attributes_bytes)
     finally:
         await service.close()
 
@@ -137,4 +142,5 @@ def _counted(summary: Summary) -> str:
         counts.append(f"U+FFFD in {summary.replaced:,} places that were no Unicode")
     if summary.unasked:
         counts.append(f"{summary.unasked:,} tool responses that answer no call")
+    counts += [*summary.notes[:_NOTES], *(["..."] if len(summary.notes) > _NOTES else [])]
     return "; ".join(counts) or "nothing in it"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from cli.sink import Progress, Recollection, follow, precedes, recollection, remembered, words
+from cli.sink import Progress, Recollection, Spans, follow, precedes, recollection, remembered, words
 from domain.message import MessageInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Json, Ref, encode_json
 from formats.conversation import Conversation, FormatError, one_line
@@ -77,30 +77,29 @@ class UrlSink:
         """Records keep their ids, which no request can set."""
         raise FormatError("a file of our own format keeps its ids, and so goes into a folder only, with --data")
 
-    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
-        loaded = Loaded()
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Spans:
+        spans = Spans()
         for done, request in enumerate(exports.requests, 1):
-            loaded += await self._send(request)
+            spans = await self._send(request, spans)
             if progress is not None:
                 progress(done, len(exports.requests))
-        return loaded
+        return spans
 
-    async def _send(self, request: otlp_json.Request) -> Loaded:
+    async def _send(self, request: otlp_json.Request, before: Spans) -> Spans:
         """Sends spans, in two halves where they are too many bytes for one request."""
         body, spans = otlp_json.encode(request), otlp_json.count(request)
-        loaded = Loaded()
         if len(body) > MAX_EXPORT and spans > 1:
             for half in otlp_json.parts(request, (spans + 1) // 2):
-                loaded += await self._send(half)
-            return loaded
+                before = await self._send(half, before)
+            return before
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         answer = await self._post(self._traces, zlib.compress(body, wbits=31), headers)
         told = _json(answer, "OTLP")
-        rejected = told.get("partialSuccess", {}).get("rejectedSpans", 0)
-        if answer.status_code != 200 or int(rejected):
+        partial = told.get("partialSuccess", {})
+        if answer.status_code != 200 or int(partial.get("rejectedSpans", 0)):
             raise ServerError(f"the server answered: {told.get('message') or told}")
         new = int(answer.headers.get("recollect-new-spans", spans))
-        return Loaded(new, spans - new)
+        return before.plus(Loaded(new, spans - new), partial.get("errorMessage", ""))
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         session = Ref(external_id=conversation.key)

@@ -21,6 +21,17 @@ Progress = Callable[[int, int], None]
 """Told how many conversations or records are done, and how many there are."""
 
 
+class Spans(msgspec.Struct, frozen=True):
+    """What an import of spans did. notes: what was not taken as it came, each once."""
+
+    loaded: Loaded = Loaded()
+    notes: list[str] = []
+
+    def plus(self, loaded: Loaded, note: str) -> Spans:
+        fresh = [note] if note and note not in self.notes else []
+        return Spans(self.loaded + loaded, [*self.notes, *fresh])
+
+
 class Sink(Protocol):
     async def check(self, conversations: Sequence[Conversation]) -> None:
         """Raises FormatError where a conversation cannot go there; called for a whole file before the first `add`."""
@@ -31,8 +42,8 @@ class Sink(Protocol):
         owner: the externalId of the user whose memories its messages become; None for no memories.
         """
 
-    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
-        """Adds spans, as the endpoint for OTLP does; how many told something new."""
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Spans:
+        """Adds spans, as the endpoint for OTLP does."""
 
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Adds the records of a file of our own format, under their ids. Raises FormatError."""

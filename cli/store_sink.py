@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from cli.sink import Progress, Recollection, follow, precedes, recollection, remembered
+from cli.sink import Progress, Recollection, Spans, follow, precedes, recollection, remembered
 from domain.memory import Memory
 from domain.message import Message
 from domain.node import Id
 from domain.session import Session
+from domain.telemetry import MAX_ATTRIBUTES
 from formats.conversation import Conversation
 from formats.otlp import json as otlp_json
 from formats.recollect import jsonl as recollect_jsonl
@@ -28,8 +29,8 @@ from stores.ports import Transaction, Vector
 class StoreSink:
     """Writes into an opened store, each conversation in one transaction; the caps of requests do not hold here."""
 
-    def __init__(self, context: Context) -> None:
-        self._context, self._store = context, context.store
+    def __init__(self, context: Context, max_attributes_bytes: int = MAX_ATTRIBUTES) -> None:
+        self._context, self._store, self._limit = context, context.store, max_attributes_bytes
 
     async def check(self, conversations: Sequence[Conversation]) -> None:
         """Everything can go into a store."""
@@ -38,15 +39,16 @@ class StoreSink:
         """Loads a file of our own format, under the ids it has."""
         return await recollect_jsonl.load(source, self._context, progress)
 
-    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Loaded:
+    async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Spans:
         """Adds spans, each request in one transaction."""
-        loaded = Loaded()
+        spans = Spans()
         for done, request in enumerate(exports.requests, 1):
-            received = await receive(self._context, otlp_json.reports(request).reports)
-            loaded += Loaded(received.new, received.known)
+            read = otlp_json.reports(request, self._limit)
+            received = await receive(self._context, read.reports)
+            spans = spans.plus(Loaded(received.new, received.known), "; ".join(read.notes))
             if progress is not None:
                 progress(done, len(exports.requests))
-        return loaded
+        return spans
 
     async def add(self, conversation: Conversation, owner: str | None) -> dict[str, Loaded]:
         """Adds a conversation, or what it has grown by."""

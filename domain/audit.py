@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from domain.declaration import refers
-from domain.node import Id, Node, register
+from domain.node import Id, Node, OfWhich, register
 from domain.page import OrderDirection
 from domain.values import Command, TimeRange
 
@@ -56,7 +56,7 @@ class AuditFilter(Command, frozen=True, kw_only=True):
     actions: list[str] | None = None
     callers: list[str] | None = None
     outcomes: list[str] | None = None
-    target: Id | None = None
+    target: OfWhich = None
     time: TimeRange | None = None
     and_: list[AuditFilter] | None = msgspec.field(name="and", default=None)
     or_: list[AuditFilter] | None = msgspec.field(name="or", default=None)

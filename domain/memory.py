@@ -294,7 +294,7 @@ class DecayMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 def narrows(filter: MemoryFilter | None) -> bool:
-    """Whether a filter says which memories: one whose members are left out or empty lets all through."""
+    """Whether a filter says which memories: one whose members are left out or empty does not."""
     if filter is None:
         return False
     said = {name: getattr(filter, name) for name in filter.__struct_fields__ if name not in ("and_", "or_", "not_")}
@@ -303,8 +303,8 @@ def narrows(filter: MemoryFilter | None) -> bool:
     return (
         any(True for _ in some)
         or any(map(narrows, filter.and_ or ()))
-        or (filter.or_ is not None and all(map(narrows, filter.or_)))
-        or filter.not_ is not None
+        or (bool(filter.or_) and all(map(narrows, filter.or_ or ())))
+        or narrows(filter.not_)
     )
 
 

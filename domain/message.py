@@ -36,6 +36,7 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="too
     tool: str
     arguments: Json
     at: CallSite | None = None
+    response: ToolResponse | None = None
 
 
 class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolResponse"):

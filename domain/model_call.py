@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from domain.message import Content, TextContent, ToolCall, ToolResponse
+from domain.tool_calls import CallPart, Spot, Step, answers
 from domain.unicode import read_json
 from domain.values import encode_json
 
@@ -54,16 +55,45 @@ def input_messages(attributes: Mapping[str, Any]) -> list[ModelMessage]:
     """What was said to the model, its instructions first."""
     instructions = list(_parts(_structured(attributes.get(_INSTRUCTIONS))))
     system = [ModelMessage("system", instructions)] if instructions else []
-    return system + _messages(attributes, *_INPUT, "user")
+    return system + _answered(_messages(attributes, *_INPUT, "user"))
 
 
 def output_messages(attributes: Mapping[str, Any]) -> list[ModelMessage]:
     """What the model said; of a tool that ran, what it answered."""
     said = _messages(attributes, *_OUTPUT, "assistant")
     if said or _RESULT not in attributes:
-        return said
+        return _answered(said)
+    return [ModelMessage("tool", [_result(attributes)])]
+
+
+def _result(attributes: Mapping[str, Any]) -> ToolResponse:
     result = encode_json(_structured(attributes[_RESULT]))
-    return [ModelMessage("tool", [ToolResponse(_text(attributes, _CALL), result, "error.type" in attributes)])]
+    return ToolResponse(_text(attributes, _CALL), result, "error.type" in attributes)
+
+
+def _answered(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """Messages whose calls have the responses that are among them."""
+    if not any(type(part) is ToolResponse for message in messages for part in message.content):
+        return messages
+    steps = (
+        Step(place, message.role == "assistant", None, None, False, list(_call_parts(message)))
+        for place, message in enumerate(messages)
+    )
+    found = {asked: messages[place].content[at] for asked, (place, at) in answers(steps).items()}
+
+    def part(spot: Spot, part: Content) -> Content:
+        return msgspec.structs.replace(part, response=found[spot]) if spot in found else part
+
+    return [
+        ModelMessage(message.role, [part((place, at), one) for at, one in enumerate(message.content)])
+        for place, message in enumerate(messages)
+    ]
+
+
+def _call_parts(message: ModelMessage) -> Iterator[CallPart]:
+    for at, part in enumerate(message.content):
+        if not isinstance(part, TextContent):
+            yield CallPart(at, part.call_id, type(part) is ToolResponse)
 
 
 def tool_calls(attributes: Mapping[str, Any]) -> list[ToolCall]:
@@ -73,7 +103,8 @@ def tool_calls(attributes: Mapping[str, Any]) -> list[ToolCall]:
     if asked or not tool:
         return asked
     arguments: Any = next((attributes[key] for key in _ARGUMENTS if key in attributes), {})
-    return [ToolCall(_text(attributes, _CALL), tool, encode_json(_structured(arguments)))]
+    response = _result(attributes) if _RESULT in attributes else None
+    return [ToolCall(_text(attributes, _CALL), tool, encode_json(_structured(arguments)), response=response)]
 
 
 def _messages(attributes: Mapping[str, Any], standard: str, flat: str, role: str) -> list[ModelMessage]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NewType
+from typing import TYPE_CHECKING, Any, ClassVar, NewType, TypeAlias
 
 import msgspec
 
 Id = NewType("Id", str)
 """Opaque public id: a three-letter kind, an underscore, and a UUIDv7 in 32 lower-case hex digits."""
+
+if TYPE_CHECKING:
+    OfWhich: TypeAlias = Id | None
+else:
+    OfWhich = Id
+"""An id that says of which. It is None where it is left out, and never null in what is read, as `Whose` is not."""
 
 _RANDOM_BITS = 62
 _SEQUENCE_BITS = 12

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from domain.shortening import fitted
+from domain.shortening import Fitted, fitted
 from domain.span import SpanKind, SpanStatusCode
 from domain.values import MAX_JSON, Json, decode_json, encode_json
 
@@ -41,7 +41,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
 
     trace_id, span_id and parent_span_id are in lower-case hex. session, user and agent are externalIds; user_name and
     agent_name what they are called. A report without ended_at is of a span that runs, one without started_at of a span
-    whose start is not known. notes: what of it could not be taken as it came.
+    whose start is not known. notes: what of it could not be taken as it came; shortened, left_out: how many attributes.
     """
 
     trace_id: str
@@ -62,6 +62,8 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     agent: str | None = None
     agent_name: str | None = None
     notes: list[str] = []
+    shortened: int = 0
+    left_out: int = 0
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -74,22 +76,14 @@ class Received(msgspec.Struct, frozen=True):
         return Received(self.new + other.new, self.known + other.known)
 
 
-def bounded(attributes: Mapping[str, Any], limit: int = MAX_ATTRIBUTES) -> Json:
-    """Attributes as JSON of at most so many bytes: long texts are shortened until they fit, and named, as is what has
-    to be left out."""
+def bounded(attributes: Mapping[str, Any], limit: int = MAX_ATTRIBUTES) -> Fitted:
+    """Attributes as JSON of at most so many bytes: long texts are shortened until they fit, and the first of them named
+    there, as is what has to be left out."""
     room = (_MAX_NAMED + 1) * (_MAX_SHOWN * 6 + 3)  # a letter takes up to six bytes in JSON
     whole = fitted(attributes, limit)
     if not whole.shortened and not whole.left_out:
-        return whole.value
+        return whole
     found = fitted(attributes, max(limit - 2 * room, limit // 2))
     named = {SHORTENED: found.shortened, LEFT_OUT: found.left_out}
     told = {key: [name[:_MAX_SHOWN] for name in names[:_MAX_NAMED]] for key, names in named.items() if names}
-    return encode_json({**decode_json(found.value), **told})
-
-
-def shortened_in(attributes: Json) -> int:
-    """How many attributes are shortened or left out, as far as they are named."""
-    if SHORTENED.encode() not in bytes(attributes) and LEFT_OUT.encode() not in bytes(attributes):
-        return 0
-    found = decode_json(attributes)
-    return sum(len(names) for key in (SHORTENED, LEFT_OUT) if isinstance(names := found.get(key), list))
+    return Fitted(encode_json({**decode_json(found.value), **told}), found.shortened, found.left_out)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from domain.declaration import NATURAL, PLACE, Stored, listed, refers
-from domain.node import Id, Node, register
+from domain.node import Id, Node, OfWhich, register
 from domain.page import OrderDirection
 from domain.span import SpanKind
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Name, Ref, TimeRange, Whose
@@ -68,7 +68,7 @@ class TraceFilter(Command, frozen=True, kw_only=True):
     components: list[str] | None = None
     time: TimeRange | None = None
     agent: Whose = None
-    message: Id | None = None
+    message: OfWhich = None
     min_duration_ms: float | None = None
     and_: list[TraceFilter] | None = msgspec.field(name="and", default=None)
     or_: list[TraceFilter] | None = msgspec.field(name="or", default=None)

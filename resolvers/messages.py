@@ -76,7 +76,9 @@ async def formed_memories(context: Context, messages: Sequence[Message]) -> list
 
 
 async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-    return await context.store.responses(calls)
+    """What answers calls; those of spans have it with them."""
+    found = iter(await context.store.responses([call for call in calls if call.at is not None]))
+    return [call.response if call.at is None else next(found) for call in calls]
 
 
 async def warnings(context: Context, messages: Sequence[Message]) -> list[list[str]]:

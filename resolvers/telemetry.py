@@ -255,7 +255,7 @@ def _merged(before: Json, told: Json) -> Json:
     try:
         return merge(before, told, None, ["attributes"])
     except Rejected:
-        return bounded({**decode_json(before), **decode_json(told)})
+        return bounded({**decode_json(before), **decode_json(told)}).value
 
 
 def _fresh(events: Sequence[ReportedEvent], before: Span | None) -> Sequence[ReportedEvent]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from domain.telemetry import MAX_ATTRIBUTES
 from domain.unicode import read_json
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
@@ -248,9 +249,9 @@ def read(file: File) -> Exports:
     return Exports(requests)
 
 
-def reports(request: Request) -> Read:
-    """What the spans of a request tell. Raises Malformed, TooLarge."""
-    return read_spans(_spans(request))
+def reports(request: Request, limit: int = MAX_ATTRIBUTES) -> Read:
+    """What the spans of a request tell; limit is that of `read`. Raises Malformed, TooLarge."""
+    return read_spans(_spans(request), limit)
 
 
 def encode(request: Request) -> bytes:

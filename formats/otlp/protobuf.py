@@ -1,7 +1,7 @@
 """OTLP in protobuf, by the messages of opentelemetry-proto: imported with the first request, as it takes 25 ms.
 
-The outer messages are taken apart here, and spans are decoded one by one: decoded at once, two bytes of an empty
-message would take up to 170 bytes of memory.
+The outer messages are taken apart here, and spans are decoded one by one, with the fields of long ones counted first:
+decoded at once, two bytes of an empty message would take up to 170 bytes of memory.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from domain.unicode import decoded
-from formats.otlp.spans import MAX_SPAN, Malformed, SentSpan, Source, TooLarge, link, number
+from formats.otlp.spans import Malformed, SentSpan, Source, TooLarge, link, number
 
 M = TypeVar("M", bound=Message)
 
 MAX_PARTS = 400_000
 """How many fields, attributes and values a request has at the most: some 2 us each."""
 
+_WEIGHED = 64 * 1024
+"""From how many bytes on a span's fields are counted before it is decoded."""
+
+_MAX_SOURCE = 1024 * 1024
+"""How many bytes a resource or library has at the most: its attributes are written down with each span."""
+
 _BROKEN = "This is no OTLP in protobuf."
 
 
-def spans_in(body: bytes) -> Iterator[tuple[SentSpan | None, Source]]:
-    """The spans of an ExportTraceServiceRequest, each with its source; None for one that is too long.
+def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
+    """The spans of an ExportTraceServiceRequest, each with its source.
 
     Raises Malformed, TooLarge.
     """
@@ -44,26 +50,38 @@ class _Reading:
     def __init__(self) -> None:
         self._left = MAX_PARTS
 
-    def spans(self, body: memoryview) -> Iterator[tuple[SentSpan | None, Source]]:
+    def spans(self, body: memoryview) -> Iterator[tuple[SentSpan, Source]]:
         for of in self._parts(body, 1):
             resource = self._attributes(self._last(Resource, of, 1).attributes)
             for library in self._parts(of, 2):
                 scope = self._last(InstrumentationScope, library, 1)
                 source = Source(resource, scope.name, scope.version, self._attributes(scope.attributes))
                 for part in self._parts(library, 2):
-                    yield None if len(part) > MAX_SPAN else self._span(_decoded(Span, part)), source
+                    self._weigh(part)
+                    yield self._span(_decoded(Span, part)), source
 
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
             raise TooLarge(f"A request has at most {MAX_PARTS:,} fields and values; send it in parts.")
 
+    def _weigh(self, span: memoryview) -> None:
+        """Counts what a long span is made of."""
+        waiting: list[tuple[Any, memoryview]] = [(Span.DESCRIPTOR, span)] if len(span) > _WEIGHED else []
+        while waiting:
+            kind, message = waiting.pop()
+            for place, _, content in _fields(message):
+                self._spend(1)
+                field = kind.fields_by_number.get(place)
+                if content is not None and field is not None and field.type == field.TYPE_MESSAGE:
+                    waiting.append((field.message_type, content))
+
     def _last(self, kind: type[M], message: memoryview, field: int) -> M:
         """The message in a field, of which the last one counts."""
         parts = self._parts(message, field)
         if not parts:
             return kind()
-        if len(parts[-1]) > MAX_SPAN:
+        if len(parts[-1]) > _MAX_SOURCE:
             raise TooLarge("The attributes of a resource or library are too long.")
         return _decoded(kind, parts[-1])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,14 +16,11 @@ import msgspec
 from domain import conventions
 from domain.shortening import shortened
 from domain.span import SpanStatusCode
-from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded, shortened_in
+from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import MAX_NAME
 
 MAX_SPANS = 10_000
 """How many spans a request has at the most."""
-
-MAX_SPAN = 1024 * 1024
-"""How many bytes a span of a request in protobuf has at the most."""
 
 MAX_TOLD = 64 * 1024 * 1024
 """How many bytes of JSON the attributes of a request's spans have at the most: those of their resource and library are
@@ -89,16 +86,15 @@ class Read(msgspec.Struct, frozen=True):
         """Each once, with how often it is."""
         counts = collections.Counter(note for report in self.reports for note in report.notes)
         found = [f"{note} ({count:,} spans)" if count > 1 else note for note, count in counts.items()]
-        cut = sum(
-            shortened_in(report.attributes) + sum(shortened_in(event.attributes) for event in report.events)
-            for report in self.reports
-        )
-        if cut:
-            found.append(f"{cut:,} attributes were shortened, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event")
+        shortened = sum(report.shortened for report in self.reports)
+        left_out = sum(report.left_out for report in self.reports)
+        for done, cut in (("shortened", shortened), ("left out", left_out)):
+            if cut:
+                found.append(f"{cut:,} attributes were {done}, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event")
         return found
 
 
-def read(spans: Iterable[tuple[SentSpan | None, Source]], limit: int = MAX_ATTRIBUTES) -> Read:
+def read(spans: Iterable[tuple[SentSpan, Source]], limit: int = MAX_ATTRIBUTES) -> Read:
     """What the spans of a request tell. Raises TooLarge, and what reading the request raises.
 
     limit: how many bytes the attributes of a span or event may have; longer ones are shortened.
@@ -108,8 +104,6 @@ def read(spans: Iterable[tuple[SentSpan | None, Source]], limit: int = MAX_ATTRI
         if place == MAX_SPANS:
             raise TooLarge(f"A request has at most {MAX_SPANS:,} spans; send it in parts.")
         try:
-            if span is None:
-                raise Unacceptable(f"it has more than {MAX_SPAN:,} bytes")
             told = report(span, source, limit)
         except Unacceptable as reason:
             found.rejected.append(f"span {place + 1}: {reason}")
@@ -130,6 +124,9 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
         return conventions.name_in(names, attributes, source.resource)
 
     start, end = _time(span.start), _time(span.end)
+    kept = bounded({**_about(span, source), **attributes}, limit)
+    events = [(_time(time), _cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
+    fits = [kept, *(data for _, _, data in events)]
     return SpanReport(
         _id(span.trace_id, 32, "traceId"),
         _id(span.span_id, 16, "spanId"),
@@ -141,15 +138,24 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
         end,
         _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET,
         _cut(span.status_message) or None,
-        bounded({**_about(span, source), **attributes}, limit),
-        [ReportedEvent(_time(time), _cut(name) or "event", bounded(data, limit)) for time, name, data in span.events],
+        kept.value,
+        [ReportedEvent(time, name, data.value) for time, name, data in events],
         named(conventions.SESSION),
         named(conventions.USER),
         named(conventions.USER_NAME),
         named(conventions.AGENT),
         named(conventions.AGENT_NAME),
-        conventions.notes(attributes, source.resource),
+        [*conventions.notes(attributes, source.resource), *_long(span)],
+        sum(len(fit.shortened) for fit in fits),
+        sum(len(fit.left_out) for fit in fits),
     )
+
+
+def _long(span: SentSpan) -> Iterator[str]:
+    """Which names of a span are shortened."""
+    events = max((len(name) for _, name, _ in span.events), default=0)
+    lengths = {"name": len(span.name), "status.message": len(span.status_message), "event.name": events}
+    yield from (f"{what} was shortened, to {MAX_NAME:,} characters" for what in lengths if lengths[what] > MAX_NAME)
 
 
 def _about(span: SentSpan, source: Source) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from server.websocket.protocol import (
     Vocabulary,
     decoded,
     id_of,
+    message_in,
     message_of,
     request_of,
 )
@@ -109,7 +110,7 @@ class Connection:
             text = frame.get("text")
             if text is None:
                 raise Closed(MALFORMED, "Invalid message: a binary frame")
-            message = decoded(text, Message)
+            message = message_in(text)
             handle = self._handlers.get(message.type)
             if handle is None:
                 raise Closed(MALFORMED, f"Invalid message: unknown type {message.type!r}")

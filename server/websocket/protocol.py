@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -21,6 +22,11 @@ NORMAL = 1000
 
 _OUT_OF_RANGE = "out of range"
 _decode_request = msgspec.json.Decoder(Request).decode
+
+_TOO_DEEP = msgspec.Raw(b"")
+"""Stands for a payload that is nested deeper than is read."""
+
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
 # What fits in a close frame beside its code, in bytes.
 MAX_REASON = 123
@@ -76,6 +82,9 @@ class Message(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_decode_message = msgspec.json.Decoder(Message).decode
+
+
 class Closed(Exception):
     """The server ends the connection with this code."""
 
@@ -101,8 +110,37 @@ def decoded(text: str | msgspec.Raw, type: Any) -> Any:
     """A message, or its payload. Raises Closed."""
     try:
         return read_json(lambda data: msgspec.json.decode(data, type=type), text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise Closed(MALFORMED, f"Invalid message: {error}") from None
+    except RecursionError:
+        raise Closed(MALFORMED, "Invalid message: nested too deeply") from None
+
+
+def message_in(text: str) -> Message:
+    """A message. One that is nested too deeply to be read is known by its top: what is deep in it is content, of which
+    `request_of` tells. Raises Closed."""
+    try:
+        return read_json(_decode_message, text)
+    except msgspec.DecodeError as error:
+        raise Closed(MALFORMED, f"Invalid message: {error}") from None
+    except RecursionError:
+        message: Message = decoded(_top(text), Message)
+        return msgspec.structs.replace(message, payload=_TOO_DEEP)
+
+
+def _top(text: str) -> str:
+    """JSON with null for each object and array in it."""
+    kept, depth, at = [], 0, 0
+    for token in _NESTING.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth == 2:
+                kept.append(f"{text[at : token.start()]}null")
+        elif token[0] in "]}":
+            depth -= 1
+            if depth == 1:
+                at = token.end()
+    return "".join([*kept, text[at:]])
 
 
 def request_of(message: Message) -> Request:
@@ -112,8 +150,12 @@ def request_of(message: Message) -> Request:
     OperationRefused.
     """
     try:
+        if message.payload is _TOO_DEEP:
+            raise RecursionError
         return read_json(_decode_request, message.payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except RecursionError:
+        raise OperationRefused([plain("The request is nested too deeply.", BAD_REQUEST)]) from None
+    except msgspec.DecodeError as error:
         if isinstance(error, msgspec.ValidationError) and _OUT_OF_RANGE not in str(error):
             raise Closed(MALFORMED, f"Invalid message: {error}") from None
         raise OperationRefused([plain(f"This is not a GraphQL request in JSON: {error}.", BAD_REQUEST)]) from None

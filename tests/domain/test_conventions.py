@@ -186,7 +186,7 @@ def test_whatever_the_attributes_are_they_can_be_read(attributes: dict[str, Any]
 
 @given(st.dictionaries(st.text(max_size=5), st.integers(0, 120_000).map(lambda size: "é" * size), max_size=8))
 def test_attributes_are_kept_as_far_as_there_is_room(attributes: dict[str, str]) -> None:
-    kept = bounded(attributes)
+    kept = bounded(attributes).value
     assert len(bytes(kept)) <= MAX_ATTRIBUTES
     found = decode_json(kept)
     cut = found.pop(SHORTENED, [])
@@ -200,3 +200,54 @@ def test_attributes_are_kept_as_far_as_there_is_room(attributes: dict[str, str])
             kept = len(start.rstrip()) + len(end.strip())
             assert mark == f" [{len(attributes[name]) - kept:,} characters left out] "
     assert not cut or len(bytes(encode_json(attributes))) > MAX_ATTRIBUTES
+
+
+def told(id: str, name: str) -> dict[str, Any]:
+    return {"type": "tool_call", "id": id, "name": name, "arguments": {"for": name}}
+
+
+def back(id: str, result: str) -> dict[str, Any]:
+    return {"type": "tool_call_response", "id": id, "response": result}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([("assistant", told("0", "a")), ("tool", back("0", "A"))], {"a": "A"}),
+        ([("assistant", told("0", "a")), ("user",), ("assistant", told("0", "b")), ("tool", back("0", "B"))], {"a": None, "b": "B"}),
+        ([("assistant", told("0", "a"), told("0", "b")), ("tool", back("0", "A")), ("tool", back("0", "B"))], {"a": "A", "b": "B"}),
+        ([("assistant", told("0", "a"), told("1", "b")), ("tool", back("1", "B"), back("0", "A"))], {"a": "A", "b": "B"}),
+        ([("tool", back("0", "A")), ("assistant", told("0", "a"))], {"a": None}),
+        ([("assistant", told("0", "a")), ("tool", back("0", "A")), ("tool", back("0", "B"))], {"a": "A"}),
+        ([("assistant", told("0", "a"), back("0", "A"), told("0", "b"), back("0", "B"))], {"a": "A", "b": "B"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [input_messages, output_messages])
+def test_the_calls_of_a_span_show_the_responses_beside_them(read: Any, messages: Any, expected: Any) -> None:
+    given = json.dumps([{"role": role, "parts": parts} for role, *parts in messages])
+    found = read({"gen_ai.input.messages": given, "gen_ai.output.messages": given})
+    calls = [part for message in found for part in message.content if type(part) is ToolCall]
+    assert {one.tool: one.response and decode_json(one.response.result) for one in calls} == expected
+
+
+def test_the_calls_of_openinference_too() -> None:
+    attributes: dict[str, Any] = {}
+    for n, (id, result) in enumerate([("a", None), ("b", None), ("x", "B"), ("c", None), ("x", "C")]):
+        at = f"llm.input_messages.{n}.message"
+        if result is None:
+            attributes |= {f"{at}.role": "assistant", f"{at}.tool_calls.0.tool_call.id": "x"}
+            attributes |= {f"{at}.tool_calls.0.tool_call.function.name": id}
+        else:
+            attributes |= {f"{at}.role": "tool", f"{at}.content": result, f"{at}.tool_call_id": "x"}
+    calls = [part for message in input_messages(attributes) for part in message.content if type(part) is ToolCall]
+    shown = {one.tool: one.response and decode_json(one.response.result) for one in calls}
+    assert shown in ({"a": "B", "b": None, "c": "C"}, {"a": None, "b": "B", "c": "C"})
+
+
+def test_a_tool_that_ran_shows_what_it_answered() -> None:
+    ran = {"gen_ai.tool.name": "f", "gen_ai.tool.call.id": "0"}
+    [call] = tool_calls({**ran, "gen_ai.tool.call.result": '{"n": 1}', "error.type": "x"})
+    assert call.response is not None
+    assert (decode_json(call.response.result), call.response.is_error) == ({"n": 1}, True)
+    [call] = tool_calls(ran)
+    assert call.response is None

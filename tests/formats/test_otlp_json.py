@@ -85,6 +85,20 @@ async def test_a_request_too_long_for_one(url: UrlSink, tmp_path: Path, monkeypa
     assert await import_file(path, url) == Summary("otlp", {"spans": Loaded(50, 0)})
 
 
+async def test_what_is_shortened_is_told(context: Context, url: UrlSink, tmp_path: Path) -> None:
+    long = [{"key": "x", "value": {"stringValue": "begin " + "x" * 300_000 + " end"}}]
+    path = written(tmp_path, request(span(attributes=long)), request(span(id="1" * 16, attributes=long)))
+    note = "1 attributes were shortened, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event"
+    assert (await import_file(path, StoreSink(context, 4_096))).notes == [note]
+    assert (await import_file(path, url)).notes == [note]
+    spans = await context.store.scan(Span, None, 10)
+    assert all(len(bytes(found.attributes)) <= 245_760 for found in spans)
+    status, out, _ = recollect(
+        "import", str(path), "--data", str(tmp_path / "other"), RECOLLECT_MAX_ATTRIBUTES_BYTES="4096"
+    )
+    assert (status, out.strip().split("; ")[-1]) == (0, note)
+
+
 async def test_no_spans(sink: Sink, tmp_path: Path) -> None:
     assert await import_file(written(tmp_path, {"resourceSpans": []}), sink) == Summary("otlp", {"spans": Loaded()})
 

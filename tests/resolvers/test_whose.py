@@ -15,13 +15,14 @@ from tests.support.graphql_client import Graph, vector_of
 
 SCHEMA = build()
 SAYS_WHOSE = {"owner", "session", "participant", "actor", "agent", "user", "sender"}
+SAYS_WHICH = [("TraceFilter", "message"), ("AuditFilter", "target")]
 MEMBERS = [
     (name, member)
     for name, input in SCHEMA.type_map.items()
     if isinstance(input, GraphQLInputObjectType)
     for member, field in input.fields.items()
     if get_named_type(field.type).name == "Ref" and member in SAYS_WHOSE and not is_non_null_type(field.type)
-]
+] + SAYS_WHICH
 
 
 @pytest.mark.parametrize(("input", "member"), MEMBERS)
@@ -68,7 +69,7 @@ def _leaves(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize(
     "filter",
-    [None, {}, {"tags": []}, {"text": ""}, {"metadata": {}}, {"importance": {}}, {"createdAt": {}}, {"and": []}, {"and": [{}]}, {"or": [{"tags": ["a"]}, {}]}],
+    [None, {}, {"tags": []}, {"text": ""}, {"metadata": {}}, {"importance": {}}, {"createdAt": {}}, {"and": []}, {"and": [{}]}, {"or": [{"tags": ["a"]}, {}]}, {"or": []}, {"not": {}}, {"not": {"not": {}}}, {"not": {"or": []}}, {"not": {"and": [{}]}}, {"and": [{"not": {"tags": []}}]}],
 )  # fmt: skip
 async def test_a_filter_that_lets_everything_through_fades_nothing(graph: Graph, filter: Any) -> None:
     assert await graph.fails("decayMemories", {"filter": filter}) == ("INVALID", ["filter"])

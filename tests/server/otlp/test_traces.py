@@ -26,7 +26,7 @@ from domain.telemetry import MAX_ATTRIBUTES
 from domain.values import decode_json
 from formats.otlp import json as otlp_json
 from formats.otlp import protobuf as otlp_protobuf
-from formats.otlp.spans import MAX_SPAN, MAX_SPANS
+from formats.otlp.spans import MAX_SPANS
 from resolvers.context import Context
 from server.otlp.traces import JSON, PROTOBUF, OTLPTraces
 from stores.errors import Unavailable
@@ -72,6 +72,14 @@ def protobuf(*spans: dict[str, bytes], attributes: dict[str, AnyValue] | None = 
         pairs = [KeyValue(key=key, value=value) for key, value in (attributes or {}).items()]
         of.spans.add(name="work", start_time_unix_nano=1, end_time_unix_nano=2, attributes=pairs, **one)  # type: ignore[arg-type]
     return message.SerializeToString()
+
+
+def wrapped(content: bytes, field: int) -> bytes:
+    """A message in a field of another, in protobuf."""
+    length, size = b"", len(content)
+    while size > 0x7F:
+        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+    return bytes([field << 3 | 2]) + length + bytes([size]) + content
 
 
 IDS = {"trace_id": bytes.fromhex(TRACE), "span_id": bytes.fromhex(SPAN)}
@@ -193,11 +201,50 @@ class TestPartialSuccess:
         assert told["rejectedSpans"] == "100"
         assert told["errorMessage"].count("zeros") == 5
 
-    async def test_a_span_that_is_too_long(self, context: Context) -> None:
-        long = {"x": AnyValue(string_value="x" * MAX_SPAN)}
+    @pytest.mark.parametrize("size", [300_000, 1_500_000, 5_000_000])
+    async def test_a_long_span_is_shortened_in_either_encoding(self, context: Context, size: int) -> None:
+        text = "begin " + "x" * size + " end"
+        in_json = request(span(id="1" * 16, attributes=[{"key": "x", "value": {"stringValue": text}}]))
         async with client(context) as http:
-            answer = await post(http, protobuf(IDS, attributes=long), PROTOBUF)
-        assert "more than" in ExportTraceServiceResponse.FromString(answer.content).partial_success.error_message
+            answer = await post(http, protobuf(IDS, attributes={"x": AnyValue(string_value=text)}), PROTOBUF)
+            told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+            assert (told.rejected_spans, told.error_message[:26]) == (0, "1 attributes were shortene")
+            assert (await post(http, in_json)).json()["partialSuccess"]["rejectedSpans"] == "0"
+        kept = [decode_json(found.attributes)["x"] for found in await stored(context)]
+        assert kept[0] == kept[1]
+        assert (kept[0][:6], kept[0][-4:]) == ("begin ", " end")
+
+    @pytest.mark.parametrize("part", [b"\x4a\x00", b"\x5a\x00", b"\x6a\x00", b"\x4a\x04\x12\x02\x32\x00"])
+    async def test_a_span_of_a_million_parts_is_refused_before_it_is_decoded(
+        self, context: Context, part: bytes
+    ) -> None:
+        spans = ExportTraceServiceRequest.FromString(protobuf(IDS))
+        one = spans.resource_spans[0].scope_spans[0].spans[0].SerializeToString() + part * 1_000_000
+        async with client(context) as http:
+            assert (await post(http, wrapped(wrapped(wrapped(one, 2), 2), 1), PROTOBUF)).status_code == 413
+        assert await stored(context) == []
+
+    async def test_how_many_are_shortened_and_left_out_is_counted(self, context: Context) -> None:
+        many = [{"key": f"t{n}", "value": {"stringValue": "x" * 100}} for n in range(3_000)]
+        numbers = {"key": "n", "value": {"arrayValue": {"values": [{"intValue": 10**9 + n} for n in range(100_000)]}}}
+        async with client(context) as http:
+            told = (await post(http, request(span(attributes=many)))).json()["partialSuccess"]["errorMessage"]
+            shortened, left_out = (int(note.split()[0].replace(",", "")) for note in told.split("; "))
+            assert (shortened + left_out, shortened > 2_000) == (3_000, True)
+            told = (await post(http, request(span(attributes=[numbers])))).json()["partialSuccess"]["errorMessage"]
+            assert told.startswith("1 attributes were ")
+
+    async def test_names_that_are_shortened_are_told(self, context: Context) -> None:
+        long = "begin " + "x" * 2_000 + " end"
+        told = {"name": long, "status": {"code": 2, "message": long}, "events": [{"name": long}]}
+        async with client(context) as http:
+            answer = (await post(http, request(span(**told)))).json()["partialSuccess"]
+        assert answer["rejectedSpans"] == "0"
+        for name in ("name", "status.message", "event.name"):
+            assert f"{name} was shortened, to 1,000 characters" in answer["errorMessage"]
+        [found] = await stored(context)
+        for kept in (found.name, str(found.status_message)):
+            assert (len(kept), kept[:6], kept[-4:]) == (1_000, "begin ", " end")
 
     async def test_a_time_that_cannot_be(self, context: Context) -> None:
         async with client(context) as http:

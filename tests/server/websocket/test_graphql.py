@@ -172,6 +172,40 @@ class TestMalformed:
             await client.send(message)
             assert (await client.closed())[0] == 4400
 
+    @pytest.mark.parametrize("depth", [5_000, 100_000])
+    @pytest.mark.parametrize("value", ["[%s1%s]", '{"a":[1,"]}\\"",%s[]%s],"b":{}}'])
+    async def test_what_is_nested_too_deeply_is_content(self, server: str, key: str, depth: int, value: str) -> None:
+        async with opened(server, init=True) as client:
+            await client.run("1", SILENT, {"k": key})
+            deep = value % ("[" * depth, "]" * depth)
+            query = '"query":"query($k:String){hello}"'
+            for text in (
+                f'{{"id":"2","type":"subscribe","payload":{{{query},"variables":{{"k":{deep}}}}}}}',
+                f'{{"payload":{{{query},"extensions":{deep}}},"type":"subscribe","id":"2"}}',
+                f'{{"type":"subscribe","other":{deep},"id":"2","payload":{{{query}}}}}',
+            ):
+                await client.send(text)
+                told = await client.receive()
+                assert (told["id"], told["type"]) == ("2", "error")
+                assert told["payload"][0]["message"] == "The request is nested too deeply."
+            await client.run("3", "{ hello }")
+            assert (await client.receive())["id"] == "3", "the socket goes on, with what runs on it"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 100_000,
+            '{"id":"1","type":"subscribe","payload":' + "[" * 9_999,
+            "[" * 5_000 + "]" * 5_000,
+            '{"type":"ping","payload":' + "[" * 9_999 + "]" * 9_999 + "}",
+        ],
+    )
+    async def test_what_is_deep_and_no_message(self, server: str, text: str) -> None:
+        async with opened(server, init=True) as client:
+            await client.send(text)
+            code, reason = await client.closed()
+            assert (code, "recursion" in reason) == (4400, False)
+
     async def test_a_message_over_a_megabyte(self, server: str) -> None:
         async with opened(server, init=True) as client:
             await client.run("1", "{ hello }" + " " * (1024 * 1024))
