@@ -10,7 +10,6 @@ from collections.abc import AsyncIterable, AsyncIterator
 import msgspec
 
 from domain.audit import AuditEntry
-from domain.caller import KEYS_WORKSPACE
 from domain.key import ApiKey
 from domain.memory import Memory, MemoryStatus
 from domain.node import Id, Node
@@ -27,6 +26,9 @@ _CLOSE = 1e-3
 """Results whose scores differ by less may change places: the stores round differently."""
 
 _MODES = (SearchMode.SEMANTIC, SearchMode.HYBRID)
+BESIDE = (ApiKey, AuditEntry)
+"""What a workspace may hold and no export does; keys are in a workspace of their own, which has nothing else."""
+
 _PAGE = 500
 _TYPE = re.compile(rb'\{"type":"(\w+)"')
 
@@ -61,14 +63,10 @@ async def pages(context: Context, kind: type[Node]) -> AsyncIterator[list[Node]]
 
 async def compare(old: Context, new: Context) -> list[Compared]:
     """What two stores hold of a workspace, kind by kind, and what searches find in it."""
-    workspace = old.caller.workspace
-    if workspace == KEYS_WORKSPACE:
-        sides = await asyncio.gather(_held(_lines(old, ApiKey)), _held(_lines(new, ApiKey)))
-    else:
-        sides = await asyncio.gather(_held(_everything(old)), _held(_everything(new)))
+    sides = await asyncio.gather(_held(_everything(old)), _held(_everything(new)))
     nothing = Side(0, "")
     kinds = {**sides[0], **sides[1]}
-    found = [Compared(workspace, kind, *(side.get(kind, nothing) for side in sides)) for kind in kinds]
+    found = [Compared(old.caller.workspace, kind, *(side.get(kind, nothing) for side in sides)) for kind in kinds]
     if "memory" in sides[0]:
         found.append(await _searched(old, new))
     return found
@@ -77,8 +75,9 @@ async def compare(old: Context, new: Context) -> list[Compared]:
 async def _everything(context: Context) -> AsyncIterator[bytes]:
     async for line in recollect_jsonl.export(context):
         yield line
-    async for line in _lines(context, AuditEntry):
-        yield line
+    for kind in BESIDE:
+        async for line in _lines(context, kind):
+            yield line
 
 
 async def _lines(context: Context, kind: type[Node]) -> AsyncIterator[bytes]:

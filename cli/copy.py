@@ -17,11 +17,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from cli.comparison import Compared, compare, pages
+from cli.comparison import BESIDE, Compared, compare, pages
 from cli.show import WIDE, Show, bar, table
-from domain.audit import AuditEntry
-from domain.caller import KEYS_WORKSPACE, operator
-from domain.key import ApiKey
+from domain.caller import operator
 from domain.node import Node
 from formats.conversation import FormatError
 from formats.file import lines
@@ -79,9 +77,6 @@ async def _opened(name: str, settings: Settings, *, must_exist: bool = False) ->
 
 async def _copy(old: Context, new: Context, show: Show) -> None:
     workspace = old.caller.workspace
-    if workspace == KEYS_WORKSPACE:
-        await _put_missing(old, new, ApiKey)
-        return
     with tempfile.NamedTemporaryFile(prefix="recollect-copy-") as file:
         count = 0
         async for line in recollect_jsonl.export(old):
@@ -96,7 +91,8 @@ async def _copy(old: Context, new: Context, show: Show) -> None:
             )
         except FormatError as error:
             raise BadSetting(f"{workspace} cannot be copied: {error}") from None
-    await _put_missing(old, new, AuditEntry)
+    for kind in BESIDE:
+        await _put_missing(old, new, kind)
 
 
 async def _put_missing(old: Context, new: Context, kind: type[Node]) -> None:

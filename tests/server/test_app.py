@@ -131,6 +131,12 @@ def test_a_capacity_that_cannot_be(value: str) -> None:
         Settings.read({"RECOLLECT_MEMORY_CAPACITY": value})
 
 
+@pytest.mark.parametrize("value", ["long", "0", "-1"])
+def test_a_time_to_read_that_cannot_be(value: str) -> None:
+    with pytest.raises(BadSetting, match=r"^RECOLLECT_MAX_READ_SECONDS must be a number above 0, not .*\.$"):
+        Settings.read({"RECOLLECT_MAX_READ_SECONDS": value})
+
+
 async def test_the_capacity_is_a_setting(tmp_path: Path) -> None:
     service = open_service(tmp_path, Settings.read({"RECOLLECT_MEMORY_CAPACITY": "10"}))
     query = "mutation ($m: [MemoryInput!]!) { createMemories(input: {memories: $m}) { archived { text } errors { message } } }"

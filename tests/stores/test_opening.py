@@ -15,7 +15,7 @@ from domain.span import Trace
 from stores.contract.making import Clock, keep, span, trace, user, world
 from stores.embedded.engine import FILE, LOCK, EmbeddedEngine, open_embedded
 from stores.embedded.migrations import APPLICATION_ID, VERSION
-from stores.errors import CannotOpen
+from stores.errors import CannotOpen, TooLong
 from stores.open import open_engine
 from stores.ports import Opening
 
@@ -207,4 +207,13 @@ async def test_traces_of_an_older_file_get_their_sums(tmp_path: Path) -> None:
     [after] = await store.find(Trace, [("t",)])
     assert after is not None
     assert (after.usage.input_tokens, after.span_count) == (31, 5)
+    await engine.close()
+
+
+async def test_a_read_takes_no_longer_than_is_set(tmp_path: Path) -> None:
+    engine = open_engine(Opening(data=str(tmp_path), embedder="test", dimension=16, read_seconds=0.05))
+    endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    for read in (engine.readers.read, engine.readers.in_thread):
+        with pytest.raises(TooLong, match=r"longer than 0\.05 seconds"):
+            await read(lambda db: db.execute(endless).fetchall())
     await engine.close()
