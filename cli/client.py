@@ -35,7 +35,7 @@ async def ask(target: Target, query: str, variables: dict[str, Any]) -> Any:
     answer = msgspec.json.decode(body)
     if answer.get("errors"):
         told = answer["errors"][0]
-        hint = " RECOLLECT_KEY is what a command sends." if told["extensions"]["code"] == UNAUTHENTICATED else ""
+        hint = " Commands send the key in RECOLLECT_KEY." if told["extensions"]["code"] == UNAUTHENTICATED else ""
         raise BadSetting(f"{told['message']}{hint}")
     return answer["data"]
 
@@ -43,9 +43,9 @@ async def ask(target: Target, query: str, variables: dict[str, Any]) -> Any:
 def check_workspace(name: str | None, url: str | None) -> None:
     """Raises BadSetting for a workspace that cannot be, or that stands beside a URL."""
     if name is not None and url is not None:
-        raise BadSetting("--workspace is of a folder; at --url the key says which workspace it is.")
+        raise BadSetting("--workspace is for folders; with --url the key determines the workspace.")
     if name is not None and not is_workspace(name):
-        raise BadSetting(f"{name!r} cannot be a workspace: up to 100 letters, digits and _.@- are.")
+        raise BadSetting(f"{name!r} is not a valid workspace name: use up to 100 letters, digits and _.@-.")
 
 
 def caller_in(workspace: str | None) -> Caller:

@@ -57,14 +57,14 @@ async def copy(source: str, target: str, settings: Settings) -> None:
     _print(found)
     if differing := [line for line in found if not line.same]:
         listed = ", ".join(f"{line.kind} of {line.workspace}" for line in differing)
-        raise BadSetting(f"{target} does not hold the same as {source}: {listed}.")
+        raise BadSetting(f"{target} differs from {source}: {listed}.")
 
 
 @contextlib.asynccontextmanager
 async def _opened(name: str, settings: Settings, *, must_exist: bool = False) -> AsyncIterator[Service]:
     if name == SERVICES:
         if missing := [f"RECOLLECT_{url.upper()}" for url in _URLS if not getattr(settings, url)]:
-            raise BadSetting(f"{SERVICES} means the servers of the settings, but {', '.join(missing)} is not set.")
+            raise BadSetting(f"{SERVICES} needs these settings, which are not set: {', '.join(missing)}.")
         service = open_service(Path(), settings)
     else:
         alone = msgspec.structs.replace(settings, **dict.fromkeys(_URLS, ""))
@@ -129,4 +129,4 @@ def _print(found: list[Compared]) -> None:
     names = ("workspace", "kind", "from", "to", "checksum", "checksum of the copy", "")
     table(names, rows, numbers=("from", "to"), width=WIDE)
     if not found:
-        click.echo("There was nothing to copy.")
+        click.echo("Nothing to copy.")

@@ -23,14 +23,14 @@ async def create(target: Target, name: str, role: str, days: int | None) -> None
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
     done = await _write(target, _CREATE, {"name": name, "role": role, "expiresAt": expires})
     key = done["apiKey"]
-    until = "until it is revoked" if key["expiresAt"] is None else f"until {key['expiresAt']}"
+    until = "until revoked" if key["expiresAt"] is None else f"until {key['expiresAt']}"
     click.echo(done["secret"])
-    click.echo(f"{key['id']} ({key['role'].lower()}, good {until}); the key is shown this once.", err=True)
+    click.echo(f"{key['id']} ({key['role'].lower()}, good {until}); the key is shown only now.", err=True)
 
 
 async def revoke(target: Target, id: str) -> None:
     done = await _write(target, _REVOKE, {"id": id})
-    click.echo(f"{id} ({done['apiKey']['name']}) opens nothing any more.")
+    click.echo(f"{id} ({done['apiKey']['name']}) is revoked.")
 
 
 async def show_keys(target: Target, as_json: bool) -> None:
@@ -39,7 +39,7 @@ async def show_keys(target: Target, as_json: bool) -> None:
     if as_json:
         show.as_json(keys)
     elif not keys:
-        click.echo("There are no keys.")
+        click.echo("No keys.")
     else:
         rows = [[key["id"], key["name"], key["role"].lower(), key["createdAt"][:10], _state(key)] for key in keys]
         show.table(("id", "name", "role", "created", "state"), rows, width=show.WIDE)

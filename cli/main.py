@@ -29,10 +29,10 @@ data_option = click.option(
     show_default=True,
     envvar="RECOLLECT_DATA",
     show_envvar=True,
-    help="The folder everything is kept in; made where it is missing.",
+    help="The data folder; created if missing.",
 )
-workspace_option = click.option("--workspace", help='The workspace of the folder; "default" where none is named.')
-url_option = click.option("--url", help="Ask a running server instead of a folder, such as http://127.0.0.1:8000.")
+workspace_option = click.option("--workspace", help='The workspace in the folder (default: "default").')
+url_option = click.option("--url", help="Use a running server instead of a folder, such as http://127.0.0.1:8000.")
 
 
 class FormatChoice(click.Choice[str]):
@@ -60,7 +60,7 @@ class ImportCommand(click.Command):
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="recollect", prog_name="recollect")
 def cli() -> None:
-    """Recollect keeps what AI agents say, remember and do as one graph, and serves it by GraphQL.
+    """Recollect keeps what AI agents say, remember and do as one graph and serves it over GraphQL.
 
     \b
     Try it:       recollect serve --demo        then open http://127.0.0.1:8000/graphql
@@ -68,7 +68,7 @@ def cli() -> None:
     Look around:  recollect search "black tea"  and  recollect stats
     Take it away: recollect export backup.jsonl
 
-    Everything stands in one folder (--data); one server at a time holds it.
+    All data is in one folder (--data), used by one server at a time.
     """
 
 
@@ -88,26 +88,23 @@ def cli() -> None:
     show_default=True,
     envvar="RECOLLECT_PORT",
     show_envvar=True,
-    help="The port to listen on; 0 takes a free one.",
+    help="The port to listen on; 0 picks a free one.",
 )
 @data_option
 @click.option("--demo", is_flag=True, help="Fill an empty folder with demo data and keep a simulated agent running.")
 def serve(host: str, port: int, data: Path, demo: bool) -> None:
     """Start the server.
 
-    \b
-    /graphql   GraphQL over HTTP, WebSocket and SSE; a page to try it in a browser
-    /v1/traces spans of programs that are instrumented with OpenTelemetry
-    /healthz   the process answers
-    /readyz    the store answers
-    /metrics   figures for Prometheus
+    \b /graphql GraphQL over HTTP, WebSocket and SSE; a page to try it in a browser /v1/traces spans from programs
+    instrumented with OpenTelemetry /healthz the process answers /readyz the store answers /metrics figures for
+    Prometheus
     """
     from server.serving import serve as run
 
     run(host, port, data, _settings(), demo)
 
 
-@cli.command("import", cls=ImportCommand, short_help="Bring in conversations from other tools, or an export.")
+@cli.command("import", cls=ImportCommand, short_help="Import conversations from other tools, or an export.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @data_option
 @url_option
@@ -115,12 +112,12 @@ def serve(host: str, port: int, data: Path, demo: bool) -> None:
     "--format",
     "format_",
     type=FormatChoice(),
-    help="What the files hold; the content tells where it is not given.",
+    help="The format of the files; detected from their content if not given.",
 )
 @click.option(
-    "--memories", is_flag=True, help="Also make one episodic memory of each message, each linked to the next."
+    "--memories", is_flag=True, help="Also create an episodic memory for each message, linked to the next one."
 )
-@click.option("--owner", default="me", show_default=True, help="The user (by externalId) those memories belong to.")
+@click.option("--owner", default="me", show_default=True, help="The user (externalId) who owns these memories.")
 @workspace_option
 def import_(
     files: Sequence[Path],
@@ -131,53 +128,54 @@ def import_(
     owner: str,
     workspace: str | None,
 ) -> None:
-    """Bring in conversations and traces from other tools, or an export.
+    """Import conversations and traces from other tools, or an export.
 
-    The same file again adds nothing; a broken file changes nothing.
+    Importing the same file again adds nothing; a broken file changes nothing.
     """
     from cli.importer import import_files
 
     run(import_files(files, data, url, format_, memories, owner, _settings(), workspace))
 
 
-@cli.command(short_help="Write everything to a file of JSON lines.")
+@cli.command(short_help="Write everything to a JSON Lines file.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @data_option
 @workspace_option
 def export(file: Path, data: Path, workspace: str | None) -> None:
-    """Write everything to FILE as JSON lines; `recollect import` reads it back, ids included. - is standard output."""
+    """Write everything to FILE as JSON Lines; `recollect import` reads it back, including ids. Use - for standard
+    output."""
     from cli.exporter import export_file
 
     run(export_file(file, data, _settings(), workspace))
 
 
-@cli.command("copy", short_help="Copy everything between a folder and the servers.")
+@cli.command("copy", short_help="Copy everything between a folder and the database servers.")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 def copy_(source: str, target: str) -> None:
-    """Copy everything in FROM to TO, and compare the two. Each is a data folder, or the word services.
+    """Copy everything in FROM to TO, then compare the two. Each is a data folder or the word services.
 
     \b
     services          Neo4j, Weaviate and Redis at RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL
                       and RECOLLECT_EVENTS_URL
 
-    What TO has already stays as it is, so a copy that was interrupted goes on where it is called again. It ends with
-    a table: counts and a checksum for each kind of record, and whether a sample of searches finds the same. Where
-    anything differs, the status is 1. Nothing else should write to either while it runs.
+    Existing records in TO stay unchanged, so run an interrupted copy again to continue it. At the end it prints a table
+    with the count and checksum of each kind of record and the result of some searches in both. If anything differs, the
+    exit status is 1. Nothing else should write to either store meanwhile.
     """
     from cli.copy import copy
 
     run(copy(source, target, _settings()))
 
 
-@cli.command(short_help="Find memories, with the parts of each score.")
+@cli.command(short_help="Search memories and show the parts of each score.")
 @click.argument("query")
 @data_option
 @url_option
-@click.option("--owner", help="Only memories of this user or agent (by externalId).")
+@click.option("--owner", help="Only memories of this user or agent (externalId).")
 @click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
-              show_default=True, help="By words and meaning, by meaning, or by words.")  # fmt: skip
-@click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many to show.")
+              show_default=True, help="Search by words and meaning, by meaning, or by words.")  # fmt: skip
+@click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="Number of results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @workspace_option
 def search(
@@ -190,7 +188,7 @@ def search(
     as_json: bool,
     workspace: str | None,
 ) -> None:
-    """Find memories, with the parts of each score: relevance x importance x decay."""
+    """Search memories and show the parts of each score: relevance x importance x decay."""
     from cli.client import Target
     from cli.search import find, show_search
 
@@ -201,27 +199,29 @@ def search(
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def stats(data: Path, as_json: bool) -> None:
-    """Show how much is in the folder."""
+    """Show how many records the folder holds."""
     from cli.stats import count, show_stats
 
     show_stats(run(count(data, _settings())), as_json)
 
 
-@cli.group(short_help="Make, list and revoke API keys.")
+@cli.group(short_help="Create, list and revoke API keys.")
 def keys() -> None:
-    """Make, list and revoke API keys: of a folder, or through a running server with an admin key in RECOLLECT_KEY."""
+    """Create, list and revoke API keys in a folder, or through a running server with an admin key in RECOLLECT_KEY."""
 
 
 @keys.command("create")
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
 @click.option("--role", type=click.Choice(["READ", "WRITE", "ADMIN"], case_sensitive=False), default="READ",
-              show_default=True, help="What may be done with it.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good; without, until it is revoked.")
+              show_default=True, help="What the key allows.")  # fmt: skip
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), help="Days until it expires; by default it is valid until revoked."
+)
 @workspace_option
 @data_option
 @url_option
 def create_key(name: str, role: str, days: int | None, workspace: str | None, data: Path, url: str | None) -> None:
-    """Make an API key and print it, this once: what is kept is a hash."""
+    """Create an API key and print it once; only its hash is stored."""
     from cli import keys as api_keys
     from cli.client import Target
 
@@ -235,7 +235,7 @@ def create_key(name: str, role: str, days: int | None, workspace: str | None, da
 @data_option
 @url_option
 def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None) -> None:
-    """Show the API keys of a workspace, without what opens it."""
+    """List the API keys of a workspace, without their secrets."""
     from cli import keys as api_keys
     from cli.client import Target
 
@@ -248,7 +248,7 @@ def list_keys(as_json: bool, workspace: str | None, data: Path, url: str | None)
 @data_option
 @url_option
 def revoke_key(id: str, workspace: str | None, data: Path, url: str | None) -> None:
-    """Revoke the API key ID: within seconds it opens nothing, and what it has open ends."""
+    """Revoke the API key ID; it stops working within seconds and its open connections end."""
     from cli import keys as api_keys
     from cli.client import Target
 
@@ -271,7 +271,7 @@ def schema() -> None:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench_(arguments: Sequence[str]) -> None:
-    """Measure the speed on this machine, each figure beside what it should be compared with."""
+    """Measure the speed on this machine and show each result next to its reference."""
     try:
         measure = import_module("bench.__main__").main  # it stands above the command line, and in no wheel
     except ModuleNotFoundError as missing:
@@ -318,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (CannotOpen, BadSetting) as error:
         fail(str(error))
     except Unavailable as error:
-        fail(f"{str(error).rstrip('.')}. Try again; what was acknowledged is kept.")
+        fail(f"{str(error).rstrip('.')}. Try again; acknowledged writes are kept.")
     except StoreError as error:
         fail(f"the store failed: {error}")
     except KeyboardInterrupt:

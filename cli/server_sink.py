@@ -75,7 +75,7 @@ class UrlSink:
 
     async def load(self, source: Source, progress: Progress | None) -> dict[str, Loaded]:
         """Records keep their ids, which no request can set."""
-        raise FormatError("a file of our own format keeps its ids, and so goes into a folder only, with --data")
+        raise FormatError("a Recollect export keeps its ids and can only be imported into a folder, with --data")
 
     async def receive(self, exports: otlp_json.Exports, progress: Progress | None) -> Spans:
         spans = Spans()
@@ -204,7 +204,7 @@ def _json(response: httpx.Response, protocol: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(response.content, type=dict[str, Any])
     except msgspec.DecodeError:
-        message = f"the server answered with status {response.status_code}, and not as {protocol} does"
+        message = f"the server answered with status {response.status_code} instead of {protocol}"
         raise ServerError(message) from None
 
 
@@ -212,11 +212,11 @@ def _excess(message: MessageInput) -> str | None:
     """What of a message is more than the API takes, if anything is."""
     longest = max((len(part.text) for part in message.content or () if part.text is not None), default=0)
     if longest > MAX_TEXT or len(words(message)) > MAX_TEXT:
-        return f"its text has {max(longest, len(words(message))):,} characters, and the server takes {MAX_TEXT:,}"
+        return f"its text has {max(longest, len(words(message))):,} characters, and the server accepts {MAX_TEXT:,}"
     if message.metadata is not None and len(bytes(message.metadata)) > MAX_JSON:
-        return f"its metadata has more than the {MAX_JSON:,} bytes the server takes"
+        return f"its metadata has more than the {MAX_JSON:,} bytes the server accepts"
     if _size(message) > MAX_BODY:
-        return f"it has more than the {MAX_BODY:,} bytes that go in one request"
+        return f"it has more than the {MAX_BODY:,} bytes allowed in one request"
     return None
 
 

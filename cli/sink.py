@@ -15,7 +15,7 @@ from formats.conversation import Conversation
 from formats.otlp import json as otlp_json
 from formats.recollect.restore import Loaded, Source
 
-ARCHIVED = "memories archived for room"
+ARCHIVED = "memories archived to make room"
 
 Progress = Callable[[int, int], None]
 """Told how many conversations or records are done, and how many there are."""

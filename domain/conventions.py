@@ -113,9 +113,9 @@ def notes(attributes: Attributes, resource: Attributes) -> list[str]:
         if isinstance(value, str) and not value.strip():
             found.append(f"{name} is blank")
         elif isinstance(value, str) and len(value) > MAX_NAME:
-            found.append(f"{name} has more than {MAX_NAME:,} characters, so a digest stands for its end")
+            found.append(f"{name} has more than {MAX_NAME:,} characters; its end was replaced by a digest")
         elif value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
-            found.append(f"{name} is no text")
+            found.append(f"{name} is not a string")
     return found
 
 

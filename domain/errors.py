@@ -57,4 +57,4 @@ def invalid(message: str, path: Sequence[str | int] = ()) -> Rejected:
 
 
 def not_found(noun: str, path: Sequence[str | int] = ()) -> Rejected:
-    return reject(ErrorCode.NOT_FOUND, f"There is no such {noun}.", path)
+    return reject(ErrorCode.NOT_FOUND, f"No such {noun}.", path)

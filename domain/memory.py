@@ -380,7 +380,7 @@ def expiry(ttl_seconds: int | None, now: datetime) -> datetime | None:
     try:
         return now + timedelta(seconds=ttl_seconds)
     except OverflowError:
-        raise invalid("That time to live ends after the year 9999.", ["ttlSeconds"]) from None
+        raise invalid("ttlSeconds would end after the year 9999.", ["ttlSeconds"]) from None
 
 
 def check(memory: MemoryInput) -> None:

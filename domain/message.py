@@ -249,7 +249,7 @@ def contents(message: MessageInput) -> list[Content]:
     """The parts of a new message: `text` first, then `content`. Raises Rejected (INVALID) where there is none."""
     parts = list(_parts(message))
     if not parts:
-        raise invalid("A message needs text or at least one content part; an empty text is one.", ["content"])
+        raise invalid("A message needs text (possibly empty) or at least one content part.", ["content"])
     return parts
 
 

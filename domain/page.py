@@ -80,7 +80,7 @@ class Listing(msgspec.Struct, frozen=True):
         try:
             mark = (_row_mark if self.epoch is None else _log_mark).decode(bytes.fromhex(cursor[len(prefix) :]))
         except (ValueError, msgspec.DecodeError):
-            raise invalid("This is no cursor of this server, or one of another kind of list.", [argument]) from None
+            raise invalid("This is not a valid cursor for this list.", [argument]) from None
         if cursor[:_NAME] != prefix[:_NAME]:
             raise invalid("This cursor belongs to another list or order.", [argument])
         if not cursor.startswith(prefix):

@@ -141,5 +141,5 @@ def merge(base: Json, patch: Json | None, remove: Sequence[str] | None, path: Se
         members.pop(name, None)
     merged = encode_json(members)
     if len(bytes(merged)) > MAX_JSON:
-        raise invalid(f"The merged object would pass {MAX_JSON} bytes.", path)
+        raise invalid(f"The merged object would exceed {MAX_JSON} bytes.", path)
     return merged

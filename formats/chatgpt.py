@@ -166,7 +166,7 @@ def _in_order(nodes: dict[str, _Node], created: datetime | None, where: str) -> 
         put(node.id, placed.above if node.message is None else node.id, placed.time)
     if children:
         circle = next(node for nodes in children.values() for node in nodes)
-        raise FormatError("its parents run in a circle", f"{where}, node {circle.id}")
+        raise FormatError("its parents form a circle", f"{where}, node {circle.id}")
 
 
 def _message(placed: _Placed, conversation: str) -> MessageInput:

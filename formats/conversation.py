@@ -102,7 +102,7 @@ def _fault(data: bytes, known: str) -> FormatError:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def member(value: Mapping[str, Any], path: str, kind: type, where: str, optional: bool = False) -> Any:
@@ -145,7 +145,7 @@ def moment(value: Any, name: str, where: str) -> datetime | None:
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise FormatError(f"{name} is no time", where)
+    raise FormatError(f"{name} is not a time", where)
 
 
 def first_time(messages: Sequence[MessageInput]) -> datetime | None:

@@ -35,7 +35,7 @@ from formats.conversation import (
 from formats.file import File
 
 NAME = "openai-messages"
-SUMMARY = "lists of chat messages: logs of completions, runs of agents"
+SUMMARY = "lists of chat messages, such as completion logs and agent runs"
 
 _ROLES = {
     "system": "system",

@@ -145,7 +145,7 @@ _WHOSE: dict[type, tuple[str, str, set[Any]]] = {
 }
 """Of filters, the member that says whose, the one that says of which kind, and what that has where it does not."""
 
-BOTH = "A user and an agent are called so; name the one by its id"
+BOTH = "A user and an agent have this externalId; use the id instead"
 
 
 async def user_or_agent(tx: Transaction, ref: Ref, path: Sequence[str | int]) -> Actor:

@@ -42,7 +42,7 @@ N = TypeVar("N", bound=Node)
 
 async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
     if len(ids) > MAX_NODES:
-        raise invalid(f"Ask for at most {MAX_NODES} nodes.", ["ids"])
+        raise invalid(f"At most {MAX_NODES} ids are allowed.", ["ids"])
     by_kind: dict[type[Node], list[Id]] = defaultdict(list)
     for id in ids:
         if (kind := kind_of(id)) is not None:

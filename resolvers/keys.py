@@ -80,7 +80,9 @@ async def create(context: Context, input: CreateApiKeyInput) -> Created:
         if named is not None and (noted := await tx.recalled(named)) is not None:
             if noted[0] != asked:
                 raise reject(
-                    ErrorCode.CONFLICT, "This idempotency key was used with another input.", ["idempotencyKey"]
+                    ErrorCode.CONFLICT,
+                    "This idempotency key was already used with a different input.",
+                    ["idempotencyKey"],
                 )
             [before] = await tx.get(ApiKey, [noted[1]])
             assert before is not None, "keys are not deleted"

@@ -126,7 +126,7 @@ async def _ends(
         source = end(input.source, [*path, index, "source"])
         target = end(input.target, [*path, index, "target"])
         if source.id == target.id:
-            raise invalid("A memory is not linked to itself.", [*path, index, "target"])
+            raise invalid("A memory cannot be linked to itself.", [*path, index, "target"])
         ends.append((source, target))
     return ends
 

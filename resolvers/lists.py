@@ -55,7 +55,7 @@ class Listed(NamedTuple):
         slice = slice_of(first, after, last, before, self.cap)
         if len(parents) > 1 and (after is not None or before is not None):
             name = "after" if after is not None else "before"
-            raise invalid("A cursor belongs to the list of one parent; ask for that parent alone.", [name])
+            raise invalid("A cursor belongs to one parent's list; select that parent alone.", [name])
         await whose(context, filter)
         if self.filter is MemoryFilter and not says_when(filter):
             filter = msgspec.structs.replace(filter or MemoryFilter(), valid_at=context.clock())

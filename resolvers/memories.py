@@ -143,11 +143,11 @@ def unit_vector(numbers: Sequence[float], dimension: int, path: Path) -> Vector:
     """A caller's vector at unit length. Raises Rejected (INVALID) for another dimension, and for one without a
     direction."""
     if len(numbers) != dimension:
-        raise invalid(f"A vector has {dimension} numbers here, not {len(numbers)}.", path)
+        raise invalid(f"A vector must have {dimension} numbers, not {len(numbers)}.", path)
     vector = np.asarray(numbers, dtype=np.float64)
     largest = float(np.max(np.abs(vector)))
     if not isfinite(largest) or largest == 0:
-        raise invalid("A vector needs a direction: finite numbers that are not all 0.", path)
+        raise invalid("A vector must have finite numbers that are not all 0.", path)
     vector /= largest  # its length is within reach then, whatever the numbers
     result: Vector = (vector / np.linalg.norm(vector)).astype(np.float32)
     return result
@@ -172,7 +172,7 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
             raise error.below(path) from None
         name = input.external_id
         if name is not None and (name in external or Ref(external_id=name) in taken):
-            raise reject(ErrorCode.DUPLICATE, "There is a memory with this externalId.", [*path, "externalId"])
+            raise reject(ErrorCode.DUPLICATE, "A memory with this externalId already exists.", [*path, "externalId"])
         owner = await _owner(tx, input, owned, path)
         source = None
         if input.source_message is not None and (source := sources.get(input.source_message)) is None:
@@ -416,7 +416,7 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
     a time, in order of their ids, so other writes are not held up; if interrupted, finished batches stay. With
     dryRun it only returns what would change."""
     if not narrows(input.filter):
-        raise invalid("Say which memories: a filter that leaves nothing out would let everybody's fade.", ["filter"])
+        raise invalid("The filter matches everything; to decay all memories, list all scopes.", ["filter"])
     await whose(context, input.filter)
     done, step = Affected(0, []), _Step([], None)
     while True:

@@ -90,7 +90,7 @@ async def warnings(context: Context, messages: Sequence[Message]) -> list[list[s
         group = list(of)
         for message, missing in zip(group, unasked([message.content for message in group], set()), strict=True):
             ids = await _unasked(context, message, missing) if missing else ()
-            found[message.id] = [f"The tool response {id[:_SHOWN]} answers no call before it." for id in ids]
+            found[message.id] = [f"The tool response {id[:_SHOWN]} answers no earlier call." for id in ids]
     return [found[message.id] for message in messages]
 
 
@@ -167,7 +167,7 @@ class _Adding:
         tx, session = self._tx, self._session
         external = input.external_id
         if external is not None and (external in self._external or Ref(external_id=external) in self._taken):
-            raise reject(ErrorCode.DUPLICATE, "There is a message with this externalId.", [*path, "externalId"])
+            raise reject(ErrorCode.DUPLICATE, "A message with this externalId already exists.", [*path, "externalId"])
         try:
             content = contents(input)
         except Rejected as error:

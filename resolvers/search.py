@@ -102,7 +102,7 @@ async def _asked(
         raise invalid("Give exactly one of text, vector, like.", ["query"])
     if mode is SearchMode.TEXT:
         if text is None:
-            raise invalid("A vector has no words; search it by SEMANTIC or HYBRID.", ["mode"])
+            raise invalid("A vector cannot be searched in TEXT mode; use SEMANTIC or HYBRID.", ["mode"])
         vector = None
     elif vector is None and text is not None:
         vector = _directed((await context.embedder.embed([text]))[0])

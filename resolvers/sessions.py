@@ -77,7 +77,7 @@ async def create(context: Context, input: CreateSessionInput) -> Session:
 async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
     """Creates a session. Raises Rejected: DUPLICATE for a taken externalId or a participant named twice."""
     if input.external_id is not None and (await tx.find(Session, [(input.external_id,)]))[0] is not None:
-        raise reject(ErrorCode.DUPLICATE, "There is a session with this externalId.", ["externalId"])
+        raise reject(ErrorCode.DUPLICATE, "A session with this externalId already exists.", ["externalId"])
     created = input.created_at or tx.now
     record = SESSION_TYPES[input.kind](
         id=tx.new_id(Session),
@@ -229,7 +229,7 @@ async def join(
     key = identity(input.type, name, id_of(actor), input.external_id)
     before = (await tx.find(Participant, [(session.id, key)]))[0]
     if before is not None and before.left_at is None:
-        raise reject(ErrorCode.DUPLICATE, f"{name} takes part in this session already.", path)
+        raise reject(ErrorCode.DUPLICATE, f"{name} is already a participant of this session.", path)
     record = Participant(
         id=before.id if before else tx.new_id(Participant),
         session_id=session.id,

@@ -72,7 +72,7 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) ->
 def _guard(entry: StateEntry | None, version: int | UnsetType, path: Sequence[str | int]) -> None:
     current = entry.version if entry else 0
     if version is not UNSET and version != current:
-        what = f"The entry is at version {current}." if entry else "There is no such entry."
+        what = f"The entry is at version {current}." if entry else "No such entry."
         raise reject(ErrorCode.CONFLICT, what, [*path, "ifVersion"])
 
 

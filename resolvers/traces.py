@@ -149,9 +149,9 @@ class _Appending:
         if (name := input.external_id) is None:
             return
         if self._session is None:
-            raise invalid("An event without a session has no externalId.", [*path, "externalId"])
+            raise invalid("An event without a session cannot have an externalId.", [*path, "externalId"])
         if name in self._external or (await self._tx.find(TraceEvent, [(self._session.id, name)]))[0] is not None:
-            raise reject(ErrorCode.DUPLICATE, "There is an event with this externalId.", [*path, "externalId"])
+            raise reject(ErrorCode.DUPLICATE, "An event with this externalId already exists.", [*path, "externalId"])
         self._external[name] = id
 
     async def _id(self, kind: type[Any], ref: Ref | None, path: Path) -> Id | None:
@@ -243,7 +243,7 @@ def _started(input: TraceEventInput, now: datetime, path: Path) -> datetime:
     try:
         return time - timedelta(milliseconds=input.duration_ms)
     except OverflowError:
-        raise invalid("That span would have begun before the year 1.", [*path, "durationMs"]) from None
+        raise invalid("durationMs would start the span before the year 1.", [*path, "durationMs"]) from None
 
 
 def _closed(input: TraceEventInput, span: Span, tx: Transaction, path: Path) -> Span:
@@ -277,7 +277,7 @@ async def start_span(context: Context, input: StartSpanInput) -> Span:
         trace_id = (input.trace_id or tx.new_id(Trace).partition("_")[2]).lower()
         span_id = (input.span_id or tx.new_id(Span)[-16:]).lower()
         if (await tx.find(Span, [(trace_id, span_id)]))[0] is not None:
-            raise reject(ErrorCode.DUPLICATE, "There is a span with this traceId and spanId.", ["spanId"])
+            raise reject(ErrorCode.DUPLICATE, "A span with this traceId and spanId already exists.", ["spanId"])
         event = TraceEventInput(
             type=SPAN_START,
             component=input.component,
@@ -302,10 +302,10 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
     async def script(tx: Transaction) -> Span:
         span = await _named_span(tx, input)
         if span.ended_at is not None:
-            raise reject(ErrorCode.CONFLICT, "This span has ended.", ["span"])
+            raise reject(ErrorCode.CONFLICT, "This span has already ended.", ["span"])
         said = given(input, component=None, ended_at=None, attributes=None, status_message=None)
         if "ended_at" in said and said["ended_at"] < span.started_at:
-            raise invalid("A span does not end before its start.", ["endedAt"])
+            raise invalid("A span cannot end before it starts.", ["endedAt"])
         session = None if span.session_id is None else (await tx.get(Session, [span.session_id]))[0]
         how = {"statusCode": input.status_code.value, "statusMessage": said.get("status_message")}
         event = TraceEventInput(

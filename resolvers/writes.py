@@ -31,7 +31,7 @@ async def write(context: Context, input: Command, script: Script[T], revive: typ
     async def once(tx: Transaction) -> T:
         if (noted := await tx.recalled(key)) is not None:
             if noted[0] != digest:
-                message = "This idempotency key was used with another input."
+                message = "This idempotency key was already used with a different input."
                 raise reject(ErrorCode.CONFLICT, message, ["idempotencyKey"])
             result: T = await _revived(tx, noted[1], revive)
             return result

@@ -25,7 +25,7 @@ from schema.scalars import JSON
 
 T = TypeVar("T")
 
-NOT_NULL = "Must not be null: leave it out, or give a value."
+NOT_NULL = "Must not be null: omit it or give a value."
 
 ONE_OF: tuple[type, ...] = (Ref, MemoryQuery, ContentInput)
 

@@ -19,14 +19,14 @@ _encode = msgspec.json.Encoder().encode
 def read_time(value: object) -> datetime:
     """The UTC time in a client's text. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError("Expected a time as text, like 2026-01-31T12:00:00Z.")
+        raise ValueError("Expected a time as a string, such as 2026-01-31T12:00:00Z.")
     try:
         parsed = msgspec.convert(value, datetime)
         if parsed.tzinfo is None:
             raise ValueError
         return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("Expected an RFC 3339 time with its offset, like 2026-01-31T12:00:00Z.") from None
+        raise ValueError("Expected an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z.") from None
 
 
 def read_json(value: object) -> msgspec.Raw:

@@ -131,14 +131,14 @@ def _cors(origins: list[str]) -> list[Middleware]:
 async def _sweep_for_ever(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
-        with _tried_again("expired records could not be looked for"):
+        with _tried_again("could not look for expired records"):
             await sweep_due(service)
 
 
 async def sweep_due(service: Service) -> None:
     """Delete what has expired. A workspace where that fails does not keep the others from it."""
     for workspace in await service.engine.due():
-        with _tried_again(f"expired records of {workspace} could not be deleted"):
+        with _tried_again(f"could not delete expired records of {workspace}"):
             await sweep(service.context(operator(workspace)))
 
 

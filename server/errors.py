@@ -92,15 +92,15 @@ def _explained(cause: Exception) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(cause, Rejected):
         return [(e.message, {"code": e.code.name, "path": list(e.path)}) for e in cause.errors]
     if isinstance(cause, CursorExpired):
-        message = "This cursor is of an earlier state of the store or no longer kept: read again from the start."
+        message = "This cursor has expired: read the list again from the start."
         return [(message, {"code": CURSOR_EXPIRED})]
     if isinstance(cause, Unavailable):
         if not cause.known:
             log.warning("A store is unavailable: %s", cause)
         extensions = {"code": UNAVAILABLE, "retryAfterMs": cause.retry_after_ms}
-        return [("The store cannot do this now, try again later.", extensions)]
+        return [("The store is unavailable; try again later.", extensions)]
     if isinstance(cause, TooLong):
-        message = "This reads too much and was given up: ask for less, by a narrower filter or without totalCount."
+        message = "The operation reads too much data and was stopped: use a narrower filter or leave out totalCount."
         return [(message, {"code": TIMEOUT})]
     if isinstance(cause, GraphQLError):
         return _explained_by_graphql(cause)

@@ -102,7 +102,7 @@ def _banner(url: str, data: Path | None, demo: bool, is_open: bool, first_key_fi
         "  stop     Ctrl+C",
     ]
     if not is_open:
-        lines.insert(1, "  keys     asked of everybody" + (f"; see {first_key_file}" if first_key_file else ""))
+        lines.insert(1, "  keys     required" + (f"; see {first_key_file}" if first_key_file else ""))
     return "\n".join(lines)
 
 
@@ -140,8 +140,8 @@ async def _filled(service: Service) -> bool:
         if await is_demo(client):
             return True
     except Refused as refused:
-        raise BadSetting(f"With these settings the demo cannot be written: {refused}") from None
-    click.echo("This folder has data of its own, so --demo leaves it alone.")
+        raise BadSetting(f"The demo cannot be written with these settings: {refused}") from None
+    click.echo("This folder already contains other data, so --demo does not change it.")
     return False
 
 

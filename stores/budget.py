@@ -29,7 +29,7 @@ class _Budget:
         self._values -= values
         if self._conditions < 0 or self._values < 0 or values > MAX_VALUES:
             raise invalid(
-                f"A filter has at most {MAX_CONDITIONS} conditions, each of {MAX_VALUES} values, "
+                f"A filter may have at most {MAX_CONDITIONS} conditions, {MAX_VALUES} values in each "
                 f"and {MAX_VALUES_IN_ALL} values in all.",
                 ["filter"],
             )

@@ -20,7 +20,7 @@ from formats.file import File
 from formats.otlp.spans import Malformed, Read, SentSpan, Source, TooLarge, link, number
 from formats.otlp.spans import read as read_spans
 
-SUMMARY = "spans of OpenTelemetry in JSON, as the Collector writes them"
+SUMMARY = "OpenTelemetry spans in JSON, as written by the Collector"
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -125,7 +125,7 @@ MAX_OBJECTS = 400_000
 def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
     """The spans of a request, each with its source. Raises Malformed, TooLarge."""
     if body.count(b"{") > MAX_OBJECTS:
-        raise TooLarge(f"A request has at most {MAX_OBJECTS:,} objects; send it in parts.")
+        raise TooLarge(f"A request may have at most {MAX_OBJECTS:,} objects; send it in parts.")
     return _spans(_decoded(body))
 
 
@@ -133,7 +133,7 @@ def _decoded(body: bytes) -> Request:
     try:
         return read_json(_decode, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"This is no OTLP in JSON: {error}.") from None
+        raise Malformed(f"This is not valid OTLP JSON: {error}.") from None
     except RecursionError:
         raise Malformed("The request is nested too deeply.") from None
 
@@ -195,7 +195,7 @@ def _int(value: int | str | None) -> int:
     try:
         found = int(value or 0)
     except ValueError:
-        raise Malformed("A whole number is none.") from None
+        raise Malformed("A whole number is invalid.") from None
     if found not in _INT64:
         raise Malformed("A whole number has more than 64 bits.")
     return found
@@ -205,7 +205,7 @@ def _double(value: float | str) -> float | str:
     try:
         return number(float(value))
     except ValueError:
-        raise Malformed("A number is none.") from None
+        raise Malformed("A number is invalid.") from None
 
 
 # -- files -----------------------------------------------------------------------------------------------------

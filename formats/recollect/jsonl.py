@@ -25,7 +25,7 @@ from stores.ports import Collection, Store
 
 __all__ = ["SUMMARY", "Source", "begins", "check", "export", "load", "read"]
 
-SUMMARY = "what `recollect export` writes"
+SUMMARY = "files written by `recollect export`"
 
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 

@@ -110,7 +110,7 @@ def read(lines: Iterable[bytes]) -> Iterator[Header | Entry]:
         text = line.rstrip(b"\r\n")
         if ended:
             if text.strip():
-                raise FormatError("there is more behind the last line", f"line {number}")
+                raise FormatError("there is extra data after the last line", f"line {number}")
             continue
         if header is None:
             yield (header := _header(text))
@@ -129,7 +129,9 @@ def read(lines: Iterable[bytes]) -> Iterator[Header | Entry]:
 def _header(text: bytes) -> Header:
     header: Header = _decode(text.removeprefix(b"\xef\xbb\xbf"), Header, 1)
     if header.recollect != VERSION:
-        raise FormatError(f"this is version {header.recollect} of the format, and only {VERSION} is known", "line 1")
+        raise FormatError(
+            f"this file has format version {header.recollect}; only version {VERSION} is supported", "line 1"
+        )
     return header
 
 
@@ -144,7 +146,7 @@ def _decode(text: bytes | msgspec.Raw, kind: type[Any], line: int) -> Any:
 
 def _check_end(end: _End, lines: int, digest: str) -> None:
     if (end.lines, end.sha256) != (lines, digest):
-        raise FormatError("the file was changed or damaged: its checksum does not fit", f"line {lines + 1}")
+        raise FormatError("the file was changed or damaged: its checksum does not match", f"line {lines + 1}")
 
 
 def _entry(line: _Line, header: Header, number: int) -> Entry:
@@ -153,7 +155,7 @@ def _entry(line: _Line, header: Header, number: int) -> Entry:
         raise FormatError(f"type is {line.type!r}; expected one of {', '.join(KINDS)}", f"line {number}")
     record: Record = _decode(line.record, kind, number)
     if isinstance(record, Node) and kind_of(record.id) is not kind:
-        raise FormatError(f"{record.id!r} is no id of a {kind.__name__}", f"line {number}")
+        raise FormatError(f"{record.id!r} is not the id of a {kind.__name__}", f"line {number}")
     return Entry(line.type, record, _vector(line.vector, header.dimension, number), number)
 
 

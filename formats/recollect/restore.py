@@ -77,7 +77,7 @@ async def load(
         try:
             written = await loading.write(batch)
         except Taken:  # not in this workspace, where the check has looked
-            raise FormatError("an id is of another workspace of this store", batch[0].where) from None
+            raise FormatError("an id already belongs to another workspace of this store", batch[0].where) from None
         for name, loaded in written.items():
             counts[name] = counts.get(name, Loaded()) + loaded
         done += len(batch)

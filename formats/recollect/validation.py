@@ -42,13 +42,13 @@ class Check:
     async def add(self, entry: Entry) -> None:
         record = entry.record
         if _ORDER[entry.type] < _ORDER[self._type]:
-            raise FormatError(f"a line of type {entry.type} cannot stand behind one of type {self._type}", entry.where)
+            raise FormatError(f"a line of type {entry.type} cannot follow one of type {self._type}", entry.where)
         self._type = entry.type
         self._count += 1
         self._check_references(entry)
         if isinstance(record, Node):
             if record.id in self._ids:
-                raise FormatError(f"the id {record.id} is there twice", entry.where)
+                raise FormatError(f"the id {record.id} appears twice", entry.where)
             self._ids.add(record.id)
             await self._check_name(entry, record)
         if isinstance(record, Session):
@@ -78,13 +78,13 @@ class Check:
         if isinstance(record, Participant | Thread | Message) and (
             self._session is None or record.session_id != self._session.id
         ):
-            raise FormatError("it stands below another session than its own", entry.where)
+            raise FormatError("it is listed under the wrong session", entry.where)
 
     def _check_reference(self, entry: Entry, name: str, target: Id | None, kinds: Sequence[type[Node]]) -> None:
         if target is None:
             return
         if target not in self._ids or kind_of(target) not in kinds:
-            raise FormatError(f"{name} names {target[:80]}, which does not stand before it", entry.where)
+            raise FormatError(f"{name} names {target[:80]}, which does not appear before it", entry.where)
 
     async def _begin(self, session: Session) -> None:
         before = (await self._store.get(Session, [session.id]))[0]
@@ -95,17 +95,17 @@ class Check:
         """Places go up; in a session that is there, a new message may only follow the stored ones."""
         assert self._session is not None
         if not self._place < message.place <= self._session.message_count:
-            raise FormatError(f"place {message.place} does not fit into its session", entry.where)
+            raise FormatError(f"place {message.place} does not fit in its session", entry.where)
         self._place = message.place
         if message.place <= self._stored_messages and (await self._store.get(Message, [message.id]))[0] is None:
-            raise FormatError("its session is there, and has gone on with another message at this place", entry.where)
+            raise FormatError("its session already exists and has a different message at this place", entry.where)
 
     async def _check_name(self, entry: Entry, record: Node) -> None:
         key = natural_key(record)
         if key is None:
             return
         if (type(record), key) in self._keys:
-            raise FormatError(f"{_shown(key)} is there twice", entry.where)
+            raise FormatError(f"{_shown(key)} appears twice", entry.where)
         self._keys.add((type(record), key))
         if not kinds.kind(type(record)).merges:
             self._named.append((entry, record, key))
@@ -120,7 +120,7 @@ class Check:
                 named, await self._store.find(kind, [key for _, _, key in named]), strict=True
             ):
                 if stored is not None and stored.id != record.id:
-                    raise FormatError(f"{kind.noun} {_shown(key)} is there already, under another id", entry.where)
+                    raise FormatError(f"{kind.noun} {_shown(key)} already exists under another id", entry.where)
         self._named.clear()
 
 

@@ -71,14 +71,14 @@ class Access:
         scheme, _, credential = (authorization or "").strip().partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
-            raise _unauthenticated("A credential is missing: send Authorization: Bearer and a key or token.")
+            raise _unauthenticated("Credentials are missing: send an Authorization header, Bearer and a key or token.")
         if self._keys is not None and (caller := self._keys.of_settings(credential)) is not None:
             return caller
         is_token = self._tokens is not None and credential.count(".") == 2  # header, claims, signature
         finds = self._tokens if is_token else self._keys
         try:
             if finds is None:
-                raise BadCredential("It is no token.")
+                raise BadCredential("The credential is not a valid token.")
             return await finds.find(credential)
         except BadCredential as error:
             raise _unauthenticated(str(error), "invalid_token") from None

@@ -30,7 +30,7 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
         kept = await stored(context.engine, datetime.now(UTC))
     if not (is_loopback or mine or tokens or kept.good):
         raise BadSetting(
-            "Others can reach this address, and there are no credentials: make a key with `recollect keys create "
+            "Others can reach this address, but there are no credentials: create a key with `recollect keys create "
             "--role admin`, or set RECOLLECT_API_KEYS."
         )
     origins = origins_of(settings)

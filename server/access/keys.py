@@ -48,7 +48,7 @@ def given(setting: str) -> dict[str, Caller]:
             raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} has a key of fewer than {MIN_KEY} characters.")
         digest = digest_of(secret)
         if digest in callers:
-            raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} has a key that another entry has.")
+            raise BadSetting(f"RECOLLECT_API_KEYS: entry {number} repeats the key of another entry.")
         rights = (found["workspace"], Role[found["role"].upper()]) if found else (DEFAULT_WORKSPACE, Role.ADMIN)
         callers[digest] = Caller(*rights, f"setting_{digest[:12]}", f"RECOLLECT_API_KEYS {number}")
     return callers
@@ -88,7 +88,7 @@ class Keys:
             if key is not None:
                 self._remember(key)
         if key is None or not key.good(self.clock()):
-            raise BadCredential("The key is not known, has expired or was revoked.")
+            raise BadCredential("The key is unknown, expired or revoked.")
         return key.caller
 
     def _remember(self, key: ApiKey) -> None:
@@ -112,7 +112,7 @@ async def first_key(context: Context, file: Path) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise BadSetting(
-            f"RECOLLECT_FIRST_KEY_FILE: {file} is there already, but the store has no key it could hold; delete it."
+            f"RECOLLECT_FIRST_KEY_FILE: {file} already exists, but the store has no keys; delete the file."
         ) from None
     except OSError as error:
         raise BadSetting(f"RECOLLECT_FIRST_KEY_FILE: {file} cannot be written: {error.strerror}.") from None

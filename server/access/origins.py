@@ -35,13 +35,13 @@ def check(scope: Scope, allowed: Collection[str]) -> None:
     headers = Headers(scope=scope)
     host = headers.get("host", "")
     if not _is_ours(host):
-        raise _refused("This server is open to this machine only, and the Host of the request is another.")
+        raise _refused("This server accepts requests from this machine only, but the Host header names another.")
     origin = headers.get("origin")
     if origin is None:
         if headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-dest") != "document":
-            raise _refused("This request is made by a page of another site.")
+            raise _refused("This request comes from a page of another site.")
     elif origin not in allowed and origin.lower() not in _same(host.lower()):
-        raise _refused("This Origin is not allowed; RECOLLECT_CORS_ORIGINS names those that are.")
+        raise _refused("This Origin is not allowed; add it to RECOLLECT_CORS_ORIGINS to allow it.")
 
 
 def _is_ours(host: str) -> bool:

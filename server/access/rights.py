@@ -61,5 +61,5 @@ def _right(root: GraphQLObjectType, name: str) -> Role:
 def require(role: Role, right: Role) -> None:
     """Raises OperationRefused where a role does not include a right."""
     if not role.allows(right):
-        message = f"This takes the right {right.name}, and the credential has {role.name}."
+        message = f"Requires role {right.name}; this credential has {role.name}."
         raise OperationRefused([plain(message, ErrorCode.FORBIDDEN.name)], FORBIDDEN_STATUS)

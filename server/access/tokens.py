@@ -47,7 +47,7 @@ class Tokens:
             raise BadSetting("Set RECOLLECT_JWT_JWKS_URL or RECOLLECT_JWT_PUBLIC_KEY, not both.")
         for name in ("jwt_issuer", "jwt_audience"):
             if not getattr(settings, name):
-                raise BadSetting(f"RECOLLECT_{name.upper()} must be set where tokens are taken.")
+                raise BadSetting(f"RECOLLECT_{name.upper()} must be set when tokens are accepted.")
         self._key = _public_key(Path(settings.jwt_public_key)) if settings.jwt_public_key else None
         self._issuer = None if self._key else Issuer(settings.jwt_jwks_url)
 
@@ -75,9 +75,9 @@ class Tokens:
         settings = self._settings
         workspace, role = claims.get(settings.jwt_workspace_claim), claims.get(settings.jwt_role_claim)
         if not isinstance(workspace, str) or not is_workspace(workspace):
-            raise BadCredential(f"The token's claim {settings.jwt_workspace_claim} names no workspace.")
+            raise BadCredential(f"The token's claim {settings.jwt_workspace_claim} is not a valid workspace.")
         if not isinstance(role, str) or role.upper() not in Role.__members__:
-            raise BadCredential(f"The token's claim {settings.jwt_role_claim} names no role: read, write or admin.")
+            raise BadCredential(f"The token's claim {settings.jwt_role_claim} must be read, write or admin.")
         subject = str(claims["sub"])[:200]
         ends = datetime.fromtimestamp(int(claims["exp"]) + settings.jwt_leeway, UTC)
         return Caller(workspace, Role[role.upper()], f"token {workspace} {subject}", subject, ends)
@@ -96,7 +96,7 @@ class Issuer:
         """The key of an id; the only one there is, where a token names none. Raises BadCredential."""
         await self._refresh(_KEEP_S if self._find(id) else _AGAIN_S)
         if (found := self._find(id)) is None:
-            raise BadCredential("The token is signed with a key that the issuer does not publish.")
+            raise BadCredential("The token is signed with a key the issuer does not publish.")
         return found
 
     def _find(self, id: str | None) -> PyJWK | None:
@@ -123,7 +123,7 @@ class Issuer:
             ) as error:
                 # Not what the error says: the address can have a secret in it.
                 status = f" {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else ""
-                _log.warning("the keys at RECOLLECT_JWT_JWKS_URL cannot be had: %s%s", type(error).__name__, status)
+                _log.warning("cannot fetch the keys at RECOLLECT_JWT_JWKS_URL: %s%s", type(error).__name__, status)
                 return
             self._keys = {key.key_id: key for key in keys if key.algorithm_name in ALGORITHMS}
 
@@ -148,7 +148,7 @@ def _header(token: str) -> tuple[str, str | None]:
     header = jwt.get_unverified_header(token)
     algorithm, id = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
-        raise BadCredential(f"Tokens are signed with {', '.join(ALGORITHMS)}.")
+        raise BadCredential(f"Tokens must be signed with {', '.join(ALGORITHMS)}.")
     return algorithm, id
 
 

@@ -207,7 +207,7 @@ class _Numbers(Visitor):
 
     def enter_int_value(self, node: IntValueNode, *_: object) -> None:
         if len(node.value) > MAX_DIGITS:
-            raise GraphQLError(f"An integer has at most {MAX_DIGITS:,} digits, not {len(node.value):,}.", node)
+            raise GraphQLError(f"An integer may have at most {MAX_DIGITS:,} digits, not {len(node.value):,}.", node)
 
 
 def with_whole_strings(text: str) -> str:

@@ -121,7 +121,7 @@ class Executor:
     async def run(self, operation: Operation, context: object) -> bytes:
         """Run a prepared query or mutation: the encoded result. Raises OperationRefused before anything has run."""
         if operation.kind is OperationType.SUBSCRIPTION:
-            raise OperationRefused([plain("A subscription needs a stream: a WebSocket or SSE.", BAD_USER_INPUT)])
+            raise OperationRefused([plain("A subscription needs a stream: use a WebSocket or SSE.", BAD_USER_INPUT)])
         self._permit(operation, context)
         caller = self._caller(context)
         self._running.enter(caller)
@@ -162,7 +162,7 @@ class Executor:
 
     async def _follow(self, operation: Operation, context: object) -> Events:
         if operation.kind is not OperationType.SUBSCRIPTION:
-            raise OperationRefused([plain("Only a subscription can be followed.", BAD_USER_INPUT)])
+            raise OperationRefused([plain("Only subscriptions can be streamed here.", BAD_USER_INPUT)])
         running = self._build(operation, context)
         source = create_source_event_stream(running)
         if optimized_is_awaitable(source):

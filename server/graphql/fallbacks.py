@@ -8,9 +8,9 @@ from collections import Counter
 _log = logging.getLogger("recollect")
 
 REASONS = {
-    "variables": "variables that do not fit, which graphql-core words the error for",
+    "variables": "variables that do not fit; graphql-core reports the error",
     "selection": "a selection that is not compiled",
-    "value": "a value that is not what its type says",
+    "value": "a value that does not match its type",
     "resolver": "a relation whose resolver failed",
     "unexpected": "a bug of ours",
 }
@@ -33,7 +33,7 @@ class Fallbacks:
         """Counts a bug; the answer is right all the same."""
         self.counts["unexpected"] += 1
         if self.counts["unexpected"] <= _LOGGED:
-            _log.error("compiled execution failed, and graphql-core took over", exc_info=error)
+            _log.error("compiled execution failed; graphql-core took over", exc_info=error)
 
 
 FALLBACKS = Fallbacks()

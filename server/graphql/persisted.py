@@ -54,7 +54,7 @@ class Persisted:
         assert self._trusted is not None
         found = self._trusted.get(id or "") if query is None else query
         if found is None or found not in self._texts:
-            raise OperationRefused([plain("This server runs the documents it trusts, and no others.", NOT_TRUSTED)])
+            raise OperationRefused([plain("This server runs only trusted documents.", NOT_TRUSTED)])
         return found
 
     def keep(self, extensions: Mapping[str, Any], text: str) -> None:

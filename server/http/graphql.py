@@ -200,7 +200,7 @@ def _gzip(body: bytes) -> bytes:
 
 def _check(method: str, accepted: Accepted) -> None:
     if method not in ("GET", "POST"):
-        raise HTTPRefused(405, "GraphQL is served by GET and POST.", {"Allow": "GET, POST"})
+        raise HTTPRefused(405, "Use GET or POST for GraphQL.", {"Allow": "GET, POST"})
     if accepted.json is None and not accepted.stream:
         raise HTTPRefused(406, f"Answers are {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.")
 

@@ -46,7 +46,7 @@ class RequestReader:
         if media_type == JSON:
             body = await self._body(receive, headers.get("content-length", ""))
             return _checked(lambda: read_json(_decode, body))
-        raise HTTPRefused(415, f"The body of a POST is {JSON}.")
+        raise HTTPRefused(415, f"The body of a POST must be {JSON}.")
 
     async def _body(self, receive: Receive, length: str) -> bytes:
         if length.isdecimal():
@@ -80,12 +80,12 @@ async def _next(receive: Receive) -> Any:
         async with asyncio.timeout(STALLED_AFTER):
             return await receive()
     except TimeoutError:
-        raise HTTPRefused(408, "The body does not come.", {"Connection": "close"}) from None
+        raise HTTPRefused(408, "The body did not arrive in time.", {"Connection": "close"}) from None
 
 
 def _chunk(message: Any) -> bytes:
     if message["type"] == "http.disconnect":
-        raise HTTPRefused(400, "The body is not complete.")
+        raise HTTPRefused(400, "The body is incomplete.")
     return message.get("body", b"")  # type: ignore[no-any-return]
 
 

@@ -96,7 +96,7 @@ class OTLPTraces:
     async def _body(self, receive: Receive, headers: Headers, held: _Held) -> bytes:
         """The body, inflated."""
         too_large = _Refusal(
-            413, f"The request is too long, send it in parts; RECOLLECT_MAX_SPANS_BYTES is {self._max:,}."
+            413, f"The request is too long; send it in parts. RECOLLECT_MAX_SPANS_BYTES is {self._max:,}."
         )
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._max:
@@ -109,7 +109,7 @@ class OTLPTraces:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _Refusal(400, "The body is not complete.")
+                        raise _Refusal(400, "The body is incomplete.")
                     chunk = message.get("body", b"")
                     came += len(chunk)
                     chunk = chunk if inflate is None else inflate.more(chunk)
@@ -120,7 +120,7 @@ class OTLPTraces:
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise _Refusal(408, "The body did not come in time.") from None
+            raise _Refusal(408, "The body did not arrive in time.") from None
         if inflate is not None:
             inflate.end()
         return bytes(body)
@@ -177,14 +177,14 @@ class _Inflating:
         try:
             found = self._stream.decompress(chunk, self._room)
         except zlib.error:
-            raise _Refusal(400, "The body is not compressed as it says.") from None
+            raise _Refusal(400, "The body is not compressed as Content-Encoding says.") from None
         self._room -= len(found)
         return found
 
     def end(self) -> None:
         """Raises _Refusal where the stream is not whole, or does not end with the body."""
         if not self._stream.eof or self._stream.unused_data or self._behind:
-            raise _Refusal(400, "The compressed body is not complete, or there is more behind it.")
+            raise _Refusal(400, "The compressed body is incomplete or followed by extra data.")
 
 
 class _Refusal(Exception):
@@ -212,14 +212,14 @@ _CODES = {401: 16, 403: 7, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 500: 13, 503
 def _later(after_ms: int) -> _Refusal:
     """What a client may try again."""
     seconds = max(1, math.ceil(after_ms / 1000))
-    return _Refusal(503, "Spans cannot be taken now; try again later.", {"Retry-After": str(seconds)})
+    return _Refusal(503, "Spans cannot be accepted now; try again later.", {"Retry-After": str(seconds)})
 
 
 def _check(method: str, media_type: str, headers: Headers) -> None:
     if method != "POST":
-        raise _Refusal(405, "Spans are sent by POST.", {"Allow": "POST"})
+        raise _Refusal(405, "Use POST to send spans.", {"Allow": "POST"})
     if media_type not in (PROTOBUF, JSON):
-        raise _Refusal(415, f"Spans are sent as {PROTOBUF} or {JSON}.", {"Accept": f"{PROTOBUF}, {JSON}"})
+        raise _Refusal(415, f"Send spans as {PROTOBUF} or {JSON}.", {"Accept": f"{PROTOBUF}, {JSON}"})
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity", *_COMPRESSED):
         accepted = ", ".join(_COMPRESSED)
         raise _Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})

@@ -105,31 +105,35 @@ class Metrics:
 
     def _own(self) -> Iterator[Metric]:
         read = self._read()
-        yield _gauge("build_info", "The version that runs.", ["version"], {(version("recollect"),): 1})
+        yield _gauge("build_info", "The running version.", ["version"], {(version("recollect"),): 1})
         known = self._operations.items()
         outcomes = {(*key, outcome): count for key, of in known for outcome, count in of.outcomes.items()}
-        yield _counter("operations", "GraphQL operations and exports of spans.", ["kind", "name", "outcome"], outcomes)
+        yield _counter("operations", "GraphQL operations and span exports.", ["kind", "name", "outcome"], outcomes)
         times = {key: of.timing for key, of in known}
-        yield _histogram("operation_seconds", "How long all but subscriptions took.", ["kind", "name"], times)
+        yield _histogram(
+            "operation_seconds", "Duration of operations other than subscriptions.", ["kind", "name"], times
+        )
         yield _counter(
             "http_responses",
             "Answers over HTTP.",
             ["route", "status"],
             {(route, str(status)): count for (route, status), count in self._answers.items()},
         )
-        yield _gauge("sockets", "WebSockets that are open.", [], {(): self.sockets})
-        yield _gauge("subscribers", "Subscriptions that are followed.", [], {(): read.subscribers})
-        yield _gauge("live_groups", "Executions that subscribers share.", [], {(): read.groups})
-        yield _gauge("live_bytes", "What these keep for those who are a little behind.", [], {(): read.live_bytes})
+        yield _gauge("sockets", "Open WebSockets.", [], {(): self.sockets})
+        yield _gauge("subscribers", "Active subscriptions.", [], {(): read.subscribers})
+        yield _gauge("live_groups", "Executions shared by subscribers.", [], {(): read.groups})
+        yield _gauge("live_bytes", "Bytes kept for subscribers who are slightly behind.", [], {(): read.live_bytes})
         documents = {("documents", "hit"): read.document_hits, ("documents", "miss"): read.document_misses}
-        yield _counter("cache_requests", "What caches were asked for.", ["cache", "result"], documents)
+        yield _counter("cache_requests", "Cache lookups.", ["cache", "result"], documents)
         fallbacks = {(reason,): count for reason, count in read.fallbacks.items()}
-        yield _counter("fallbacks", "What compiled execution left to graphql-core.", ["reason"], fallbacks)
+        yield _counter(
+            "fallbacks", "Selections executed by graphql-core instead of compiled code.", ["reason"], fallbacks
+        )
         calls = {(name,): timing for name, timing in read.calls.items()}
-        yield _histogram("store_call_seconds", "How long calls of the store took.", ["call"], calls)
+        yield _histogram("store_call_seconds", "Duration of store calls.", ["call"], calls)
         failed = {key: timing.failed for key, timing in calls.items()}
-        yield _counter("store_call_errors", "Calls of the store that failed.", ["call"], failed)
-        yield _histogram("loop_lateness_seconds", "How late the event loop was.", [], {(): self._lateness})
+        yield _counter("store_call_errors", "Failed store calls.", ["call"], failed)
+        yield _histogram("loop_lateness_seconds", "Event loop lag.", [], {(): self._lateness})
 
 
 class _Collected(Collector):
@@ -157,18 +161,18 @@ def _of_engine(figures: list[Figure]) -> Iterator[Metric]:
 def _of_parts(parts: list[StoreHealth]) -> Iterator[Metric]:
     breakers = [part for part in parts if part.circuit is not None]
     for name, help, values in (
-        ("store_up", "Whether a part of the store answers.", {p.name: _is_up(p) for p in parts}),
+        ("store_up", "Whether a part of the store is reachable.", {p.name: _is_up(p) for p in parts}),
         (
             "store_latency_seconds",
-            "What a trivial call takes just now.",
+            "Current latency of a trivial call.",
             {p.name: p.latency_ms / 1000 for p in parts if _is_up(p)},
         ),
         (
             "store_circuit_open",
-            "Whether a part is left in peace for a while, for it failed again and again.",
+            "Whether the circuit breaker of a part is open after repeated failures.",
             {p.name: int(p.circuit != "closed") for p in breakers},
         ),
-        ("store_backlog", "What waits to be told to a part.", {p.name: p.backlog for p in breakers}),
+        ("store_backlog", "Changes waiting to be sent to a part.", {p.name: p.backlog for p in breakers}),
     ):
         yield _gauge(name, help, ["part"], {(part,): value for part, value in values.items()})
 

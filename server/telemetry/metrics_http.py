@@ -29,7 +29,7 @@ class MetricsHTTP:
 
     async def _answer(self, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("Metrics are read by GET.\n", 405, {"Allow": "GET, HEAD"})
+            return PlainTextResponse("Use GET to read metrics.\n", 405, {"Allow": "GET, HEAD"})
         try:
             if self._access is not None:
                 await _admit(self._access, scope)

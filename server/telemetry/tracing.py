@@ -93,7 +93,7 @@ def open_tracing(settings: Settings) -> Tracing | None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        raise BadSetting("RECOLLECT_OTEL=on needs more packages: install recollect[otel].") from None
+        raise BadSetting("RECOLLECT_OTEL=on needs extra packages: install recollect[otel].") from None
     is_named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     provider = TracerProvider(resource=Resource.create({} if is_named else {"service.name": "recollect"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

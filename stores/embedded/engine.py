@@ -100,7 +100,7 @@ class EmbeddedEngine:
         db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (embedder,))
         row = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
         if row is not None and row[0] != embedder:
-            raise CannotOpen(f"The vectors in {self.path} are of the embedder {row[0]}, not of {embedder}.")
+            raise CannotOpen(f"The vectors in {self.path} were made with the embedder {row[0]}, not with {embedder}.")
 
     def listen(self, log: str) -> asyncio.Event:
         event = asyncio.Event()
@@ -220,7 +220,7 @@ def _hold(folder: Path) -> int:
         holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
         os.close(lock)
         raise CannotOpen(
-            f"{folder} is in use by {holder}; stop it, ask it by --url, or use another --data folder."
+            f"{folder} is in use by {holder}; stop it, connect to it with --url, or use another --data folder."
         ) from None
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(lock, 0)

@@ -113,7 +113,7 @@ def migrate(db: apsw.Connection, path: str) -> None:
             db.pragma("application_id", APPLICATION_ID)
             db.pragma("user_version", VERSION)
             if broken := db.execute("PRAGMA foreign_key_check").fetchall():
-                raise CannotOpen(f"{path} cannot be migrated: {len(broken)} references lead nowhere.")
+                raise CannotOpen(f"{path} cannot be migrated: {len(broken)} references point to missing records.")
     finally:
         db.pragma("foreign_keys", 1)
 

@@ -55,7 +55,7 @@ class _Job:
         else:
             with contextlib.suppress(RuntimeError):  # one that awaits again while it is being closed
                 running.close()
-            self.error = StoreError("A write script awaited something that is not its transaction.")
+            self.error = StoreError("A write script awaited something other than its transaction.")
 
     def settle(self) -> None:
         if self.future.done():
@@ -134,7 +134,7 @@ class Writer:
             try:
                 loop.call_soon_threadsafe(self._deliver, mine, grown)
             except RuntimeError:  # that loop is closed: nobody waits any more
-                _log.debug("a caller left before its write was done")
+                _log.debug("a caller left before its write was finished")
 
     def _deliver(self, group: list[_Job], grown: set[str]) -> None:
         for job in group:
@@ -190,7 +190,7 @@ _REFUSED: dict[type[Exception], str] = {
 def _failure(error: Exception) -> Exception:
     """What the callers of a failed commit are told."""
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError | apsw.BusyError):
-        _log.error("the database cannot be written: %s", error)
-        return Unavailable(f"{_REFUSED.get(type(error), 'the disk does not take the data: make room')} ({error})")
+        _log.error("cannot write to the database: %s", error)
+        return Unavailable(f"{_REFUSED.get(type(error), 'cannot write to the disk: free some space')} ({error})")
     _log.exception("a commit failed")
     return StoreError(str(error))

@@ -42,13 +42,13 @@ class Figure(NamedTuple):
 
 
 FIGURES = {
-    "bytes": ("Bytes that a part takes, on the disk or in memory.", False),
-    "commits": ("Transactions that were committed.", True),
-    "writes": ("Writes that were committed; those that come together share a transaction.", True),
-    "calls": ("Calls of a part.", True),
-    "errors": ("Calls of a part that it did not answer.", True),
-    "cache_hits": ("Searches that found what they needed in memory.", True),
-    "cache_misses": ("Searches that had to load it.", True),
+    "bytes": ("Bytes used by a part, on disk or in memory.", False),
+    "commits": ("Committed transactions.", True),
+    "writes": ("Committed writes; concurrent writes share a transaction.", True),
+    "calls": ("Calls to a part.", True),
+    "errors": ("Calls to a part that failed.", True),
+    "cache_hits": ("Searches whose vectors were in memory.", True),
+    "cache_misses": ("Searches that had to load vectors.", True),
 }
 """What each figure tells, and whether it is counted from the start on; of the other ones it is how things are now."""
 

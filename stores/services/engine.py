@@ -121,11 +121,11 @@ class ServicesEngine:
             self.relay.backlog(),
         )
         if self.vectors.behind and vectors.status == "healthy":
-            vectors = msgspec.structs.replace(vectors, status="degraded", reason="it has not been told of all memories")
+            vectors = msgspec.structs.replace(vectors, status="degraded", reason="it does not have all memories yet")
         return [
             graph,
-            _lesser(vectors, "searches are answered by words from Neo4j's full-text index", backlog),
-            _lesser(events, "live subscriptions ask Neo4j once a second"),
+            _lesser(vectors, "searches use only words, from Neo4j's full-text index", backlog),
+            _lesser(events, "live subscriptions poll Neo4j once a second"),
         ]
 
     async def workspaces(self) -> list[str]:

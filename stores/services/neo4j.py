@@ -105,7 +105,9 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
                     f"knows {VERSION}); upgrade Recollect to open it."
                 )
             if bound != embedder:
-                raise CannotOpen(f"The vectors of {address.place} are of the embedder {bound}, not of {embedder}.")
+                raise CannotOpen(
+                    f"The vectors in {address.place} were made with the embedder {bound}, not with {embedder}."
+                )
             if not is_current(version, declared):
                 migrate(driver, address.database)
             return str(kept)

@@ -154,9 +154,9 @@ class Relay:
             try:
                 await self._round()
             except StoreError as error:
-                _log.debug("the relay could not look for what is left to tell: %s", error)
+                _log.debug("could not read the outbox: %s", error)
             except Exception:  # it looks again all the same
-                _log.exception("the relay could not look for what is left to tell")
+                _log.exception("could not read the outbox")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _round(self) -> None:
@@ -200,7 +200,7 @@ class Relay:
         self._vectors.behind.add(workspace)
         self._wake(line)
         if not isinstance(error, Unavailable):
-            _log.error("Weaviate could not be told of memories", exc_info=error)
+            _log.error("could not update memories in Weaviate", exc_info=error)
         await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
 
     def _wake(self, line: _Line) -> None:
@@ -210,7 +210,7 @@ class Relay:
     async def _pass(self, workspace: str) -> bool:
         """Tells up to 400 entries; whether there may be more. Two statements and one or two calls of Weaviate."""
         if self._vectors.breaker.state == "open":
-            raise Unavailable("Weaviate is left in peace")
+            raise Unavailable("Weaviate is not being called for the moment")
         async with self._passing, self._graph.transaction() as unit:
             record = await unit.run(_TAKE, workspace=workspace)
             assert record is not None
@@ -259,7 +259,7 @@ class Relay:
         lost = set(told) - await self._vectors.indexed(workspace, told) if told else set()
         if not lost:
             return False
-        _log.warning("Weaviate has lost %d vectors of %s: it is told of them again", len(lost), workspace)
+        _log.warning("Weaviate has lost %d vectors of %s: sending them again", len(lost), workspace)
         with contextlib.suppress(Missing):  # it would take the same object for one that it has
             await self._vectors.remove(workspace, list(lost))
         async with self._graph.transaction() as unit:
@@ -267,9 +267,7 @@ class Relay:
         return True
 
     async def _rebuild(self, workspace: str, memories: int, known: int) -> None:
-        _log.warning(
-            "Weaviate knows %d of the %d memories of %s: it is told of all of them", known, memories, workspace
-        )
+        _log.warning("Weaviate has %d of the %d memories of %s: sending all of them again", known, memories, workspace)
         self._vectors.behind.add(workspace)
         with contextlib.suppress(Missing):
             await self._vectors.forget(workspace)
@@ -280,7 +278,7 @@ class Relay:
                 record = await unit.run(_TELL_AGAIN, workspace=workspace, after=last)
                 last = record[0] if record is not None else None
             done = min(memories, done + 10 * BATCH)
-            _log.info("%d of %d memories of %s are to be told", done, memories, workspace)
+            _log.info("sending %d of %d memories of %s", done, memories, workspace)
         self.notify(workspace)
 
 

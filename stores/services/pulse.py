@@ -100,7 +100,7 @@ class Pulse:
         except (OSError, EOFError):  # TimeoutError is an OSError
             return False
         except Exception:
-            _log.exception("whether a server is there could not be asked")
+            _log.exception("could not check whether a server is reachable")
         return True
 
     async def close(self) -> None:

@@ -90,7 +90,7 @@ _TENANT = re.compile(r"(?!sha256-)[A-Za-z0-9_-]{1,64}")
 
 
 class Missing(Unavailable):
-    """There is no such tenant: nothing was ever told of the workspace, or Weaviate has lost its disk.
+    """No such tenant: nothing was ever told of the workspace, or Weaviate has lost its disk.
 
     everything: there is no collection either.
     """

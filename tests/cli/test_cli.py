@@ -157,8 +157,8 @@ def test_a_full_disk_is_told_as_one(data: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     said = done.stderr.splitlines()[-1]
-    assert said.startswith("recollect: the disk does not take the data: make room (")
-    assert said.endswith("Try again; what was acknowledged is kept.")
+    assert said.startswith("recollect: cannot write to the disk: free some space (")
+    assert said.endswith("Try again; acknowledged writes are kept.")
     assert "Traceback" not in done.stderr
 
 
@@ -167,9 +167,9 @@ def test_a_full_disk_is_told_as_one(data: str, tmp_path: Path) -> None:
     [
         (
             Unavailable("Neo4j: no answer in time"),
-            "Neo4j: no answer in time. Try again; what was acknowledged is kept.",
+            "Neo4j: no answer in time. Try again; acknowledged writes are kept.",
         ),
-        (Unavailable("Weaviate: it said no."), "Weaviate: it said no. Try again; what was acknowledged is kept."),
+        (Unavailable("Weaviate: it said no."), "Weaviate: it said no. Try again; acknowledged writes are kept."),
         (Unavailable("too many writes are waiting"), "too many writes are waiting. Try again; what was acknowledged"),
         (StoreError("no such index"), "the store failed: no such index"),
     ],

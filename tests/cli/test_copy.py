@@ -141,7 +141,7 @@ async def test_a_difference_is_told(source: str, tmp_path: Path, capsys: pytest.
     service = open_service(target, Settings())
     await actors.upsert_user(service.context(LOCAL), UpsertUserInput(external_id="stranger", name="Nobody's"))
     await service.close()
-    with pytest.raises(BadSetting, match=r"does not hold the same as .*: user of default\.$"):
+    with pytest.raises(BadSetting, match=r"differs from .*: user of default\.$"):
         await copy(source, str(target), Settings())
     lines = told(capsys.readouterr().out)
     assert [name for name, line in lines.items() if line[-1] == "DIFFERS"] == [("default", "user")]
@@ -165,7 +165,7 @@ def test_what_a_person_can_do_wrong_ends_in_one_line(
     for arguments, wrong in (
         ([source, source], "FROM and TO are the same store"),
         ([source, "services"], "RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL, RECOLLECT_EVENTS_URL is not set"),
-        (["./nowhere", source], "There is no folder nowhere"),
+        (["./nowhere", source], "The folder nowhere does not exist"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(["copy", *arguments])

@@ -106,7 +106,7 @@ def test_a_parent_that_is_not_in_the_file_makes_a_root() -> None:
 
 def test_parents_in_a_circle_are_refused() -> None:
     mapping = {"a": node("b", said("user", "1")), "b": node("a", said("user", "2"))}
-    assert refused([conversation(mapping)]) == 'conversation 1 ("Bread"), node a: its parents run in a circle'
+    assert refused([conversation(mapping)]) == 'conversation 1 ("Bread"), node a: its parents form a circle'
 
 
 def test_times_are_kept_to_the_microsecond_and_come_from_above_where_missing() -> None:
@@ -220,8 +220,8 @@ def test_a_single_conversation_is_read_too() -> None:
         ({"content": {"content_type": "text", "parts": "x"}}, "node a: content.parts must be a list, not a text"),
         ({"content": {"content_type": "text", "parts": [1]}}, "node a: content.parts must hold texts and objects"),
         ({"content": {"content_type": "code", "text": 1}}, "node a: content.text must be a text, not a number"),
-        ({"create_time": "yesterday"}, "node a: create_time is no time"),
-        ({"create_time": 1e300}, "node a: create_time is no time"),
+        ({"create_time": "yesterday"}, "node a: create_time is not a time"),
+        ({"create_time": 1e300}, "node a: create_time is not a time"),
         ({"metadata": []}, "node a: metadata must be an object, not a list"),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_conversation_of_the_wrong_shape_says_where_it_is(value: Any, message:
         (b"", "the file is empty"),
         (b" \n", "the file is empty"),
         (b'[\n {"id": "a",', "line 2, column 13: not JSON: Expecting property name enclosed in double quotes"),
-        (b"[NaN]", "not JSON: NaN is no JSON value"),
+        (b"[NaN]", "not JSON: NaN is not a JSON value"),
         (b"[" * 100_000, "the JSON is nested too deeply"),
     ],
 )

@@ -107,12 +107,12 @@ async def test_no_spans(sink: Sink, tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("", "the file is empty"),
-        ('{"resourceSpans": [', "This is no OTLP in JSON"),
-        (json.dumps(LINES[0]) + "\n{", "line 2: This is no OTLP in JSON"),
-        (json.dumps(LINES[0]) + "\n[]", "line 2: This is no OTLP in JSON"),
+        ('{"resourceSpans": [', "This is not valid OTLP JSON"),
+        (json.dumps(LINES[0]) + "\n{", "line 2: This is not valid OTLP JSON"),
+        (json.dumps(LINES[0]) + "\n[]", "line 2: This is not valid OTLP JSON"),
         (json.dumps(LINES[0]) + "\n\n" + json.dumps(request(span(), span(id="0" * 16))), "line 3: span 2: spanId is all zeros"),
-        ('{"resourceSpans": 5}\n{}', "line 1: This is no OTLP in JSON"),
-        (json.dumps(request(span(startTimeUnixNano="soon"))), "line 1: A whole number is none"),
+        ('{"resourceSpans": 5}\n{}', "line 1: This is not valid OTLP JSON"),
+        (json.dumps(request(span(startTimeUnixNano="soon"))), "line 1: A whole number is invalid"),
     ],
 )  # fmt: skip
 async def test_a_broken_file_changes_nothing(
@@ -131,14 +131,14 @@ def test_it_is_recognized(tmp_path: Path) -> None:
     path.write_text('\ufeff \n{ "resourceSpans" : [] }')
     assert open_file(path).content == Exports([])
     path.write_text('{"x": [], "resourceSpans": []}')
-    with pytest.raises(FormatError, match="no format that is known"):
+    with pytest.raises(FormatError, match="unknown format"):
         open_file(path)
 
 
 async def test_what_a_server_says_is_told(tmp_path: Path) -> None:
     answers = [httpx.Response(503, json={"code": 14, "message": "later"}), httpx.Response(404, text="<html>"),
                httpx.Response(200, json={"partialSuccess": {"rejectedSpans": "1", "errorMessage": "no"}})]  # fmt: skip
-    for answer, told in zip(answers, ("later", "status 404, and not as OTLP does", "no"), strict=True):
+    for answer, told in zip(answers, ("later", "status 404 instead of OTLP", "no"), strict=True):
         transport = httpx.MockTransport(lambda _, answer=answer: answer)  # type: ignore[misc]
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             with pytest.raises(ServerError, match=told):

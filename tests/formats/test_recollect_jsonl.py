@@ -263,16 +263,16 @@ async def test_a_cut_file_is_refused_and_leaves_nothing(lines: list[bytes], tmp_
 @pytest.mark.parametrize(
     ("type", "fields", "message"),
     [
-        ("user", {"id": "agt_0"}, "line 2: 'agt_0' is no id of a User"),
+        ("user", {"id": "agt_0"}, "line 2: 'agt_0' is not the id of a User"),
         ("agent", {"capabilities": "x"}, "line 3: not a record of this format: Expected `array`, got `str`"),
-        ("participant", {"session_id": "ses_0"}, "line 5: session_id names ses_0, which does not stand before it"),
-        ("message", {"place": 9}, "line 8: place 9 does not fit into its session"),
-        ("message", {"parent_id": "msg_0"}, "line 8: parent_id names msg_0, which does not stand before it"),
-        ("memory", {"owner_id": "usr_0"}, "line 12: owner_id names usr_0, which does not stand before it"),
+        ("participant", {"session_id": "ses_0"}, "line 5: session_id names ses_0, which does not appear before it"),
+        ("message", {"place": 9}, "line 8: place 9 does not fit in its session"),
+        ("message", {"parent_id": "msg_0"}, "line 8: parent_id names msg_0, which does not appear before it"),
+        ("memory", {"owner_id": "usr_0"}, "line 12: owner_id names usr_0, which does not appear before it"),
         ("memory_refs", {"refs": [{"memory_id": "x", "score": None, "note": None}]}, "line 15: refs names x, which"),
-        ("link", {"target_id": "mem_0"}, "line 16: target_id names mem_0, which does not stand before it"),
+        ("link", {"target_id": "mem_0"}, "line 16: target_id names mem_0, which does not appear before it"),
         ("event", {"parent_id": "evt_0"}, "line 20: parent_id names evt_0, which is not in the file"),
-        ("recall", {"event_id": "evt_0"}, "line 23: event_id names evt_0, which does not stand before it"),
+        ("recall", {"event_id": "evt_0"}, "line 23: event_id names evt_0, which does not appear before it"),
     ],
 )
 async def test_what_does_not_fit_is_refused(
@@ -289,7 +289,7 @@ async def test_the_same_id_or_name_twice_is_refused(lines: list[bytes], tmp_path
     doubled = resealed([*lines[:2], *lines[1:-1]])
     renamed = changed(lines, "message", 1, external_id="m1")
     async with opened(tmp_path / "copy") as context:
-        for bad, message in ((doubled, "is there twice"), (renamed, "line 9: m1 is there twice")):
+        for bad, message in ((doubled, "appears twice"), (renamed, "line 9: m1 appears twice")):
             with pytest.raises(FormatError, match=message):
                 await load(source(bad), context)
 
@@ -297,16 +297,16 @@ async def test_the_same_id_or_name_twice_is_refused(lines: list[bytes], tmp_path
 async def test_lines_out_of_order_or_of_no_type_are_refused(lines: list[bytes], tmp_path: Path) -> None:
     async with opened(tmp_path / "copy") as context:
         for bad, message in (
-            ([lines[0], *reversed(lines[1:3])], "a line of type user cannot stand behind one of type agent"),
+            ([lines[0], *reversed(lines[1:3])], "a line of type user cannot follow one of type agent"),
             ([lines[0], b'{"type":"poem","record":{}}'], "line 2: type is 'poem'; expected one of user"),
-            ([b'{"recollect":2,"embedder":"e","dimension":1}'], "line 1: this is version 2"),
+            ([b'{"recollect":2,"embedder":"e","dimension":1}'], "line 1: this file has format version 2"),
             ([lines[0], *lines[4:5]], "names"),
         ):
             with pytest.raises(FormatError, match=message):
                 await load(source(resealed(bad)), context)
         with pytest.raises(FormatError, match="checksum"):
             await load(source([lines[0], lines[1].replace(b"Ada", b"Eve"), *lines[2:]]), context)
-        with pytest.raises(FormatError, match="there is more behind the last line"):
+        with pytest.raises(FormatError, match="there is extra data after the last line"):
             await load(source([*lines, *lines]), context)
 
 
@@ -328,7 +328,7 @@ async def test_a_name_that_is_taken_by_another_id_is_refused(lines: list[bytes],
 
     async with opened(tmp_path / "copy") as context:
         await context.store.write(script)
-        with pytest.raises(FormatError, match="line 2: user ada is there already, under another id"):
+        with pytest.raises(FormatError, match="line 2: user ada already exists under another id"):
             await load(source(lines), context)
         assert len(await exported(context)) == 3
 
@@ -338,5 +338,5 @@ async def test_a_session_that_went_on_otherwise_is_refused(lines: list[bytes], t
     trimmed = [line for line in other[:-1] if b'"type":"memory_refs"' not in line]
     async with opened(tmp_path / "copy") as context:
         await load(source(lines), context)
-        with pytest.raises(FormatError, match="has gone on with another message"):
+        with pytest.raises(FormatError, match="has a different message"):
             await load(source(resealed(trimmed)), context)

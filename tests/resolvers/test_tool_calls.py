@@ -167,9 +167,9 @@ async def test_a_response_without_a_call_is_kept_with_a_warning(graph: Graph) ->
     told = [node["warnings"] for node in nodes]
     assert len(told) == len(said)
     assert [told[0], told[1], told[-2], told[-1]] == [
-        ["The tool response early answers no call before it.", "The tool response c answers no call before it."],
+        ["The tool response early answers no earlier call.", "The tool response c answers no earlier call."],
         [],
-        ["The tool response none answers no call before it."],
+        ["The tool response none answers no earlier call."],
         [],
     ]
     assert nodes[0]["content"] == [{"__typename": "ToolResponse"}] * 2

@@ -115,7 +115,7 @@ class Query:
         raise Rejected(
             [
                 UserError(ErrorCode.INVALID, "first is at most 1000.", ["first"]),
-                UserError(ErrorCode.NOT_FOUND, "There is no such session.", ["filter", "0", "session"]),
+                UserError(ErrorCode.NOT_FOUND, "No such session.", ["filter", "0", "session"]),
             ]
         )
 
@@ -164,7 +164,7 @@ class Subscription:
 
     @strawberry.subscription
     async def absent(self) -> AsyncGenerator[int, None]:
-        raise Rejected([UserError(ErrorCode.NOT_FOUND, "There is no such session.", ["session"])])
+        raise Rejected([UserError(ErrorCode.NOT_FOUND, "No such session.", ["session"])])
         yield 0  # type: ignore[unreachable]  # it makes this a generator
 
     @strawberry.subscription

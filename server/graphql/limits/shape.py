@@ -124,9 +124,7 @@ class _Shape:
         if at.depth > (deepest if at.lists is None else max(deepest, INTROSPECTION_LEVELS)):
             raise exceeded(self._limits, "max_depth", "The document nests its fields too deeply")
         if at.lists is not None and at.lists > self._limits.max_introspection_depth:
-            raise exceeded(
-                self._limits, "max_introspection_depth", "The introspection goes from types to types too often"
-            )
+            raise exceeded(self._limits, "max_introspection_depth", "The introspection query is nested too deeply")
         groups = self._groups(sets)
         for key, group in groups.items():
             self._check("max_repeats", len(group), f"{key!r:.80} is selected {{:,}} times in the same place")
@@ -188,16 +186,20 @@ class _Shape:
     def _count(self, node: SelectionNode) -> None:
         self._selections += 1
         if self._selections > self._limits.max_selections:
-            raise exceeded(self._limits, "max_selections", "The document selects too much, its fragments expanded")
+            raise exceeded(
+                self._limits, "max_selections", "The document selects too many fields after expanding fragments"
+            )
         if isinstance(node, FieldNode) and node.alias is not None:
             self._aliases += 1
-            self._check("max_aliases", self._aliases, "The document has {:,} aliases or more, its fragments expanded")
+            self._check(
+                "max_aliases", self._aliases, "The document has at least {:,} aliases after expanding fragments"
+            )
         if node.directives:
             self._directed(node)
 
     def _directed(self, *nodes: Any) -> None:
         self._directives += sum(len(node.directives or ()) for node in nodes)
-        self._check("max_directives", self._directives, "The document has {:,} directives or more")
+        self._check("max_directives", self._directives, "The document has at least {:,} directives")
 
     def _check(self, limit: str, count: int, what: str) -> None:
         if count > getattr(self._limits, limit):

@@ -204,7 +204,7 @@ class TestByCommands:
             running.end()
         self.run("revoke", listed["id"], *data)
         assert "revoked" in self.run("list", *data)
-        assert self.fails("revoke", "key_x", *data) == "recollect: There is no such API key."
+        assert self.fails("revoke", "key_x", *data) == "recollect: No such API key."
         assert "reached" not in self.fails("list", "--workspace", "/keys", *data)
 
     async def test_the_last_key_that_is_revoked_leaves_the_server_closed(self, tmp_path: Path) -> None:

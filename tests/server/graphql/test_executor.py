@@ -154,7 +154,7 @@ class TestErrors:
         assert answer["data"] == {"alias": None}
         assert [(e["message"], e["path"], e["extensions"]) for e in answer["errors"]] == [
             ("first is at most 1000.", ["alias"], {"code": "INVALID", "path": ["first"]}),
-            ("There is no such session.", ["alias"], {"code": "NOT_FOUND", "path": ["filter", "0", "session"]}),
+            ("No such session.", ["alias"], {"code": "NOT_FOUND", "path": ["filter", "0", "session"]}),
         ]
 
     async def test_an_expired_cursor(self) -> None:

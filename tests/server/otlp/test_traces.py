@@ -392,7 +392,7 @@ class TestRefused:
             bomb = await post(http, gzip.compress(b" " * 100_000_000), content_encoding="gzip")
             assert (bomb.status_code, status(bomb)) == (
                 413,
-                (8, "The request is too long, send it in parts; RECOLLECT_MAX_SPANS_BYTES is 1,000."),
+                (8, "The request is too long; send it in parts. RECOLLECT_MAX_SPANS_BYTES is 1,000."),
             )
             assert (await post(http, whole, content_encoding="gzip")).status_code == 400, "this one fits"
 
@@ -436,7 +436,7 @@ class TestRefused:
         async with client(Away()) as http:  # type: ignore[arg-type]
             answer = await post(http, request(span()) if type == JSON else protobuf(IDS), type)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
-        assert status(answer) == (14, "Spans cannot be taken now; try again later.")
+        assert status(answer) == (14, "Spans cannot be accepted now; try again later.")
 
     async def test_a_fault_of_ours_is_not_told(self, context: Context) -> None:
         def broken(_caller: object) -> Context:

@@ -136,4 +136,4 @@ def test_without_its_packages_the_server_says_what_to_install(tmp_path: Path) ->
     (tmp_path / "opentelemetry" / "__init__.py").write_text("raise ImportError\n")
     arguments = ("serve", "--port", "0", "--data", str(tmp_path / "data"))
     status, _, err = recollect(*arguments, RECOLLECT_OTEL="on", PYTHONPATH=str(tmp_path))
-    assert (status, err) == (1, "recollect: RECOLLECT_OTEL=on needs more packages: install recollect[otel].\n")
+    assert (status, err) == (1, "recollect: RECOLLECT_OTEL=on needs extra packages: install recollect[otel].\n")
