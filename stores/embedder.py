@@ -86,7 +86,9 @@ class WordLlama:
                 tokenizer = self._folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
                 for file in (weights, tokenizer):
                     if not file.is_file():
-                        raise CannotOpen(f"The default embedder misses its file {file}; wordllama 0.4 has it.")
+                        raise CannotOpen(
+                            f"The default embedder cannot find its file {file}, which wordllama 0.4 provides."
+                        )
                 with safe_open(str(weights), framework="np") as tensors:
                     vectors: NDArray[np.float16] = tensors.get_tensor("embedding.weight")
                 self._loaded = (_by_words(Tokenizer.from_file(str(tokenizer))), vectors)

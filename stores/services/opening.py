@@ -14,7 +14,9 @@ _URLS = ("graph_url", "vectors_url", "events_url")
 def open_servers(opening: Opening) -> Engine:
     """Raises CannotOpen, with one sentence."""
     if missing := [f"RECOLLECT_{name.upper()}" for name in _URLS if not getattr(opening, name)]:
-        raise CannotOpen(f"Neo4j, Weaviate and Redis work together: {' and '.join(missing)} must be set too, or none.")
+        raise CannotOpen(
+            f"Neo4j, Weaviate and Redis are used together: set {' and '.join(missing)} too, or none of them."
+        )
     try:
         from stores.services.engine import open_services  # the clients take half a second to import
     except ModuleNotFoundError as error:

@@ -170,7 +170,10 @@ def test_a_full_disk_is_told_as_one(data: str, tmp_path: Path) -> None:
             "Neo4j: no answer in time. Try again; acknowledged writes are kept.",
         ),
         (Unavailable("Weaviate: it said no."), "Weaviate: it said no. Try again; acknowledged writes are kept."),
-        (Unavailable("too many writes are waiting"), "too many writes are waiting. Try again; what was acknowledged"),
+        (
+            Unavailable("too many writes are waiting"),
+            "too many writes are waiting. Try again; acknowledged writes are kept",
+        ),
         (StoreError("no such index"), "the store failed: no such index"),
     ],
 )

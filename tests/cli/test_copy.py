@@ -153,7 +153,7 @@ async def test_a_record_that_is_another_one_is_refused(source: str, tmp_path: Pa
     service = open_service(target, Settings())
     await actors.upsert_user(service.context(LOCAL), UpsertUserInput(external_id="jonas", name="Another Jonas"))
     await service.close()
-    with pytest.raises(BadSetting, match=r"^default cannot be copied: .*jonas.* is there already"):
+    with pytest.raises(BadSetting, match=r"^default cannot be copied: .*jonas.* already exists"):
         await copy(source, str(target), Settings())
 
 
@@ -164,7 +164,7 @@ def test_what_a_person_can_do_wrong_ends_in_one_line(
         monkeypatch.delenv(name, raising=False)
     for arguments, wrong in (
         ([source, source], "FROM and TO are the same store"),
-        ([source, "services"], "RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL, RECOLLECT_EVENTS_URL is not set"),
+        ([source, "services"], "which are not set: RECOLLECT_GRAPH_URL, RECOLLECT_VECTORS_URL, RECOLLECT_EVENTS_URL"),
         (["./nowhere", source], "The folder nowhere does not exist"),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -262,7 +262,7 @@ async def test_many_long_messages_are_no_matter_for_a_folder(context: Context, u
     assert (await import_file(path, url)).counts["messages"] == Loaded(2_500, 0)
     assert (await import_file(path, StoreSink(context))).counts["messages"] == Loaded(0, 2_500)
     long = written(tmp_path, [{"role": "user", "content": "ü" * 150_000}, ASK])
-    with pytest.raises(FormatError, match=r"message openai:.*150,000 characters, and the server takes 100,000"):
+    with pytest.raises(FormatError, match=r"message openai:.*150,000 characters, and the server accepts 100,000"):
         await import_file(long, url)
     assert (await import_file(long, StoreSink(context))).counts["messages"] == Loaded(2, 0)
 
@@ -396,7 +396,7 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
     path, settings = written(tmp_path, [ASK]), Settings()
     with pytest.raises(BadSetting, match=r"file\.json: no answer from http://127\.0\.0\.1:1"):
         await import_files([path], tmp_path, "http://127.0.0.1:1/graphql", None, False, "me", settings)
-    with pytest.raises(BadSetting, match="is no URL"):
+    with pytest.raises(BadSetting, match="is not a URL"):
         await import_files([path], tmp_path, "http://[::1", None, False, "me", settings)
     with pytest.raises(BadSetting, match=r"cannot be written: No such file"):
         await export_file(tmp_path / "none" / "x.jsonl", tmp_path, settings)

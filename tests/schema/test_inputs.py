@@ -214,4 +214,4 @@ class TestTimes:
         assert isinstance(type_, GraphQLInputObjectType)
         validate_input_value({"validAt": sent}, type_, lambda error, _path: problems.append(error.message))
         [problem] = problems
-        assert "RFC 3339" in problem or "as text" in problem
+        assert "RFC 3339" in problem or "as a string" in problem
