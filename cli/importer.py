@@ -116,7 +116,7 @@ async def _sink(data: Path, url: str | None, settings: Settings, workspace: str 
         try:
             client = httpx.AsyncClient(base_url=base, timeout=60, headers=credentials(settings))
         except httpx.InvalidURL as error:
-            raise BadSetting(f"{url} is no URL: {error}.") from None
+            raise BadSetting(f"{url} is not a URL: {error}.") from None
         async with client:
             yield UrlSink(client)
         return
@@ -139,8 +139,8 @@ def _named(file: Path) -> Iterator[None]:
 def _counted(summary: Summary) -> str:
     counts = [f"{name} {count.new:,} new, {count.there:,} already there" for name, count in summary.counts.items()]
     if summary.replaced:
-        counts.append(f"U+FFFD in {summary.replaced:,} places that were no Unicode")
+        counts.append(f"{summary.replaced:,} invalid Unicode sequences replaced by U+FFFD")
     if summary.unasked:
-        counts.append(f"{summary.unasked:,} tool responses that answer no call")
+        counts.append(f"{summary.unasked:,} tool responses that answer no earlier call")
     counts += [*summary.notes[:_NOTES], *(["..."] if len(summary.notes) > _NOTES else [])]
     return "; ".join(counts) or "nothing in it"

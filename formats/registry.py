@@ -97,7 +97,7 @@ def _claimed(hook: str, given: Any) -> str | None:
 def detect(value: Any) -> str:
     """The format of a JSON file by its value. Raises FormatError."""
     if (name := _claimed("recognizes", value)) is None:
-        raise FormatError(f"this is no format that is known ({', '.join(names())}); name it with --format if it is one")
+        raise FormatError(f"unknown format (supported: {', '.join(names())})); use --format if you know it")
     return name
 
 

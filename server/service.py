@@ -72,7 +72,7 @@ def _check(executor: Executor, id: str, text: str) -> None:
     try:
         executor.check(text)
     except OperationRefused as refused:
-        raise BadSetting(f"RECOLLECT_TRUSTED_DOCUMENTS: {id} does not run here: {refused}") from None
+        raise BadSetting(f"RECOLLECT_TRUSTED_DOCUMENTS: {id} cannot run here: {refused}") from None
 
 
 def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
@@ -81,7 +81,7 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
     Raises stores.errors.CannotOpen or BadSetting, each with one sentence.
     """
     if must_exist and not (settings.on_servers or data.exists()):
-        raise CannotOpen(f"There is no folder {data}; name one with --data.")
+        raise CannotOpen(f"The folder {data} does not exist; choose one with --data.")
     embedder = open_embedder(settings.embedder)
     engine = open_engine(
         Opening(

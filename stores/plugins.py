@@ -35,7 +35,7 @@ class Plugins:
     def load(self, name: str) -> Any:
         """What the entry point of a name stands for. Fails where there is none, or it cannot be imported."""
         if (point := self._points.get(name)) is None:
-            raise self._failure(f"there is no {self._noun} {name!r}; expected one of {', '.join(self.names())}")
+            raise self._failure(f"unknown {self._noun} {name!r}; expected one of {', '.join(self.names())}")
         return self.ask(name, "cannot be loaded", point.load)
 
     def ask(self, name: str, failing: str, ask: Callable[[], T]) -> T:

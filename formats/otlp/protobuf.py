@@ -33,7 +33,7 @@ _WEIGHED = 64 * 1024
 _MAX_SOURCE = 1024 * 1024
 """How many bytes a resource or library has at the most: its attributes are written down with each span."""
 
-_BROKEN = "This is no OTLP in protobuf."
+_BROKEN = "This is not valid OTLP protobuf."
 
 
 def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
@@ -63,7 +63,7 @@ class _Reading:
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            raise TooLarge(f"A request has at most {MAX_PARTS:,} fields and values; send it in parts.")
+            raise TooLarge(f"A request may have at most {MAX_PARTS:,} fields and values; send it in parts.")
 
     def _weigh(self, span: memoryview) -> None:
         """Counts what a long span is made of."""

@@ -90,7 +90,7 @@ class Read(msgspec.Struct, frozen=True):
         left_out = sum(report.left_out for report in self.reports)
         for done, cut in (("shortened", shortened), ("left out", left_out)):
             if cut:
-                found.append(f"{cut:,} attributes were {done}, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event")
+                found.append(f"{cut:,} attributes were {done} to fit RECOLLECT_MAX_ATTRIBUTES_BYTES per span or event")
         return found
 
 
@@ -102,7 +102,7 @@ def read(spans: Iterable[tuple[SentSpan, Source]], limit: int = MAX_ATTRIBUTES) 
     found, size = Read([], []), 0
     for place, (span, source) in enumerate(spans):
         if place == MAX_SPANS:
-            raise TooLarge(f"A request has at most {MAX_SPANS:,} spans; send it in parts.")
+            raise TooLarge(f"A request may have at most {MAX_SPANS:,} spans; send it in parts.")
         try:
             told = report(span, source, limit)
         except Unacceptable as reason:

@@ -88,7 +88,7 @@ async def test_a_request_too_long_for_one(url: UrlSink, tmp_path: Path, monkeypa
 async def test_what_is_shortened_is_told(context: Context, url: UrlSink, tmp_path: Path) -> None:
     long = [{"key": "x", "value": {"stringValue": "begin " + "x" * 300_000 + " end"}}]
     path = written(tmp_path, request(span(attributes=long)), request(span(id="1" * 16, attributes=long)))
-    note = "1 attributes were shortened, to RECOLLECT_MAX_ATTRIBUTES_BYTES of a span or event"
+    note = "1 attributes were shortened to fit RECOLLECT_MAX_ATTRIBUTES_BYTES per span or event"
     assert (await import_file(path, StoreSink(context, 4_096))).notes == [note]
     assert (await import_file(path, url)).notes == [note]
     spans = await context.store.scan(Span, None, 10)

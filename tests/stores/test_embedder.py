@@ -91,7 +91,7 @@ def test_loading_leaves_the_host_as_it_was() -> None:
 
 
 def test_an_unknown_embedder_is_one_clear_sentence() -> None:
-    with pytest.raises(CannotOpen, match="no embedder 'word2vec'; expected one of wordllama"):
+    with pytest.raises(CannotOpen, match="unknown embedder 'word2vec'; expected one of wordllama"):
         open_embedder("word2vec")
     assert open_embedder("wordllama:l2_supercat_256").name == "wordllama:l2_supercat_256"
 
@@ -99,7 +99,7 @@ def test_an_unknown_embedder_is_one_clear_sentence() -> None:
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = WordLlama()
     made._folder = tmp_path
-    with pytest.raises(CannotOpen, match="misses its file"):
+    with pytest.raises(CannotOpen, match="cannot find its file"):
         made.embed(["hello"])
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(CannotOpen, match="not installed"):

@@ -73,7 +73,7 @@ def test_an_embedder_of_another_package_is_chosen_by_its_name(installed: Folder)
     assert "saxophones" in found.stdout
     other = run(installed, "stats", "--data", data)
     assert other.stderr.splitlines()[-1].endswith(
-        "are of the embedder letters:small 26, not of wordllama:l2_supercat_256 256."
+        "were made with the embedder letters:small 26, not with wordllama:l2_supercat_256 256."
     )
 
 
@@ -97,7 +97,7 @@ def test_ours_come_before_others_of_the_same_name(installed: Folder) -> None:
     [
         (
             {"embedder": "nonsense"},
-            "RECOLLECT_EMBEDDER: there is no embedder 'nonsense'; "
+            "RECOLLECT_EMBEDDER: unknown embedder 'nonsense'; "
             "expected one of absent, letters, misspelt, picky, wordllama.",
         ),
         (
@@ -120,7 +120,7 @@ def test_ours_come_before_others_of_the_same_name(installed: Folder) -> None:
         ),
         (
             {"graph_url": "postgres://host/db"},
-            "RECOLLECT_GRAPH_URL: there is no engine 'postgres'; expected one of absent, bolt, broken, file, mine, neo4j.",
+            "RECOLLECT_GRAPH_URL: unknown engine 'postgres'; expected one of absent, bolt, broken, file, mine, neo4j.",
         ),
         (
             {"graph_url": "broken://"},
