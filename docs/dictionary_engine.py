@@ -11,7 +11,7 @@ import math
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count, product
 from typing import Any, TypeVar
 
@@ -54,7 +54,7 @@ from stores.ids import Ids
 from stores.lists import declared
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, MOST_WORDS, REFERENCES_SHOWN, SHARED_SHOWN, SHARING
-from stores.ports import Collection, Drawn, Explored, Figure, Found, Log, NaturalKey, Records, Search, Shared, Usage
+from stores.ports import Collection, Drawn, Explored, Found, Log, NaturalKey, Opening, Records, Search, Shared, Usage
 from stores.predicate import World, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
@@ -101,9 +101,9 @@ class Shelf:
 SHELVES: defaultdict[str, Shelf] = defaultdict(Shelf)
 
 
-def open_dictionaries(url: str, embedder: str, dimension: int, clock: Clock | None = None) -> DictionaryEngine:
+def open_dictionaries(opening: Opening) -> DictionaryEngine:
     """Opens what is kept under a URL: the engine's entry point."""
-    return DictionaryEngine(SHELVES[url], clock or (lambda: datetime.now(UTC)))
+    return DictionaryEngine(SHELVES[opening.graph_url], opening.clock)
 
 
 class DictionaryEngine:
@@ -135,8 +135,8 @@ class DictionaryEngine:
         counted = [one for one in KINDS if one.counted]
         return ports.Stats({of.name: sum(len(graph.records[of.record.prefix]) for graph in graphs) for of in counted})
 
-    def figures(self) -> list[Figure]:
-        return [Figure("writes", "dictionaries", self.writes), Figure("commits", "dictionaries", self.writes)]
+    def figures(self) -> list[ports.Figure]:
+        return [ports.Figure(name, "dictionaries", self.writes) for name in ("writes", "commits")]
 
     async def close(self) -> None:
         self.closed = True

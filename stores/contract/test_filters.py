@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.actor import ActorFilter
@@ -41,6 +41,8 @@ from stores.contract.making import (
     user,
 )
 from stores.ports import Collection, LinkFilter, Store
+
+EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 SCALARS = (
     st.none()
@@ -403,6 +405,7 @@ class TestMetadata:
         filter = MessageFilter(metadata=one)
         assert await names(store, Collection.SESSION_MESSAGES, things.session, filter, by="text") == ["it"]
 
+    @EXAMPLES
     @given(
         st.dictionaries(
             st.text(max_size=3),

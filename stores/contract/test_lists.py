@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import CursorExpired, ErrorCode, Rejected
@@ -44,6 +44,8 @@ every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)
 timed_lists = pytest.mark.parametrize(
     "of", [of for of in FILLINGS if of not in (*LOGS, Collection.STATES, Collection.AUDIT)], ids=lambda of: of.value
 )
+
+EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_every_list_is_tested() -> None:
@@ -293,6 +295,7 @@ class TestCursors:
             except Rejected as refused:
                 assert [error.path for error in refused.errors] == [[argument]]
 
+    @EXAMPLES
     @given(st.one_of(st.text(), st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode())))
     async def test_that_are_garbage_are_refused(self, store: Store, cursor: str) -> None:
         for of in (Collection.MEMORIES, Collection.SESSION_MESSAGES):
@@ -304,6 +307,7 @@ class TestCursors:
         with pytest.raises(Rejected):
             await page(store, Collection.SESSIONS, after=bomb)
 
+    @EXAMPLES
     @given(data=st.data())
     async def test_that_were_changed_are_refused_or_harmless(self, store: Store, data: st.DataObject) -> None:
         things = (await page(store, Collection.SESSION_TRACE, "none")).listing

@@ -1,0 +1,108 @@
+"""Engines of others: an installed package declares one by the scheme of its URLs, and it is opened, served and tested."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stores.contract.making import DIMENSION, keep, user
+from stores.embedded.engine import EmbeddedEngine
+from stores.errors import CannotOpen
+from stores.open import open_engine
+from tests.support.examples import HOME
+
+RECOLLECT = ("-c", "from cli.main import main; main()")
+
+PAGE = (HOME / "docs" / "engines.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+"""The page's examples, by their language."""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder of packages in which the example is installed as a package of its own."""
+    (tmp_path / "dictionary_engine.py").write_text((HOME / "docs" / "dictionary_engine.py").read_text())
+    (tmp_path / "dictionary_testing.py").write_text(BLOCKS["python"])
+    info = tmp_path / "dictionary_engine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dictionary-engine\nVersion: 1.0\n")
+    [(group, points)] = tomllib.loads(BLOCKS["toml"])["project"]["entry-points"].items()
+    (info / "entry_points.txt").write_text(
+        f"[{group}]\n"
+        f"dictionary = {points['dictionary']}\n"
+        "broken = dictionary_engine:no_such_thing\n"
+        "file = dictionary_engine:open_dictionaries\n"
+    )
+    return tmp_path
+
+
+def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python where the packages of that folder are installed."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
+    variables |= {"PYTHONPATH": str(folder), **environment}
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_it_is_opened_by_its_url(installed: Path) -> None:
+    done = run(installed, *RECOLLECT, "stats", "--json", RECOLLECT_GRAPH_URL="dictionary:mine")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["records"]["memory"] == 0
+    assert not (installed / "recollect-data").exists()
+
+
+def test_it_runs_the_contract_suite_without_this_repository(installed: Path) -> None:
+    apart = ["-p", "no:cacheprovider", "-c", os.devnull, "--confcutdir", str(HOME / "stores" / "contract")]
+    command = shlex.split(BLOCKS["sh"])
+    done = run(
+        installed,
+        "-m",
+        *command,
+        *apart,
+        "-k",
+        "test_engine or test_references or TestHowMuchAFilterMayHold or garbage",
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("broken:x", "The engine for 'broken' URLs cannot be loaded: "),
+        ("nobody:x", "RECOLLECT_GRAPH_URL: there is no engine for 'nobody' URLs; there are bolt, broken, dictionary, "),
+        ("no url", "RECOLLECT_GRAPH_URL: there is no engine for '' URLs; "),
+    ],
+)
+def test_what_cannot_be_opened_is_told_in_one_line(installed: Path, url: str, told: str) -> None:
+    done = run(installed, *RECOLLECT, "stats", RECOLLECT_GRAPH_URL=url)
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"recollect: {told}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_nobody_takes_a_scheme_of_ours(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, *RECOLLECT, "stats", "--json", RECOLLECT_GRAPH_URL=f"file://{tmp_path}/a%20b")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a b").is_dir()
+
+
+async def test_a_file_url_opens_a_folder(tmp_path: Path) -> None:
+    engine = open_engine("", "test", DIMENSION, graph_url=f"file://{tmp_path}/data")
+    assert isinstance(engine, EmbeddedEngine)
+    await keep(engine.workspace("main"), user())
+    await engine.close()
+
+
+def test_servers_work_together() -> None:
+    with pytest.raises(CannotOpen, match="RECOLLECT_GRAPH_URL and RECOLLECT_EVENTS_URL must be set too, or none"):
+        open_engine("", "test", DIMENSION, vectors_url="http://127.0.0.1:1")
