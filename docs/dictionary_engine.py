@@ -12,6 +12,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import count, product
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ from domain.graph import (
     shortest_paths,
 )
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryStatus, weight, without_text
+from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, weight, without_text
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Mark, Page, Slice
@@ -658,11 +659,14 @@ def _shared(now: Reads, memory_id: Id) -> list[Shared]:
 
 # Search
 
+_words = lru_cache(10_000)(lambda text: Counter(stem(text).split()))
+
 
 def _found(now: Reads, search: Search) -> Found:
     """All that may be found: with so few memories there is nothing to choose."""
-    filter, unless = search.filter or MemoryFilter(), {"statuses": [MemoryStatus.ACTIVE], "valid_at": now.now}
-    filter = replace(filter, **{name: value for name, value in unless.items() if getattr(filter, name) is None})
+    filter = search.filter or MemoryFilter()
+    statuses = [MemoryStatus.ACTIVE] if filter.statuses is None else filter.statuses
+    filter = replace(filter, statuses=statuses, valid_at=filter.valid_at if says_when(filter) else now.now)
     owners = None if search.owners is None else {*search.owners, None}
     seen = (one for one in now.all(Memory) if one.id != search.exclude and (owners is None or one.owner_id in owners))
     memories = list(now.passing(seen, filter)) if search.limit else []
@@ -680,7 +684,7 @@ def _found(now: Reads, search: Search) -> Found:
 
 def _ranks(now: Reads, memories: Sequence[Memory], words: Sequence[str]) -> dict[Id, float]:
     """How well words fit each memory that has any: BM25 (k1 = 1.2, b = 0.75) as a share of the best one's."""
-    corpus = {one.id: Counter(stem(one.text).split()) for one in now.all(Memory)}
+    corpus = {one.id: _words(one.text) for one in now.all(Memory)}
     average = sum(counts.total() for counts in corpus.values()) / max(len(corpus), 1)
     scores: defaultdict[Id, float] = defaultdict(float)
     for word in dict.fromkeys(words):

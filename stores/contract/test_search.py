@@ -244,6 +244,21 @@ async def test_records_that_come_along_are_those_of_now(store: Store, mode: Sear
     assert answer.records in ({}, {one.id: one})
 
 
+async def test_a_search_of_some_owners_finds_theirs_and_the_global_ones(store: Store) -> None:
+    [ada, bob, *many] = await keep(store, *(user() for _ in range(1_200)))
+    owners = [ada.id, *(one.id for one in many)]
+    await remember(
+        store,
+        *(memory(owner, text=f"blue {name}") for owner, name in ((ada, "a"), (bob, "b"), (None, "c"))),
+        vectors=[axis(1)] * 3,
+    )
+    for asked, theirs in ((owners, {"blue a", "blue c"}), ([], {"blue c"}), (None, {"blue a", "blue b", "blue c"})):
+        for search in (words("blue"), meaning(axis(1))):
+            [found] = await store.search([msgspec.structs.replace(search, owners=asked)])
+            memories = await store.get(Memory, [one.id for one in found.candidates])
+            assert {one.text for one in memories if one} == theirs, (asked, search.mode)
+
+
 @modes
 async def test_nothing_is_found_where_nothing_is_shown(store: Store, mode: SearchMode) -> None:
     await remember(store, memory(), vectors=[axis(1)])

@@ -1,4 +1,4 @@
-"""Engines of others: an installed package declares one by the scheme of its URLs, and it is opened, served and tested."""
+"""Engines of others: the page that says how one is written, with its example installed as a package of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from stores.contract.making import DIMENSION, keep, user
-from stores.embedded.engine import EmbeddedEngine
-from stores.errors import CannotOpen
-from stores.open import open_engine
 from tests.support.examples import HOME
 
 RECOLLECT = ("-c", "from cli.main import main; main()")
@@ -35,12 +31,7 @@ def installed(tmp_path: Path) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dictionary-engine\nVersion: 1.0\n")
     [(group, points)] = tomllib.loads(BLOCKS["toml"])["project"]["entry-points"].items()
-    (info / "entry_points.txt").write_text(
-        f"[{group}]\n"
-        f"dictionary = {points['dictionary']}\n"
-        "broken = dictionary_engine:no_such_thing\n"
-        "file = dictionary_engine:open_dictionaries\n"
-    )
+    (info / "entry_points.txt").write_text(f"[{group}]\ndictionary = {points['dictionary']}\n")
     return tmp_path
 
 
@@ -54,7 +45,7 @@ def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
 
 
 def test_it_is_opened_by_its_url(installed: Path) -> None:
-    done = run(installed, *RECOLLECT, "stats", "--json", RECOLLECT_GRAPH_URL="dictionary:mine")
+    done = run(installed, *RECOLLECT, "stats", "--json", RECOLLECT_GRAPH_URL="dictionary://mine")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["records"]["memory"] == 0
     assert not (installed / "recollect-data").exists()
@@ -73,36 +64,3 @@ def test_it_runs_the_contract_suite_without_this_repository(installed: Path) -> 
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert " passed" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("broken:x", "The engine for 'broken' URLs cannot be loaded: "),
-        ("nobody:x", "RECOLLECT_GRAPH_URL: there is no engine for 'nobody' URLs; there are bolt, broken, dictionary, "),
-        ("no url", "RECOLLECT_GRAPH_URL: there is no engine for '' URLs; "),
-    ],
-)
-def test_what_cannot_be_opened_is_told_in_one_line(installed: Path, url: str, told: str) -> None:
-    done = run(installed, *RECOLLECT, "stats", RECOLLECT_GRAPH_URL=url)
-    assert done.returncode != 0
-    assert done.stderr.startswith(f"recollect: {told}")
-    assert done.stderr.count("\n") == 1
-
-
-def test_nobody_takes_a_scheme_of_ours(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, *RECOLLECT, "stats", "--json", RECOLLECT_GRAPH_URL=f"file://{tmp_path}/a%20b")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "a b").is_dir()
-
-
-async def test_a_file_url_opens_a_folder(tmp_path: Path) -> None:
-    engine = open_engine("", "test", DIMENSION, graph_url=f"file://{tmp_path}/data")
-    assert isinstance(engine, EmbeddedEngine)
-    await keep(engine.workspace("main"), user())
-    await engine.close()
-
-
-def test_servers_work_together() -> None:
-    with pytest.raises(CannotOpen, match="RECOLLECT_GRAPH_URL and RECOLLECT_EVENTS_URL must be set too, or none"):
-        open_engine("", "test", DIMENSION, vectors_url="http://127.0.0.1:1")

@@ -9,7 +9,7 @@ from pathlib import Path
 from docs.dictionary_engine import open_dictionaries
 from stores import ports
 from stores.open import open_engine
-from stores.ports import Engine, Urls
+from stores.ports import Engine
 from tests.support.services import open_services
 
 Opening = Callable[[Path, str, int, Callable[[], datetime]], Engine]
@@ -21,7 +21,8 @@ def open_embedded(folder: Path, embedder: str, dimension: int, clock: Callable[[
 
 
 def open_dictionary(folder: Path, embedder: str, dimension: int, clock: Callable[[], datetime]) -> Engine:
-    return open_dictionaries(Urls(f"dictionary:{folder}"), embedder, dimension, clock)
+    url = f"dictionary://{folder}"
+    return open_dictionaries(ports.Opening(graph_url=url, embedder=embedder, dimension=dimension, clock=clock))
 
 
 FAMILIES: dict[str, Opening] = {
