@@ -15,7 +15,7 @@ from domain.participant import SenderType
 from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
 from resolvers.context import Context, Reader, Unchanged, lookup
-from resolvers.writes import write
+from resolvers.idempotency import write
 from stores.catalogue.kinds import KINDS
 from stores.filters import FILTERS, RefersTo
 from stores.ports import Transaction

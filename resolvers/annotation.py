@@ -16,9 +16,9 @@ from domain.node import Id, Node, id_of, kind_of
 from domain.values import EMPTY_OBJECT, changed
 from resolvers.actors import actors, user_or_agent
 from resolvers.context import Context, Unchanged, records_of
+from resolvers.idempotency import write
 from resolvers.lists import Listed
 from resolvers.live import cursor_of, record_changes
-from resolvers.writes import write
 from stores.catalogue import kinds
 from stores.ports import Records, Transaction
 

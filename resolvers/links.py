@@ -23,9 +23,9 @@ from domain.page import Page
 from domain.supersession import ending, superseded
 from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.context import Context, lookup_all
+from resolvers.idempotency import write
 from resolvers.lists import MEMORY_LINKS
 from resolvers.supersession import check_circles, release, replacing
-from resolvers.writes import write
 from stores.ports import LinkFilter, Transaction
 
 Path = Sequence[str | int]

@@ -42,9 +42,9 @@ from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, lookup, lookup_all, require
+from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing
-from resolvers.writes import write
 from stores.ports import Transaction, Vector
 
 Path = Sequence[str | int]

@@ -30,8 +30,8 @@ from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Context, lookup, lookup_all, named_by, require
+from resolvers.idempotency import write
 from resolvers.sessions import join, participant
-from resolvers.writes import write
 from stores.ports import Collection, Log, Transaction
 
 Path = Sequence[str | int]

@@ -234,3 +234,11 @@ def _recall(
         parts=hit.parts,
         recalled_at=tx.now,
     )
+
+
+async def recalled_memories(context: Context, recalls: Sequence[Recall]) -> list[Memory | None]:
+    return await context.store.get(Memory, [recall.memory_id for recall in recalls])
+
+
+async def recall_events(context: Context, recalls: Sequence[Recall]) -> list[TraceEvent | None]:
+    return await context.store.get(TraceEvent, [recall.event_id or Id("") for recall in recalls])

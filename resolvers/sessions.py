@@ -33,8 +33,8 @@ from domain.session import (
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from resolvers.actors import BOTH, actors, named
 from resolvers.context import Context, Unchanged, lookup, require
+from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
-from resolvers.writes import write
 from stores.ports import Log, Transaction
 
 

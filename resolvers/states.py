@@ -12,7 +12,7 @@ from domain.memory import expiry
 from domain.state import DeleteStateInput, SetStateInput, SetStatesInput, StateEntry, StateInput
 from domain.values import NULL, changed, given
 from resolvers.context import Context, Unchanged
-from resolvers.writes import write
+from resolvers.idempotency import write
 from stores.ports import Transaction
 
 

@@ -21,7 +21,7 @@ from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEven
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
 from resolvers.actors import named
 from resolvers.context import Context, lookup, named_by, require
-from resolvers.writes import write
+from resolvers.idempotency import write
 from stores.ports import Log, Transaction
 
 Path = Sequence[str | int]

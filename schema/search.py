@@ -9,7 +9,7 @@ import strawberry
 
 from domain import search as domain
 from domain.search import SearchMode
-from resolvers import messages, recalls, sessions
+from resolvers import messages, search, sessions
 from schema import refs
 from schema.fields import backed_by, relation
 from schema.page import Node
@@ -47,10 +47,10 @@ class MemorySearch:
 @backed_by(domain.Recall)
 @strawberry.type(description="A recorded use of a memory, with its score at the time.")
 class Recall(Node):
-    memory = relation(recalls.memories, refs.Memory)
+    memory = relation(search.recalled_memories, refs.Memory)
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     message = relation(messages.messages_of, refs.optional(refs.Message))
-    event = relation(recalls.events, refs.optional(refs.TraceEvent), "The trace event that recorded it.")
+    event = relation(search.recall_events, refs.optional(refs.TraceEvent), "The trace event that recorded it.")
     score: float
     parts: ScoreParts
     recalled_at: datetime

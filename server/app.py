@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.caller import operator
-from resolvers.sweeping import sweep
+from resolvers.expiry import sweep
 from server.access.admission import Access
 from server.access.configuration import origins_of
 from server.graphql.fallbacks import FALLBACKS

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 from neo4j import AsyncGraphDatabase
 
 from bench.process import BenchError
-from stores.services.neo4j import Address
+from stores.services.neo4j_client import Address
 
 SESSION: LiteralString = """
 MATCH (s:Session {workspace: 'default', external_id: $key})

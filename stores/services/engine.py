@@ -16,14 +16,14 @@ from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.breaker import Breaker
+from stores.services.followers import Followers
 from stores.services.labels import LINK
-from stores.services.neo4j import Address, Graph, prepare
-from stores.services.news import News
+from stores.services.neo4j_client import Address, Neo4jClient, prepare
 from stores.services.outbox import Relay
 from stores.services.pending import Pending
-from stores.services.redis import Signals
+from stores.services.redis_streams import Signals
 from stores.services.store import ServicesStore
-from stores.services.weaviate import Vectors
+from stores.services.weaviate_client import WeaviateClient
 from stores.services.writer import Writer
 
 _FOUND_SECONDS = 10.0
@@ -39,10 +39,10 @@ class ServicesEngine:
 
     def __init__(self, opening: Opening, address: Address, epoch: str) -> None:
         self.epoch, self.clock = epoch, opening.clock
-        self.graph = Graph(address, opening.read_seconds)
-        self.vectors = Vectors(opening.vectors_url, opening.dimension)
+        self.graph = Neo4jClient(address, opening.read_seconds)
+        self.vectors = WeaviateClient(opening.vectors_url, opening.dimension)
         self.relay = Relay(self.graph, self.vectors)
-        self.news = News()
+        self.followers = Followers()
         self._signals = Signals(opening.events_url, self._heard)
         self._ids = Ids(self.clock)
         self._rates = Rates()
@@ -70,7 +70,7 @@ class ServicesEngine:
         """After a commit: tells who follows a log, here and elsewhere, and waits until memories can be found."""
         self.start()
         if ends := {f"{workspace}/{log}": end for log, end in pending.grown.items()}:
-            self.news.tell(ends)
+            self.followers.tell(ends)
             await self._signals.send(workspace, ends, await self.graph.bookmarks())
         if pending.told:
             self.relay.notify(workspace)
@@ -85,10 +85,10 @@ class ServicesEngine:
 
     async def _heard(self, ends: Mapping[str, int] | None, bookmarks: list[str]) -> None:
         if ends is None:
-            self.news.doubt()
-        elif self.news.concerns(ends):
+            self.followers.doubt()
+        elif self.followers.concerns(ends):
             await self.graph.follow(bookmarks)
-            self.news.tell(ends)
+            self.followers.tell(ends)
 
     async def _look(self) -> None:
         """Asks Neo4j whether there is news of what is followed."""
@@ -96,7 +96,7 @@ class ServicesEngine:
         while True:
             await asyncio.sleep(_LOOK_SECONDS_ALONE)
             now = time.monotonic()
-            if not (names := self.news.workspaces) or (self._signals.listening and now - looked < _LOOK_SECONDS):
+            if not (names := self.followers.workspaces) or (self._signals.listening and now - looked < _LOOK_SECONDS):
                 continue
             looked = now
             try:
@@ -109,7 +109,7 @@ class ServicesEngine:
             writes = dict(record[0])
             for name, count in writes.items():
                 if self._seen.get(name) != count:
-                    self.news.doubt(name)
+                    self.followers.doubt(name)
             self._seen = writes
 
     async def health(self) -> list[StoreHealth]:

@@ -19,16 +19,16 @@ from stores.catalogue.references import Step, gone_with
 from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
-from stores.services.committed import Committed
 from stores.services.labels import LINK, MEMORY, Label, label
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
+from stores.services.snapshot import Snapshot
 
 BATCH = 400
 """Rows of one UNWIND."""
 
 
-async def flush(to: Committed, pending: Pending) -> None:
+async def flush(to: Snapshot, pending: Pending) -> None:
     """Writes what is pending. Neighbours of a new node are matched, so what refers to others comes after them."""
     await _free(to, pending)
     for of in map(label, (kind.record for kind in KINDS if kind is not LINK)):
@@ -54,7 +54,7 @@ def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
-async def _free(to: Committed, pending: Pending) -> None:
+async def _free(to: Snapshot, pending: Pending) -> None:
     """Takes externalIds from memories that have expired and were not swept yet."""
     named = [memory.external_id for memory in pending.memories() if memory.external_id is not None]
     if named:
@@ -72,7 +72,7 @@ def _same(kind: Kind[Any]) -> str:
     return ", ".join(["workspace: $workspace", *(f"{column}: r.{column}" for column in columns)])
 
 
-async def _nodes(to: Committed, of: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
+async def _nodes(to: Snapshot, of: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
     related = "".join(
         f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}) WHERE NOT EXISTS {{ (n)-[:{edge}]->() }} "
         f"CREATE (n)-[:{edge}]->(o) }}"
@@ -96,7 +96,7 @@ async def _nodes(to: Committed, of: Label[Any], puts: dict[Id, Put], vectors: di
         await to.run(statement, rows=batch)
 
 
-async def _responses(to: Committed, messages: Sequence[Message]) -> None:
+async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:
     """The answers to tool calls, found by their call's id."""
     rows = [
         {
@@ -120,7 +120,7 @@ async def _responses(to: Committed, messages: Sequence[Message]) -> None:
             )
 
 
-async def _links(to: Committed, puts: dict[Id, Put]) -> None:
+async def _links(to: Snapshot, puts: dict[Id, Put]) -> None:
     """A link between the same two memories of the same kind is the same link."""
     rows = [dict(zip(LINK.columns, row, strict=True)) for _, row in puts.values()]
     for batch in _batches(rows):
@@ -134,7 +134,7 @@ async def _links(to: Committed, puts: dict[Id, Put]) -> None:
         )
 
 
-async def _references(to: Committed, pending: Pending) -> None:
+async def _references(to: Snapshot, pending: Pending) -> None:
     """The memories that messages draw on, after those noted before."""
     drawn: dict[Id, dict[Id, list[Any]]] = {}
     for id, refs in pending.references:
@@ -152,7 +152,7 @@ async def _references(to: Committed, pending: Pending) -> None:
         )
 
 
-async def _lines(to: Committed, pending: Pending) -> None:
+async def _lines(to: Snapshot, pending: Pending) -> None:
     """The memory log, what the vector index is to be told, and the idempotency keys."""
     lines = [
         {
@@ -208,7 +208,7 @@ def _statement(step: Step) -> str:
     return f"{_found(step.way)}{told}{' WITH n' if told else ''} DETACH DELETE n"
 
 
-async def along(to: Committed, kind: type[Node], ids: list[Id]) -> list[Node]:
+async def along(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[Node]:
     """The records that have a log and go with records of a kind, these among them."""
     gone: dict[Id, Node] = {}
     for way in ways(label(kind).kind) if kind is not MemoryLink else ():
@@ -238,7 +238,7 @@ def _detach(label: str, column: str) -> str:
     return f"MATCH (n:{label}) WHERE n.{column} IN $ids DETACH DELETE n"
 
 
-async def spans_of(to: Committed, kind: type[Node], ids: list[Id]) -> list[tuple[str, Id]]:
+async def spans_of(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[tuple[str, Id]]:
     """The trace and the id of each span that goes with records of a kind."""
     if kind is not Span and not issubclass(kind, Session):
         return []
@@ -250,7 +250,7 @@ async def spans_of(to: Committed, kind: type[Node], ids: list[Id]) -> list[tuple
     return [(trace_id, id) for trace_id, id in found[0]]
 
 
-async def delete(to: Committed, kind: type[Node], ids: list[Id]) -> None:
+async def delete(to: Snapshot, kind: type[Node], ids: list[Id]) -> None:
     """Deletes records of the workspace and what only hangs on them."""
     if kind is MemoryLink:
         await to.run(

@@ -22,7 +22,7 @@ from domain.node import Id
 from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
 from stores.services.labels import MEMORY, link_lists, whole_links
-from stores.services.neo4j import Graph
+from stores.services.neo4j_client import Neo4jClient
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
 
@@ -78,7 +78,7 @@ _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
 """What hangs on each memory, as lists of ids."""
 
 
-async def explore(graph: Graph, workspace: str, now: int, center: Id, exploration: Exploration) -> Explored:
+async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, exploration: Exploration) -> Explored:
     wanted = [kind for include in GraphInclude if include in exploration.include for kind in _HANGING[include]]
     record = await graph.read(
         f"WITH {_memory('center')} AS found WITH found, [n IN found | 1.0] AS strengths, false AS truncated "
@@ -148,7 +148,7 @@ def _paths(ahead: int, behind: int) -> str:
 
 
 async def paths(
-    graph: Graph,
+    graph: Neo4jClient,
     workspace: str,
     now: int,
     start: Id,
@@ -173,7 +173,7 @@ async def paths(
 
 
 async def links_between(
-    graph: Graph,
+    graph: Neo4jClient,
     workspace: str,
     now: int,
     pairs: Sequence[tuple[Id, Id]],
@@ -226,7 +226,7 @@ _SHARED = (
 )
 
 
-async def shared(graph: Graph, workspace: str, now: int, memory_id: Id, first: int) -> list[Shared]:
+async def shared(graph: Neo4jClient, workspace: str, now: int, memory_id: Id, first: int) -> list[Shared]:
     """What shares messages, sessions or neighbours with a memory and is not linked to it; best first, ties by id."""
     [found] = await graph.read(
         _SHARED, workspace=workspace, now=now, center=memory_id, first=first, most=FAN_OUT, least=0.0, kinds=None

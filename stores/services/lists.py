@@ -11,8 +11,8 @@ from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, Records
 from stores.services.filters import Where
 from stores.services.labels import lists
-from stores.services.matching import Rows, rows_of
-from stores.services.neo4j import Graph
+from stores.services.list_queries import Rows, rows_of
+from stores.services.neo4j_client import Neo4jClient
 
 _EACH = "UNWIND range(0, size({0}) - 1) AS i WITH refs, i, {0}[i] AS p"
 """A row for each parent, its place among them being i."""
@@ -27,7 +27,7 @@ _OWNER: dict[Collection | Records, str] = {
 class Lists:
     """Reads pages of one workspace. epoch: of its logs. now: the time, in microseconds since 1970."""
 
-    def __init__(self, graph: Graph, workspace: str, epoch: str, now: int) -> None:
+    def __init__(self, graph: Neo4jClient, workspace: str, epoch: str, now: int) -> None:
         self._graph, self._workspace, self._epoch, self._now = graph, workspace, epoch, now
 
     async def _read(self, statement: str, **parameters: Any) -> Any:

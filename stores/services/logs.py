@@ -19,11 +19,11 @@ from stores.catalogue.logs import LOGS
 from stores.changes import line_of
 from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
-from stores.services.committed import Turn
 from stores.services.filters import Where, apply, matches
+from stores.services.followers import GONE, Followers
 from stores.services.labels import MEMORY, label, lists
-from stores.services.neo4j import Graph
-from stores.services.news import GONE, News
+from stores.services.neo4j_client import Neo4jClient
+from stores.services.snapshot import ReadBatch
 
 _BATCH = 500
 """How many lines of a log a follower reads at a time."""
@@ -53,9 +53,9 @@ Read = Callable[..., Awaitable[Any]]
 
 
 class Logs:
-    def __init__(self, graph: Graph, news: News, workspace: str, read: Read) -> None:
-        self._graph, self._news, self._workspace, self._read = graph, news, workspace, read
-        self._reached = Turn(self._read_behind)
+    def __init__(self, graph: Neo4jClient, followers: Followers, workspace: str, read: Read) -> None:
+        self._graph, self._followers, self._workspace, self._read = graph, followers, workspace, read
+        self._reached = ReadBatch(self._read_behind)
         self._one = asyncio.Lock()
 
     async def _read_behind(self, text: str, **parameters: Any) -> Any:
@@ -64,7 +64,7 @@ class Logs:
             return await self._graph.read_locking(_LOCK + text, workspace=self._workspace, **parameters)
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
-        with self._news.following(f"{self._workspace}/{log.name}") as heard:
+        with self._followers.following(f"{self._workspace}/{log.name}") as heard:
             while heard.end < GONE:
                 while after < heard.end < GONE:
                     lines, after = await self._lines(log, after, heard.end, filter)
@@ -147,11 +147,11 @@ def _state(column: Sequence[str | None] | None) -> Memory | None:
     return msgspec.structs.replace(msgspec.json.decode(column[0], type=Memory), text=column[1] or "")
 
 
-async def ends(turn: Turn, logs: Sequence[Log]) -> list[int]:
+async def ends(turn: ReadBatch, logs: Sequence[Log]) -> list[int]:
     return [end % GONE for end in await _reached(turn, logs)]
 
 
-async def _reached(turn: Turn, logs: Sequence[Log]) -> list[int]:
+async def _reached(turn: ReadBatch, logs: Sequence[Log]) -> list[int]:
     """Where logs stand; GONE where their session is not there."""
     value = await turn.ask(_ENDS, [[log.kind, log.of] for log in logs])
     found = {Log(kind, session): (end or 0) if there else GONE for session, kind, end, there in value}

@@ -22,8 +22,8 @@ import numpy as np
 
 from domain.node import Id
 from stores.errors import StoreError, Unavailable
-from stores.services.neo4j import Graph
-from stores.services.weaviate import FIRST, LAST, Entry, Missing, Vectors
+from stores.services.neo4j_client import Neo4jClient
+from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient
 
 _log = logging.getLogger("recollect")
 
@@ -100,7 +100,7 @@ class _Line:
 class Relay:
     """Passes of all workspaces; one at a time for each."""
 
-    def __init__(self, graph: Graph, vectors: Vectors) -> None:
+    def __init__(self, graph: Neo4jClient, vectors: WeaviateClient) -> None:
         self._graph, self._vectors = graph, vectors
         self._lines: dict[str, _Line] = {}
         self._unsure: set[str] = set()  # workspaces that Weaviate may have lost something of

@@ -18,8 +18,8 @@ from stores import filters as f
 from stores.filters import FILTERS, Kind, Operator, RefersTo
 from stores.rows import micros
 from stores.services.labels import LABELS
-from stores.services.neo4j import Graph
-from stores.services.weaviate import Where
+from stores.services.neo4j_client import Neo4jClient
+from stores.services.weaviate_client import Where
 
 _PROPERTY = Filter.by_property
 _NOTHING: Where = _PROPERTY("scope").equal("none")
@@ -48,7 +48,7 @@ def prefilter(filter: MemoryFilter | None, now: int, names: Names, owners: Seque
     return Prefilter(_all([*given, asked.where]), asked.exact)
 
 
-async def names(graph: Graph, workspace: str, filter: MemoryFilter | None) -> Names:
+async def names(graph: Neo4jClient, workspace: str, filter: MemoryFilter | None) -> Names:
     """Whom a filter calls by externalId: one statement, where it does."""
     wanted: dict[Kind, set[str]] = {}
     for kind, external_id in _external_ids(filter):

@@ -24,9 +24,9 @@ from stores.policies import LEAST_CANDIDATES, MOST_WORDS, OVERSAMPLE
 from stores.ports import Found, Search, Vector
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY
-from stores.services.neo4j import Graph
+from stores.services.neo4j_client import Neo4jClient
 from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
-from stores.services.weaviate import Hit, Missing, Vectors
+from stores.services.weaviate_client import Hit, Missing, WeaviateClient
 from stores.words import stem
 
 _MOST = 1_000
@@ -50,7 +50,7 @@ _CLAUSES = 400
 """Lucene takes 1,024 clauses."""
 
 
-async def find(graph: Graph, vectors: Vectors, workspace: str, now: int, search: Search) -> Found:
+async def find(graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> Found:
     """See stores.ports.Store.search. now: microseconds since 1970.
 
     Two calls of Weaviate side by side and one of Neo4j; one more of Weaviate where a threshold leaves too few, and of
@@ -62,7 +62,7 @@ async def find(graph: Graph, vectors: Vectors, workspace: str, now: int, search:
 class _Finding:
     """One search."""
 
-    def __init__(self, graph: Graph, vectors: Vectors, workspace: str, now: int, search: Search) -> None:
+    def __init__(self, graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> None:
         self._graph, self._vectors, self._workspace, self._now, self._search = graph, vectors, workspace, now, search
         self._count = max(LEAST_CANDIDATES, min(OVERSAMPLE * search.limit, _MOST), search.limit)
         words = list(dict.fromkeys(stem(search.text or "").split()))[:MOST_WORDS]

@@ -32,14 +32,14 @@ from stores.ports import (
 )
 from stores.rows import micros
 from stores.services import graph, tool_calls
-from stores.services.committed import Turn, What, found, statement
+from stores.services.followers import Followers
 from stores.services.labels import LINK, MEMORY, label, link_lists
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
-from stores.services.neo4j import Graph
-from stores.services.news import News
+from stores.services.neo4j_client import Neo4jClient
 from stores.services.search import find
-from stores.services.weaviate import Vectors
+from stores.services.snapshot import ReadBatch, What, found, statement
+from stores.services.weaviate_client import WeaviateClient
 from stores.services.writer import Writer
 
 N = TypeVar("N", bound=Node)
@@ -51,9 +51,9 @@ class Opened(Protocol):
 
     epoch: str
     clock: Callable[[], datetime]
-    graph: Graph
-    vectors: Vectors
-    news: News
+    graph: Neo4jClient
+    vectors: WeaviateClient
+    followers: Followers
 
     def writer(self, name: str) -> Writer:
         """What writes a workspace in this process."""
@@ -69,8 +69,8 @@ class ServicesStore:
         self._engine, self._name = engine, name
         self._graph = engine.graph
         self._writer = engine.writer(name)
-        self._turn = Turn(self._read)
-        self._logs = Logs(engine.graph, engine.news, name, self._read)
+        self._turn = ReadBatch(self._read)
+        self._logs = Logs(engine.graph, engine.followers, name, self._read)
 
     @property
     def _now(self) -> int:

@@ -9,7 +9,7 @@ from domain.message import ToolCall, ToolResponse
 from domain.node import Id
 from domain.tool_calls import Spot
 from stores.rows import as_raw
-from stores.services.committed import Turn
+from stores.services.snapshot import ReadBatch
 from stores.tool_calls import LATER, Said, answered, asked
 
 _OF_AN_ID = "MATCH (n:ToolResponse) WHERE n.session = k[0] AND n.call_id = k[1] AND n.workspace = $workspace"
@@ -29,7 +29,7 @@ _SAID = (
 )
 
 
-async def responses(turn: Turn, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
+async def responses(turn: ReadBatch, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
     wanted = asked(calls)
     keys = [[session, call_id, *places] for session, ids in wanted.items() for call_id, places in ids.items()]
     found: list[Any] = await turn.ask(_RESPONSES, keys) if keys else []

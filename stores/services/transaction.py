@@ -23,12 +23,12 @@ from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import log_of
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
-from stores.services.committed import Committed
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
+from stores.services.followers import GONE
 from stores.services.labels import MEMORY, TALLY, label
-from stores.services.news import GONE
 from stores.services.pending import Pending
+from stores.services.snapshot import Snapshot
 
 N = TypeVar("N", bound=Node)
 
@@ -42,7 +42,7 @@ class ServicesTransaction:
     """See stores.ports.Transaction. before: what earlier scripts of the group wrote; alone: there are none."""
 
     def __init__(
-        self, committed: Committed, before: Pending, workspace: str, now: datetime, ids: Ids, alone: bool
+        self, committed: Snapshot, before: Pending, workspace: str, now: datetime, ids: Ids, alone: bool
     ) -> None:
         self._committed, self._before, self._workspace, self.now, self._ids = committed, before, workspace, now, ids
         self._alone = alone

@@ -21,10 +21,10 @@ from stores.ids import Ids
 from stores.policies import GROUP
 from stores.ports import Script
 from stores.rows import micros
-from stores.services.committed import Committed
 from stores.services.flush import flush
-from stores.services.neo4j import Graph, InDoubt, Unit
+from stores.services.neo4j_client import InDoubt, Neo4jClient, Unit
 from stores.services.pending import Pending
+from stores.services.snapshot import Snapshot
 from stores.services.transaction import Alone, ServicesTransaction
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Writer:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: Neo4jClient,
         workspace: str,
         ids: Ids,
         clock: Callable[[], datetime],
@@ -179,7 +179,7 @@ class Writer:
             now = self._clock()
             pending, write = await self._lock(unit)
             places = pending.events, pending.changes
-            committed = Committed(unit, self._workspace, micros(now) or 0, write)
+            committed = Snapshot(unit, self._workspace, micros(now) or 0, write)
 
             def begin(before: Pending) -> ServicesTransaction:
                 return ServicesTransaction(committed, before, self._workspace, now, self._ids, alone)

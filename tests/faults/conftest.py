@@ -10,7 +10,7 @@ from neo4j import Driver, GraphDatabase
 
 from server.settings import Settings
 from stores.embedder import open_embedder
-from stores.services.neo4j import Address, prepare
+from stores.services.neo4j_client import Address, prepare
 from tests.support.faults import Start
 from tests.support.running import Running
 from tests.support.servers import Servers, running

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from neo4j import Driver
 
-from stores.services.weaviate import Vectors
+from stores.services.weaviate_client import WeaviateClient
 from tests.support.faults import Start, column, health, seconds_until
 from tests.support.load import (
     CHANGES,
@@ -177,7 +177,7 @@ def heads(names: list[str]) -> list[str]:
 async def without_vectors(servers: Servers, graph: Driver) -> set[Any]:
     """The memories that Weaviate cannot find by their vector."""
     ids = column(graph, "MATCH (n:Memory) RETURN n.id")
-    vectors = Vectors(servers.weaviate.url, DIMENSION)
+    vectors = WeaviateClient(servers.weaviate.url, DIMENSION)
     found: set[Any] = set()
     for begin in range(0, len(ids), 400):
         found |= await vectors.indexed("default", ids[begin : begin + 400])

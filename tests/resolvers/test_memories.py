@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.sweeping import sweep
+from resolvers.expiry import sweep
 from tests.support.graphql_client import Clock, Graph, ids, vector_of
 
 ALL = """id externalId type scope status text tags metadata importance decayFactor accessCount lastAccessedAt createdAt

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.sweeping import sweep
+from resolvers.expiry import sweep
 from tests.support.graphql_client import Graph
 
 ALL = "id namespace key value tags version updatedAt expiresAt"

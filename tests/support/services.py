@@ -17,7 +17,7 @@ from neo4j import Driver, GraphDatabase
 
 from stores.open import open_engine
 from stores.ports import Engine, Opening
-from stores.services.neo4j import Address
+from stores.services.neo4j_client import Address
 from tests.support.servers import SETTINGS
 
 _held: list[Path] = []

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stores.services.pulse import Place
+from stores.services.liveness import Place
 
 
 def vouched_by_itself(folder: Path) -> ssl.SSLContext:

@@ -18,9 +18,9 @@ from stores.ports import Log, Opening
 from stores.services import breaker as breaking
 from stores.services.breaker import Breaker
 from stores.services.engine import ServicesEngine
-from stores.services.neo4j import CALL_SECONDS, Address, Graph
-from stores.services.news import News
-from stores.services.pulse import Pulse
+from stores.services.followers import Followers
+from stores.services.liveness import Liveness
+from stores.services.neo4j_client import CALL_SECONDS, Address, Neo4jClient
 from tests.support.services import empty, urls
 
 
@@ -50,13 +50,13 @@ async def took(call: Any) -> float:
 
 class TestPulse:
     @staticmethod
-    async def call(pulse: Pulse, seconds: float) -> None:
+    async def call(pulse: Liveness, seconds: float) -> None:
         async with pulse.waiting(10):
             await asyncio.sleep(seconds)
 
     async def test_a_server_that_is_there_may_take_its_time(self) -> None:
         wire = Wire()
-        pulse = Pulse(wire.ask, wire.lose)
+        pulse = Liveness(wire.ask, wire.lose)
         await self.call(pulse, 1.2)
         assert wire.asked >= 1
         assert wire.lost == 0
@@ -65,7 +65,7 @@ class TestPulse:
     async def test_one_that_hangs_ends_all_calls_in_under_two_seconds(self) -> None:
         wire = Wire()
         wire.there = False
-        pulse = Pulse(wire.ask, wire.lose)
+        pulse = Liveness(wire.ask, wire.lose)
         assert all(1 < seconds < 2 for seconds in await asyncio.gather(*(took(self.call(pulse, 9)) for _ in range(3))))
         assert (wire.asked, wire.lost) == (1, 1)
         wire.there = True
@@ -74,7 +74,7 @@ class TestPulse:
 
     async def test_while_others_are_answered_nothing_is_asked(self) -> None:
         wire = Wire()
-        pulse = Pulse(wire.ask, wire.lose)
+        pulse = Liveness(wire.ask, wire.lose)
         slow = asyncio.ensure_future(self.call(pulse, 0.8))
         while not slow.done():
             await self.call(pulse, 0.1)
@@ -120,15 +120,15 @@ class TestBreaker:
 
 
 @pytest.fixture
-async def graph(real_servers: None) -> AsyncIterator[Graph]:
+async def graph(real_servers: None) -> AsyncIterator[Neo4jClient]:
     """A pool of its own."""
-    graph = Graph(Address(urls()["graph_url"]))
+    graph = Neo4jClient(Address(urls()["graph_url"]))
     yield graph
     await graph.close()
 
 
 class TestNeo4j:
-    async def test_what_is_wrong_is_no_outage(self, graph: Graph) -> None:
+    async def test_what_is_wrong_is_no_outage(self, graph: Neo4jClient) -> None:
         for _ in range(4):
             with pytest.raises(StoreError) as caught:
                 await graph.read("RETURN nothing")
@@ -139,7 +139,7 @@ class TestNeo4j:
     async def test_a_wrong_password_is_unavailable_and_not_tried_for_ever(self) -> None:
         address = Address(urls()["graph_url"])
         address.auth = ("nobody", "another")  # the real user would be locked out for a while
-        graph = Graph(address)
+        graph = Neo4jClient(address)
         for _ in range(4):
             with pytest.raises(Unavailable):
                 await graph.read("RETURN 1")
@@ -147,7 +147,7 @@ class TestNeo4j:
         await graph.close()
 
     async def test_nobody_there(self) -> None:
-        graph = Graph(Address("neo4j://neo4j:secret@127.0.0.1:1/neo4j"))
+        graph = Neo4jClient(Address("neo4j://neo4j:secret@127.0.0.1:1/neo4j"))
         begun = asyncio.get_running_loop().time()
         for _ in range(4):
             with pytest.raises(Unavailable):
@@ -156,19 +156,19 @@ class TestNeo4j:
         assert graph.breaker.state == "open"
         await graph.close()
 
-    async def test_a_hard_statement_may_take_longer_than_a_hang(self, graph: Graph) -> None:
+    async def test_a_hard_statement_may_take_longer_than_a_hang(self, graph: Neo4jClient) -> None:
         [total] = await graph.read("UNWIND range(1, 2000000) AS x RETURN sum(x % 7 * x % 11)")
         assert total > 0
         assert CALL_SECONDS > 2
 
-    async def test_many_more_calls_than_connections(self, graph: Graph) -> None:
+    async def test_many_more_calls_than_connections(self, graph: Neo4jClient) -> None:
         found = await asyncio.gather(*(graph.read("RETURN $n", n=n) for n in range(200)))
         assert [record[0] for record in found] == list(range(200))
 
 
 class TestNews:
     async def test_a_log_reaches_as_far_as_was_told(self) -> None:
-        news = News()
+        news = Followers()
         with news.following("w/changes") as heard, news.following("v/changes") as other:
             assert heard.unsure, "nothing is known at first"
             heard.unsure = False
@@ -208,7 +208,7 @@ async def test_a_follower_in_doubt_misses_nothing_of_a_commit_that_others_see_in
 
     async def doubt() -> None:
         while True:
-            engine.news.doubt("w")
+            engine.followers.doubt("w")
             await asyncio.sleep(0.001)
 
     doubting = asyncio.ensure_future(doubt())

@@ -16,7 +16,7 @@ from domain.node import Id
 from stores.contract.making import DIMENSION, axis, directions
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
-from stores.services.weaviate import FIRST, LAST, Entry, Missing, Vectors, tenant_name
+from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient, tenant_name
 from tests.support.servers import Weaviate
 
 ACTIVE = Filter.by_property("status").equal("ACTIVE")
@@ -34,21 +34,21 @@ def entry(index: int, vector: Vector | None = None, weight: float = 1.0, **value
 
 
 @pytest.fixture
-async def vectors(weaviate: Weaviate) -> AsyncIterator[Vectors]:
-    made = Vectors(weaviate.url, DIMENSION)
+async def vectors(weaviate: Weaviate) -> AsyncIterator[WeaviateClient]:
+    made = WeaviateClient(weaviate.url, DIMENSION)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def workspace(vectors: Vectors) -> str:
+async def workspace(vectors: WeaviateClient) -> str:
     """A tenant that nobody has used."""
     name = secrets.token_hex(8)
     await vectors.open(name)
     return name
 
 
-async def test_the_nearest_are_those_with_the_greatest_score(vectors: Vectors, workspace: str) -> None:
+async def test_the_nearest_are_those_with_the_greatest_score(vectors: WeaviateClient, workspace: str) -> None:
     rng = np.random.default_rng(7)
     stored, weights = directions(500), rng.random(500)
     for start in range(0, 500, 250):
@@ -65,14 +65,14 @@ async def test_the_nearest_are_those_with_the_greatest_score(vectors: Vectors, w
             assert [hit.weight for hit in hits] == pytest.approx(weights[best].tolist())
 
 
-async def test_a_memory_without_weight_or_direction_is_still_found(vectors: Vectors, workspace: str) -> None:
+async def test_a_memory_without_weight_or_direction_is_still_found(vectors: WeaviateClient, workspace: str) -> None:
     await vectors.put(workspace, [entry(1, axis(0), 0.0), entry(2, axis(0) * 0), entry(3)])
     assert [hit.id for hit in await vectors.nearest(workspace, axis(0), 1.0, 10, None)] == [number(1)]
     words = await vectors.by_words(workspace, "sky", 10, None)
     assert {hit.id for hit in words} == {number(1), number(2), number(3)}
 
 
-async def test_what_is_told_twice_is_told_once_and_the_last_counts(vectors: Vectors, workspace: str) -> None:
+async def test_what_is_told_twice_is_told_once_and_the_last_counts(vectors: WeaviateClient, workspace: str) -> None:
     for words in ("sky", "sky", "rain"):
         await vectors.put(workspace, [entry(1, axis(0), words=words), entry(2, axis(1), words="sun")])
     assert await vectors.count(workspace) == 2
@@ -86,14 +86,14 @@ async def test_what_is_told_twice_is_told_once_and_the_last_counts(vectors: Vect
         assert await vectors.count(workspace) == 1
 
 
-async def test_more_and_rarer_words_are_better(vectors: Vectors, workspace: str) -> None:
+async def test_more_and_rarer_words_are_better(vectors: WeaviateClient, workspace: str) -> None:
     common = [entry(n, words="grey sky") for n in range(10)]
     await vectors.put(workspace, [*common, entry(10, words="rare sky"), entry(11, words="rare grey sky the")])
     hits = await vectors.by_words(workspace, "rare grey the", 10, None)
     assert [hit.id for hit in hits[:2]] == [number(11), number(10)]
 
 
-async def test_conditions_take_part_in_choosing(vectors: Vectors, workspace: str) -> None:
+async def test_conditions_take_part_in_choosing(vectors: WeaviateClient, workspace: str) -> None:
     many = [entry(n, axis(0), owner="a", valid_until=5) for n in range(300)]
     await vectors.put(workspace, [*many, entry(300, axis(1), 0.01, owner="b", valid_from=-7, tags=["x", "y"])])
     named = Filter.by_property
@@ -109,7 +109,7 @@ async def test_conditions_take_part_in_choosing(vectors: Vectors, workspace: str
         assert [hit.id for hit in await vectors.by_words(workspace, "sky", 5, where)] == [number(300)]
 
 
-async def test_workspaces_know_nothing_of_each_other(vectors: Vectors, workspace: str) -> None:
+async def test_workspaces_know_nothing_of_each_other(vectors: WeaviateClient, workspace: str) -> None:
     await vectors.put(workspace, [entry(1, axis(0))])
     stranger = secrets.token_hex(8)
     with pytest.raises(Missing) as missing:
@@ -121,7 +121,7 @@ async def test_workspaces_know_nothing_of_each_other(vectors: Vectors, workspace
 
 
 @pytest.mark.parametrize("name", ["plain", "A-b_9", "a" * 65, "with space", "\u00fcber", "", "sha256-" + "0" * 40])
-async def test_every_workspace_has_a_tenant(vectors: Vectors, name: str) -> None:
+async def test_every_workspace_has_a_tenant(vectors: WeaviateClient, name: str) -> None:
     await vectors.open(name)
     await vectors.put(name, [entry(1)])
     assert await vectors.count(name) == 1
@@ -134,7 +134,7 @@ def test_tenants_are_told_apart() -> None:
 
 
 async def test_a_collection_that_a_stray_write_made_is_made_anew(weaviate: Weaviate) -> None:
-    vectors = Vectors(weaviate.url, 3)
+    vectors = WeaviateClient(weaviate.url, 3)
     with pytest.raises(Missing) as missing:
         await vectors.put("main", [entry(1)])
     assert missing.value.everything
@@ -145,7 +145,7 @@ async def test_a_collection_that_a_stray_write_made_is_made_anew(weaviate: Weavi
 
 
 async def test_a_server_that_is_down_is_said_so_at_once_and_back_when_it_is(
-    vectors: Vectors, workspace: str, weaviate: Weaviate
+    vectors: WeaviateClient, workspace: str, weaviate: Weaviate
 ) -> None:
     await vectors.put(workspace, [entry(1, axis(0))])
     weaviate.kill()
@@ -172,4 +172,4 @@ async def test_a_server_that_is_down_is_said_so_at_once_and_back_when_it_is(
 @pytest.mark.parametrize("url", ["http://host:8080", "weaviate://", "weaviate://host:x", "weaviate://host?grpc=x", ""])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(CannotOpen, match="RECOLLECT_VECTORS_URL must look like"):
-        Vectors(url, 4)
+        WeaviateClient(url, 4)

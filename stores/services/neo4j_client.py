@@ -23,8 +23,8 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.ports import READ_SECONDS
 from stores.services.breaker import Breaker
+from stores.services.liveness import NO_ANSWER, Liveness, Place
 from stores.services.migrations import VERSION, is_current, migrate
-from stores.services.pulse import NO_ANSWER, Place, Pulse
 
 POOL = 10
 CALL_SECONDS = 10.0
@@ -119,7 +119,7 @@ class InDoubt(Unavailable):
     """The connection was lost while a commit was under way: it may have happened."""
 
 
-class Graph:
+class Neo4jClient:
     """Statements over a pool. Every call raises Unavailable where Neo4j cannot answer, and StoreError for our faults.
 
     A point read takes 1 to 2 ms on loopback, whatever it returns; so a call is one statement that returns one record.
@@ -130,7 +130,7 @@ class Graph:
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
         self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
-        self._pulse = Pulse(lambda: address.port.ask(_WHICH_BOLT, 4), lambda: self.breaker.trip(NO_ANSWER))
+        self._liveness = Liveness(lambda: address.port.ask(_WHICH_BOLT, 4), lambda: self.breaker.trip(NO_ANSWER))
         self.calls = 0
 
     def _session(self, **settings: Any) -> Any:
@@ -161,7 +161,7 @@ class Graph:
     async def _read(self, statement: str, parameters: dict[str, Any], mode: str) -> Record:
         self.calls += 1
         seconds = self._read_seconds
-        async with self._pulse.waiting(seconds), self._session(default_access_mode=mode) as session:
+        async with self._liveness.waiting(seconds), self._session(default_access_mode=mode) as session:
             result = await session.run(Query(statement, timeout=seconds), parameters)
             record: Record = await result.single(strict=True)
             return record
@@ -171,11 +171,11 @@ class Graph:
         """A transaction, committed at the end and rolled back where something is raised in it."""
         with self._watched():
             async with self._session() as session:
-                async with self._pulse.waiting(CALL_SECONDS):
+                async with self._liveness.waiting(CALL_SECONDS):
                     begun = await session.begin_transaction(timeout=2 * CALL_SECONDS)
                 self.breaker.succeeded()  # what happens within may be up to others
                 try:
-                    yield Unit(self, begun, self._pulse)
+                    yield Unit(self, begun, self._liveness)
                     if not begun.closed():
                         await self._commit(begun)
                 finally:
@@ -183,7 +183,7 @@ class Graph:
 
     async def _commit(self, begun: AsyncTransaction) -> None:
         try:
-            async with self._pulse.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(CALL_SECONDS):
                 await begun.commit()
         except (DriverError, Neo4jError, OSError, TimeoutError) as error:
             if isinstance(error, ClientError | TransientError):
@@ -194,7 +194,7 @@ class Graph:
     async def _end(self, begun: AsyncTransaction) -> None:
         """Rolls back what is not committed; where that cannot be said, Neo4j does it when the connection is gone."""
         with contextlib.suppress(DriverError, Neo4jError, OSError, TimeoutError):
-            async with self._pulse.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(CALL_SECONDS):
                 await begun.close()
 
     @contextlib.contextmanager
@@ -241,7 +241,7 @@ class Graph:
         return (time.perf_counter() - begun) * 1000
 
     async def close(self) -> None:
-        await self._pulse.close()
+        await self._liveness.close()
         if self._driver is not None:
             await self._driver.close()
 
@@ -249,15 +249,15 @@ class Graph:
 class Unit:
     """A transaction that is under way: one statement at a time. failure: what ended it, where something did."""
 
-    def __init__(self, graph: Graph, begun: AsyncTransaction, pulse: Pulse) -> None:
-        self._graph, self._begun, self._pulse = graph, begun, pulse
+    def __init__(self, graph: Neo4jClient, begun: AsyncTransaction, pulse: Liveness) -> None:
+        self._graph, self._begun, self._liveness = graph, begun, pulse
         self.failure: Exception | None = None
 
     async def run(self, statement: str, **parameters: Any) -> Record | None:
         """Runs a statement that returns one record or none."""
         self._graph.calls += 1
         try:
-            async with self._pulse.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(CALL_SECONDS):
                 result = await self._begun.run(statement, parameters)
                 return await result.single()
         except Exception as error:
@@ -266,7 +266,7 @@ class Unit:
 
     async def roll_back(self) -> None:
         """Ends the transaction, and keeps nothing of it."""
-        async with self._pulse.waiting(CALL_SECONDS):
+        async with self._liveness.waiting(CALL_SECONDS):
             await self._begun.rollback()
 
 

@@ -14,12 +14,12 @@ GONE = 2**62
 """Where a log is said to reach whose session is deleted: its followers end."""
 
 
-class Heard:
+class Follower:
     """What a follower hears of its log. end: the place it reaches at least; unsure: it may reach further."""
 
     def __init__(self) -> None:
         self.end, self.unsure = 0, True
-        self._news = asyncio.Event()
+        self._followers = asyncio.Event()
 
     def tell(self, end: int | None) -> None:
         """The log reaches so far; None: perhaps further than is known."""
@@ -27,23 +27,23 @@ class Heard:
             self.unsure = True
         else:
             self.end = max(self.end, end)
-        self._news.set()
+        self._followers.set()
 
     async def wait(self) -> None:
         """Until something is told."""
-        await self._news.wait()
-        self._news.clear()
+        await self._followers.wait()
+        self._followers.clear()
 
 
-class News:
+class Followers:
     """The followers of this process; logs are named workspace/log."""
 
     def __init__(self) -> None:
-        self._following: dict[str, set[Heard]] = {}
+        self._following: dict[str, set[Follower]] = {}
 
     @contextlib.contextmanager
-    def following(self, name: str) -> Iterator[Heard]:
-        heard = Heard()
+    def following(self, name: str) -> Iterator[Follower]:
+        heard = Follower()
         self._following.setdefault(name, set()).add(heard)
         try:
             yield heard

@@ -38,7 +38,7 @@ from domain.node import Id
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
 from stores.services.breaker import Breaker
-from stores.services.pulse import NO_ANSWER, Place, Pulse
+from stores.services.liveness import NO_ANSWER, Liveness, Place
 
 Where = Any
 """A condition on objects (weaviate.classes.query.Filter ...), or None; the client's own type has no public name."""
@@ -116,7 +116,7 @@ class Hit(NamedTuple):
     weight: float
 
 
-class Vectors:
+class WeaviateClient:
     """The collection. Every call is bounded in time and raises Unavailable where Weaviate cannot answer.
 
     behind: workspaces of which Weaviate has not been told everything. A process keeps one connection for good.
@@ -129,7 +129,7 @@ class Vectors:
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
         place = _place(url)
-        self._pulse = Pulse(lambda: place.ask(_LIVE, 1), lambda: self.breaker.trip(NO_ANSWER))
+        self._liveness = Liveness(lambda: place.ask(_LIVE, 1), lambda: self.breaker.trip(NO_ANSWER))
         self.behind: set[str] = set()
         self.calls = 0
 
@@ -232,7 +232,7 @@ class Vectors:
 
     async def close(self) -> None:
         """Lets go of the connection."""
-        await self._pulse.close()
+        await self._liveness.close()
         await self._client.close()
 
     @contextlib.asynccontextmanager
@@ -246,7 +246,7 @@ class Vectors:
         self.breaker.enter()
         self.calls += 1
         try:
-            async with self._pulse.waiting(seconds):
+            async with self._liveness.waiting(seconds):
                 async with self._connecting:
                     await self._client.connect()
                 yield self._client

@@ -47,7 +47,7 @@ def _any_certificate() -> ssl.SSLContext:
     return context
 
 
-class Pulse:
+class Liveness:
     """The calls that wait for a server. Where none is answered for half a second, the server is asked a trivial thing;
     where it does not answer that either, all of them end with TimeoutError. So a call that is hard may take its time.
     """

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from stores.services import pulse
-from stores.services.pulse import Pulse
+from stores.services import liveness
+from stores.services.liveness import Liveness
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from stores.services.pulse import Pulse
 async def test_only_what_a_connection_raises_is_absence(
     error: Exception, gone: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pulse, "_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(liveness, "_PATIENCE_SECONDS", 0.02)
     lost: list[bool] = []
 
     async def ask() -> None:
         raise error
 
-    watched = Pulse(ask, lambda: lost.append(True))
+    watched = Liveness(ask, lambda: lost.append(True))
     ended = False
     try:
         async with watched.waiting(5):

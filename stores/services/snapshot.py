@@ -19,7 +19,7 @@ from stores.catalogue.kinds import natural_key
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
 from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists
-from stores.services.neo4j import Unit
+from stores.services.neo4j_client import Unit
 
 N = TypeVar("N", bound=Node)
 
@@ -28,7 +28,7 @@ What = tuple[str, Any]
 """What is read: "get" or "find" with a kind of record, "participants", "active" or "recalled"."""
 
 
-class Turn:
+class ReadBatch:
     """Gathers what is asked in one turn of the event loop into one statement: a round trip costs more than its work."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
@@ -63,7 +63,7 @@ class Turn:
                 answer.set_result(value)
 
 
-class Committed:
+class Snapshot:
     """Records by id and by natural key, and the few other things that scripts ask for. now: microseconds since 1970."""
 
     def __init__(self, unit: Unit, workspace: str, now: int, place: int) -> None:
@@ -72,7 +72,7 @@ class Committed:
         self._known: dict[What, dict[Any, Any]] = {}
         self._wanted: dict[What, dict[Any, None]] = {}
         self._coming: dict[What, asyncio.Future[None]] = {}
-        self._turn = Turn(self.run)
+        self._turn = ReadBatch(self.run)
         self._one = asyncio.Lock()
 
     def forget(self) -> None:
