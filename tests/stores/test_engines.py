@@ -64,3 +64,7 @@ def test_it_runs_the_contract_suite_without_this_repository(installed: Path) -> 
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert " passed" in done.stdout
+
+
+def test_the_example_stays_short() -> None:
+    assert len((HOME / "docs" / "dictionary_engine.py").read_text(encoding="utf-8").splitlines()) <= 700
