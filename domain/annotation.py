@@ -12,7 +12,7 @@ from msgspec import Meta
 from domain.declaration import NATURAL, SORTED, listed, refers, shown
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import MAX_BATCH, MAX_TEXT, Command, FloatRange, GivenObject, Json, Key, Ref, TimeRange
+from domain.values import MAX_BATCH, MAX_TEXT, Command, FloatRange, GivenObject, Json, Key, Ref, TimeRange, encode_json
 
 
 class Annotation(Node, frozen=True, kw_only=True, gc=False):
@@ -37,6 +37,11 @@ class Annotation(Node, frozen=True, kw_only=True, gc=False):
     external_id: str | None
     created_at: Annotated[datetime, SORTED]
     updated_at: datetime
+
+    @property
+    def value_json(self) -> Json | None:
+        """Its value as JSON, as values of other nodes are."""
+        return None if self.value is None else encode_json(self.value)
 
 
 register(Annotation)

@@ -36,6 +36,11 @@ class ApiKey(Node, frozen=True, kw_only=True, gc=False):
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     @property
+    def role_name(self) -> str:
+        """Its role, where roles of other nodes are texts too."""
+        return self.role.value
+
+    @property
     def caller(self) -> Caller:
         return Caller(self.workspace, self.role, self.id, self.name, self.expires_at)
 

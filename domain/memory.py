@@ -93,6 +93,11 @@ class Memory(Node, frozen=True, kw_only=True, gc=False):
     external_source: str | None
     session_id: Annotated[Id | None, refers("Session", gone="null", edge="FORMED_IN"), listed("created_at")]
 
+    @property
+    def type_name(self) -> str:
+        """Its type, where types of other nodes are texts too."""
+        return self.type.value
+
 
 class MemoryVersion(Node, frozen=True, kw_only=True, gc=False):
     """An earlier text and state of a memory, as it was until `replaced_at`."""

@@ -46,6 +46,11 @@ class Participant(Node, frozen=True, kw_only=True, gc=False):
     joined_at: datetime
     left_at: datetime | None
 
+    @property
+    def type_name(self) -> str:
+        """Its type, where types of other nodes are texts too."""
+        return self.type.value
+
 
 register(Participant)
 

@@ -31,7 +31,7 @@ class Annotation(Node):
     external_id: str | None = strawberry.field(description="The caller's own id; annotations may share it.")
     target = relation(annotation.targets, AnnotationTarget, "What it is about.")
     name: str = strawberry.field(description="What is judged. An author has one annotation with this name on a target.")
-    value: float | None
+    value_json: JSON | None = strawberry.field(name="value", description="A number.")
     label: str | None
     comment: str | None
     author = relation(annotation.authors, refs.optional(refs.Actor), "The user or agent who said it, where known.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import strawberry
-from graphql import GraphQLInputObjectType, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from schema.enums import SHARED
 from schema.fields import bind
 from schema.operations import Mutation, Query, Subscription
 from schema.scalars import SCALARS
@@ -39,7 +42,15 @@ def executable(declared: strawberry.Schema) -> GraphQLSchema:
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
             type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
+    for shared in (schema.type_map.get(kind.__name__) for kind in SHARED):
+        if isinstance(shared, GraphQLEnumType):
+            shared.coerce_output_value = _value  # type: ignore[method-assign, assignment]
     return schema
+
+
+def _value(member: Any) -> str:
+    """What shows a member of any enum that a shared one stands for."""
+    return str(member.value)
 
 
 def sdl() -> str:

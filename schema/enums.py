@@ -17,6 +17,53 @@ from domain.search import SearchMode
 from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
 
+
+class NodeStatus(enum.Enum):
+    """The status of a session (ACTIVE, ENDED, ARCHIVED) or of a memory (ACTIVE, ARCHIVED, SUPERSEDED)."""
+
+    ACTIVE = "ACTIVE"
+    ENDED = "ENDED"
+    ARCHIVED = "ARCHIVED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+class NodeKind(enum.Enum):
+    """The kind of a session, a span or a link, as SessionKind, SpanKind and MemoryLinkKind have them."""
+
+    CHAT = "CHAT"
+    PANEL = "PANEL"
+    WORKFLOW = "WORKFLOW"
+    PLAYGROUND = "PLAYGROUND"
+    AGENT = "AGENT"
+    LLM = "LLM"
+    TOOL = "TOOL"
+    RETRIEVER = "RETRIEVER"
+    EMBEDDING = "EMBEDDING"
+    CHAIN = "CHAIN"
+    REASONING = "REASONING"
+    OTHER = "OTHER"
+    RELATED = "RELATED"
+    DERIVED_FROM = "DERIVED_FROM"
+    SUPPORTS = "SUPPORTS"
+    CONTRADICTS = "CONTRADICTS"
+    SUPERSEDES = "SUPERSEDES"
+    CAUSES = "CAUSES"
+    PRECEDES = "PRECEDES"
+
+
+SHARED: dict[type[enum.Enum], tuple[type[enum.Enum], ...]] = {
+    NodeStatus: (SessionStatus, MemoryStatus),
+    NodeKind: (SessionKind, SpanKind, MemoryLinkKind),
+}
+"""The enums that fields of one name have in common, so that types that can meet are selected together, and the enums
+whose members they show."""
+
+
+def shown(kind: type[enum.Enum]) -> list[enum.Enum]:
+    """The members that a field of an enum may have."""
+    return [member for one in SHARED.get(kind, (kind,)) for member in one]
+
+
 ENUMS: list[type[enum.Enum]] = []
 
 
@@ -35,6 +82,8 @@ for _kind in (
     MemoryScope,
     MemoryStatus,
     MemoryType,
+    NodeKind,
+    NodeStatus,
     Role,
     SenderType,
     SearchMode,

@@ -9,10 +9,10 @@ import strawberry
 
 from domain import link as domain_link
 from domain import memory as domain
-from domain.link import MemoryLinkKind
-from domain.memory import MemoryScope, MemoryStatus, MemoryType
+from domain.memory import MemoryScope
 from resolvers import graph, links, lists, memories, search
 from schema import page, refs
+from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Message
 from schema.page import Node
@@ -35,10 +35,10 @@ MemorySource = Annotated[
 @with_lists(domain.Memory)
 class Memory(Node):
     external_id: str | None
-    type: MemoryType
+    type_name: str = strawberry.field(name="type", description="EPISODIC, SEMANTIC, PROCEDURAL or WORKING.")
     scope: MemoryScope
     owner = relation(memories.owners, refs.optional(refs.Actor))
-    status: MemoryStatus
+    status: NodeStatus
     text: str
     tags: list[str]
     metadata: JSON
@@ -77,7 +77,7 @@ class Memory(Node):
 class MemoryVersion(Node):
     version: int
     text: str
-    status: MemoryStatus
+    status: NodeStatus
     importance: float
     tags: list[str]
     metadata: JSON
@@ -89,9 +89,9 @@ class MemoryVersion(Node):
 @backed_by(domain_link.MemoryLink)
 @strawberry.type(description="A typed, weighted link from one memory to another.")
 class MemoryLink(Node):
-    kind: MemoryLinkKind
+    kind: NodeKind
     weight: float
-    source = relation(links.sources, refs.Memory)
+    source = relation(links.sources, refs.optional(refs.Memory))
     target = relation(links.targets, refs.Memory)
     created_at: datetime
     metadata: JSON

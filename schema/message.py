@@ -60,7 +60,7 @@ class MemoryRef:
 @strawberry.type(description="A named thread of a session.")
 class Thread(Node):
     name: str
-    session = relation(sessions.sessions_of, refs.Session)
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
     created_at: datetime
     messages = connection(lists.THREAD_MESSAGES, page.MessageConnection)
 
@@ -70,7 +70,7 @@ class Thread(Node):
 @with_lists(domain.Message)
 class Message(Node):
     external_id: str | None
-    session = relation(sessions.sessions_of, refs.Session)
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
     sender_type: SenderType
     sender = relation(messages.senders, refs.Participant)
     created_at: datetime

@@ -7,7 +7,6 @@ from datetime import datetime
 import strawberry
 
 from domain import audit, key
-from domain.caller import Role
 from schema.fields import backed_by
 from schema.page import Node
 
@@ -16,7 +15,7 @@ from schema.page import Node
 @strawberry.type(description="A key for this workspace. Its secret is shown only at creation and is not stored.")
 class ApiKey(Node):
     name: str
-    role: Role
+    role_name: str = strawberry.field(name="role", description="READ, WRITE or ADMIN.")
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

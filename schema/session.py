@@ -8,10 +8,9 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
-from domain.participant import SenderType
-from domain.session import SessionKind, SessionStatus
 from resolvers import lists, sessions
 from schema import page, refs
+from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
 from schema.scalars import JSON
@@ -21,9 +20,9 @@ from schema.scalars import JSON
 @with_lists(domain.Session)
 class Session(Node):
     external_id: str | None = strawberry.field(description="The caller's own id, unique among sessions.")
-    kind: SessionKind
+    kind: NodeKind
     title: str
-    status: SessionStatus
+    status: NodeStatus
     context: JSON = strawberry.field(description="Shared context of the session; change it with contextPatch.")
     capabilities: list[str]
     metadata: JSON
@@ -79,9 +78,9 @@ class PlaygroundSession(Session):
 @strawberry.type(description="A participant in a session.")
 class Participant(Node):
     external_id: str | None
-    session = relation(sessions.sessions_of, refs.Session)
+    session = relation(sessions.sessions_of, refs.optional(refs.Session))
     actor = relation(sessions.participant_actors, refs.optional(refs.Actor), "The user or agent behind it, if any.")
-    type: SenderType
+    type_name: str = strawberry.field(name="type", description="USER, AGENT, SYSTEM or TOOL.")
     role: str
     name: str
     joined_at: datetime

@@ -17,7 +17,7 @@ from schema.scalars import JSON
 class StateEntry(Node):
     namespace: str
     key: str
-    value: JSON
+    value: JSON | None
     tags: list[str]
     version: int = strawberry.field(description="Increases with every write; use it as ifVersion.")
     updated_at: datetime

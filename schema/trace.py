@@ -9,9 +9,10 @@ import strawberry
 from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
-from domain.span import SpanKind, SpanStatusCode
+from domain.span import SpanStatusCode
 from resolvers import lists, messages, sessions, traces
 from schema import page, refs
+from schema.enums import NodeKind
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Content, ToolCall
 from schema.page import Node
@@ -44,7 +45,7 @@ class TraceEvent(Node):
     message = relation(messages.messages_of, refs.optional(refs.Message))
     span = relation(traces.event_spans, refs.optional(refs.Span))
     parent = relation(traces.event_parents, refs.optional(refs.TraceEvent))
-    memories = relation(traces.event_memories, list[refs.Memory])
+    named_memories = relation(traces.event_memories, list[refs.Memory], "The memories it names.")
 
 
 @backed_by(model_call.ModelMessage)
@@ -65,7 +66,7 @@ class Span(Node):
     session = relation(sessions.sessions_of, refs.optional(refs.Session))
     parent = relation(traces.span_parents, refs.optional(refs.Span))
     children = connection(lists.SPAN_CHILDREN, page.SpanConnection, "Child spans, in order of their start.")
-    kind: SpanKind
+    kind: NodeKind
     name: str
     status_code: SpanStatusCode
     status_message: str | None
@@ -101,6 +102,6 @@ class Trace(Node):
     status_code: SpanStatusCode = strawberry.field(
         description="ERROR if any span failed, otherwise OK if any span succeeded."
     )
-    usage: TokenUsage = strawberry.field(
+    usage: TokenUsage | None = strawberry.field(
         description="Summed over all spans; usage reported by both a span and its children is counted once."
     )

@@ -35,6 +35,7 @@ from graphql.execution.collect_fields import collect_subfields
 from graphql.execution.values import get_argument_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from schema.enums import shown
 from schema.fields import read_by, shown_by
 from schema.loading import Loading, Relation
 from server.graphql.fallbacks import FALLBACKS
@@ -300,7 +301,7 @@ class _Compiler:
 
 
 def _members(type_: GraphQLEnumType) -> list[Any]:
-    return list(type_.extensions["strawberry-definition"].wrapped_cls)
+    return list(shown(type_.extensions["strawberry-definition"].wrapped_cls))
 
 
 Plans = dict[Any, "Plan | None"]

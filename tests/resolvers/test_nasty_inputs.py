@@ -133,7 +133,7 @@ EVERYTHING = """{
     participants { nodes { name role joinedAt leftAt actor { __typename } } }
     messages(last: 100) { nodes { text createdAt metadata content { __typename ... on ToolCall { arguments response { result } } } thread { name } parent { id }
       sender { name } memoryRefs { score note memory { id } } formedMemories { id } trace { nodes { id } } } }
-    trace(last: 100) { nodes { type time durationMs data externalId span { id } parent { id } memories { id } user { name } agent { name } } }
+    trace(last: 100) { nodes { type time durationMs data externalId span { id } parent { id } namedMemories { id } user { name } agent { name } } }
     spans(last: 100) { nodes { startedAt endedAt durationMs attributes parent { id } children { nodes { id } } } }
     traces { nodes { startedAt durationMs statusCode root { id } } } } }
   users(last: 200) { nodes { name externalId profile memoryUsage { fullness } } }

@@ -159,3 +159,25 @@ async def test_viewer_and_health(graph: Graph, family: str) -> None:
     assert data["viewer"]["rights"]
     assert data["health"]["status"] == "healthy"
     assert [store["status"] for store in data["health"]["stores"]] == ["healthy"] * (1 if family == "embedded" else 3)
+
+
+async def test_one_selection_over_different_nodes(graph: Graph) -> None:
+    session = (await graph.do("createSession", {"externalId": "s"}, "session { id }"))["session"]["id"]
+    made = [{"externalId": name, "scope": "GLOBAL", "text": name} for name in "ab"]
+    memories = (await graph.do("createMemories", {"memories": made}, "memories { id }"))["memories"]
+    links = [{"source": {"externalId": "a"}, "target": {"externalId": "b"}, "kind": "SUPERSEDES"}]
+    link = (await graph.do("linkMemories", {"links": links}, "links { id }"))["links"][0]["id"]
+    span = await graph.do("startSpan", {"session": {"externalId": "s"}, "name": "x", "kind": "LLM"}, "span { id }")
+    asked = """query ($ids: [ID!]!) { nodes(ids: $ids) {
+      ... on ChatSession { status kind memories { totalCount } } ... on Memory { status type source { __typename } }
+      ... on MemoryLink { kind source { text } } ... on Span { kind session { id } usage { totalTokens } }
+      ... on TraceEvent { type session { id } namedMemories { id } } ... on Message { session { id } }
+      ... on Participant { type role session { id } } ... on Trace { usage { totalTokens } } ... on StateEntry { value } } }"""
+    ids = [session, *(one["id"] for one in memories), link, span["span"]["id"]]
+    assert (await graph.data(asked, ids=ids))["nodes"] == [
+        {"status": "ACTIVE", "kind": "CHAT", "memories": {"totalCount": 0}},
+        {"status": "ACTIVE", "type": "EPISODIC", "source": None},
+        {"status": "SUPERSEDED", "type": "EPISODIC", "source": None},
+        {"kind": "SUPERSEDES", "source": {"text": "a"}},
+        {"kind": "LLM", "session": {"id": session}, "usage": None},
+    ]

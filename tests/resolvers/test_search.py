@@ -234,7 +234,7 @@ class TestAmongWhat:
 
 
 RECALL = """search { mode degraded tookMs hits { score memory { id externalId accessCount decayFactor lastAccessedAt } parts { similarity textRank fusion importance decay } } }
-  event { id type component durationMs data session { externalId } message { externalId } memories { externalId } }"""
+  event { id type component durationMs data session { externalId } message { externalId } namedMemories { externalId } }"""
 
 
 @pytest.mark.both_families
@@ -274,7 +274,7 @@ class TestRecalling:
             {"externalId": "s"},
             {"externalId": "s 1"},
         )
-        assert [one["externalId"] for one in event["memories"]] == found(hits)
+        assert [one["externalId"] for one in event["namedMemories"]] == found(hits)
         assert event["durationMs"] == done["search"]["tookMs"]
         assert event["data"] == {
             "query": {"text": "zebra"},
@@ -328,7 +328,7 @@ class TestRecalling:
     async def test_what_finds_nothing_is_written_down_too(self, graph: Graph) -> None:
         asked = {"query": {"text": "zebra"}, "filter": {"tags": ["none"]}, "session": {"externalId": "s"}}
         done = await graph.do("recall", asked, RECALL)
-        assert done["search"]["hits"] == done["event"]["memories"] == done["event"]["data"]["hits"] == []
+        assert done["search"]["hits"] == done["event"]["namedMemories"] == done["event"]["data"]["hits"] == []
 
     async def test_by_vector_and_by_likeness(self, graph: Graph) -> None:
         id = (await graph.data('{ memory(by: {externalId: "walrus"}) { id } }'))["memory"]["id"]

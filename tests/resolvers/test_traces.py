@@ -12,7 +12,7 @@ from tests.support.graphql_client import Graph
 
 SESSION = {"session": {"externalId": "s"}}
 EVENT = """id externalId type component time durationMs data user { externalId } agent { externalId } message { externalId }
-    span { spanId } parent { externalId } memories { externalId } session { externalId }"""
+    span { spanId } parent { externalId } namedMemories { externalId } session { externalId }"""
 SPAN = """id traceId spanId parentSpanId kind name statusCode statusMessage startedAt endedAt durationMs attributes
     usage { inputTokens outputTokens totalTokens costUsd } session { externalId } parent { spanId } message { externalId } agent { externalId }"""
 
@@ -50,7 +50,7 @@ class TestEvents:
         assert event["time"]
         assert {name: value for name, value in event.items() if name not in ("id", "time")} == {
             "externalId": None, "type": "thought", "component": "agent", "durationMs": None, "data": None, "user": None, "agent": None,
-            "message": None, "span": None, "parent": None, "memories": [], "session": {"externalId": "s"},
+            "message": None, "span": None, "parent": None, "namedMemories": [], "session": {"externalId": "s"},
         }  # fmt: skip
 
     async def test_everything_that_is_given_is_kept(self, graph: Graph) -> None:
@@ -73,7 +73,7 @@ class TestEvents:
         [event] = await log(graph)
         assert {name: event[name] for name in given} == given
         assert {name: event[name] for name in refs} == refs
-        assert event["memories"] == [{"externalId": "b"}, {"externalId": "a"}, {"externalId": "b"}]
+        assert event["namedMemories"] == [{"externalId": "b"}, {"externalId": "a"}, {"externalId": "b"}]
 
     async def test_the_order_is_that_of_the_commits(self, graph: Graph) -> None:
         await append(graph, *[{"type": str(i), "time": f"20{99 - i}-01-01T00:00:00Z"} for i in range(5)])

@@ -173,7 +173,7 @@ nodes { name children { nodes { name } } } } events { nodes { type parent { type
 message { text } } } usage { totalTokens } } } } }
 
 { session(by: {externalId: "odd"}) { trace { nodes { type data user { name } agent { name } message { text }
-span { name } parent { type } memories { text } session { title } } } } }
+span { name } parent { type } namedMemories { text } session { title } } } } }
 
 { memory(by: {externalId: "m1"}) { neighborhood(include: [ACTORS, MESSAGES, SESSIONS]) { center { id } nodes {
 __typename id ... on Session { title messages(first: 1) { totalCount } } ... on Memory { text owner { __typename
@@ -405,7 +405,7 @@ mutation { unlinkMemories(input: {links: ["lnk_none"]}) { links { id } errors { 
 
 mutation { recall(input: {query: {text: "tea"}, session: {externalId: "n1"}, message: {externalId: "nm"},
 threshold: 0}) { search { hits { score memory { accessCount recalls { nodes { score message { id } } } } }
-tookMs } event { type data memories { text } } errors { code } } }
+tookMs } event { type data namedMemories { text } } errors { code } } }
 # {}
 
 mutation { appendTraceEvents(input: {session: {externalId: "n1"}, events: [{type: "a"}, {type: "span_start",
@@ -460,7 +460,7 @@ __typename } }
 """,
     "trace": """
 subscription($after: String) { sessionTrace(session: {externalId: "odd"}, after: $after) { node { type data user
-{ name } agent { name } memories { text } parent { type } span { name } } cursor } }
+{ name } agent { name } namedMemories { text } parent { type } span { name } } cursor } }
 """,
     "changes": """
 subscription($after: String) { memoryChanges(after: $after) { kind memoryId time memory { text owner { ... on
