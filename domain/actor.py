@@ -1,4 +1,4 @@
-"""Users and agents: who stands behind participants and owns memories."""
+"""Users and agents, who act through participants and own memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: who did what, and how it went."""
+"""The audit log: who did what, with which outcome."""
 
 from __future__ import annotations
 

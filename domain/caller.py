@@ -1,4 +1,4 @@
-"""Who asks: in which workspace, and what they may do there."""
+"""Callers: their workspace and their role in it."""
 
 from __future__ import annotations
 

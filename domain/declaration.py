@@ -1,4 +1,4 @@
-"""What a record's fields say about themselves.
+"""Marks that a record's fields carry, from which tables, indexes and references follow.
 
 They say it once, as marks of `Annotated`; tables, indexes, deletes, checks and lists of every engine follow:
 

@@ -1,4 +1,4 @@
-"""What a caller can do wrong, as data."""
+"""Errors that a caller can fix, as data."""
 
 from __future__ import annotations
 

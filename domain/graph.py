@@ -1,4 +1,4 @@
-"""Exploring how memories link: neighbourhoods, paths and what is shared."""
+"""Graph algorithms over memory links: neighbourhoods, shortest paths and shared references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys: what is kept of them, which is never the secret itself."""
+"""API keys, stored as digests of their secrets."""
 
 from __future__ import annotations
 

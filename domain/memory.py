@@ -1,4 +1,4 @@
-"""Memories: what is kept beyond a session, and the rules of its fading."""
+"""Memories and the rules of their decay."""
 
 from __future__ import annotations
 

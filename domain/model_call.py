@@ -1,4 +1,4 @@
-"""What was said to a model and by it, and the tools it called, as spans have it among their attributes.
+"""Model calls read from span attributes: input and output messages, and tool calls.
 
 OpenInference spreads messages over flat attributes (`llm.input_messages.0.message.content`), OpenTelemetry GenAI keeps
 them as JSON (`gen_ai.input.messages`, https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/). Both are read

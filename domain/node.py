@@ -1,4 +1,4 @@
-"""What has an identity: ids and the base of every stored record."""
+"""Ids (UUIDv7) and the base class of every stored record."""
 
 from __future__ import annotations
 

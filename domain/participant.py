@@ -1,4 +1,4 @@
-"""Who takes part in a session."""
+"""Participants of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding memories: what a search asks, and how hits are ranked."""
+"""Memory search: queries, and how hits are scored and ranked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are too long: beginning and end are kept, and the text between says how much is missing."""
+"""Shorten long values: keep the beginning and end, and say in between how much is missing."""
 
 from __future__ import annotations
 

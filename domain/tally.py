@@ -1,4 +1,4 @@
-"""What a trace adds up to, kept as its spans come: each write costs the chain of ancestors it changes.
+"""Running sums of a trace, updated as spans arrive: each write costs the chain of ancestors it changes.
 
 A token is counted once along a chain of ancestors: of each member a span counts the greater of what it tells itself and
 what its children count, and a trace counts what its topmost spans do. Spans come in any order, so a parent that is only

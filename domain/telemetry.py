@@ -1,4 +1,4 @@
-"""What tracers tell of spans: the records of OpenTelemetry, before they have a place in the graph."""
+"""Span reports from tracers (OpenTelemetry), before they are stored in the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that is no Unicode, such as one that was cut in the middle of an emoji: U+FFFD stands for what is broken."""
+"""Repair invalid Unicode, such as a text cut in the middle of an emoji: U+FFFD replaces what is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of values that many records share, with their limits."""
+"""Value types shared by many records, with their limits."""
 
 from __future__ import annotations
 

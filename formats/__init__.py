@@ -1,1 +1,1 @@
-"""What other tools write, and how it becomes our records, and back."""
+"""Import and export formats; one module for each, found by entry points."""

@@ -1,4 +1,4 @@
-"""The formats that there are: entry points of the group `recollect.formats`, ours among them."""
+"""Registry of formats: entry points of the group `recollect.formats`, including ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing the audit log.
+"""Write the audit log.
 
 What a mutation has done is noted in its own transaction: one is never there without the other. What was refused has
 changed nothing, and gets an entry in a transaction of its own.

@@ -1,4 +1,4 @@
-"""What every resolver is given: the graph of the caller's workspace, and the few things beside it."""
+"""The context of resolvers: the caller, their workspace's store, the embedder and the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exploring the memory graph."""
+"""Explore the memory graph, and fetch nodes by id."""
 
 from __future__ import annotations
 

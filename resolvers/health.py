@@ -1,4 +1,4 @@
-"""Who asks, and how the server is."""
+"""The viewer, and the health of the server."""
 
 from __future__ import annotations
 

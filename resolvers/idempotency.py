@@ -1,4 +1,4 @@
-"""Writing once: idempotency keys."""
+"""Idempotent writes, by idempotency key."""
 
 from __future__ import annotations
 

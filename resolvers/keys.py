@@ -1,4 +1,4 @@
-"""API keys: made, shown and revoked. Those of all workspaces are kept in one place, which no caller's graph is."""
+"""Create, list and revoke API keys. The keys of all workspaces are stored in one reserved workspace."""
 
 from __future__ import annotations
 

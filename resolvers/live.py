@@ -1,4 +1,4 @@
-"""Subscriptions: a list continued. Replay after the cursor, then what comes."""
+"""Subscriptions: replay a list after the cursor, then continue live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories: written, changed, faded, and put out of the way."""
+"""Create, update, decay and archive memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding memories, and recalling them for use."""
+"""Search memories, and recall them for use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a field of the contract is bound to the resolver behind it.
+"""Bind the fields of the schema to their resolvers.
 
 Strawberry holds the declarations; once the schema is built, `bind` puts the functions of this file in place of its
 resolvers, so that arguments are converted and parents gathered in one way only.

@@ -1,4 +1,4 @@
-"""The level loader: what the fields of one level ask for is asked of the store at once."""
+"""The level loader: batches what the fields of one level ask of the store."""
 
 from __future__ import annotations
 

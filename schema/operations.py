@@ -1,4 +1,4 @@
-"""The roots of the contract: what can be asked, written and followed."""
+"""The root types Query, Mutation and Subscription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mutations answer: the thing written, or why nothing was."""
+"""Payloads of mutations: the result, or the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web application: routes, and what begins and ends with them."""
+"""The web application: routes, start-up and shutdown."""
 
 from __future__ import annotations
 

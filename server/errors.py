@@ -1,4 +1,4 @@
-"""What of a failure a caller is told: the one place where exceptions become GraphQL errors."""
+"""Turn exceptions into GraphQL errors; nothing internal is shown."""
 
 from __future__ import annotations
 

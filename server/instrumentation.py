@@ -1,4 +1,4 @@
-"""What is recorded of a request while it runs: the log, the metrics and the spans are made of it at its end."""
+"""The record of a running request, from which its log line, metrics and span are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one request, one socket and one caller may use, and how it is told that it is too much."""
+"""Limits of one request, one socket and one caller."""
 
 from __future__ import annotations
 

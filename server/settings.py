@@ -15,7 +15,7 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class BadSetting(Exception):
-    """A setting that cannot be; the text is one sentence that names it."""
+    """An invalid setting; the text is one sentence that names it."""
 
 
 class Settings(Limits, frozen=True):

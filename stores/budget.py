@@ -1,4 +1,4 @@
-"""How much one filter may ask, of any engine."""
+"""Limits on the size of one filter, for every engine."""
 
 from __future__ import annotations
 

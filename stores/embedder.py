@@ -1,4 +1,4 @@
-"""Text to vectors.
+"""Embedders: turn texts into vectors.
 
 The default embedder needs no download: the wordllama package carries its weights and its tokenizer. Only these two
 files of it are used, by the same arithmetic as its own (a text's vector is the mean of its tokens' vectors). Importing

@@ -1,4 +1,4 @@
-"""What storage can fail with."""
+"""Errors of storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fresh ids: UUIDv7s that only grow."""
+"""Generator of increasing UUIDv7 ids."""
 
 from __future__ import annotations
 

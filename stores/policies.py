@@ -1,4 +1,4 @@
-"""What every engine keeps to alike: how long, how many, and how much what counts."""
+"""Policies that every engine shares: retention times, sizes and weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often something may be done in a minute."""
+"""Rate limiting: operations per minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps what traces add up to while spans are written: what every engine's transaction does in `put` and `delete`.
+"""Update the sums of traces when spans are written or deleted; every engine's transaction calls this.
 
 An engine stores Tally as any other record, finds it by its natural key, and calls these.
 """

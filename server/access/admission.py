@@ -1,4 +1,4 @@
-"""Who may come in, and who it is: the one place for HTTP, WebSockets, event streams and OTLP."""
+"""Authentication and admission, for HTTP, WebSockets, event streams and OTLP."""
 
 from __future__ import annotations
 

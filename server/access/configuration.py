@@ -1,4 +1,4 @@
-"""Who may come in, by the settings and the keys of the store."""
+"""Access configuration, from the settings and the stored keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose an API key is: those of the settings, and those of the store."""
+"""Look up API keys, in the settings and in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request may come from: what keeps a page of another site from using an open server on loopback."""
+"""Checks of Host and Origin: keep pages of other sites from using an open server on loopback."""
 
 from __future__ import annotations
 

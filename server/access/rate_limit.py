@@ -1,4 +1,4 @@
-"""How many operations a credential may begin."""
+"""Rate limit of each credential."""
 
 from __future__ import annotations
 

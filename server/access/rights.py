@@ -1,4 +1,4 @@
-"""What it takes to run an operation: the greatest right that a field of its root declares."""
+"""The right an operation requires: the greatest one its root fields declare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Web Tokens: whose one is, by the keys of whoever issues them."""
+"""Verify JSON Web Tokens with the keys of their issuer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a subscription yields: encoded results, each with the cursor to go on after."""
+"""Events of a subscription: encoded results, each with its cursor."""
 
 from __future__ import annotations
 

@@ -52,11 +52,10 @@ MAX_ERRORS = 50
 class Executor:
     """Parses, validates, runs and encodes operations on one schema.
 
-    role: of a context's caller, which must have the rights that an operation takes.
-    executor_class: what completes values; graphql-core's executor in the end.
-    persisted: the documents that can be named instead of sent.
-    audience: what a context may see; subscribers of equal audiences share the execution of an event. None: they do not.
-    caller: whose a context is, for the limits of what one caller runs at once.
+    role: of a context's caller, which must have the rights that an operation takes. executor_class: what completes
+    values; graphql-core's executor in the end. persisted: the documents that can be named instead of sent. audience:
+    sharing key of a context; subscribers with equal keys share the execution of an event, None disables it. caller:
+    whose a context is, for the limits of what one caller runs at once.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with bounds for what is not a body: how long it may be, and how long each side may take.
+"""uvicorn's HTTP protocol with limits on header size and on slow clients.
 
 httptools keeps a header until it is whole and uvicorn keeps all of them, so a head without an end would fill the
 memory, and one that never comes would hold its connection for ever. So would what stands beside the chunks of a body,

@@ -1,4 +1,4 @@
-"""What probes ask: whether the store answers. Anybody may, so they learn nothing else, and cost the store little."""
+"""The readiness probe. It is open to anybody: it reveals only the status and asks the store once a second at most."""
 
 from __future__ import annotations
 

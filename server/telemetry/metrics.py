@@ -1,4 +1,4 @@
-"""Figures for those who watch the server, in the words of Prometheus.
+"""Metrics for Prometheus.
 
 What is counted on the way is counted in plain Python; prometheus_client is asked only when somebody looks.
 """

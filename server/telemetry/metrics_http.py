@@ -1,4 +1,4 @@
-"""The address that Prometheus asks."""
+"""The /metrics endpoint."""
 
 from __future__ import annotations
 

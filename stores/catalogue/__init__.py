@@ -1,1 +1,1 @@
-"""What follows from the declarations of records, for every engine: columns, keys, references, deletes, indexes."""
+"""Derived from the declarations of records, for every engine: columns, keys, references, deletes, indexes."""

@@ -1,4 +1,4 @@
-"""The functions that make rows of records, and records of rows, generated from the columns of a kind.
+"""Codecs between records and rows, generated from the columns of a kind.
 
 Times are microseconds since 1970 in UTC, JSON values are their text, enums their names, other records their ids. One
 expression makes the record, another one the row. Nothing is looked up while they run, for what they need are their

@@ -1,4 +1,4 @@
-"""The copies of scopes in RAM: loaded when first searched, kept up to date, let go when they take too much.
+"""Cache of vector scopes in RAM: loaded when first searched, kept up to date, evicted when too large.
 
 Every change of vectors carries a version that is also written to the file. So a copy loaded from any reader's snapshot
 knows which changes it misses, whichever of loading and commit came first.

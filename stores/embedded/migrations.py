@@ -1,4 +1,4 @@
-"""How an older file becomes a current one.
+"""Migrate an older database file to the current version.
 
 What the declarations of records ask for needs no step of its own: tables, columns with a default, indexes and triggers
 that a file lacks are made when it is opened, and a table whose columns or references have changed is built anew. A

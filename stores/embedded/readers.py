@@ -1,4 +1,4 @@
-"""Reads on the file, budgeted by what they scan: where a read runs is found out by the time it takes.
+"""Reads of the file, budgeted by time: a slow read moves from the event loop to a thread.
 
 On the event loop at first, a row by an index takes some 5 us there and a hop to a thread 40. One that is not through in
 2 ms starts again in a thread, and one that is not in 200 ms in a thread for long ones, so that these never stand in the

@@ -1,4 +1,4 @@
-"""Rows of the file: how each kind of record is read from its table and written to it."""
+"""SQL that reads and writes each kind of record."""
 
 from __future__ import annotations
 

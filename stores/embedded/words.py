@@ -1,4 +1,4 @@
-"""Which words of a question to look for: the rare ones, as far as they keep a search short.
+"""Choose the words of a query to search for: the rare ones, to keep a search short.
 
 BM25 costs a microsecond and a half for each memory that has one of the words, and a word that most memories have says
 next to nothing. So words are taken from the rarest on until together they are in a tenth of the memories.

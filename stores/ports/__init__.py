@@ -1,4 +1,4 @@
-"""What is asked of storage. An engine implements these protocols; nothing above this layer knows which one.
+"""The storage ports. An engine implements these protocols; nothing above this layer knows which one.
 
 Engine opens a data folder or servers; Store is the graph of one workspace; Transaction is what one atomic write
 sees and does.

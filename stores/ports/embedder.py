@@ -1,4 +1,4 @@
-"""Text to vectors."""
+"""Embedders: turn texts into vectors."""
 
 from __future__ import annotations
 

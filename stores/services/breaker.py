@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that fails again and again is not asked for a while, so that callers hear it at once."""
+"""A circuit breaker: after three failures in a row, fail fast for about a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REST_SECONDS = 1.0
 
 
 class Breaker:
-    """Closed while all is well; open for about a second after 3 failures in a row; then half open, for one call.
+    """Closed while calls succeed; open for about a second after 3 failures in a row; then half-open, for one call.
 
     (M. Nygard, Release It!, 2007, "Circuit Breaker".)
 

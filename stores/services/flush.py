@@ -1,4 +1,4 @@
-"""From what is pending to statements: UNWIND batches, a statement for each kind of thing."""
+"""Flush pending writes to Neo4j: UNWIND batches, one statement for each kind of record."""
 
 from __future__ import annotations
 

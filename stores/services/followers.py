@@ -1,4 +1,4 @@
-"""Who follows which log in this process, and how far the logs are known to reach.
+"""Followers of logs in this process, and how far each log is known to reach.
 
 A log reaches as far as a commit that is over wrote it. What else can be read of it is not to be trusted: while Neo4j
 applies a commit, readers see some of its nodes and not yet others, in no order.

@@ -1,4 +1,4 @@
-"""How records lie in Neo4j: a label for each kind of record, and a relationship for each reference that has an edge.
+"""Layout of records in Neo4j: a label for each kind of record, and a relationship for each reference with an edge.
 
 A node has the kind's columns as properties, and `workspace`. A column that names another record keeps its id, so that
 a page is a seek in an index, and is a relationship too, so that the graph can be walked. Memory links are relationships

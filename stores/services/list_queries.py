@@ -1,4 +1,4 @@
-"""How the rows of each list are matched: those of a parent p, under a filter.
+"""The Cypher that matches the rows of each list: those of a parent p, under a filter.
 
 An index gives rows in the order of its columns: the planner uses that where an order names all of them from the first
 one on, and where the later ones are said to be there. Which index it takes is told, for what it guesses about a

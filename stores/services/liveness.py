@@ -1,4 +1,4 @@
-"""Whether a server that keeps us waiting is still there. One that hangs answers nothing and closes nothing."""
+"""Detect servers that hang: they neither answer nor close the connection."""
 
 from __future__ import annotations
 

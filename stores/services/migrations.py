@@ -1,4 +1,4 @@
-"""How a graph that an older program wrote becomes a current one.
+"""Migrate a graph written by an older program to the current version.
 
 What the declarations of records ask for needs no step of its own: constraints and indexes that are not there are made,
 and nodes get the properties they lack: those of fields with a default, and those that filters and orders look into. A

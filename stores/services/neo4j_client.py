@@ -46,7 +46,7 @@ _TIMED_OUT = ".Transaction.TransactionTimedOut"
 """In the code of a statement that took longer than it may."""
 
 _DELETED_MEANWHILE = "Neo.ClientError.Statement.EntityNotFound"
-"""A read may come upon a node that is deleted just then."""
+"""A read can race with a delete."""
 
 
 class Address:

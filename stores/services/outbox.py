@@ -1,4 +1,4 @@
-"""The relay: tells Weaviate what Neo4j has of the memories that changed.
+"""The outbox: sends changed memories from Neo4j to Weaviate.
 
 A transaction that changes a memory also makes a node Outbox {workspace, place, memory}. A pass of the relay takes the
 oldest, reads how their memories are now, tells Weaviate, and takes the entries away; all in one transaction that holds

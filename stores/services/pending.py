@@ -1,4 +1,4 @@
-"""What write scripts are about to write, in layers: a script's own over those of the scripts before it in the group."""
+"""Pending writes, in layers: a script's own over those of the scripts before it in the group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a memory filter Weaviate can check, so that what it proposes is worth reading in Neo4j, which checks all."""
+"""The part of a memory filter that Weaviate can check; Neo4j checks all of it."""
 
 from __future__ import annotations
 

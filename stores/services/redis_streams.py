@@ -1,4 +1,4 @@
-"""Redis Streams tell every process what is new: which logs have grown, never what is in them.
+"""Notify every process through Redis Streams which logs have grown; never what is in them.
 
 Redis is never the truth. A follower that is woken reads on from Neo4j, so an entry that is lost, doubled or late costs
 nothing; and now and then (each second while Redis is down) Neo4j is asked whether anything was written at all.

@@ -1,4 +1,4 @@
-"""What the database holds for a group of write scripts: read in the group's transaction, each thing once.
+"""Snapshot of the database for a group of write scripts, read in the group's transaction, each thing once.
 
 What is asked for in one turn of the event loop is read by one statement; the store's reads are gathered so too.
 """

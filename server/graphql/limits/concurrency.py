@@ -1,4 +1,4 @@
-"""How many operations of one caller run at once."""
+"""Limit on concurrent operations of one caller."""
 
 from __future__ import annotations
 
