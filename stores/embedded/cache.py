@@ -37,17 +37,11 @@ class Stats(NamedTuple):
 class Changes:
     """What one transaction does to vectors and weights, in order.
 
-    After ROLLBACK TO a savepoint, rewind to the mark taken when it was set. After a ROLLBACK, drop the whole.
+    After a ROLLBACK, drop the whole.
     """
 
     def __init__(self) -> None:
         self._made: list[Change] = []
-
-    def mark(self) -> int:
-        return len(self._made)
-
-    def rewind(self, mark: int) -> None:
-        del self._made[mark:]
 
     def record(self, made: Sequence[Change]) -> None:
         """Add changes; for the index, not for its callers."""

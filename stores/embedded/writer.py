@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
@@ -19,15 +19,6 @@ from stores.ports import Script
 T = TypeVar("T")
 
 _log = logging.getLogger("recollect")
-
-
-class Work(Protocol):
-    wrote: bool
-
-    def committed(self) -> set[str]:
-        """Called after the commit; the names of the logs that have new lines."""
-
-    def rolled_back(self) -> None: ...
 
 
 class _Job:

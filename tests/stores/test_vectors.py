@@ -285,11 +285,6 @@ def test_nothing_of_a_rolled_back_transaction_or_savepoint_is_seen(store: Store)
     store.check([1], QUERY[0], 300)
     with store.writer:
         store.put([(900, 1, 0.9, QUERY[0])], changes := Changes())
-        mark = changes.mark()
-        with pytest.raises(RuntimeError), store.writer:
-            store.put([(901, 1, 0.9, QUERY[0])], changes)
-            raise RuntimeError
-        changes.rewind(mark)
         store.weigh([(900, 1, 0.4)], changes)
     store.index.committed(changes)
     store.truth[900] = (1, 0.4, unit(QUERY[0]))
