@@ -177,7 +177,7 @@ class _Finding:
             "scope": [scope.value for scope in filter.scopes or ()],
             "owner": [] if filter.owner is None else ids_of((User, Agent), filter.owner, named),
         }
-        if self._search.owners is not None:
+        if self._search.owners is not None and len(self._search.owners) <= _CLAUSES:
             # The id of nobody keeps the clause from being empty.
             owned = " ".join(map(_quoted, [*self._search.owners, "nobody"]))
             return f'{self._terms(wanted)} +(scope:("{MemoryScope.GLOBAL.value}") owner:({owned}))^0'
