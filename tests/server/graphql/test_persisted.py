@@ -153,5 +153,5 @@ class TestTrusted:
         given = {"RECOLLECT_TRUSTED_DOCUMENTS": str(trusted)}
         status, _, complaint = recollect("serve", "--port", "0", "--data", str(folder / "data"), **given)
         assert status == 1
-        assert complaint.startswith("recollect: RECOLLECT_TRUSTED_DOCUMENTS: one does not run here: Cannot query field")
+        assert complaint.startswith("recollect: RECOLLECT_TRUSTED_DOCUMENTS: one cannot run here: Cannot query field")
         assert complaint.count("\n") == 1
