@@ -71,7 +71,7 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
         server_header=False,
     )
     kept = None if settings.on_servers else data
-    where = _banner(f"http://{_shown(host)}:{address[1]}", kept, demo, access.is_open, settings.first_key_file)
+    where = _banner(f"http://{_shown(host)}:{address[1]}", kept, shows_demo, access.is_open, settings.first_key_file)
     await _Server(config, app, where).serve(sockets=[listening])
 
 
@@ -90,14 +90,14 @@ class _Server(uvicorn.Server):
             click.echo(self._where)
 
 
-def _banner(url: str, data: Path | None, demo: bool, is_open: bool, first_key_file: str) -> str:
+def _banner(url: str, data: Path | None, shows_demo: bool, is_open: bool, first_key_file: str) -> str:
     bold = click.style(f"{url}/graphql", bold=True)
     lines = [
-        f"Recollect is up. Open {bold} in a browser: it shows a first query and a live trace.",
+        f"Recollect is up. Open {bold} in a browser{': it shows a first query and a live trace' if shows_demo else ''}.",
         f"  data     {data.resolve() if data else 'in Neo4j, Weaviate and Redis'}",
         f"  ready    {url}/readyz",
         f"  try      {_program()} search tea --url {url}"
-        if demo
+        if shows_demo
         else f"  bring    {_program()} import FILE --url {url}",
         "  stop     Ctrl+C",
     ]
