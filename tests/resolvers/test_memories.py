@@ -323,13 +323,13 @@ class TestOutOfTheWay:
         found = await graph.data(
             'query ($ids: [ID!]!) { nodes(ids: $ids) { id } memory(by: {externalId: "b"}) { links { nodes { id } } } '
             'session(by: {externalId: "s"}) { messages { nodes { memoryRefs { memory { text } } } } '
-            "trace { nodes { memories { text } } } } }",
+            "trace { nodes { namedMemories { text } } } } }",
             ids=[made[0]["id"], version["id"], link["id"]],
         )
         assert found["nodes"] == [None] * 3
         assert found["memory"]["links"]["nodes"] == []
         assert found["session"]["messages"]["nodes"] == [{"memoryRefs": [{"memory": {"text": "b"}}]}]
-        assert found["session"]["trace"]["nodes"] == [{"memories": [{"text": "b"}]}]
+        assert found["session"]["trace"]["nodes"] == [{"namedMemories": [{"text": "b"}]}]
         await create(graph, externalId="a", text="new")
 
     async def test_all_or_none(self, graph: Graph) -> None:

@@ -129,8 +129,8 @@ async def test_a_migration_that_was_cut_short_left_nothing(tmp_path: Path) -> No
 
 async def test_another_embedder_is_refused(tmp_path: Path) -> None:
     await made(tmp_path)
-    assert "test 16, not of other 16" in refusal(tmp_path, "other")
-    assert "test 16, not of test 32" in refusal(tmp_path, "test", 32)
+    assert "test 16, not with other 16" in refusal(tmp_path, "other")
+    assert "test 16, not with test 32" in refusal(tmp_path, "test", 32)
     engine = open_embedded(tmp_path, "test", 16)
     await engine.close()
 

@@ -238,7 +238,7 @@ class TestByCommands:
         at = ("--url", f"http://{server.address}")
         status, _, err = recollect("import", str(file), *at)
         assert status == 1
-        assert "credential" in err
+        assert "Credentials are missing" in err
         status, out, err = recollect("import", str(file), *at, RECOLLECT_KEY=ADMIN)
         assert (status, "messages 1 new" in out) == (0, True), err
         status, out, err = recollect("search", "hello", *at, RECOLLECT_KEY=ADMIN)

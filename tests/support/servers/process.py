@@ -193,7 +193,8 @@ class Server(ABC):
 def free_ports(count: int) -> list[int]:
     """Ports that nothing holds now, neither TCP nor UDP. Raises ServerFailed where there are too few."""
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
+    # Not by the seed of the run, which is the same in all of its processes.
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         if len(found) == count:
             return found
         if all(_is_free(port, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
