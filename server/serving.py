@@ -92,8 +92,9 @@ class _Server(uvicorn.Server):
 
 def _banner(url: str, data: Path | None, shows_demo: bool, is_open: bool, first_key_file: str) -> str:
     bold = click.style(f"{url}/graphql", bold=True)
+    shown = ": it shows a first query and a live trace" if shows_demo else ""
     lines = [
-        f"Recollect is up. Open {bold} in a browser{': it shows a first query and a live trace' if shows_demo else ''}.",
+        f"Recollect is up. Open {bold} in a browser{shown}.",
         f"  data     {data.resolve() if data else 'in Neo4j, Weaviate and Redis'}",
         f"  ready    {url}/readyz",
         f"  try      {_program()} search tea --url {url}"
