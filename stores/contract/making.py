@@ -204,6 +204,7 @@ def link(source: Memory, target: Memory, **values: Any) -> Draft[MemoryLink]:
         "target_id": target.id,
         "created_at": NOW,
         "metadata": EMPTY_OBJECT,
+        "ended": None,
     }
     return _draft(MemoryLink, defaults, values)
 

@@ -8,13 +8,15 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from domain.graph import Exploration, GraphEdgeKind, GraphInclude
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id
-from stores.contract.making import delete, keep, link, memory, remember, talk, user
+from domain.values import EMPTY_OBJECT
+from stores.contract.making import after, delete, keep, link, memory, remember, talk, user
 from stores.ports import Store, Transaction
 
 
@@ -62,6 +64,17 @@ def layers(weights: dict[Id, dict[Id, float]], center: Id, depth: int) -> list[d
         seen |= reached.keys()
         found.append(reached)
     return found
+
+
+async def test_all_that_a_link_says_is_kept_and_may_be_taken_away_again(store: Store) -> None:
+    a, b = await remember(store, memory(), memory())
+    values = {"kind": MemoryLinkKind.SUPERSEDES, "weight": 0.25, "metadata": {"why": "newer"}, "ended": after(days=1)}
+    [full] = await keep(store, link(a, b, **values))
+    assert await store.get(MemoryLink, [full.id]) == [full]
+    assert await store.links_between([(a.id, b.id)], None) == [full]
+    bare = replace(full, ended=None, metadata=EMPTY_OBJECT, weight=1.0)
+    await keep(store, lambda tx: bare)
+    assert await store.get(MemoryLink, [full.id]) == [bare]
 
 
 class TestExplore:

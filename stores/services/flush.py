@@ -120,6 +120,9 @@ async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:
             )
 
 
+_LINK_VALUES = ", ".join(f"l.{name} = r.{name}" for name in LINK.columns if name not in ("src", "kind", "dst"))
+
+
 async def _links(to: Snapshot, puts: dict[Id, Put]) -> None:
     """A link between the same two memories of the same kind is the same link."""
     rows = [dict(zip(LINK.columns, row, strict=True)) for _, row in puts.values()]
@@ -128,8 +131,7 @@ async def _links(to: Snapshot, puts: dict[Id, Put]) -> None:
             "UNWIND $rows AS r MATCH (a:Memory {id: r.src, workspace: $workspace}) "
             "MATCH (b:Memory {id: r.dst, workspace: $workspace}) "
             "MERGE (a)-[l:LINK {kind: r.kind}]->(b) "
-            "SET l.id = r.id, l.workspace = $workspace, l.weight = r.weight, l.created_at = r.created_at, "
-            "l.metadata = r.metadata",
+            f"SET l.workspace = $workspace, {_LINK_VALUES}",
             rows=batch,
         )
 
