@@ -50,7 +50,7 @@ class Table(Generic[N]):
         self.by_id = f"{self.select} WHERE t.id = ? AND t.workspace = ?{live}"
         natural = " AND ".join(map(self.equals, of.natural))
         self.by_natural = f"{self.select} WHERE {natural} AND t.workspace = ?{live}" if natural else ""
-        # Many at once, each with its place among those asked for: 3 us a key, where a statement of its own takes 7.
+        # Many at once, each with its place among those asked for.
         named = " AND ".join(self.equals(name, f"e.value ->> {place}") for place, name in enumerate(of.natural))
         self.by_naturals = (
             f"SELECT e.key, {self.columns} FROM json_each(?) e CROSS JOIN {self.name} t "
