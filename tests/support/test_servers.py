@@ -116,9 +116,26 @@ def test_a_server_that_does_not_start_says_why() -> None:
     server = Redis()
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", server.ports[0]))
-        with pytest.raises(ServerFailed, match=r"(?s)Redis ended by itself.*Address already in use"), server:
-            pass
+        server.start()
+        with pytest.raises(ServerFailed, match=r"(?s)Redis ended by itself.*Address already in use"):
+            server.wait_until_ready()
+    server.stop()
     assert not server.folder.exists()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("kind", [Redis, Neo4j, Weaviate])
+def test_a_server_whose_port_was_taken_meanwhile_starts_on_another(kind: type[Redis | Neo4j | Weaviate]) -> None:
+    server = kind(PASSWORD)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", server.ports[-1]))
+        holder.listen()
+        taken = server.url, server.ports[-1]
+        with server:
+            assert server.url != taken[0]
+            assert taken[1] not in server.ports
+            pid = server.pid
+    assert leaves_nothing(server, pid)
 
 
 @pytest.mark.services

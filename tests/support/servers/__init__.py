@@ -69,7 +69,7 @@ def running() -> Iterator[Servers]:
         for server in servers.all:
             server.start()
         for server in servers.all:
-            server.wait_until_ready()
+            server.wait_until_first_ready()
         yield servers
     finally:
         for server in servers.all:

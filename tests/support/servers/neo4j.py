@@ -47,8 +47,6 @@ class Neo4j(Server):
         super().__init__(ports=1)
         self.password = password
         self._password_is_set = password is None
-        (self.folder / "conf").mkdir()
-        (self.folder / "conf" / "neo4j.conf").write_text("".join(f"{line}\n" for line in self._settings()))
 
     @classmethod
     def missing(cls) -> str | None:
@@ -90,6 +88,8 @@ class Neo4j(Server):
         )
 
     def _command(self, fetched: Path) -> Sequence[str | Path]:
+        (self.folder / "conf").mkdir(exist_ok=True)
+        (self.folder / "conf" / "neo4j.conf").write_text("".join(f"{line}\n" for line in self._settings()))
         return (
             _java() or "java",
             "-Xms256m",
