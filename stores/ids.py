@@ -19,8 +19,10 @@ class Ids:
         self._clock, self.last = clock, last
         self._random: Iterator[tuple[int]] = iter(())
 
-    def next(self) -> int:
-        milliseconds = int(self._clock().timestamp() * 1000)
+    def next(self, milliseconds: int | None = None) -> int:
+        """The next one, of a time since 1970 or of now."""
+        if milliseconds is None:
+            milliseconds = int(self._clock().timestamp() * 1000)
         self.last = next_uuid7(self.last, milliseconds, self._random_bits())
         return self.last
 

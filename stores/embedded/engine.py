@@ -18,6 +18,7 @@ import msgspec
 
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
+from stores.embedded.known import Memory
 from stores.embedded.migrations import migrate
 from stores.embedded.readers import Readers
 from stores.embedded.store import EmbeddedStore
@@ -57,12 +58,12 @@ class EmbeddedEngine:
         migrate(writer_db, self.path)
         self._bind(writer_db, f"{opening.embedder} {opening.dimension}")
         self.epoch = self._epoch(writer_db)
-        self.words = Words()
+        self.words, self.known = Words(), Memory()
         self.vectors = VectorIndex(
             opening.dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
         )
         self.ids = Ids(clock, _last_id(writer_db))
-        self.writer = Writer(writer_db, self._wake)
+        self.writer = Writer(writer_db, self._wake, self.known.forget)
         self._stores: dict[str, EmbeddedStore] = {}
         self._rates = Rates()
         self._closed = False

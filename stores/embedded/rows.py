@@ -10,6 +10,7 @@ from domain.memory import Memory
 from domain.message import Message
 from domain.node import Node
 from domain.participant import Participant
+from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.trace import TraceEvent
@@ -134,7 +135,7 @@ def table(record: type[N]) -> Table[N]:
     return TABLES[record]
 
 
-PARTICIPANT, MESSAGE, EVENT = table(Participant), table(Message), table(TraceEvent)
+SESSION, PARTICIPANT, MESSAGE, EVENT = table(Session), table(Participant), table(Message), table(TraceEvent)
 TRACE, SPAN, TALLY = table(Trace), table(Span), table(Tally)
 LINK = table(MemoryLink)
 # scope_key is what one owner's memories share in the text and vector indexes: twice the key of a user, one more for an

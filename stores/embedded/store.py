@@ -21,7 +21,7 @@ from domain.page import Listing, Page, Slice
 from domain.session import Session
 from stores.catalogue.logs import LOGS
 from stores.changes import line_of
-from stores.embedded import graph, rows, tool_calls
+from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
 from stores.embedded.readers import Read, Readers
@@ -71,6 +71,7 @@ class Opened(Protocol):
     ids: Ids
     words: Words
     vectors: VectorIndex
+    known: known.Memory
     writer: Writer
     readers: Readers
 
@@ -246,10 +247,10 @@ class EmbeddedStore:
 
     async def write(self, script: Script[T]) -> T:
         engine = self._engine
-        db, key = engine.writer.db, self._workspace
+        db, name = engine.writer.db, self._name
 
         def begin() -> EmbeddedTransaction:
-            return EmbeddedTransaction(db, self._name, key, engine.clock(), engine.ids, engine.vectors)
+            return EmbeddedTransaction(db, name, engine.clock(), engine.ids, engine.vectors, engine.known)
 
         return await engine.writer.write(script, begin)
 

@@ -15,15 +15,17 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus, weight
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
 from stores import journal, sums
 from stores.catalogue.logs import log_of
-from stores.embedded import rows
+from stores.embedded import known, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
 from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
+from stores.ids import Ids
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.rows import micros, raw, text
@@ -38,16 +40,17 @@ _BY_IDS = "id IN (SELECT value FROM json_each(?))"
 
 class EmbeddedTransaction:
     def __init__(
-        self, db: apsw.Connection, workspace: str, key: int, now: datetime, ids: Any, vectors: VectorIndex
+        self, db: apsw.Connection, workspace: str, now: datetime, ids: Ids, vectors: VectorIndex, memory: known.Memory
     ) -> None:
-        """key: the workspace's, 0 where it is not known or there is none yet."""
         self._db, self._name, self.now, self._ids, self._vectors = db, workspace, now, ids, vectors
-        self._changes = Changes()
+        self._memory, self._ms = memory, int(now.timestamp() * 1000)
+        self._made_changes: Changes | None = None
         self._grown: set[str] = set()
         self._scopes: dict[Id | None, int] = {}
         self._made: set[Id] = set()  # ids of messages that are not stored yet, among others: nothing hangs on those
         self.wrote = False
-        self._workspace = key or self._workspace_key()
+        self._known = memory[workspace] or memory.begin(workspace, db, self._workspace_key())
+        self._workspace = self._known.key
 
     def _workspace_key(self) -> int:
         row = self._db.execute("SELECT key FROM workspace WHERE name = ?", (self._name,)).fetchone()
@@ -59,21 +62,31 @@ class EmbeddedTransaction:
 
     def committed(self) -> set[str]:
         """Shows the index what was written; the names of the logs that grew."""
-        self._vectors.committed(self._changes)
+        if self._made_changes is not None:
+            self._vectors.committed(self._made_changes)
         return {f"{self._name}/{log}" for log in self._grown}
 
-    def rolled_back(self) -> None:
-        self._changes = Changes()
+    @property
+    def _changes(self) -> Changes:
+        """What it does to vectors: mostly nothing, and the index need not hear of it."""
+        if self._made_changes is None:
+            self._made_changes = Changes()
+        return self._made_changes
 
     def new_id(self, kind: type[Node]) -> Id:
-        made = kind.make_id(self._ids.next())
-        self._made.add(made)
+        made = kind.make_id(self._ids.next(self._ms))
+        if kind is Message:
+            self._made.add(made)
         return made
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
+        if kind is Session:
+            return [self._known.session(id) for id in ids]  # type: ignore[misc]
         return [self._one(kind, table(kind).by_id, (id,)) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
+        if kind is Session:
+            return [self._known.session_named(name) for (name,) in keys]  # type: ignore[misc]
         of = table(kind)
         if len(keys) < _MANY or any("\0" in part for key in keys for part in key):  # which JSON text does not keep
             return [self._one(kind, of.by_natural, key) for key in keys]
@@ -87,10 +100,7 @@ class EmbeddedTransaction:
         return None if row is None else table(kind).decode(row)
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        of = rows.PARTICIPANT
-        session = "t.session = (SELECT key FROM session WHERE id = ? AND workspace = ?)"
-        sql = f"{of.select} WHERE {session} ORDER BY t.joined_at, t.id"
-        return [of.decode(row) for row in self._db.execute(sql, (session_id, self._workspace))]
+        return self._known.participants(session_id)
 
     async def put(self, records: Sequence[Node]) -> None:
         if not records:
@@ -114,9 +124,19 @@ class EmbeddedTransaction:
 
     async def store(self, records: Sequence[Node]) -> None:
         """Stores records of one type, as they are."""
-        if records:
-            to = table(type(records[0]))
-            self._db.executemany(to.insert, [(self._workspace, *to.encode(record)) for record in records])
+        if not records:
+            return
+        kind = type(records[0])
+        if issubclass(kind, Session):
+            self._known.store(records)  # type: ignore[arg-type]
+            return
+        to = table(kind)
+        insert, encoded = to.insert, [(self._workspace, *to.encode(record)) for record in records]
+        if kind is Participant:
+            self._known.joins(records)  # type: ignore[arg-type]
+        elif kind is Message:
+            insert, encoded = self._known.messages(encoded)
+        self._db.executemany(insert, encoded)
 
     async def tallies(self, trace_id: str) -> list[Tally]:
         sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
@@ -239,6 +259,8 @@ class EmbeddedTransaction:
         if not ids:
             return
         self.wrote = True
+        self._memory.forget()
+        self._known = self._memory.begin(self._name, self._db, self._workspace)
         name = table(kind).name
         ours = [(id, self._workspace) for id in ids]
         if kind is Memory:

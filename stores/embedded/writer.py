@@ -63,9 +63,12 @@ class Writer:
     commits, writes: how many transactions it has committed, and how many scripts in them.
     """
 
-    def __init__(self, db: apsw.Connection, wake: Callable[[set[str]], None]) -> None:
-        """wake: called in the caller's event loop after a commit, with the names of the logs that grew."""
-        self.db, self._wake = db, wake
+    def __init__(
+        self, db: apsw.Connection, wake: Callable[[set[str]], None], forget: Callable[[], None] = lambda: None
+    ) -> None:
+        """wake: called in the caller's event loop after a commit, with the names of the logs that grew. forget: called
+        in the thread after a rollback."""
+        self.db, self._wake, self._forget = db, wake, forget
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # so that nothing is queued behind the end
         self._closed = False
@@ -148,26 +151,25 @@ class Writer:
                 if job.error is None:
                     done.append(transaction)
                 elif not apart and transaction.wrote:
-                    self._rollback([*done, transaction])
+                    self._rollback()
                     return None
                 elif apart:
                     db.execute("ROLLBACK TO job")
-                    transaction.rolled_back()
+                    self._forget()
                 if apart:
                     db.execute("RELEASE job")
             db.execute("COMMIT")
             self.commits, self.writes = self.commits + 1, self.writes + len(done)
         except BaseException:
-            self._rollback(done)
+            self._rollback()
             raise
         return done
 
-    def _rollback(self, transactions: list[Any]) -> None:
+    def _rollback(self) -> None:
+        self._forget()
         # SQLite has rolled back by itself after some errors of the disk.
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
-        for transaction in transactions:
-            transaction.rolled_back()
 
 
 _REFUSED: dict[type[Exception], str] = {
