@@ -118,6 +118,10 @@ def whole_links(lists: Sequence[Sequence[Any]]) -> list[MemoryLink]:
     return [LINK.decode(row) for row in rows if all(row[index] is not None for index in _SURE)]
 
 
+HELD = "SET {0}.held = true WITH {0}"
+"""Locks a node until the end of the transaction. What is written must not depend on what was read: the planner would
+lock for reading first, and two transactions that both did cannot lock for writing then, but wait for each other."""
+
 CHANGE = "[n.place, n.kind, n.memory_id, n.time, n.memory, n.link]"
 """A line of the memory log: memory is a deleted one as it was, link as the change left it, both as JSON."""
 

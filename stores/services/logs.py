@@ -21,7 +21,7 @@ from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.filters import Where, apply, matches
 from stores.services.followers import GONE, Followers
-from stores.services.labels import MEMORY, label, lists
+from stores.services.labels import HELD, MEMORY, label, lists
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.snapshot import ReadBatch
 
@@ -45,7 +45,7 @@ _THERE = (
 )
 _ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END, {_THERE}])"
 
-_LOCK = "OPTIONAL MATCH (w:Workspace {name: $workspace}) SET w.name = w.name WITH count(w) AS locked "
+_LOCK = f"OPTIONAL MATCH (w:Workspace {{name: $workspace}}) {HELD.format('w')} WITH count(w) AS locked "
 
 
 Read = Callable[..., Awaitable[Any]]

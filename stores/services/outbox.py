@@ -22,7 +22,8 @@ import numpy as np
 
 from domain.node import Id
 from stores.errors import StoreError, Unavailable
-from stores.services.neo4j_client import Neo4jClient
+from stores.services.labels import HELD
+from stores.services.neo4j_client import Collided, Neo4jClient, patience
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient
 
 _log = logging.getLogger("recollect")
@@ -42,7 +43,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 _TAKE = (
-    "MERGE (r:Relay {workspace: $workspace}) SET r.passes = coalesce(r.passes, 0) + 1 WITH r "
+    f"MERGE (r:Relay {{workspace: $workspace}}) {HELD.format('r')} "
     "CALL () { MATCH (o:Outbox) WHERE o.workspace = $workspace WITH o ORDER BY o.place "
     f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
     "CALL (entries) { UNWIND entries AS o WITH DISTINCT o.memory AS id "
@@ -174,7 +175,7 @@ class Relay:
 
     async def _drain(self, workspace: str, line: _Line) -> None:
         """Passes until nothing is left; through outages too."""
-        checked = False
+        checked, collided = False, 0
         try:
             while line.done < line.asked:
                 asked = line.asked
@@ -185,6 +186,9 @@ class Relay:
                         checked = True
                         if await self._lost(workspace):
                             continue
+                except Collided:
+                    await patience(collided := collided + 1)
+                    continue
                 except StoreError as error:
                     checked = False
                     await self._failed(workspace, line, error)

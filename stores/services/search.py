@@ -44,6 +44,9 @@ _FEW = 1_000
 _FALLBACK = 2_000
 """How many of the best by words Neo4j looks at in Weaviate's place."""
 
+_TENANT_SECONDS, _TRIES = 2.0, 20
+"""How long a search waits for a tenant that is to be made."""
+
 _IMPORTANCE, _DECAY, _VERSION = map(MEMORY.columns.index, ("importance", "decay_factor", "version"))
 
 _CLAUSES = 400
@@ -100,14 +103,25 @@ class _Finding:
         if self._workspace in self._vectors.behind:
             return await self._instead()
         try:
-            return await self._proposed(within)
-        except Missing:
-            found = await self._instead()
-            return found if found.candidates else Found([])  # nothing is missing where nothing is there
+            return await self._where_there(within)
         except Unavailable:
             if self._graph.breaker.state == "open":
                 raise
             return await self._instead()
+
+    async def _where_there(self, within: Prefilter) -> Found:
+        """What Weaviate proposes. Its tenant may be about to be made, for the workspace's first memory."""
+        for _ in range(_TRIES):
+            try:
+                return await self._proposed(within)
+            except Missing:
+                found = await self._instead()
+            if not found.candidates:
+                return Found([])  # nothing is missing where nothing is there
+            if self._workspace in self._vectors.behind:
+                break
+            await asyncio.sleep(_TENANT_SECONDS / _TRIES)
+        return found
 
     async def _proposed(self, within: Prefilter) -> Found:
         """What Weaviate proposes; more of it while what it cannot check leaves too few."""

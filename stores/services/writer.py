@@ -22,7 +22,8 @@ from stores.policies import GROUP
 from stores.ports import Script
 from stores.rows import micros
 from stores.services.flush import flush
-from stores.services.neo4j_client import InDoubt, Neo4jClient, Unit
+from stores.services.labels import HELD
+from stores.services.neo4j_client import PATIENCE, Collided, InDoubt, Neo4jClient, Unit, patience
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 from stores.services.transaction import Alone, ServicesTransaction
@@ -142,12 +143,17 @@ class Writer:
             job.settle()
 
     async def _commit(self, group: list[_Job]) -> None:
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
             try:
                 done, pending = await self._attempt(group)
                 break
             except InDoubt:
                 raise
+            except Collided:
+                if attempt == PATIENCE:
+                    raise
+                await patience(attempt)
             except Taken:
                 if len(group) == 1:
                     raise
@@ -156,9 +162,10 @@ class Writer:
                 self._jobs.extendleft(reversed(group))
                 return
             except Unavailable:
-                if attempt == _ATTEMPTS - 1 or self._graph.breaker.state == "open":
+                if attempt >= _ATTEMPTS - 1 or self._graph.breaker.state == "open":
                     raise
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+            attempt += 1
         self._jobs.extendleft(reversed(group[len(done) :]))
         self.commits, self.writes = self.commits + 1, self.writes + len(done)
         telling = asyncio.create_task(self._tell(done, pending))
@@ -223,7 +230,7 @@ class Writer:
     async def _lock(self, unit: Unit) -> tuple[Pending, int]:
         """Waits for the workspace; where its logs stand, and how many writes it has had with this one."""
         record = await unit.run(
-            "MERGE (w:Workspace {name: $workspace}) SET w.writes = coalesce(w.writes, 0) + 1 "
+            f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 "
             "RETURN coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes",
             workspace=self._workspace,
         )

@@ -59,7 +59,7 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
 
     report: dict[str, Any] = {}
     began = time.monotonic()
-    await beside(load, 300)
+    await whole(load, [first, second])
     for server in (servers.redis, servers.weaviate, servers.neo4j):
         report[server.name] = await fall(server, [first, second], load)
         await beside(load, 200)
@@ -94,6 +94,16 @@ async def test_nothing_is_lost(servers: Servers, start: Start, graph: Driver) ->
     await end(following)
     report |= figures(load, subscribers, logs) | {"seconds of load": time.monotonic() - began}
     print("\n" + "\n".join(f"{name}: {figure}" for name, figure in report.items()))
+
+
+async def whole(load: Load, processes: list[Running]) -> None:
+    """Some writes beside which every search of every process is a whole one: all servers are well."""
+    beginning = Load("load", processes)
+    searching = asyncio.create_task(beginning.search())
+    await beside(load, 300)
+    beginning.stop()
+    await searching
+    assert (beginning.searches > 0, beginning.degraded) == (True, 0)
 
 
 async def beside(load: Load, writes: int) -> None:

@@ -29,9 +29,11 @@ async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: D
     following = [asyncio.create_task(one.run()) for one in subscribers]
     load = Load("both", [first, second])
     writing = asyncio.create_task(load.run(8, pause=0))
+    searching = asyncio.create_task(load.search())
     await beside(load, WRITES)
     load.stop()
-    await writing
+    await asyncio.gather(writing, searching)
+    assert (load.searches > 0, load.degraded, load.refused) == (True, 0, [])
     stored = column(
         graph,
         "MATCH (s:Session {external_id: 'both'}) MATCH (n:Message {session: s.id}) RETURN n.texts[0] ORDER BY n.place",

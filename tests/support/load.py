@@ -23,6 +23,8 @@ MEMORY = """mutation ($k: String!, $text: String!) { createMemory(
 STATE = """mutation ($s: String!, $k: String!, $text: String!) { setState(
     input: {namespace: $s, key: $text, value: 1, idempotencyKey: $k}) { errors { message } } }"""
 
+SEARCH = """query ($text: String!) { searchMemories(query: {text: $text}) { degraded } }"""
+
 TRACE = "subscription ($after: String, $s: String!) { sessionTrace(session: {externalId: $s}, after: $after) { cursor node { data } } }"
 MESSAGES = "subscription ($after: String, $s: String!) { sessionMessages(session: {externalId: $s}, after: $after) { cursor node { text } } }"
 CHANGES = "subscription ($after: String) { memoryChanges(after: $after) { cursor memory { text } } }"
@@ -42,7 +44,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Load:
     """Writes to one session, and to the memories and states of the workspace; names count up from 0.
 
-    acknowledged: the names of what was written, by the mutation. refused: the other answers.
+    acknowledged: the names of what was written, by the mutation. refused: the other answers. searches, degraded: how
+    many there were beside the writes, and how many of them did without Weaviate.
     """
 
     def __init__(self, session: str, targets: Sequence[Running]) -> None:
@@ -50,6 +53,7 @@ class Load:
         self.acknowledged: dict[str, list[str]] = {EVENTS: [], MESSAGE: [], MEMORY: [], STATE: []}
         self.refused: list[Answer] = []
         self.broken = 0
+        self.searches = self.degraded = 0
         self._enough = asyncio.Event()
         self._numbers = itertools.count()
 
@@ -68,6 +72,18 @@ class Load:
         """Writes until it is stopped; what was begun is acknowledged then."""
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
             await asyncio.gather(*(self._write(client, lane, pause) for lane in range(writers)))
+
+    async def search(self) -> None:
+        """Searches each target in turn while all is well, until it is stopped."""
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            for target in itertools.cycle(self._targets):
+                if self._enough.is_set():
+                    return
+                sent = {"query": SEARCH, "variables": {"text": str(self.searches)}}
+                body = (await client.post(f"http://{target.address}/graphql", json=sent)).json()
+                self.searches += 1
+                self.degraded += body["data"]["searchMemories"]["degraded"]
+                await asyncio.sleep(0.02)
 
     def stop(self) -> None:
         """Begins nothing more."""
