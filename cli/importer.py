@@ -76,7 +76,7 @@ async def import_files(
     async with _sink(data, url, settings, workspace) as sink:
         for file, one in opened:
             with _named(file):
-                if isinstance(one.content, list):
+                if isinstance(one.content, Sequence):
                     await sink.check(one.content)
         for file, one in opened:
             with _named(file), bar() as show:
@@ -89,23 +89,23 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
     if isinstance(opened.content, Exports):
         spans = await sink.receive(opened.content, progress)
         return Summary(opened.format, {"spans": spans.loaded}, opened.replaced, notes=spans.notes)
-    if not isinstance(opened.content, list):
+    if not isinstance(opened.content, Sequence):
         loaded = await sink.load(opened.content, progress)
         return Summary(
             opened.format, {_COUNTED.get(name, f"{name}s"): count for name, count in loaded.items()}, opened.replaced
         )
     conversations = opened.content
     counts = {"sessions": Loaded(), "messages": Loaded(), **({} if owner is None else {"memories": Loaded()})}
+    orphans = 0
     for start in range(0, len(conversations), _AT_ONCE):
         batch = conversations[start : start + _AT_ONCE]
+        for one in batch:
+            orphans += sum(map(len, unasked([message.content or () for message in one.messages], set())))
         for added in await asyncio.gather(*(sink.add(one, owner) for one in batch)):
             for name, count in added.items():
                 counts[name] = counts.get(name, Loaded()) + count
         if progress is not None:
             progress(start + len(batch), len(conversations))
-    orphans = sum(
-        len(ids) for one in conversations for ids in unasked([message.content or () for message in one.messages], set())
-    )
     return Summary(opened.format, counts, opened.replaced, orphans)
 
 

@@ -8,7 +8,7 @@ but never before their parents; one without a time has its parent's.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from domain.session import CreateSessionInput
 from domain.values import MAX_NAME, Ref
 from formats.conversation import (
     Conversation,
+    Conversations,
     FormatError,
     expect,
     first_time,
@@ -63,18 +64,19 @@ def recognizes(value: Any) -> bool:
     return isinstance(first, dict) and "mapping" in first
 
 
-def read(file: File) -> list[Conversation]:
+def read(file: File) -> Conversations:
     """The conversations of a file. Raises FormatError before it returns any."""
-    return conversations(file.value, file.name)
+    return conversations(file.items, file.name)
 
 
-def conversations(value: Any, source: str) -> list[Conversation]:
-    """The conversations of an export, or of a single conversation. Raises FormatError before it returns any.
+def conversations(items: Sequence[Any], source: str) -> Conversations:
+    """The conversations of an export. Raises FormatError before it returns any.
 
     source: the name of the file, which is kept in the metadata.
     """
-    found = [value] if isinstance(value, dict) else expect(value, "the file", list, "")
-    return [_conversation(one, f"conversation {place}", source) for place, one in enumerate(found, 1)]
+    return Conversations(
+        range(len(items)), lambda place: _conversation(items[place], f"conversation {place + 1}", source)
+    )
 
 
 def _conversation(value: Any, where: str, source: str) -> Conversation:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -77,16 +77,42 @@ class Conversation(msgspec.Struct, frozen=True):
         return found
 
 
+T = TypeVar("T")
+
+
+class Conversations(Sequence[Conversation]):
+    """The conversations of a file, each made anew whenever it is asked for, so that one is in memory and not all."""
+
+    def __init__(self, parts: Sequence[T], make: Callable[[T], Conversation]) -> None:
+        """Makes each of them once. Raises FormatError, and later no more."""
+        self._len = len(parts)
+        self._make: Callable[[int], Conversation] = lambda place: make(parts[place])
+        for _ in self:
+            pass
+
+    def __len__(self) -> int:
+        return self._len
+
+    @overload
+    def __getitem__(self, place: int) -> Conversation: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Conversation]: ...
+    def __getitem__(self, place: int | slice) -> Conversation | list[Conversation]:
+        if isinstance(place, slice):
+            return [self._make(index) for index in range(self._len)[place]]
+        return self._make(range(self._len)[place])
+
+
 def parse(data: bytes) -> Any:
     """The value of a JSON file. Raises FormatError with the line and column where it is none."""
     try:
         return read_json(msgspec.json.decode, data.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _fault(data, str(error)) from None
+        raise fault(data, str(error)) from None
 
 
-def _fault(data: bytes, known: str) -> FormatError:
-    """Where a file is broken, which the quicker reader only knows by its own words."""
+def fault(data: bytes, known: str, line: int = 1) -> FormatError:
+    """Where a file is broken, which the quicker reader only knows by its own words. line: where it begins."""
     text = decoded(data.removeprefix(b"\xef\xbb\xbf"))
     if not text.strip():
         return FormatError("the file is empty")
@@ -94,7 +120,7 @@ def _fault(data: bytes, known: str) -> FormatError:
         json.loads(text, parse_constant=_no_constant, parse_int=float)
         return FormatError(f"not JSON: {known}")
     except json.JSONDecodeError as error:
-        return FormatError(f"not JSON: {error.msg}", f"line {error.lineno}, column {error.colno}")
+        return FormatError(f"not JSON: {error.msg}", f"line {line - 1 + error.lineno}, column {error.colno}")
     except RecursionError:
         return FormatError("the JSON is nested too deeply")
     except ValueError as error:

@@ -10,7 +10,8 @@ that differ under one id lose nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from domain.values import EMPTY_OBJECT, MAX_NAME, Json, Ref, encode_json
 from formats.conversation import (
     MAX_KEPT,
     Conversation,
+    Conversations,
     FormatError,
     expect,
     first_time,
@@ -63,39 +65,37 @@ def recognizes(value: Any) -> bool:
     return isinstance(value, dict) and any(name in value for name in _LISTS)
 
 
-def read(file: File) -> list[Conversation]:
+def read(file: File) -> Conversations:
     """The conversations of a file. Raises FormatError before it returns any."""
-    return conversations(file.value, file.name)
+    return conversations(file.items, file.name)
 
 
-def conversations(value: Any, source: str) -> list[Conversation]:
+def conversations(items: Sequence[Any], source: str) -> Conversations:
     """The runs of a file, each once, in order. Raises FormatError before it returns any.
 
     source: the name of the file, which is kept in the metadata.
     """
-    found: dict[str, Conversation] = {}
-    for run, where in _runs(value):
-        conversation = _conversation(run, where, source)
-        before = found.get(conversation.key)
-        found[conversation.key] = conversation if before is None else _joined(before, conversation)
-    return list(found.values())
+    if items and isinstance(items[0], dict) and ("role" in items[0] or "content" in items[0]):
+        return Conversations([items], lambda items: _conversation({"messages": list(items)}, "", source))
+
+    def one(place: int) -> Conversation:
+        where = f"run {place + 1}"
+        return _conversation(_run(items[place], where), where, source)
+
+    places: dict[str, list[int]] = {}
+    for place in range(len(items)):
+        places.setdefault(one(place).key, []).append(place)
+    return Conversations(list(places.values()), lambda places: reduce(_joined, map(one, places)))
 
 
-def _runs(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every run as an object with `messages`, and where it stands; counted from 1."""
-    runs = [value] if isinstance(value, dict) else expect(value, "the file", list, "")
-    if value is runs and runs and isinstance(runs[0], dict) and ("role" in runs[0] or "content" in runs[0]):
-        yield {"messages": runs}, ""
-        return
-    for place, run in enumerate(runs, 1):
-        where = f"run {place}"
-        if isinstance(run, list):
-            yield {"messages": run}, where
-            continue
-        expect(run, "it", dict, where)
-        name = next((name for name in _LISTS if name in run), _LISTS[0])
-        others = {key: item for key, item in run.items() if key != name}
-        yield {**others, "messages": member(run, name, list, where)}, where
+def _run(run: Any, where: str) -> dict[str, Any]:
+    """A run as an object with `messages`."""
+    if isinstance(run, list):
+        return {"messages": run}
+    expect(run, "it", dict, where)
+    name = next((name for name in _LISTS if name in run), _LISTS[0])
+    others = {key: item for key, item in run.items() if key != name}
+    return {**others, "messages": member(run, name, list, where)}
 
 
 def _joined(before: Conversation, more: Conversation) -> Conversation:

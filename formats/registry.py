@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -18,7 +18,7 @@ from stores.plugins import Plugins
 
 T = TypeVar("T")
 
-Content = list[Conversation] | Exports | Source
+Content = Sequence[Conversation] | Exports | Source
 """What a file holds: conversations, spans, or, of our own format, a way to its lines."""
 
 _log = logging.getLogger("recollect.formats")
@@ -39,7 +39,8 @@ class Format(Protocol):
     """The module that an entry point names; the entry point's own name is that of the format.
 
     A file whose first bytes tell its format is known by `begins(head: bytes) -> bool`, a JSON file by
-    `recognizes(value) -> bool`. A module has one of the two, or neither, and then --format must name it.
+    `recognizes(value) -> bool`; where it is a list, or JSON Lines, the value is a list of the first item only. A module
+    has one of the two, or neither, and then --format must name it.
     """
 
     SUMMARY: str
@@ -106,5 +107,5 @@ def open_file(path: Path, format: str | None = None) -> Opened:
     if format is not None:
         load(format)
     file = File(path)
-    name = format or _claimed("begins", file.head) or detect(file.value)
+    name = format or _claimed("begins", file.head) or detect(file.sample)
     return Opened(name, _asked(name, lambda: load(name).read(file)), file.replaced)

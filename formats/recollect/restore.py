@@ -88,13 +88,11 @@ async def load(
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Entries that are written together: a session with its talk, or up to 1,000 of one type."""
+    """Entries that are written together, up to 1,000: a session with its talk, or of one type."""
     batch: list[Entry] = []
     for entry in entries:
-        if (
-            batch
-            and entry.type not in _TALK
-            and (entry.type == "session" or entry.type != batch[0].type or len(batch) == _BATCH)
+        if batch and (
+            len(batch) == _BATCH or entry.type == "session" or (entry.type not in _TALK and entry.type != batch[0].type)
         ):
             yield batch
             batch = []
@@ -108,9 +106,13 @@ class _Loading:
         """foreign: the vectors are of another embedder, so new ones are made of the texts."""
         self._context, self._store, self._foreign = context, context.store, foreign
         self._late: list[TraceEvent] = []
+        self._long: Session | None = None
 
     async def write(self, batch: list[Entry]) -> dict[str, Loaded]:
         name = batch[0].type
+        if name in _TALK:
+            return await self._write_talk(batch)
+        await self._end_long()
         if name == "session":
             return await self._write_session(batch)
         if name == "memory":
@@ -134,6 +136,7 @@ class _Loading:
 
     async def finish(self) -> None:
         """Ties events to parents that came behind them."""
+        await self._end_long()
         for start in range(0, len(self._late), _BATCH):
             late = self._late[start : start + _BATCH]
 
@@ -150,26 +153,47 @@ class _Loading:
             await self._store.write(script)
 
     async def _write_session(self, batch: list[Entry]) -> dict[str, Loaded]:
+        """A session and its talk, or the first part of it. Its count goes with the messages that are there, so that a
+        load which was killed can be completed."""
         session = batch[0].record
         assert isinstance(session, Session)
         typed = SESSION_TYPES[session.kind](**msgspec.structs.asdict(session))
-        talk = {name: [entry.record for entry in batch if entry.type == name] for name in _TALK}
+        if len(batch) == _BATCH:
+            self._long = typed
+            places = [entry.record.place for entry in batch if isinstance(entry.record, Message)]
+            typed = msgspec.structs.replace(typed, message_count=max(places, default=0))
 
         async def script(tx: Transaction) -> dict[str, Loaded]:
             before = (await tx.get(Session, [session.id]))[0]
             if before is None:
                 await tx.put([typed])
             counts = {"session": Loaded(before is None, before is not None)}
-            for name, records in talk.items():
-                fresh = await _missing(tx, records)
-                await tx.put(fresh)
-                if records:
-                    counts[name] = Loaded(len(fresh), len(records) - len(fresh))
-                if before is not None and name == "message" and fresh:
-                    await tx.put([_continued(before, fresh)])
-            return counts
+            return {**counts, **await _put_talk(tx, before, batch)}
 
         return await self._store.write(script)
+
+    async def _write_talk(self, batch: list[Entry]) -> dict[str, Loaded]:
+        """More of a long session."""
+        long = self._long
+        assert long is not None
+
+        async def script(tx: Transaction) -> dict[str, Loaded]:
+            return await _put_talk(tx, (await tx.get(Session, [long.id]))[0], batch)
+
+        return await self._store.write(script)
+
+    async def _end_long(self) -> None:
+        """Gives a long session the count it had, which also counts messages that were deleted."""
+        if (long := self._long) is None:
+            return
+        self._long = None
+
+        async def script(tx: Transaction) -> None:
+            before = (await tx.get(Session, [long.id]))[0]
+            if before is not None and before.message_count < long.message_count:
+                await tx.put([msgspec.structs.replace(before, message_count=long.message_count)])
+
+        await self._store.write(script)
 
     async def _write_memories(self, batch: list[Entry]) -> Loaded:
         memories = [entry.record for entry in batch if isinstance(entry.record, Memory)]
@@ -224,11 +248,25 @@ class _Loading:
         return late
 
 
+async def _put_talk(tx: Transaction, session: Session | None, batch: Sequence[Entry]) -> dict[str, Loaded]:
+    """Adds what is not there yet of a session's talk. session: as it is stored, None where the batch brings it."""
+    counts: dict[str, Loaded] = {}
+    for name in _TALK:
+        records = [entry.record for entry in batch if entry.type == name]
+        fresh = await _missing(tx, records)
+        await tx.put(fresh)
+        if records:
+            counts[name] = Loaded(len(fresh), len(records) - len(fresh))
+        if session is not None and name == "message" and fresh:
+            await tx.put([_continued(session, fresh)])
+    return counts
+
+
 def _continued(before: Session, messages: Sequence[Message]) -> Session:
     """A session that is there, after the messages that were added to it."""
     return msgspec.structs.replace(
         before,
-        message_count=max(message.place for message in messages),
+        message_count=max(before.message_count, *(message.place for message in messages)),
         last_active_at=max([before.last_active_at, *(message.created_at for message in messages)]),
     )
 

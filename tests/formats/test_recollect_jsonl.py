@@ -26,6 +26,7 @@ from domain.state import StateEntry
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, encode_json
 from formats.conversation import FormatError
+from formats.recollect import restore
 from formats.recollect.jsonl import check, export, load
 from formats.recollect.lines import Writer
 from formats.recollect.restore import Loaded
@@ -237,6 +238,26 @@ async def test_a_load_that_was_killed_is_completed_by_another(lines: list[bytes]
 def _killed(done: int, _: int) -> None:
     if done > 9:
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+async def test_a_session_is_written_in_parts_and_each_part_can_be_the_last(
+    size: int, lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that had more messages than are left."""
+    monkeypatch.setattr(restore, "_BATCH", size)
+    lines = changed(lines, "session", message_count=7)
+    for stop in range(0, len(lines) - 2, 2):
+
+        def killed(done: int, _: int, stop: int = stop) -> None:
+            if done >= stop:
+                raise KeyboardInterrupt
+
+        async with opened(tmp_path / f"copy{stop}") as context:
+            with pytest.raises(KeyboardInterrupt):
+                await load(source(lines), context, killed)
+            await load(source(lines), context)
+            assert await exported(context) == lines
 
 
 async def test_a_later_export_adds_the_messages_that_followed(lines: list[bytes], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.importer import Summary, write
@@ -25,6 +26,6 @@ async def import_file(
     Raises FormatError for a file that cannot be read from the first byte to the last; nothing of it was written then.
     """
     opened = open_file(path, format)
-    if isinstance(opened.content, list):
+    if isinstance(opened.content, Sequence):
         await sink.check(opened.content)
     return await write(opened, sink, owner if memories else None, progress)
