@@ -3,6 +3,7 @@ a log is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domain.change import RecordChange
@@ -28,10 +29,10 @@ LOGS = {
 }
 
 
-def log_of(line: Node) -> Log | None:
-    """The log that a line stands in; None where it is of nothing."""
+def logs_of(lines: Sequence[Node]) -> set[Log]:
+    """The logs that lines of one type stand in, without those that are of nothing."""
     for name, (of, column) in LOGS.items():
-        if of.record is type(line):
-            what = getattr(line, str(of.columns[column].field))
-            return None if what is None else Log(name, what)
-    raise TypeError(f"{line!r} is no line of a log")
+        if of.record is type(lines[0]):
+            field = str(of.columns[column].field)
+            return {Log(name, what) for what in {getattr(line, field) for line in lines} if what is not None}
+    raise TypeError(f"{lines[0]!r} is no line of a log")

@@ -29,10 +29,13 @@ _PARTICIPANTS = (
 
 _MOVE = "UPDATE session SET message_count = ?, last_active_at = ? WHERE key = ?"
 
-_INSERT_MESSAGE = rows.MESSAGE.insert.replace("(SELECT key FROM session WHERE id = ?)", "?").replace(
-    "(SELECT key FROM participant WHERE id = ?)", "?"
-)
-"""With the keys of the session and the sender in place of their ids."""
+_WITH_KEYS = {
+    statement: statement.replace("(SELECT key FROM session WHERE id = ?)", "?").replace(
+        "(SELECT key FROM participant WHERE id = ?)", "?"
+    )
+    for statement in (rows.MESSAGE.add, rows.MESSAGE.insert)
+}
+"""Statements that write messages, by those that take ids where these take the keys of the session and the sender."""
 
 _SESSION, _SENDER = (1 + rows.MESSAGE.written.index(name) for name in ("session", "sender"))
 """Where these are in a message's row, after the workspace."""
@@ -90,14 +93,14 @@ class Known:
                 self._db.execute(rows.SESSION.insert, (self.key, *rows.SESSION.encode(session)))
             self._note(session)
 
-    def messages(self, encoded: list[Row]) -> tuple[str, list[Row]]:
-        """The statement that stores rows of messages, and these rows: with the keys of their sessions and senders where
+    def messages(self, statement: str, encoded: list[Row]) -> tuple[str, list[Row]]:
+        """A statement that writes rows of messages, and these rows: with the keys of their sessions and senders where
         they are known, which need not be looked up then."""
         keys = self._keys
         try:
-            return _INSERT_MESSAGE, [_with_keys(row, keys) for row in encoded]
+            return _WITH_KEYS[statement], [_with_keys(row, keys) for row in encoded]
         except KeyError:
-            return rows.MESSAGE.insert, encoded
+            return statement, encoded
 
     def _note(self, session: Session) -> None:
         before = self._by_id.get(session.id)

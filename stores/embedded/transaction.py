@@ -19,7 +19,7 @@ from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
 from stores import journal, sums
-from stores.catalogue.logs import log_of
+from stores.catalogue.logs import logs_of
 from stores.embedded import known, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import table
@@ -47,7 +47,7 @@ class EmbeddedTransaction:
         self._made_changes: Changes | None = None
         self._grown: set[str] = set()
         self._scopes: dict[Id | None, int] = {}
-        self._made: set[Id] = set()  # ids of messages that are not stored yet, among others: nothing hangs on those
+        self._made: set[Id] = set()  # ids of records that are not stored yet: there is no row of those
         self.wrote = False
         self._known = memory[workspace] or memory.begin(workspace, db, self._workspace_key())
         self._workspace = self._known.key
@@ -75,8 +75,7 @@ class EmbeddedTransaction:
 
     def new_id(self, kind: type[Node]) -> Id:
         made = kind.make_id(self._ids.next(self._ms))
-        if kind is Message:
-            self._made.add(made)
+        self._made.add(made)
         return made
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
@@ -112,7 +111,6 @@ class EmbeddedTransaction:
             return
         if kind is Message:
             self._forget_responses([record.id for record in records if record.id not in self._made])
-            self._made.difference_update([record.id for record in records])
         if kind is Trace:
             records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
         await journal.put(self, records)
@@ -130,13 +128,20 @@ class EmbeddedTransaction:
         if issubclass(kind, Session):
             self._known.store(records)  # type: ignore[arg-type]
             return
-        to = table(kind)
-        insert, encoded = to.insert, [(self._workspace, *to.encode(record)) for record in records]
         if kind is Participant:
             self._known.joins(records)  # type: ignore[arg-type]
-        elif kind is Message:
-            insert, encoded = self._known.messages(encoded)
-        self._db.executemany(insert, encoded)
+        self._write(records)
+
+    def _write(self, records: Sequence[Node]) -> None:
+        """Writes rows; those of ids that were made here, and are put the first time, cannot be there yet."""
+        to, ids = table(type(records[0])), [record.id for record in records]
+        new = self._made.issuperset(ids) and not to.kind.replaces and len(set(ids)) == len(ids)
+        self._made.difference_update(ids)
+        statement, workspace, encode = to.add if new else to.insert, self._workspace, to.encode
+        encoded = [(workspace, *encode(record)) for record in records]
+        if to is rows.MESSAGE:
+            statement, encoded = self._known.messages(statement, encoded)
+        self._db.executemany(statement, encoded)
 
     async def tallies(self, trace_id: str) -> list[Tally]:
         sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
@@ -204,8 +209,8 @@ class EmbeddedTransaction:
         to = table(type(lines[0]))
         last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (to.name,)).fetchone()
         first = (last[0] if last else 0) + 1
-        self._db.executemany(to.insert, [(self._workspace, *to.encode(line)) for line in lines])
-        self._grown |= {log.name for line in lines if (log := log_of(line)) is not None}
+        self._write(lines)
+        self._grown |= {log.name for log in logs_of(lines)}
         return [msgspec.structs.replace(line, place=first + index) for index, line in enumerate(lines)]
 
     async def log(self, changes: Sequence[MemoryChange]) -> None:

@@ -20,7 +20,7 @@ from domain.tally import Tally
 from stores import journal, sums
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
-from stores.catalogue.logs import log_of
+from stores.catalogue.logs import logs_of
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.services.filters import Where, apply
@@ -139,7 +139,7 @@ class ServicesTransaction:
         self.pending.events += len(placed)
         self.pending.put(placed)
         for place, line in enumerate(placed, first):
-            if (log := log_of(line)) is not None:
+            for log in logs_of([line]):
                 self.pending.grow(log.name, place)
         return placed
 
