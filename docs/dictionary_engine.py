@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from domain.branch import Entry, branch
 from domain.change import MemoryChange, matched, states
 from domain.graph import (
     FAN_OUT,
@@ -388,12 +389,12 @@ class DictionaryStore:
         return [[one for one in found if one.source_message_id == id] for id in message_ids]
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
-        said: dict[Id, list[Message]] = {call.at.session_id: [] for call in calls if call.at is not None}
-        for message in sorted(self._now.all(Message), key=lambda one: one.place):
-            if message.session_id in said:
-                said[message.session_id].append(message)
-        found = {id: _answers(messages) for id, messages in said.items()}
+        logs = [Log("messages", id) for id in {call.at.session_id for call in calls if call.at}]
+        found = {log.of: _answers([one for _, one in _lines(self._now, log)]) for log in logs}
         return [None if (at := call.at) is None else found[at.session_id].get((at.place, at.index)) for call in calls]
+
+    async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
+        return [_branch(self._now, self._now.any(id)) for id in message_ids]
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         return [_usage([one for one in self._now.all(Memory) if one.owner_id == id]) for id in owner_ids]
@@ -476,6 +477,9 @@ def _by_hand(now: Reads, of: Collection | Records, parent: str, filter: Any) -> 
             used = {one.memory_id for one in now.all(Recall) if one.session_id == parent}
             used.update(id for message_id in said for id in now.graph.refs.get(message_id, ()))
             return (one for one in now.all(Memory) if one.session_id == parent or one.id in used)
+        case Collection.MESSAGE_BRANCH:
+            places = _branch(now, above)
+            return (one for one in now.all(Message) if one.place in places and one.session_id == above.session_id)
         case Collection.MEMORY_REFERENCED_BY:
             return (one for one in now.all(Message) if parent in now.graph.refs.get(one.id, ()))
         case Collection.MEMORY_LINKS:
@@ -521,24 +525,22 @@ def _page(
     return Page([record for _, record in chosen], [mark for mark, _ in chosen], further, back, listing, count_key)
 
 
+def _branch(now: Reads, end: Any) -> list[int]:
+    messages = [one for _, one in _lines(now, Log("messages", end.session_id))] if end else []
+    replied = {one.parent_id for one in messages}
+    said = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages[::-1])
+    return branch(end.id, said) if end else []
+
+
 def _answers(messages: Sequence[Message]) -> dict[Spot, ToolResponse]:
     """The responses of a session's tool calls, by the place of the call's message and its index there."""
     places, replied = {one.id: one.place for one in messages}, {one.parent_id for one in messages}
-    steps = [
-        Step(
-            one.place,
-            one.sender_type is SenderType.AGENT,
-            one.thread_id,
-            None if one.parent_id is None else places[one.parent_id],
-            one.parent_id is None and one.id in replied,
-            [
-                CallPart(index, part.call_id, isinstance(part, ToolResponse))
-                for index, part in enumerate(one.content)
-                if isinstance(part, ToolCall | ToolResponse)
-            ],
-        )
-        for one in messages
-    ]
+    steps = []
+    for one in messages:
+        calls = ((at, part) for at, part in enumerate(one.content) if isinstance(part, ToolCall | ToolResponse))
+        parts = [CallPart(at, part.call_id, isinstance(part, ToolResponse)) for at, part in calls]
+        by_agent, parent = one.sender_type is SenderType.AGENT, one.parent_id and places[one.parent_id]
+        steps.append(Step(one.place, by_agent, one.thread_id, parent or None, one.id in replied, parts))
     contents: dict[int, Any] = {one.place: one.content for one in messages}
     return {call: contents[place][index] for call, (place, index) in answers(steps).items()}
 

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from domain.declaration import NATURAL, SORTED
-from domain.node import Node, register
+from domain.declaration import NATURAL, SORTED, refers
+from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
 from domain.target import TargetFilter
@@ -35,7 +35,8 @@ class SessionStatus(enum.Enum):
 
 
 class Session(Node, frozen=True, kw_only=True, gc=False):
-    """One conversation or run. message_count is also the place of its last message: places count from 1."""
+    """One conversation or run. message_count is also the place of its last message: places count from 1. current_id:
+    the message at which the current branch ends; the latest where there is none."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
@@ -52,6 +53,7 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     last_active_at: Annotated[datetime, SORTED]
     message_count: Annotated[int, SORTED]
     version: int
+    current_id: Annotated[Id | None, refers("Message", gone="keep")] = None
 
 
 class ChatSession(Session, frozen=True, kw_only=True, gc=False):
@@ -134,8 +136,9 @@ class ContextPatch(Command, frozen=True, kw_only=True):
 
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):
-    """Changes to a session. Omitted fields stay unchanged; null clears optional ones. With ifVersion the change is
-    refused if someone else has changed the session."""
+    """Changes to a session. Omitted fields stay unchanged; null clears optional ones. currentBranch: the message at
+    which the current branch ends; null for the latest message. With ifVersion the change is refused if someone else has
+    changed the session."""
 
     session: Ref
     title: Name | UnsetType | None = UNSET
@@ -143,6 +146,7 @@ class UpdateSessionInput(Command, frozen=True, kw_only=True):
     context_patch: ContextPatch | UnsetType = UNSET
     capabilities: list[Key] | UnsetType | None = UNSET
     metadata: GivenObject | UnsetType | None = UNSET
+    current_branch: Ref | UnsetType | None = UNSET
     if_version: int | UnsetType = UNSET
 
 

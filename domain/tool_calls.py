@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from domain.branch import before
+
 Spot = tuple[int, int]
 """Where a part stands: the place of its message, and its index among the parts."""
 
@@ -50,27 +52,21 @@ def answers(steps: Iterable[Step]) -> dict[Spot, Spot]:
     somebody else speaks. Of several responses the first counts.
     """
     points: dict[int, _Point] = {}
-    latest: dict[object, _Point] = {}
+    latest: dict[object, int] = {}
     found: dict[Spot, Spot] = {}
     for step in steps:
-        before = _before(step, points, latest)
-        goes_on = before is not None and step.by_agent and before.step.by_agent
-        turn = before.turn if before is not None and goes_on else step.place
-        calls = before.calls if before is not None else {}
+        at = before(step.parent, step.replied, latest.get(step.thread))
+        point = None if at is None else points.get(at)
+        goes_on = point is not None and step.by_agent and point.step.by_agent
+        turn = point.turn if point is not None and goes_on else step.place
+        calls = point.calls if point is not None else {}
         if step.parts:
             calls = dict(calls)
             for part in step.parts:
                 _take(step, part, turn, calls, found)
-        points[step.place] = latest[step.thread] = _Point(step, turn, calls)
+        points[step.place] = _Point(step, turn, calls)
+        latest[step.thread] = step.place
     return found
-
-
-def _before(step: Step, points: dict[int, _Point], latest: dict[object, _Point]) -> _Point | None:
-    """Where a message goes on: at its parent, or at the message before it in its thread. One that names no parent and
-    is one itself stands at the top of a tree."""
-    if step.parent is not None:
-        return points.get(step.parent)
-    return None if step.replied else latest.get(step.thread)
 
 
 def _take(

@@ -206,6 +206,7 @@ class _Adding:
             self._session,
             message_count=self._session.message_count + len(self.added),
             last_active_at=last,
+            current_id=self.added[-1].id,
         )
         await self._tx.put([moved])
 

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
 from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.message import Message
 from domain.node import Id, id_of
 from domain.participant import (
     AddParticipantInput,
@@ -108,12 +109,22 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
         if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The session is at version {before.version}.", ["ifVersion"])
         changes = given(input, title="", status=None, capabilities=[], metadata=EMPTY_OBJECT)
+        if input.current_branch is not UNSET:
+            changes["current_id"] = await _end(tx, before, input.current_branch)
         if (patch := input.context_patch) is not UNSET:
             parts = given(patch, set=None, remove=None)
             changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
         return await change_in(tx, before, **changes)
 
     return await context.write(script)
+
+
+async def _end(tx: Transaction, session: Session, ref: Ref | None) -> Id | None:
+    """The message of a session at which its current branch is to end; None for the latest."""
+    found = None if ref is None else await lookup(tx, Message, ref)
+    if ref is not None and (found is None or found.session_id != session.id):
+        raise not_found("message of this session", ["currentBranch"])
+    return id_of(found)
 
 
 async def end(context: Context, input: EndSessionInput) -> Session:

@@ -9,7 +9,7 @@ import strawberry
 
 from domain import message as domain
 from domain.participant import SenderType
-from resolvers import lists, messages, sessions
+from resolvers import branches, lists, messages, sessions
 from schema import page, refs
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -77,6 +77,9 @@ class Message(Node):
     text: str = strawberry.field(description="The text parts, joined by newlines; suitable for lists.")
     placed_content: list[Content] = strawberry.field(name="content", description="All parts, in order.")
     thread = relation(messages.threads, refs.optional(Thread))
+    on_current_branch = relation(
+        branches.on_current, bool, "Part of the session's current branch, not of an answer that was discarded."
+    )
     parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.")
     replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
     tool_calls: list[ToolCall]

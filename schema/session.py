@@ -8,7 +8,7 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
-from resolvers import lists, sessions
+from resolvers import branches, lists, sessions
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -34,7 +34,16 @@ class Session(Node):
     participants = connection(
         lists.SESSION_PARTICIPANTS, page.ParticipantConnection, "Current and former participants."
     )
-    messages = connection(lists.SESSION_MESSAGES, page.MessageConnection, "Messages in order of place.")
+    messages = relation(
+        branches.messages,
+        page.MessageConnection,
+        "Messages in order of place: all of them, or with branch those from the first to the message with that id.",
+    )
+    current_branch = relation(
+        branches.ends,
+        refs.optional(refs.Message),
+        "The message at which the current branch ends: the latest, unless an import or updateSession names another.",
+    )
     threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(
         lists.SESSION_MEMORIES, page.MemoryConnection, "Memories formed from this session or used in it."

@@ -94,6 +94,7 @@ ORDERS: dict[Collection, Any] = {
     Collection.THREAD_MESSAGES: MessageOrder(),
     Collection.MESSAGE_REPLIES: MessageOrder(),
     Collection.MESSAGE_TRACE: TraceEventOrder(),
+    Collection.MESSAGE_BRANCH: MessageOrder(),
     Collection.MEMORY_REFERENCED_BY: MessageOrder(field=MessageOrderField.CREATED_AT, direction=OrderDirection.DESC),
     Collection.MEMORY_LINKS: MemoryLinkOrder(),
     Collection.MEMORY_HISTORY: MemoryVersionOrder(),

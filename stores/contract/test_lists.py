@@ -49,7 +49,8 @@ EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_every_list_is_tested() -> None:
-    assert set(FILLINGS) == set(Collection)
+    grows_by_no_row = {Collection.MESSAGE_BRANCH}  # what it has is told by its end: test_branches.py
+    assert set(FILLINGS) | grows_by_no_row == set(Collection)
 
 
 class Walk:

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import apsw
 
 from domain.link import LinkDirection
+from domain.node import Id
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
+from stores.embedded.branches import places
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
 from stores.lists import BY_REFERENCE, NAMED, OWN
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, LinkFilter, Records
-from stores.rows import Row
+from stores.rows import Row, text
 
 
 class _List(NamedTuple):
@@ -43,6 +45,10 @@ _LISTS: dict[Collection, _List] = {
         "SELECT memory FROM recall WHERE session = (SELECT key FROM session WHERE id = ?))",
     ),
     Collection.ACTOR_SESSIONS: _List(table(Session), "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
+    Collection.MESSAGE_BRANCH: _List(
+        MESSAGE,
+        "t.session = (SELECT session FROM message WHERE id = ?) AND t.place IN (SELECT value FROM json_each(?))",
+    ),
     Collection.MEMORY_REFERENCED_BY: _List(
         MESSAGE,
         "t.key IN (SELECT message FROM memory_ref WHERE memory = (SELECT key FROM memory WHERE id = ?))",
@@ -126,7 +132,9 @@ class Lists:
         condition = spec.parent
         if of is Collection.MEMORY_LINKS:
             condition = _DIRECTIONS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
-        if condition:
+        if of is Collection.MESSAGE_BRANCH:
+            where.add(condition, parent, text(places(self._db, self._workspace, Id(parent))))
+        elif condition:
             where.add(condition, *[parent] * condition.count("?"))
         # The plus keeps SQLite from taking the workspace's index for a list that hangs on something.
         own = not parent or of in NAMED

@@ -22,6 +22,7 @@ from domain.session import Session
 from stores.catalogue.logs import LOGS
 from stores.changes import line_of
 from stores.embedded import graph, known, rows, tool_calls
+from stores.embedded.branches import places
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
 from stores.embedded.readers import Read, Readers
@@ -185,6 +186,10 @@ class EmbeddedStore:
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         workspace = self._key
         return await self._read(lambda db: tool_calls.responses(db, workspace, calls), len(calls))
+
+    async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
+        workspace = self._key
+        return await self._read(lambda db: [places(db, workspace, id) for id in message_ids])
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         workspace = self._key

@@ -62,6 +62,9 @@ class Store(Protocol):
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         """The response of each stored tool call, by the rule of domain.tool_calls."""
 
+    async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
+        """The places of the messages from the first to each of these, by the rule of domain.branch, in order."""
+
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]: ...
 
     async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]: ...

@@ -52,6 +52,7 @@ class Collection(enum.Enum):
     THREAD_MESSAGES = "thread.messages"
     MESSAGE_REPLIES = "message.replies"
     MESSAGE_TRACE = "message.trace"
+    MESSAGE_BRANCH = "message.branch"
     MEMORY_REFERENCED_BY = "memory.referencedBy"
     MEMORY_LINKS = "memory.links"
     MEMORY_HISTORY = "memory.history"

@@ -87,6 +87,12 @@ _LISTS: dict[Collection, _List] = {
         (),
         "MATCH (a:Participant) WHERE a.actor = p WITH DISTINCT a.session AS id MATCH (n:Session {id: id}) WHERE true",
     ),
+    Collection.MESSAGE_BRANCH: _List(
+        MESSAGE,
+        (),
+        "UNWIND $branches[p] AS run MATCH (n:Message) WHERE n.session = run[0] AND n.place >= run[1] "
+        "AND n.place <= run[2]",
+    ),
     Collection.MEMORY_REFERENCED_BY: _List(MESSAGE, (), "MATCH (:Memory {id: p})<-[:DRAWS_ON]-(n:Message) WHERE true"),
     Collection.SPAN_CHILDREN: _List(
         SPAN,

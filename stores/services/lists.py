@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from domain.branch import runs
 from domain.node import Id
 from domain.page import Mark, Page, Slice
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, Records
+from stores.services.branches import branches
 from stores.services.filters import Where
 from stores.services.labels import lists
 from stores.services.list_queries import Rows, rows_of
 from stores.services.neo4j_client import Neo4jClient
+from stores.services.snapshot import ReadBatch
 
 _EACH = "UNWIND range(0, size({0}) - 1) AS i WITH refs, i, {0}[i] AS p"
 """A row for each parent, its place among them being i."""
@@ -27,8 +30,9 @@ _OWNER: dict[Collection | Records, str] = {
 class Lists:
     """Reads pages of one workspace. epoch: of its logs. now: the time, in microseconds since 1970."""
 
-    def __init__(self, graph: Neo4jClient, workspace: str, epoch: str, now: int) -> None:
-        self._graph, self._workspace, self._epoch, self._now = graph, workspace, epoch, now
+    def __init__(self, graph: Neo4jClient, turn: ReadBatch, workspace: str, epoch: str, now: int) -> None:
+        self._graph, self._turn = graph, turn
+        self._workspace, self._epoch, self._now = workspace, epoch, now
 
     async def _read(self, statement: str, **parameters: Any) -> Any:
         return await self._graph.read(statement, workspace=self._workspace, now=self._now, **parameters)
@@ -45,6 +49,7 @@ class Lists:
         record = await self._read(
             _page(_OWNER.get(of, "p") if chosen.log else "p", rows, where, slice),
             parents=parents,
+            branches=await self._branches(parents if of is Collection.MESSAGE_BRANCH else ()),
             limit=slice.limit + 1,
             **_named("after", after),
             **_named("before", before),
@@ -69,6 +74,13 @@ class Lists:
                 )
             )
         return pages
+
+    async def _branches(self, ends: Sequence[Id]) -> dict[Id, list[list[Any]]]:
+        """The runs of the branches that end at messages, as their session with the first and the last place."""
+        found = await branches(self._turn, ends)
+        return {
+            end: [[found[end].session, *run] for run in runs(found[end].places)] if end in found else [] for end in ends
+        }
 
     async def _marks(
         self, of: Collection | Records, parents: Sequence[Id], slice: Slice, order: Order
@@ -104,8 +116,11 @@ class Lists:
             )
             parameters.update(where.parameters)
             parameters[f"parents{number}"] = [keys[index].parent for index in indexes]
+        ends = [Id(key.parent) for key in keys if key.of is Collection.MESSAGE_BRANCH]
         record = await self._read(
-            f"{' '.join(parts)} RETURN {', '.join(f'c{number}' for number in range(len(groups)))}", **parameters
+            f"{' '.join(parts)} RETURN {', '.join(f'c{number}' for number in range(len(groups)))}",
+            branches=await self._branches(ends),
+            **parameters,
         )
         counts = [0] * len(keys)
         for indexes, found in zip(groups.values(), record, strict=True):

@@ -32,6 +32,7 @@ from stores.ports import (
 )
 from stores.rows import micros
 from stores.services import graph, tool_calls
+from stores.services.branches import branches
 from stores.services.followers import Followers
 from stores.services.labels import LINK, MEMORY, label, link_lists
 from stores.services.lists import Lists
@@ -78,7 +79,7 @@ class ServicesStore:
 
     @property
     def _lists(self) -> Lists:
-        return Lists(self._graph, self._name, self._engine.epoch, self._now)
+        return Lists(self._graph, self._turn, self._name, self._engine.epoch, self._now)
 
     async def _read(self, text: str, **parameters: Any) -> Any:
         return await self._graph.read(text, workspace=self._name, now=self._now, **parameters)
@@ -151,6 +152,10 @@ class ServicesStore:
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         return await tool_calls.responses(self._turn, calls)
+
+    async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
+        found = await branches(self._turn, message_ids)
+        return [found[id].places if id in found else [] for id in message_ids]
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         value = await self._turn.ask(

@@ -39,7 +39,7 @@ CHANGES = {
         [("createSession", {"externalId": "s", "title": "T", "context": {"a": 1, "b": 2}, "capabilities": ["c"], "metadata": {"m": 1}})],
         SESSION,
         {"title": "T", "status": "ACTIVE", "contextPatch": {"set": {"a": 1.0}, "remove": ["x"]}, "capabilities": ["c"], "metadata": {"m": 1}, "ifVersion": 1},
-        "session { version updatedAt title status context capabilities metadata }",
+        "session { version updatedAt title status context capabilities metadata currentBranch { id } }",
     ),
     "updateMemory": Change(
         [("createMemory", {"externalId": "m", "owner": {"externalId": "o"}, "text": "t", "tags": ["a"], "metadata": {"m": 1}, "ttlSeconds": 60, "validFrom": AT, "validUntil": LATER, "vector": vector_of("t")})],
