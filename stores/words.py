@@ -17,6 +17,9 @@ _MARKS = frozenset(0x300 + bit for bit in range(50) if 0x000361F8_08029FDF >> bi
 _SHORTEST, _LONGEST = 3, 64
 """Words with fewer or more bytes are left as they are."""
 
+_REMEMBERED_CODES = 0x3000
+"""Of which characters it is remembered what becomes of them: of all but the ideographs and beyond, in 2 MB."""
+
 _porter = snowballstemmer.stemmer("porter")
 
 
@@ -24,7 +27,9 @@ class _Folding(dict[int, str]):
     """What becomes of each character: itself in lower case without its diacritics, nothing, or a gap."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = folded = _fold(code)
+        folded = _fold(code)
+        if code < _REMEMBERED_CODES:
+            self[code] = folded
         return folded
 
 
@@ -44,12 +49,15 @@ def _fold(code: int) -> str:
 _folding = _Folding()
 
 
-@functools.lru_cache(100_000)
-def _stem(word: str) -> str:
-    if not _SHORTEST <= len(word.encode()) <= _LONGEST:
-        return word
-    stem: str = _porter.stemWord(word)
+@functools.lru_cache(50_000)
+def _porter_stem(word: str) -> str:
+    stem: str = _porter.stemWord(word) if _SHORTEST <= len(word.encode()) <= _LONGEST else word
     return stem
+
+
+def _stem(word: str) -> str:
+    """Long words are not remembered: one may be a whole text. So the others take 15 MB at most."""
+    return _porter_stem(word) if len(word) <= _LONGEST else word
 
 
 def stem(text: str) -> str:

@@ -18,14 +18,15 @@ from domain.node import Id
 from resolvers.context import Context
 from resolvers.keys import create, kept
 from server.settings import BadSetting
+from stores.bounded import Bounded
 from stores.errors import StoreError
 from stores.ports import Engine
 
 LOOKED_AT_EVERY_S = 1.0
 """How long a key of the store is taken for good before it is looked at again: how late a revocation is seen here."""
 
-_MANY = 10_000
-"""How many keys are remembered at the most."""
+_SEEN_BYTES, _KEY_BYTES = 16 << 20, 1_500
+"""What the keys that are remembered may take, and what one takes beside its name."""
 
 _RIGHTS = re.compile(r"(?P<workspace>[^:]+):(?P<role>read|write|admin)", re.IGNORECASE)
 
@@ -68,7 +69,7 @@ class Keys:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store, self._settings, self.clock = kept(engine), settings, clock
-        self._seen: dict[str, tuple[ApiKey, float]] = {}
+        self._seen: Bounded[str, tuple[ApiKey, float]] = Bounded(_SEEN_BYTES)
 
     def of_settings(self, secret: str) -> Caller | None:
         digest = digest_of(secret)
@@ -82,19 +83,15 @@ class Keys:
         if (caller := self.of_settings(secret)) is not None:
             return caller
         digest = digest_of(secret)
-        key, until = self._seen.get(digest, (None, 0.0))
+        key, until = self._seen.get(digest) or (None, 0.0)
         if time.monotonic() >= until:
             [key] = await self._store.find(ApiKey, [(digest,)])
             if key is not None:
-                self._remember(key)
+                until = time.monotonic() + LOOKED_AT_EVERY_S
+                self._seen.put(digest, (key, until), _KEY_BYTES + 4 * len(key.name))
         if key is None or not key.good(self.clock()):
             raise BadCredential("The key is unknown, expired or revoked.")
         return key.caller
-
-    def _remember(self, key: ApiKey) -> None:
-        if len(self._seen) >= _MANY:
-            self._seen.clear()
-        self._seen[key.digest] = key, time.monotonic() + LOOKED_AT_EVERY_S
 
     async def revoked(self, id: Id) -> None:
         """Returns once a key of the store is revoked."""

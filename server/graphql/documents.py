@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +33,7 @@ from server.graphql.compiled import Plans
 from server.graphql.limits.shape import Costs, Shapes
 from server.graphql.persisted import Persisted, id_of
 from server.limits import Limits, exceeded
+from stores.bounded import Bounded
 
 _TOO_MANY = ("tokens. Parsing aborted.", "comments. Parsing aborted.")
 """How graphql-core's parser says that it has read as much as it may."""
@@ -107,21 +107,24 @@ class Parsed(NamedTuple):
     hash: str = ""
 
 
+LEAST_TEXT, BYTES_OF_TEXT = 512, 300
+"""A parsed document holds 100 to 290 bytes of memory for each byte of its text; the shortest count as if they had so
+much of it."""
+
+
 class DocumentCache:
-    """The documents used last, by their text.
+    """The documents used last, by their text. hits, misses: cache counters."""
 
-    entries, max_bytes: how many, and how much text in UTF-8. A parsed document holds 100 to 290 bytes of memory for
-    each byte of its text, so the default is worth some 150 MB at the very worst. hits, misses: how it has served.
-    """
-
-    def __init__(self, entries: int = 1000, max_bytes: int = 512 * 1024) -> None:
-        self._entries, self._max_bytes = entries, max_bytes
-        self._documents: OrderedDict[str, tuple[Parsed, int]] = OrderedDict()
-        self._bytes = 0
+    def __init__(self, max_bytes: int = 160 * 1024 * 1024) -> None:
+        self._documents: Bounded[str, Parsed] = Bounded(max_bytes)
         self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._documents)
+
+    @property
+    def bytes(self) -> int:
+        return self._documents.bytes
 
     def get(self, text: str) -> Parsed | None:
         found = self._documents.get(text)
@@ -129,18 +132,11 @@ class DocumentCache:
             self.misses += 1
             return None
         self.hits += 1
-        self._documents.move_to_end(text)
-        return found[0]
+        return found
 
     def put(self, text: str, document: Parsed) -> None:
-        """Keep a document that is not there yet; those unused for longest go. One larger than the cache is not kept."""
         size = len(text.encode("utf-8", "surrogatepass"))
-        if size > self._max_bytes:
-            return
-        self._documents[text] = document, size
-        self._bytes += size
-        while self._bytes > self._max_bytes or len(self._documents) > self._entries:
-            self._bytes -= self._documents.popitem(last=False)[1][1]
+        self._documents.put(text, document, BYTES_OF_TEXT * max(LEAST_TEXT, size))
 
 
 class Documents:

@@ -7,7 +7,7 @@ Apollo's clients do. Trusted ones come from a file or folder, and then nothing e
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ import msgspec
 
 from server.errors import BAD_USER_INPUT, NOT_PERSISTED, NOT_TRUSTED, OperationRefused, plain
 from server.settings import BadSetting
+from stores.bounded import Bounded
 
-MAX_REGISTERED_BYTES = 2 * 1024 * 1024
-"""How much text callers can register; what was not used for longest goes, and is sent again when it is asked for."""
+MAX_REGISTERED_BYTES = 4 * 1024 * 1024
+"""What the texts that callers register may take; those not used for longest go, and are sent again when asked for."""
+
+_ENTRY_BYTES = 400
+"""What one takes beside its text."""
 
 _PREFIX = "sha256:"
 
@@ -32,8 +36,7 @@ class Persisted:
     def __init__(self, trusted: Mapping[str, str] | None = None) -> None:
         self._trusted = None if trusted is None else {_bare(id): text for id, text in trusted.items()}
         self._texts = set((self._trusted or {}).values())
-        self._registered: OrderedDict[str, str] = OrderedDict()
-        self._bytes = 0
+        self._registered: Bounded[str, str] = Bounded(MAX_REGISTERED_BYTES)
 
     def text(self, query: str | None, document_id: str | None, extensions: Mapping[str, Any] | None) -> str:
         """The text a request means. Raises OperationRefused."""
@@ -42,9 +45,8 @@ class Persisted:
         if query is None:
             id = id_of(document_id, extensions)
             found = self._registered.get(id or "")
-            if found is None or id is None:
+            if found is None:
                 raise OperationRefused([plain("PersistedQueryNotFound", NOT_PERSISTED)])
-            self._registered.move_to_end(id)
             return found
         if extensions and (id := id_of(None, extensions)) not in (None, _hash(query)):
             raise OperationRefused([plain("provided sha does not match query", BAD_USER_INPUT)])
@@ -60,12 +62,8 @@ class Persisted:
     def keep(self, extensions: Mapping[str, Any], text: str) -> None:
         """Registers a valid document under the hash that came with it, which `text` has compared."""
         id = id_of(None, extensions)
-        if id is None or id in self._registered or self._trusted is not None:
-            return
-        self._registered[id] = text
-        self._bytes += len(text)
-        while self._bytes > MAX_REGISTERED_BYTES:
-            self._bytes -= len(self._registered.popitem(last=False)[1])
+        if id is not None and self._trusted is None:
+            self._registered.put(id, text, sys.getsizeof(text) + _ENTRY_BYTES)
 
 
 def id_of(document_id: str | None, extensions: Mapping[str, Any] | None) -> str | None:

@@ -155,6 +155,7 @@ class EmbeddedEngine:
         return [
             Figure("bytes", "sqlite", size),
             Figure("bytes", "vectors", vectors.cache_bytes),
+            Figure("bytes", "words", self.words.bytes),
             Figure("commits", "sqlite", self.writer.commits),
             Figure("writes", "sqlite", self.writer.writes),
             Figure("cache_hits", "vectors", vectors.hits),

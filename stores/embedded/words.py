@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 import apsw
 
+from stores.bounded import Bounded
+
 SHARE = 0.1
 LEAST = 500
 """How many memories a search may score by their words: a tenth of those there are, and always this many."""
 
-_REMEMBERED = 100_000
+_REMEMBERED_BYTES, _COUNT_BYTES = 16 << 20, 700
+"""What the counts may take, and what one takes beside the expression it is of: a scope may name thousands of owners."""
 
 
 class Words:
@@ -24,7 +27,11 @@ class Words:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._counts: Bounded[tuple[str, str], tuple[int, int]] = Bounded(_REMEMBERED_BYTES)
+
+    @property
+    def bytes(self) -> int:
+        return self._counts.bytes
 
     def rarest(self, db: apsw.Connection, scope: str, words: Sequence[str]) -> list[str]:
         """The words to look for among the memories of a scope (an expression of the text index), the rarest first."""
@@ -50,7 +57,6 @@ class Words:
         match = f"scope : {scope} AND {asked}" if asked else f"scope : {scope}"
         row = db.execute("SELECT count(*) FROM memory_text WHERE memory_text MATCH ?", (match,)).fetchone()
         assert row is not None
-        if len(self._counts) >= _REMEMBERED:
-            self._counts.clear()
-        self._counts[scope, asked] = int(row[0]), size
-        return int(row[0])
+        count = int(row[0])
+        self._counts.put((scope, asked), (count, size), _COUNT_BYTES + len(scope) + 4 * len(asked))
+        return count

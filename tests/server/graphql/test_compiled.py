@@ -28,7 +28,7 @@ from domain.caller import LOCAL
 from domain.errors import invalid
 from domain.memory import Memory
 from server.graphql.compiled import CompilingExecutor, Plan
-from server.graphql.documents import DocumentCache, Request
+from server.graphql.documents import BYTES_OF_TEXT, LEAST_TEXT, DocumentCache, Request
 from server.graphql.executor import Executor
 from stores.errors import Unavailable
 from stores.ports import Log
@@ -429,7 +429,7 @@ class TestPlans:
         assert plans(world.plain_documents, NESTED) == []
 
     async def test_they_die_with_their_document(self, world: World) -> None:
-        cache = DocumentCache(entries=2)
+        cache = DocumentCache(2 * LEAST_TEXT * BYTES_OF_TEXT)
         executor = Executor(world.schema, role=anybody, cache=cache, limits=BROAD)
         gc.collect()
         before = Plan.alive

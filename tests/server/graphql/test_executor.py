@@ -13,7 +13,7 @@ import pytest
 from graphql import DocumentNode, GraphQLError, build_schema, located_error, parse
 
 from server.errors import OperationRefused, formatted
-from server.graphql.documents import DocumentCache, Request
+from server.graphql.documents import BYTES_OF_TEXT, LEAST_TEXT, DocumentCache, Request
 from server.graphql.encoding import encode_result
 from server.graphql.executor import Executor
 from server.limits import Limits
@@ -215,7 +215,7 @@ class TestDocumentCache:
         assert parsed == ["{ hello }", "{ wrong }", "{ wrong }"]
 
     def test_entries_are_bounded_and_the_oldest_goes(self) -> None:
-        cache, document = DocumentCache(entries=2), parse("{ hello }")
+        cache, document = DocumentCache(2 * LEAST_TEXT * BYTES_OF_TEXT), parse("{ hello }")
         cache.put("a", document)
         cache.put("b", document)
         assert cache.get("a") is document
@@ -223,12 +223,13 @@ class TestDocumentCache:
         assert [cache.get(text) for text in "abc"] == [document, None, document]
 
     def test_bytes_are_bounded(self) -> None:
-        cache, document = DocumentCache(max_bytes=10), parse("{ hello }")
-        cache.put("é" * 6, document)
-        assert len(cache) == 0
-        for text in ("aaaa", "bbbb", "cccc"):
+        cache, document = DocumentCache(1_000 * BYTES_OF_TEXT), parse("{ hello }")
+        cache.put("é" * 600, document)
+        assert len(cache) == cache.bytes == 0
+        for text in ("a" * 400, "b" * 400, "c" * 600):
             cache.put(text, document)
-        assert [cache.get(text) for text in ("aaaa", "bbbb", "cccc")] == [None, document, document]
+        assert [cache.get(text[0] * len(text)) for text in ("a" * 400, "b" * 400, "c" * 600)] == [None, None, document]
+        assert cache.bytes == 600 * BYTES_OF_TEXT
 
 
 class TestSubscriptions:

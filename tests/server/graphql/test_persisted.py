@@ -77,7 +77,7 @@ class TestAutomatic:
 
     def test_what_was_not_used_for_longest_goes(self) -> None:
         persisted = Persisted()
-        texts = [f"{number} ".ljust(MAX_REGISTERED_BYTES // 4) for number in range(6)]
+        texts = [f"{number} ".ljust(MAX_REGISTERED_BYTES // 5) for number in range(6)]
         for text in texts:
             persisted.keep(apollo(hashed(text)), text)
             persisted.text(None, hashed(texts[0]), None)

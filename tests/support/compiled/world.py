@@ -93,7 +93,7 @@ class World:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.schema = build()
-        self.documents, self.plain_documents = (DocumentCache(entries=20) for _ in range(2))
+        self.documents, self.plain_documents = (DocumentCache(20 << 20) for _ in range(2))
         self.compiled = Executor(self.schema, role=anybody, cache=self.documents, limits=BROAD)
         self.plain = Executor(
             self.schema, role=anybody, executor_class=PlainExecutor, cache=self.plain_documents, limits=BROAD
