@@ -104,7 +104,7 @@ async def _searched(old: Context, new: Context) -> Compared:
     By meaning the first five must be the same. Words are weighed by each store's own BM25, so by both together the best
     of each must be among the first five of the other.
     """
-    texts = [memory.text async for memory in _spread(old)]
+    texts = [memory.text for memory in await _spread(old)]
     same = 0
     for text in texts:
         found = [[await _hits(side, text, mode) for side in (old, new)] for mode in _MODES]
@@ -121,16 +121,20 @@ async def _hits(context: Context, text: str, mode: SearchMode) -> list[tuple[Id,
     return [(hit.memory.id, hit.score) for hit in found.hits]
 
 
-async def _spread(context: Context) -> AsyncIterator[Memory]:
-    """Some active memories, evenly over all of them."""
-    active = [
-        memory
-        async for page in pages(context, Memory)
-        for memory in page
-        if isinstance(memory, Memory) and memory.status is MemoryStatus.ACTIVE
-    ]
-    for memory in active[:: max(1, len(active) // SEARCHES)][:SEARCHES]:
-        yield memory
+async def _spread(context: Context) -> list[Memory]:
+    """Some active memories, evenly over all of them; twice as many are held at the most."""
+    chosen: list[Memory] = []
+    step, seen = 1, 0
+    async for page in pages(context, Memory):
+        for memory in page:
+            if isinstance(memory, Memory) and memory.status is MemoryStatus.ACTIVE:
+                if seen % step == 0:
+                    chosen.append(memory)
+                seen += 1
+                if len(chosen) == 2 * SEARCHES:
+                    chosen, step = chosen[::2], 2 * step
+    count = min(SEARCHES, len(chosen))
+    return [chosen[place * len(chosen) // count] for place in range(count)]
 
 
 def _alike(one: list[tuple[Id, float]], other: list[tuple[Id, float]]) -> bool:

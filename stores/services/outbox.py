@@ -127,7 +127,8 @@ class Relay:
 
         Where it does not, it is behind from now on: searches do without it until it has caught up.
         """
-        line = self._lines.setdefault(workspace, _Line())
+        if (line := self._lines.get(workspace)) is None:
+            return True
         asked = line.asked
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -198,6 +199,8 @@ class Relay:
                 self._wake(line)
         finally:
             line.running = None
+            if line.done == line.asked:
+                del self._lines[workspace]
             self._wake(line)
 
     async def _failed(self, workspace: str, line: _Line, error: StoreError) -> None:
