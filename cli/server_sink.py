@@ -11,8 +11,20 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from cli.sink import Progress, Recollection, Spans, follow, precedes, recollection, remembered, words
+from cli.sink import (
+    Progress,
+    Recollection,
+    Spans,
+    follow,
+    is_older,
+    moves,
+    precedes,
+    recollection,
+    remembered,
+    words,
+)
 from domain.message import MessageInput
+from domain.session import UpdateSessionInput
 from domain.values import MAX_BATCH, MAX_JSON, MAX_TEXT, Command, Json, Ref, encode_json
 from formats.conversation import Conversation, FormatError, one_line
 from formats.otlp import json as otlp_json
@@ -44,7 +56,10 @@ _CREATE = "mutation ($input: CreateSessionInput!) { done: createSession(input: $
 _ADD = "mutation ($input: AddMessagesInput!) { done: addMessages(input: $input) { messages { id } %s } }"
 _REMEMBER = "mutation ($input: CreateMemoriesInput!) { done: createMemories(input: $input) { archived { id } %s } }"
 _LINK = "mutation ($input: LinkMemoriesInput!) { done: linkMemories(input: $input) { links { id } %s } }"
-_SESSION = "query ($by: Ref!) { session(by: $by) { title metadata } }"
+_SESSION = "query ($by: Ref!) { session(by: $by) { title metadata currentBranch { id } } }"
+_BRANCH = """query ($by: Ref!, $first: Int!, $after: String) { session(by: $by) {
+  messages(first: $first, after: $after) {
+    nodes { externalId onCurrentBranch } pageInfo { hasNextPage endCursor } } } }"""
 _FOLLOW = "mutation ($input: UpdateSessionInput!) { done: updateSession(input: $input) { session { id } %s } }"
 _ARCHIVE = "mutation ($input: ArchiveMemoriesInput!) { done: archiveMemories(input: $input) { memories { id } %s } }"
 _RESTORE = "mutation ($input: RestoreMemoriesInput!) { done: restoreMemories(input: $input) { memories { id } %s } }"
@@ -106,22 +121,33 @@ class UrlSink:
         nodes = await self._nodes(_MESSAGES, "messages", session, _PAGE)
         known_as: Json | None = None
         known = {node["externalId"] for node in nodes or ()}
+        changes: dict[str, Any] = {}
+        kept = None
         if nodes is None:
             await self._write(_CREATE, plain(conversation.session), once=True)
         else:
             there = (await self._ask(_SESSION, {"by": plain(session)}))["session"]
-            known_as = encode_json(there["metadata"])
+            known_as, end = encode_json(there["metadata"]), there["currentBranch"]
             changes = follow(there["title"], known_as, conversation)
-            await self._write(_FOLLOW, {"session": plain(session), **plain(changes)})
+            if is_older(conversation, known_as):
+                on_branch = await self._nodes(_BRANCH, "messages", session, _PAGE) or ()
+                kept = {node["externalId"] for node in on_branch if node["onCurrentBranch"]}
+            changes["current_branch"] = end and Ref(id=end["id"])
         fresh = [message for message in conversation.messages if message.external_id not in known]
         for messages in _batches(fresh):
             await self._write(_ADD, {"session": plain(session), "messages": plain(messages)}, once=True)
+        if moves(conversation, known_as, not known <= {message.external_id for message in conversation.messages}):
+            changes["current_branch"] = Ref(external_id=conversation.current)
+        elif conversation.current is None or not fresh:
+            changes.pop("current_branch", None)
+        if changes:
+            await self._write(_FOLLOW, plain(UpdateSessionInput(session=session, **changes)))
         counts = {
             "sessions": Loaded(nodes is None, nodes is not None),
             "messages": Loaded(len(fresh), len(conversation.messages) - len(fresh)),
         }
         if owner is not None:
-            counts |= await self._remember(session, recollection(conversation, owner, known_as))
+            counts |= await self._remember(session, recollection(conversation, owner, known_as, kept))
         return counts
 
     async def _remember(self, session: Ref, found: Recollection) -> dict[str, Loaded]:

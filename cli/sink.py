@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -11,7 +12,7 @@ from domain.link import LinkInput, MemoryLinkKind
 from domain.memory import MemoryInput
 from domain.message import MessageInput
 from domain.values import EMPTY_OBJECT, Json, Ref, decode_json, encode_json
-from formats.conversation import Conversation
+from formats.conversation import Conversation, FormatError, moment
 from formats.otlp import json as otlp_json
 from formats.recollect.restore import Loaded, Source
 
@@ -69,13 +70,16 @@ class Recollection(msgspec.Struct, frozen=True):
     returned: list[str]
 
 
-def recollection(conversation: Conversation, owner: str, metadata: Json | None) -> Recollection:
+def recollection(
+    conversation: Conversation, owner: str, metadata: Json | None, kept: Collection[str] | None = None
+) -> Recollection:
     """One memory for each message with words on the branch that is shown, but for what tools said and what passes.
-    Before it comes that of the nearest message above that has one. metadata: what the session has, if it is there."""
+    Before it comes that of the nearest message above that has one. metadata: what the session has, if it is there.
+    kept: the messages on the branch that stays current, for an export that is older than what is there."""
     memories: dict[str, MemoryInput] = {}
     before: dict[str, str] = {}
     discarded: list[str] = []
-    shown = conversation.branch(conversation.current)
+    shown = conversation.branch(conversation.current) if kept is None else kept
     before_that = _shown_before(conversation, metadata)
     nearest: dict[str | None, str | None] = {None: None}
     for message in conversation.messages:
@@ -96,6 +100,8 @@ def recollection(conversation: Conversation, owner: str, metadata: Json | None) 
             created_at=message.created_at,
             external_id=key,
         )
+    if kept is not None:
+        return Recollection(memories, before, [], [])
     returned = [key for key, one in memories.items() if before_that and _source(one) not in before_that]
     return Recollection(memories, before, discarded, returned)
 
@@ -114,18 +120,39 @@ def follow(title: str, metadata: Json, conversation: Conversation) -> dict[str, 
     """The title and the metadata that a session has after another export: those of the export, unless it is older than
     what is there. What else the metadata has stays."""
     told = conversation.session
-    known, new = decode_json(metadata), decode_json(told.metadata or EMPTY_OBJECT)
-    times = [value.get(UPDATED) for value in (new, known)]
-    if all(isinstance(time, int | float) for time in times) and times[0] < times[1]:
+    if is_older(conversation, metadata):
         return {"title": title, "metadata": metadata}
+    known, new = decode_json(metadata), decode_json(told.metadata or EMPTY_OBJECT)
     return {"title": told.title or title, "metadata": encode_json({**known, **new})}
+
+
+def is_older(conversation: Conversation, metadata: Json) -> bool:
+    """Whether an export is older than the one that a session's metadata is of."""
+    told, known = _updated(conversation.session.metadata), _updated(metadata)
+    return told is not None and known is not None and told < known
+
+
+def moves(conversation: Conversation, metadata: Json | None, others: bool) -> bool:
+    """Whether the session's current branch is to end where the export says. metadata: what the session has, None for a
+    new one. others: it has messages that the export does not have, so that the same export says nothing new."""
+    if conversation.current is None or metadata is None:
+        return conversation.current is not None
+    told, known = _updated(conversation.session.metadata), _updated(metadata)
+    return told is None or known is None or told > known or (told == known and not others)
+
+
+def _updated(metadata: Json | None) -> datetime | None:
+    try:
+        return moment(decode_json(metadata or EMPTY_OBJECT).get(UPDATED), UPDATED, "")
+    except FormatError:
+        return None
 
 
 CURRENT = "current_node"
 """The member of the metadata that tells at which node the branch ends that an export shows."""
 
 UPDATED = "update_time"
-"""The member of the metadata that tells when an export's conversation was changed last, in seconds since 1970."""
+"""The member of the metadata that tells when an export's conversation was changed last: a time as files have it."""
 
 
 def remembered(new: int, all: int, archived: int) -> dict[str, Loaded]:

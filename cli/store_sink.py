@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
-from cli.sink import Progress, Recollection, Spans, follow, precedes, recollection, remembered
+from msgspec.structs import replace
+
+from cli.sink import Progress, Recollection, Spans, follow, is_older, moves, precedes, recollection, remembered
 from domain.memory import Memory
 from domain.message import Message
-from domain.node import Id
+from domain.node import Id, id_of
 from domain.session import Session
 from domain.telemetry import MAX_ATTRIBUTES
 from formats.conversation import Conversation
 from formats.otlp import json as otlp_json
 from formats.recollect import jsonl as recollect_jsonl
 from formats.recollect.restore import Loaded, Source
+from resolvers import branches
 from resolvers.context import Context, Unchanged
 from resolvers.links import put_links
+from resolvers.lists import MESSAGE_BRANCH
 from resolvers.memories import archive_in, restore_in
 from resolvers.memories import create_in as create_memories_in
 from resolvers.messages import add_in
@@ -54,16 +59,30 @@ class StoreSink:
         """Adds a conversation, or what it has grown by."""
         [before] = await self._store.find(Session, [(conversation.key,)])
         known_as = None if before is None else before.metadata
-        found = Recollection({}, {}, [], []) if owner is None else recollection(conversation, owner, known_as)
+        [end] = [None] if before is None else await branches.ends(self._context, [before])
+        kept = None
+        if owner is not None and end is not None and known_as is not None and is_older(conversation, known_as):
+            kept = await self._on_branch(end)
+        found = Recollection({}, {}, [], []) if owner is None else recollection(conversation, owner, known_as, kept)
         vectors = await self._vectors(found)
 
         async def script(tx: Transaction) -> dict[str, Loaded]:
-            counts = await _add_messages(tx, conversation)
+            counts = await _add_messages(tx, conversation, id_of(end))
             if owner is not None:
                 counts |= await self._remember(tx, found, vectors)
             return counts
 
         return await self._store.write(script)
+
+    async def _on_branch(self, end: Message) -> set[str]:
+        """The externalIds of the messages of a branch."""
+        found: set[str] = set()
+        more, after = True, None
+        while more:
+            [page] = await MESSAGE_BRANCH.pages(self._context, [end.id], MESSAGE_BRANCH.cap, after)
+            found |= {one.external_id for one in page.nodes if one.external_id is not None}
+            more, after = page.has_next_page, page.page_info.end_cursor
+        return found
 
     async def _vectors(self, found: Recollection) -> dict[str, Vector]:
         """The vectors of the memories that are not there yet, made before the write begins."""
@@ -89,24 +108,33 @@ class StoreSink:
         return remembered(len(fresh), len(found.memories), archived)
 
 
-async def _follow(tx: Transaction, session: Id, conversation: Conversation) -> None:
-    """Gives a session the title and metadata of a later export."""
-    [before] = await tx.get(Session, [session])
-    assert before is not None
-    with contextlib.suppress(Unchanged):
-        await change_in(tx, before, **follow(before.title, before.metadata, conversation))
-
-
-async def _add_messages(tx: Transaction, conversation: Conversation) -> dict[str, Loaded]:
+async def _add_messages(tx: Transaction, conversation: Conversation, end: Id | None) -> dict[str, Loaded]:
+    """end: where the current branch of the session ends, if it is there."""
     before = (await tx.find(Session, [(conversation.key,)]))[0]
     session = before or await create_session_in(tx, conversation.session)
     messages = conversation.messages
     stored = await tx.find(Message, [(str(message.external_id),) for message in messages])
     fresh = [message for message, known in zip(messages, stored, strict=True) if known is None]
     await add_in(tx, session, fresh)
-    if before is not None:
-        await _follow(tx, before.id, conversation)
+    others = session.message_count > len(messages) - len(fresh)
+    known_as = None if before is None else before.metadata
+    [now] = await tx.get(Session, [session.id])
+    assert now is not None
+    if moves(conversation, known_as, others):
+        end = id_of((await tx.find(Message, [(str(conversation.current),)]))[0])
+    elif conversation.current is None or not fresh or end is None:
+        end = now.current_id
+    await _follow(tx, now, end, None if before is None else follow(now.title, now.metadata, conversation))
     return {
         "sessions": Loaded(before is None, before is not None),
         "messages": Loaded(len(fresh), len(messages) - len(fresh)),
     }
+
+
+async def _follow(tx: Transaction, session: Session, end: Id | None, changes: dict[str, Any] | None) -> None:
+    """Says where the current branch of a session ends, and of one that was there before what else has changed."""
+    if changes is None:
+        await tx.put([replace(session, current_id=end)])
+        return
+    with contextlib.suppress(Unchanged):
+        await change_in(tx, session, current_id=end, **changes)

@@ -168,7 +168,7 @@ class _Loading:
             if before is None:
                 await tx.put([typed])
             counts = {"session": Loaded(before is None, before is not None)}
-            return {**counts, **await _put_talk(tx, before, batch)}
+            return {**counts, **await _put_talk(tx, before, session, batch)}
 
         return await self._store.write(script)
 
@@ -178,7 +178,7 @@ class _Loading:
         assert long is not None
 
         async def script(tx: Transaction) -> dict[str, Loaded]:
-            return await _put_talk(tx, (await tx.get(Session, [long.id]))[0], batch)
+            return await _put_talk(tx, (await tx.get(Session, [long.id]))[0], long, batch)
 
         return await self._store.write(script)
 
@@ -248,8 +248,11 @@ class _Loading:
         return late
 
 
-async def _put_talk(tx: Transaction, session: Session | None, batch: Sequence[Entry]) -> dict[str, Loaded]:
-    """Adds what is not there yet of a session's talk. session: as it is stored, None where the batch brings it."""
+async def _put_talk(
+    tx: Transaction, session: Session | None, told: Session, batch: Sequence[Entry]
+) -> dict[str, Loaded]:
+    """Adds what is not there yet of a session's talk. session: as it is stored, None where the batch brings it; told:
+    as the file has it."""
     counts: dict[str, Loaded] = {}
     for name in _TALK:
         records = [entry.record for entry in batch if entry.type == name]
@@ -258,16 +261,17 @@ async def _put_talk(tx: Transaction, session: Session | None, batch: Sequence[En
         if records:
             counts[name] = Loaded(len(fresh), len(records) - len(fresh))
         if session is not None and name == "message" and fresh:
-            await tx.put([_continued(session, fresh)])
+            await tx.put([_continued(session, told, fresh)])
     return counts
 
 
-def _continued(before: Session, messages: Sequence[Message]) -> Session:
-    """A session that is there, after the messages that were added to it."""
+def _continued(before: Session, told: Session, messages: Sequence[Message]) -> Session:
+    """A session that is there, after the messages that were added to it; told: as the file has it."""
     return msgspec.structs.replace(
         before,
         message_count=max(before.message_count, *(message.place for message in messages)),
         last_active_at=max([before.last_active_at, *(message.created_at for message in messages)]),
+        current_id=told.current_id,
     )
 
 

@@ -18,14 +18,16 @@ from cli.store_sink import StoreSink
 from domain.actor import User
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import ArchiveMemoriesInput, Memory, MemoryStatus, MemoryType
-from domain.message import Message
+from domain.message import AddMessageInput, Message
 from domain.session import Session
 from domain.values import Ref
 from formats.conversation import FormatError
 from formats.recollect.restore import Loaded
 from formats.registry import detect, names, open_file
+from resolvers import branches
 from resolvers.context import Context
 from resolvers.memories import archive
+from resolvers.messages import add
 from schema.build import build
 from schema.loading import Loading
 from server.graphql.executor import Executor
@@ -412,3 +414,100 @@ def test_responses_without_a_call_are_told(tmp_path: Path) -> None:
     status, out, _ = recollect("import", str(file), "--data", str(tmp_path / "data"))
     assert status == 0
     assert "1 tool responses that answer no earlier call" in out
+
+
+GROWN = {
+    **TREE,
+    "sure": node("wheat", said("user", "Are you sure?", create_time=1700000040)),
+    "yes": node("sure", said("assistant", "Yes.", create_time=1700000050)),
+}
+
+
+async def current(context: Context) -> list[str]:
+    """The texts on the current branch of the one session there is."""
+    (session,), _, _ = await graph(context)
+    [end] = await branches.ends(context, [session])
+    assert end is not None
+    [page] = await branches.messages(context, [session], end.id)
+    marked = await branches.on_current(context, page.nodes)
+    assert all(marked)
+    return [message.text for message in page.nodes if message.text]
+
+
+async def bring(
+    sink: Sink, folder: Path, shown: str | None, time: Any, tree: Any = TREE, memories: bool = False
+) -> None:
+    told = {"current_node": shown, "update_time": time, "title": f"{shown} {time}"}
+    await import_file(written(folder, [conversation(tree, **told)]), sink, memories=memories)
+
+
+RYE, WHEAT, SURE = (
+    ["Rye or wheat?", "Rye."],
+    ["Rye or wheat?", "Wheat."],
+    ["Rye or wheat?", "Wheat.", "Are you sure?", "Yes."],
+)
+
+
+async def test_the_branch_that_an_export_shows_is_current(sink: Sink, context: Context, tmp_path: Path) -> None:
+    await bring(sink, tmp_path, "rye", 1.0)
+    assert await current(context) == RYE
+    (session,), _, _ = await graph(context)
+    await bring(sink, tmp_path, "rye", 1.0)
+    assert (await graph(context))[0] == [session]
+    await bring(sink, tmp_path, "wheat", 2.0)
+    assert await current(context) == WHEAT
+    await bring(sink, tmp_path, "yes", 3.0, GROWN)
+    assert await current(context) == SURE
+    await bring(sink, tmp_path, "rye", 4.0, GROWN)
+    assert await current(context) == RYE
+
+
+@pytest.mark.parametrize("shown", [None, "nothing"])
+async def test_where_an_export_does_not_tell_the_latest_message_is(
+    sink: Sink, context: Context, tmp_path: Path, shown: str | None
+) -> None:
+    await bring(sink, tmp_path, shown, 1.0)
+    assert await current(context) == WHEAT
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"), [(2.0, 1.0), (2, 1), ("2026-01-02T00:00:00Z", "2026-01-01T23:00:00Z"), ("2026-01-02", 1.5e9)]
+)
+async def test_an_older_export_moves_nothing(
+    sink: Sink, context: Context, tmp_path: Path, newer: Any, older: Any
+) -> None:
+    await bring(sink, tmp_path, "yes", newer, GROWN, memories=True)
+    before = await exported(context)
+    await bring(sink, tmp_path, "rye", older, memories=True)
+    assert await exported(context) == before
+    assert (await current(context), list(await remembered(context))) == (SURE, SURE)
+
+
+async def test_messages_that_only_an_older_export_has_are_added_beside(
+    sink: Sink, context: Context, tmp_path: Path
+) -> None:
+    await bring(sink, tmp_path, "wheat", 2.0, memories=True)
+    gone = {**TREE, "oats": node("ask", said("assistant", "Oats.", create_time=1700000060))}
+    await bring(sink, tmp_path, "oats", 1.0, gone, memories=True)
+    (session,), messages, _ = await graph(context)
+    assert (session.message_count, messages[-1].text) == (5, "Oats.")
+    assert (await current(context), list(await remembered(context))) == (WHEAT, WHEAT)
+
+
+async def test_an_older_export_remembers_what_is_current(sink: Sink, context: Context, tmp_path: Path) -> None:
+    await bring(sink, tmp_path, "yes", 2.0, GROWN)
+    await bring(sink, tmp_path, "rye", 1.0, memories=True)
+    assert list(await remembered(context)) == WHEAT
+
+
+async def test_who_has_gone_on_since_is_moved_by_a_later_export_only(
+    sink: Sink, context: Context, tmp_path: Path
+) -> None:
+    await bring(sink, tmp_path, "rye", 2.0)
+    about = Ref(external_id="chatgpt:c1")
+    await add(
+        context, AddMessageInput(session=about, role="user", text="Why?", parent=Ref(external_id="chatgpt:c1:rye"))
+    )
+    for time, shown in ((2.0, [*RYE, "Why?"]), (1.0, [*RYE, "Why?"]), (3.0, WHEAT)):
+        await bring(sink, tmp_path, "rye" if time < 3 else "wheat", time)
+        assert await current(context) == shown

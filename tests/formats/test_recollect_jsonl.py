@@ -99,6 +99,7 @@ async def fill(tx: Transaction) -> None:
         )  # fmt: skip
         messages.append(record)
     await tx.put(messages)
+    await tx.put([msgspec.structs.replace(talk, current_id=messages[1].id)])
     memories = [
         Memory(
             tx.new_id(Memory), f"k{number}", MemoryType.SEMANTIC, MemoryScope.USER, ada.id, status, f"fact {number}",
@@ -263,11 +264,12 @@ async def test_a_session_is_written_in_parts_and_each_part_can_be_the_last(
 async def test_a_later_export_adds_the_messages_that_followed(lines: list[bytes], tmp_path: Path) -> None:
     longer = [line for line in lines[:-1] if b'"type":"memory_refs"' not in line and b'"external_id":"m3"' not in line]
     async with opened(tmp_path / "copy") as context:
-        await load(source(changed([*resealed(longer)], "session", message_count=2)), context)
+        await load(source(changed([*resealed(longer)], "session", message_count=2, current_id=None)), context)
         counts = await load(source(lines), context)
         assert counts["message"] == Loaded(1, 2)
         (session, _) = await context.store.scan(Session, None, 10)
-        assert session.message_count == 3
+        [_, second, _] = await context.store.scan(Message, None, 10)
+        assert (session.message_count, session.current_id) == (3, second.id)
 
 
 async def test_a_cut_file_is_refused_and_leaves_nothing(lines: list[bytes], tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from domain.key import ApiKey
 from domain.node import Id
 from server.access.keys import _KEY_BYTES
 from server.graphql.persisted import Persisted
+from stores import words as stemming
 from stores.bounded import Bounded
 from stores.embedded.words import Words
-from stores.services import words as services_words
 
 
 def test_what_was_not_used_for_longest_goes_first() -> None:
@@ -109,27 +109,27 @@ def test_a_key_takes_what_it_is_counted_as(name: str) -> None:
 
 def test_characters_and_words_of_any_text() -> None:
     """All characters of three planes, and words without end."""
-    services_words._folding.clear()
-    services_words._porter_stem.cache_clear()
+    stemming._folding.clear()
+    stemming._porter_stem.cache_clear()
 
     def work() -> None:
         every = [chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000]
         for start in range(0, len(every), 10_000):
-            services_words.stem("".join(every[start : start + 10_000]))
+            stemming.stem("".join(every[start : start + 10_000]))
         del every
         for number in range(100):
             long = f"{number}".ljust(100_000, "e")
-            assert services_words.stem(long) == long
+            assert stemming.stem(long) == long
 
     assert grown(work) <= 15_000_000
-    assert len(services_words._folding) < 20_000
+    assert len(stemming._folding) < 20_000
 
 
 def test_stems_at_their_most() -> None:
-    services_words._porter_stem.cache_clear()
+    stemming._porter_stem.cache_clear()
 
     def work() -> None:
         for number in range(5_000):
-            services_words.stem(f"{number:064d}")
+            stemming.stem(f"{number:064d}")
 
-    assert grown(work) * services_words._porter_stem.cache_info().maxsize / 5_000 <= 15_000_000
+    assert grown(work) * stemming._porter_stem.cache_info().maxsize / 5_000 <= 15_000_000
