@@ -27,7 +27,7 @@ _PARTICIPANTS = (
     "WHERE t.session = (SELECT key FROM session WHERE id = ? AND workspace = ?) ORDER BY t.joined_at, t.id"
 )
 
-_MOVE = "UPDATE session SET message_count = ?, last_active_at = ? WHERE key = ?"
+_MOVE = "UPDATE session SET message_count = ?, last_active_at = ?, current = ? WHERE key = ?"
 
 _WITH_KEYS = {
     statement: statement.replace("(SELECT key FROM session WHERE id = ?)", "?").replace(
@@ -88,7 +88,8 @@ class Known:
         for session in sessions:
             before, key = self._by_id.get(session.id), self._keys.get(session.id)
             if key is not None and before is not None and _is_ahead(session, before):
-                self._db.execute(_MOVE, (session.message_count, micros(session.last_active_at), key))
+                moved = session.message_count, micros(session.last_active_at), session.current_id
+                self._db.execute(_MOVE, (*moved, key))
             else:
                 self._db.execute(rows.SESSION.insert, (self.key, *rows.SESSION.encode(session)))
             self._note(session)
@@ -155,7 +156,12 @@ def _with_keys(row: Row, keys: dict[Id, int]) -> Row:
 
 def _is_ahead(session: Session, before: Session) -> bool:
     """Whether a session has gone on by messages and is the same otherwise."""
-    same = msgspec.structs.replace(session, message_count=before.message_count, last_active_at=before.last_active_at)
+    same = msgspec.structs.replace(
+        session,
+        message_count=before.message_count,
+        last_active_at=before.last_active_at,
+        current_id=before.current_id,
+    )
     return same == before
 
 

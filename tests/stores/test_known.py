@@ -110,7 +110,7 @@ class Chance:
         if found is not None and voices:
             said = message(self.random.choice(voices), place=found.message_count + 1)(tx)
             await tx.put([said])
-            await tx.put([replace(found, message_count=said.place)])
+            await tx.put([replace(found, message_count=said.place, current_id=said.id)])
 
 
 @pytest.mark.parametrize("most", [known.MOST_BYTES, 3_000])
