@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -73,6 +74,18 @@ class Settings(Limits, frozen=True):
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
             wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
+
+
+def web_url(name: str, url: str) -> str:
+    """A URL of the web, as it was given under a name. Raises BadSetting for what is none."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        good = False
+    if not good:
+        raise BadSetting(f"{name} must be a URL such as http://127.0.0.1:8000, with its http:// or https://.")
+    return url
 
 
 def _wanted(problem: str) -> str:

@@ -18,7 +18,7 @@ from jwt.algorithms import get_default_algorithms
 
 from domain.caller import Caller, Role, is_workspace
 from server.access.keys import BadCredential
-from server.settings import BadSetting, Settings
+from server.settings import BadSetting, Settings, web_url
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 """Those with a public key: a token that is signed with a shared secret, or not at all, is never taken."""
@@ -49,7 +49,7 @@ class Tokens:
             if not getattr(settings, name):
                 raise BadSetting(f"RECOLLECT_{name.upper()} must be set when tokens are accepted.")
         self._key = _public_key(Path(settings.jwt_public_key)) if settings.jwt_public_key else None
-        self._issuer = None if self._key else Issuer(settings.jwt_jwks_url)
+        self._issuer = None if self._key else Issuer(web_url("RECOLLECT_JWT_JWKS_URL", settings.jwt_jwks_url))
 
     async def find(self, token: str) -> Caller:
         """Whose token it is. Raises BadCredential."""

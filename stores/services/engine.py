@@ -69,12 +69,23 @@ class ServicesEngine:
     async def _committed(self, workspace: str, pending: Pending) -> None:
         """After a commit: tells who follows a log, here and elsewhere, and waits until memories can be found."""
         self.start()
-        if ends := {f"{workspace}/{log}": end for log, end in pending.grown.items()}:
-            self.followers.tell(ends)
+        ends = {f"{workspace}/{log}": end for log, end in pending.grown.items()}
+        self.followers.tell(ends)
+        if pending or ends or pending.told:  # without an end too: what was written is to be read everywhere
             await self._signals.send(workspace, ends, await self.graph.bookmarks())
         if pending.told:
             self.relay.notify(workspace)
             await self.relay.delivered(workspace, _FOUND_SECONDS)
+
+    def listen(self) -> None:
+        """Begins to hear of other processes' commits, where there is an event loop; once is enough."""
+        if not self._closed:
+            self._signals.start()
+
+    @property
+    def listening(self) -> bool:
+        """Whether all that other processes commit is heard."""
+        return self._signals.listening
 
     def start(self) -> None:
         """Begins to listen and to relay, where there is an event loop; once is enough."""
@@ -83,11 +94,12 @@ class ServicesEngine:
             self._signals.start()
             self.relay.start()
 
-    async def _heard(self, ends: Mapping[str, int] | None, bookmarks: list[str]) -> None:
+    async def _heard(self, ends: Mapping[str, int] | None, process: str, bookmarks: list[str]) -> None:
+        """Another process has committed; what is read here from now on, by whomever, sees that."""
         if ends is None:
             self.followers.doubt()
-        elif self.followers.concerns(ends):
-            await self.graph.follow(bookmarks)
+        else:
+            await self.graph.follow(process, bookmarks)
             self.followers.tell(ends)
 
     async def _look(self) -> None:
@@ -96,7 +108,7 @@ class ServicesEngine:
         while True:
             await asyncio.sleep(_LOOK_SECONDS_ALONE)
             now = time.monotonic()
-            if not (names := self.followers.workspaces) or (self._signals.listening and now - looked < _LOOK_SECONDS):
+            if not (names := self.followers.workspaces) or (self.listening and now - looked < _LOOK_SECONDS):
                 continue
             looked = now
             try:

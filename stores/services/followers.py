@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 GONE = 2**62
 """Where a log is said to reach whose session is deleted: its followers end."""
@@ -52,10 +52,6 @@ class Followers:
             following.discard(heard)
             if not following:
                 del self._following[name]
-
-    def concerns(self, names: Iterable[str]) -> bool:
-        """Whether anybody follows one of these logs."""
-        return not self._following.keys().isdisjoint(names)
 
     def tell(self, ends: Mapping[str, int]) -> None:
         """These logs reach so far now."""

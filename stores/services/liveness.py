@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 _log = logging.getLogger("recollect")
 
@@ -38,6 +38,24 @@ class Place:
             await reader.readexactly(answer)
         finally:
             writer.close()
+
+
+async def first_answer(asked: Sequence[Awaitable[None]]) -> None:
+    """Until one of them is answered; the others are given up. Raises what the last one raised where none is."""
+    asking = [asyncio.ensure_future(one) for one in asked]
+    try:
+        failure: Exception | None = None
+        for done in asyncio.as_completed(asking):
+            try:
+                return await done
+            except (OSError, EOFError) as error:
+                failure = error
+        if failure is not None:
+            raise failure
+    finally:
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
 
 def _any_certificate() -> ssl.SSLContext:

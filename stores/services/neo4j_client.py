@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import random
 import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from neo4j import AsyncDriver, AsyncGraphDatabase, AsyncTransaction, GraphDatabase, Query, Record
 from neo4j.exceptions import (
@@ -25,8 +25,11 @@ from neo4j.exceptions import (
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.ports import READ_SECONDS
 from stores.services.breaker import Breaker
-from stores.services.liveness import NO_ANSWER, Liveness, Place
+from stores.services.liveness import NO_ANSWER, Liveness, Place, first_answer
 from stores.services.migrations import VERSION, is_current, migrate
+from stores.services.server_url import Form, bracketed, one_host, parse
+
+logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it cannot do is raised, and told once by the breaker
 
 POOL = 10
 CALL_SECONDS = 10.0
@@ -34,6 +37,8 @@ CALL_SECONDS = 10.0
 
 _CONNECT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
+_HOSTS_SECONDS = 0.5
+"""How long the hosts of a URL may take to say that they are there, before the driver is asked for others."""
 
 _WHICH_BOLT = bytes.fromhex("6060b017 00040405 00000104 00000000 00000000")
 """The greeting of a client that speaks Bolt 5.0 to 5.4, or 4.1; the answer has four bytes."""
@@ -69,22 +74,39 @@ def in_one_map(statement: str) -> str:
     return _PARAMETER.sub(r"$p.\1", statement)
 
 
-class Address:
-    """A URL neo4j://user:password@host:7687/database taken apart; the rest of a scheme (+s, bolt) stays as it is.
+_FORM = Form(
+    "RECOLLECT_GRAPH_URL",
+    "neo4j://user:password@host:7687/database",
+    [f"{scheme}{tls}" for scheme in ("neo4j", "bolt") for tls in ("", "+s", "+ssc")],
+    7687,
+)
 
-    Raises CannotOpen for one that is none.
+
+class Address:
+    """A URL neo4j://user:password@host:7687,host:7687/database taken apart; +s, +ssc and bolt stay as they are.
+
+    Raises CannotOpen for one that is none. Of several hosts each can tell where the members of the cluster are.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if not parts.scheme.startswith(("neo4j", "bolt")) or not parts.hostname:
-            raise CannotOpen("RECOLLECT_GRAPH_URL must look like neo4j://user:password@host:7687/database.")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self.place = f"{host}:{parts.port or 7687}"
-        self.uri = f"{parts.scheme}://{self.place}"
-        self.port = Place(parts.hostname, parts.port or 7687, "+" in parts.scheme)
-        self.auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        self.database = parts.path.strip("/") or "neo4j"
+        parts = parse(url, _FORM)
+        self.routed = parts.scheme.startswith("neo4j")
+        if not self.routed:
+            one_host(parts, _FORM)
+        self.place, self.hosts, self.auth = parts.place, parts.hosts, parts.credentials
+        host, port = parts.hosts[0]
+        self.uri = f"{parts.scheme}://{bracketed(host)}:{port}"
+        self.ports = [Place(*one, "+" in parts.scheme) for one in parts.hosts]
+        self.database = parts.path or "neo4j"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of a driver: who asks, and where else it may ask for the members of the cluster."""
+        return {"auth": self.auth, **_SETTINGS, **({"resolver": self._routers} if len(self.hosts) > 1 else {})}
+
+    def _routers(self, address: Any) -> list[tuple[str, int]]:
+        first = tuple(address)[:2] == self.hosts[0]
+        return self.hosts if first else [tuple(address)[:2]]
 
 
 _SETTINGS: dict[str, Any] = {
@@ -104,7 +126,7 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
     embedder: name and dimension, which the store keeps to. epoch: for a new one. Raises CannotOpen.
     """
     try:
-        with GraphDatabase.driver(address.uri, auth=address.auth, **_SETTINGS) as driver:
+        with GraphDatabase.driver(address.uri, **address.settings) as driver:
 
             def run(statement: str, **parameters: Any) -> list[Record]:
                 return driver.execute_query(statement, parameters, database_=address.database).records
@@ -157,14 +179,27 @@ class Neo4jClient:
     def __init__(self, address: Address, read_seconds: float = READ_SECONDS) -> None:
         self._address, self._read_seconds = address, read_seconds
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
+        self._heard: dict[str, list[str]] = {}
         self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
-        self._liveness = Liveness(lambda: address.port.ask(_WHICH_BOLT, 4), lambda: self.breaker.trip(NO_ANSWER))
+        self._liveness = Liveness(self._ask, lambda: self.breaker.trip(NO_ANSWER))
         self.calls = 0
+
+    async def _ask(self) -> None:
+        """Whether anybody is there: a host of the URL, or any member of the cluster that the driver has heard of, for
+        what the URL names may be gone while the others go on. Raises OSError or EOFError."""
+        hosts = first_answer([place.ask(_WHICH_BOLT, 4) for place in self._address.ports])
+        if self._driver is None or not self._address.routed:
+            return await hosts
+        try:
+            async with asyncio.timeout(_HOSTS_SECONDS):
+                await hosts
+        except (OSError, EOFError):
+            await _connected(self._driver)
 
     def _session(self, **settings: Any) -> Any:
         if self._driver is None:  # made where the event loop is
-            self._driver = AsyncGraphDatabase.driver(self._address.uri, auth=self._address.auth, **_SETTINGS)
+            self._driver = AsyncGraphDatabase.driver(self._address.uri, **self._address.settings)
         return self._driver.session(
             database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
         )
@@ -265,9 +300,10 @@ class Neo4jClient:
         """What this process has seen, for others that must read what it wrote."""
         return list(await self._bookmarks.get_bookmarks())
 
-    async def follow(self, bookmarks: list[str]) -> None:
-        """Reads from now on see at least what these bookmarks saw."""
-        await self._bookmarks.update_bookmarks((), bookmarks)
+    async def follow(self, process: str, bookmarks: list[str]) -> None:
+        """Reads from now on see at least what another process has seen, which sends all it has seen each time."""
+        before, self._heard[process] = self._heard.get(process, []), bookmarks
+        await self._bookmarks.update_bookmarks(before, bookmarks)
 
     async def latency_ms(self) -> float:
         """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
@@ -307,6 +343,15 @@ class Unit:
 
 def _code(error: BaseException) -> str:
     return str(getattr(error, "code", ""))
+
+
+async def _connected(driver: AsyncDriver) -> None:
+    try:
+        await driver.verify_connectivity()
+    except DriverError as error:
+        raise OSError(str(error)) from error
+    except Neo4jError:
+        pass  # that is an answer
 
 
 def _sentence(error: BaseException) -> str:

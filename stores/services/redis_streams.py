@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import secrets
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 import redis.asyncio as redis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -26,6 +28,7 @@ from redis.exceptions import RedisError
 from stores.errors import CannotOpen, Unavailable
 from stores.rates import MINUTE_US
 from stores.services.breaker import Breaker
+from stores.services.server_url import Form, ServerURL, one_host, parse
 
 SHARDS = 4
 """How many streams there are; each is read over a connection of its own."""
@@ -49,33 +52,80 @@ return 0
 """What stores.rates.Rates does, for all processes at once, by the clock of Redis; times are microseconds."""
 
 
-def connect(url: str) -> Any:
-    """A client for redis://, rediss:// (TLS), redis+cluster://host:port or redis+sentinel://host:port,.../service/0.
+_FORM = Form(
+    "RECOLLECT_EVENTS_URL",
+    "redis://:password@host:6379/0",
+    [f"{scheme}{kind}" for scheme in ("redis", "rediss") for kind in ("", "+sentinel", "+cluster")],
+    6379,
+    options=None,
+)
+_SENTINELS = _FORM._replace(example="redis+sentinel://:password@host:26379,host:26379/service/0", port=26379)
 
-    Raises CannotOpen for another URL.
+PREFIX = "recollect:"
+_PREFIX = re.compile(r"[\w:./-]{1,100}")
+_OURS = ("prefix", "sentinel_user", "sentinel_password")
+
+
+def prefix_of(url: str) -> str:
+    """What the names of all keys begin with. Raises CannotOpen."""
+    prefix = parse(url, _FORM).options.get("prefix", PREFIX)
+    if not _PREFIX.fullmatch(prefix):
+        raise CannotOpen(f"{_FORM.setting}: a prefix has 1 to 100 letters, digits and _:./- in it.")
+    return prefix
+
+
+def connect(url: str) -> Any:
+    """A client for redis://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/service/0,
+    each also as rediss for TLS. Raises CannotOpen for another URL.
+
+    sentinel_user and sentinel_password are options for Sentinels that ask for them; options that are not ours are the
+    client's, such as ssl_ca_certs.
     """
+    scheme, _, kind = url.strip().partition("://")[0].partition("+")
+    form = _SENTINELS if kind == "sentinel" else _FORM
+    parts = parse(url, form)
+    try:
+        return _client(parts, form, kind, secure=scheme == "rediss")
+    except (ValueError, TypeError, RedisError, OSError) as error:
+        unknown = re.search(r"unexpected keyword argument ('.*')", str(error))
+        said = f"there is no option {unknown[1]}" if unknown else str(error).rstrip(".")
+        raise CannotOpen(f"{form.setting} cannot be used: {said}.") from None
+
+
+def _client(parts: ServerURL, form: Form, kind: str, secure: bool) -> Any:
+    service, database = "", parts.path or "0"
+    if kind == "sentinel":
+        service, _, database = parts.path.partition("/")
+    if not (database or "0").isdecimal():
+        raise ValueError("a database is a number")
     settings: dict[str, Any] = {
         "socket_timeout": _BLOCK_MS / 1000 + _CALL_SECONDS,
         "socket_connect_timeout": _CALL_SECONDS,
-        "decode_responses": True,
+        **_options(parts),
+        **({"ssl": True} if secure else {}),
     }
     # The client would try again for seconds, in which a caller could go on without Redis.
     once = {**settings, "retry": Retry(NoBackoff(), 0)}
-    try:
-        if url.startswith(("redis+cluster://", "rediss+cluster://")):
-            return RedisCluster.from_url(url.replace("+cluster", "", 1), **settings)
-        if url.startswith("redis+sentinel://"):
-            parts = urlsplit(url)
-            hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
-            service, _, database = parts.path.strip("/").partition("/")
-            credentials = {"username": parts.username, "password": parts.password}
-            sentinel: Any = Sentinel([(host, int(port or 26379)) for host, _, port in hosts], **once)  # type: ignore[no-untyped-call]
-            return sentinel.master_for(service or "mymaster", db=int(database or 0), **credentials)
-        if url.startswith(("redis://", "rediss://")):
-            return redis.Redis.from_url(url, **once)
-    except (ValueError, RedisError) as error:
-        raise CannotOpen(f"RECOLLECT_EVENTS_URL cannot be used: {error}.") from None
-    raise CannotOpen("RECOLLECT_EVENTS_URL must look like redis://host:6379/0.")
+    mine: dict[str, Any] = {"username": parts.user, "password": parts.password, "decode_responses": True}
+    if kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in parts.hosts]
+        return RedisCluster(startup_nodes=nodes, **settings, **mine)
+    if kind == "sentinel":
+        theirs = {name: parts.options.get(f"sentinel_{name}") for name in ("user", "password")}
+        asked = {**once, "username": theirs["user"], "password": theirs["password"]}
+        sentinel: Any = Sentinel(parts.hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+        client = sentinel.master_for(service or "mymaster", db=int(database or 0), **once, **mine)
+    else:
+        host, port = one_host(parts, form)
+        client = redis.Redis(host=host, port=port, db=int(database), **once, **mine)
+    client.connection_pool.make_connection()  # which looks at the options
+    return client
+
+
+def _options(parts: ServerURL) -> dict[str, Any]:
+    """The client's own options, as it reads them. Raises ValueError."""
+    query = urlencode({name: value for name, value in parts.options.items() if name not in _OURS})
+    return {**parse_url(f"redis://?{query}")}
 
 
 class Signals:
@@ -84,11 +134,11 @@ class Signals:
     def __init__(
         self,
         url: str,
-        heard: Callable[[Mapping[str, int] | None, list[str]], Awaitable[None]],
+        heard: Callable[[Mapping[str, int] | None, str, list[str]], Awaitable[None]],
     ) -> None:
-        """heard: takes how far logs reach by their names, or None where something may have been missed, and the
-        bookmarks of the write."""
-        self._client = connect(url)
+        """heard: takes how far logs reach by their names, or None where something may have been missed, the process
+        that wrote, and what that has seen. Raises CannotOpen."""
+        self._client, self._prefix = connect(url), prefix_of(url)
         self._heard = heard
         self._me = secrets.token_hex(4)
         self._readers: list[asyncio.Task[None]] = []
@@ -112,15 +162,19 @@ class Signals:
         entry = {"by": self._me, "logs": logs, "seen": "\n".join(bookmarks)}
         with contextlib.suppress(Unavailable):
             await self._call(
-                lambda: self._client.xadd(_stream(_shard(workspace)), entry, maxlen=_KEPT, approximate=True)
+                lambda: self._client.xadd(self._stream(_shard(workspace)), entry, maxlen=_KEPT, approximate=True)
             )
 
     async def spend(self, name: str, per_minute: int) -> float:
         """Spends one of what a name may have in a minute, as stores.rates.Rates. Raises Unavailable."""
         wait = await self._call(
-            lambda: self._client.eval(_SPEND, 1, f"recollect:rate:{name}", round(MINUTE_US / per_minute), MINUTE_US)
+            lambda: self._client.eval(_SPEND, 1, f"{self._prefix}rate:{name}", round(MINUTE_US / per_minute), MINUTE_US)
         )
         return float(wait) / 1_000_000
+
+    def _stream(self, shard: int) -> str:
+        """The braces keep a stream on one node of a cluster."""
+        return f"{self._prefix}{{news-{shard}}}"
 
     async def _call(self, call: Callable[[], Any]) -> Any:
         self.breaker.enter()
@@ -137,19 +191,19 @@ class Signals:
         return answer
 
     async def _listen(self, shard: int) -> None:
-        stream = _stream(shard)
+        stream = self._stream(shard)
         while not self._closed:
             try:
                 newest = await self._client.xrevrange(stream, count=1)
                 last = newest[0][0] if newest else "0-0"
                 self.breaker.succeeded()
                 self._deaf.discard(shard)
-                await self._heard(None, [])  # what came before this reader listened
+                await self._heard(None, "", [])  # what came before this reader listened
                 while not self._closed:
                     answer = await self._client.xread({stream: last}, count=1000, block=_BLOCK_MS)
                     for last, entry in _entries(answer):  # noqa: B007 - the last one's id is where to go on
                         if entry.get("by") != self._me:
-                            await self._heard(_ends(entry["logs"]), entry["seen"].split("\n"))
+                            await self._heard(_ends(entry["logs"]), entry["by"], entry["seen"].split("\n"))
             except (RedisError, OSError, TimeoutError) as error:
                 self._deaf.add(shard)
                 self.breaker.failed(str(error) or type(error).__name__)
@@ -169,8 +223,11 @@ class Signals:
             for reader in running:
                 reader.cancel()
             running = (await asyncio.wait(running, timeout=0.05))[1]
-        with contextlib.suppress(RedisError, OSError):
-            await self._client.aclose()
+        pool = getattr(self._client, "connection_pool", None)
+        for one in (self._client, getattr(pool, "sentinel_manager", None)):  # it does not close its Sentinels
+            with contextlib.suppress(RedisError, OSError):
+                if one is not None:
+                    await one.aclose()
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:
@@ -184,14 +241,9 @@ def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:
 
 def _ends(logs: str) -> dict[str, int]:
     """How far logs reach, as it was sent."""
-    ends = (line.partition(" ") for line in logs.split("\n"))
+    ends = (line.partition(" ") for line in logs.split("\n") if line)
     return {name: int(end) for end, _, name in ends}
 
 
 def _shard(workspace: str) -> int:
     return zlib.crc32(workspace.encode()) % SHARDS
-
-
-def _stream(shard: int) -> str:
-    """The braces keep a stream on one node of a cluster."""
-    return f"recollect:{{news-{shard}}}"

@@ -59,6 +59,9 @@ class Opened(Protocol):
     def writer(self, name: str) -> Writer:
         """What writes a workspace in this process."""
 
+    def listen(self) -> None:
+        """Begins to hear of other processes' commits."""
+
     def start(self) -> None:
         """Begins to listen and to relay."""
 
@@ -82,6 +85,7 @@ class ServicesStore:
         return Lists(self._graph, self._turn, self._name, self._engine.epoch, self._now)
 
     async def _read(self, text: str, **parameters: Any) -> Any:
+        self._engine.listen()
         return await self._graph.read(text, workspace=self._name, now=self._now, **parameters)
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:

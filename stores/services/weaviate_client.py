@@ -17,7 +17,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
 import httpx
@@ -35,10 +34,11 @@ from weaviate.exceptions import WeaviateBaseError
 
 from domain.memory import Memory
 from domain.node import Id
-from stores.errors import CannotOpen, Unavailable
+from stores.errors import Unavailable
 from stores.ports import Vector
 from stores.services.breaker import Breaker
 from stores.services.liveness import NO_ANSWER, Liveness, Place
+from stores.services.server_url import Form, bracketed, one_host, parse, whole_number
 
 Where = Any
 """A condition on objects (weaviate.classes.query.Filter ...), or None; the client's own type has no public name."""
@@ -124,11 +124,12 @@ class WeaviateClient:
 
     def __init__(self, url: str, dimension: int) -> None:
         """url: weaviate://:APIKEY@host:8080?grpc=50051, weaviates:// for TLS. Raises CannotOpen where it is none."""
-        self._client = _client(url)
+        to = Address(url)
+        self._client, self._replicas = _client(to), to.replicas
         self._name, self._dimension = f"RecollectMemory_{VERSION}_{dimension}", dimension
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
-        place = _place(url)
+        place = Place(to.host, to.port, to.secure)
         self._liveness = Liveness(lambda: place.ask(_LIVE, 1), lambda: self.breaker.trip(NO_ANSWER))
         self.behind: set[str] = set()
         self.calls = 0
@@ -144,6 +145,7 @@ class WeaviateClient:
             await client.collections.create(
                 self._name,
                 multi_tenancy_config=Configure.multi_tenancy(auto_tenant_activation=True),
+                replication_config=None if self._replicas is None else Configure.replication(factor=self._replicas),
                 vector_config=Configure.Vectors.self_provided(
                     vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.DOT)
                 ),
@@ -283,24 +285,43 @@ class _Refused(Exception):
     """Weaviate took the call and not what was in it."""
 
 
-def _client(url: str) -> weaviate.WeaviateAsyncClient:
-    try:
-        parts = urlsplit(url)
-        options = parse_qs(parts.query)
-        port, grpc_port = parts.port or 8080, int(options.get("grpc", ["50051"])[0])
-        if parts.scheme not in ("weaviate", "weaviates") or not parts.hostname:
-            raise ValueError
-    except ValueError:
-        raise CannotOpen("RECOLLECT_VECTORS_URL must look like weaviate://:APIKEY@host:8080?grpc=50051.") from None
-    secure = _secure(url)
+_FORM = Form(
+    "RECOLLECT_VECTORS_URL",
+    "weaviate://:APIKEY@host:8080?grpc=50051",
+    ("weaviate", "weaviates"),
+    8080,
+    options=("grpc", "replicas", "tls"),
+)
+
+_MOST_REPLICAS = 99
+
+
+class Address:
+    """A URL weaviate://:APIKEY@host:8080?grpc=50051&replicas=3, weaviates:// for TLS. Raises CannotOpen.
+
+    replicas: on how many nodes the collection keeps each tenant, when it is made; None where the URL does not say.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = parse(url, _FORM)
+        self.host, self.port = one_host(parts, _FORM)
+        self.grpc = whole_number(parts, _FORM, "grpc", 50051, 65535)
+        self.replicas = (
+            whole_number(parts, _FORM, "replicas", 1, _MOST_REPLICAS) if "replicas" in parts.options else None
+        )
+        self.key = parts.password
+        self.secure = parts.scheme == "weaviates" or parts.options.get("tls") == "true"
+
+
+def _client(to: Address) -> weaviate.WeaviateAsyncClient:
     return weaviate.use_async_with_custom(
-        http_host=parts.hostname,
-        http_port=port,
-        http_secure=secure,
-        grpc_host=parts.hostname,
-        grpc_port=grpc_port,
-        grpc_secure=secure,
-        auth_credentials=Auth.api_key(unquote(parts.password)) if parts.password else None,
+        http_host=bracketed(to.host),
+        http_port=to.port,
+        http_secure=to.secure,
+        grpc_host=bracketed(to.host),
+        grpc_port=to.grpc,
+        grpc_secure=to.secure,
+        auth_credentials=Auth.api_key(to.key) if to.key else None,
         additional_config=AdditionalConfig(
             timeout=Timeout(init=_CONNECT_SECONDS, query=QUERY_SECONDS, insert=WRITE_SECONDS),
             # After an outage the channel would wait for up to two minutes before it tries again.
@@ -308,16 +329,6 @@ def _client(url: str) -> weaviate.WeaviateAsyncClient:
         ),
         skip_init_checks=True,  # one of them asks the package index for a newer client
     )
-
-
-def _place(url: str) -> Place:
-    parts = urlsplit(url)
-    return Place(parts.hostname or "", parts.port or 8080, _secure(url))
-
-
-def _secure(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "weaviates" or parse_qs(parts.query).get("tls") == ["true"]
 
 
 def tenant_name(workspace: str) -> str:

@@ -181,8 +181,6 @@ class TestNews:
             other.unsure = False
             news.doubt()
             assert other.unsure
-            assert news.concerns(["w/changes"])
-            assert not news.concerns(["w/trace"])
         assert news.workspaces == []
 
 

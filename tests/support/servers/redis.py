@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from redis import Redis as Client
 from redis.exceptions import RedisError
@@ -21,8 +22,8 @@ class Redis(Server):
     package = "Redis (apt-get)"
     seconds_to_start = 30.0
 
-    def __init__(self, password: str | None = None) -> None:
-        super().__init__(ports=1)
+    def __init__(self, password: str | None = None, ports: int = 1) -> None:
+        super().__init__(ports=ports)
         self.password = password
 
     @classmethod
@@ -43,19 +44,26 @@ class Redis(Server):
 
     @property
     def url(self) -> str:
-        who = f":{self.password}@" if self.password else ""
-        return f"redis://{who}{HOST}:{self.ports[0]}/0"
+        return f"redis://{self.who}{HOST}:{self.ports[0]}/0"
 
-    def _command(self, fetched: Path) -> Sequence[str | Path]:
-        settings = {
+    @property
+    def who(self) -> str:
+        """What stands before the host in a URL."""
+        return f":{quote(self.password, safe='')}@" if self.password else ""
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "bind": HOST,
             "port": str(self.ports[0]),
             "dir": str(self.folder),
             "appendonly": "yes",
             "save": "",
             "requirepass": self.password or "",
+            "masterauth": self.password or "",
         }
-        return fetched, *(word for name, value in settings.items() for word in (f"--{name}", value))
+
+    def _command(self, fetched: Path) -> Sequence[str | Path]:
+        return fetched, *(word for name, value in self._settings().items() for word in (f"--{name}", value))
 
     def _answers(self) -> bool:
         client = Client.from_url(self.url, socket_timeout=5, retry=None)
