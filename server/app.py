@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.caller import operator
 from resolvers.expiry import sweep
@@ -43,6 +44,18 @@ CLIENT_HEADERS = (
 """Headers that GraphQL clients send by themselves, which pages of the allowed origins may send too."""
 
 _log = logging.getLogger("recollect")
+
+
+class Application(Starlette):
+    """Starlette, but for the requests of one path, which its layers would take 40 us to bring there."""
+
+    straight: tuple[str, ASGIApp] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.straight is not None and scope["type"] == "http" and scope["path"] == self.straight[0]:
+            await self.straight[1](scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(service: Service, access: Access) -> Starlette:
@@ -83,7 +96,8 @@ def create_app(service: Service, access: Access) -> Starlette:
     )
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
     observed = Middleware(Instrumented, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
-    app = Starlette(
+    middleware = [observed, *_cors(origins_of(settings))]
+    app = Application(
         routes=[
             Route("/", home),
             Route("/graphql", http),
@@ -93,10 +107,17 @@ def create_app(service: Service, access: Access) -> Starlette:
             Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
         ],
-        middleware=[observed, *_cors(origins_of(settings))],
+        middleware=middleware,
         lifespan=lifespan,
     )
     app.state.stop_streams = http.stop
+    app.straight = "/graphql", _within(middleware, http)
+    return app
+
+
+def _within(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
+    for layer in reversed(middleware):
+        app = layer.cls(app, *layer.args, **layer.kwargs)
     return app
 
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from domain.caller import LOCAL, Caller
@@ -19,6 +18,7 @@ from server.access.keys import BadCredential, Keys
 from server.access.origins import check
 from server.access.rate_limit import Rate
 from server.errors import UNAUTHENTICATED, OperationRefused, formatted, plain
+from server.headers import headers_of
 from stores.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Access:
     async def admit(self, scope: Scope) -> Caller:
         """Who makes an HTTP request, which spends one of what they may have. Raises OperationRefused."""
         self.check(scope)
-        caller = await self.identify(Headers(scope=scope).get("authorization"))
+        caller = await self.identify(headers_of(scope).get("authorization"))
         await self.spend(caller)
         return caller
 

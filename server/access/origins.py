@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from domain.errors import ErrorCode
 from server.access.rights import FORBIDDEN_STATUS
 from server.errors import OperationRefused, plain
+from server.headers import headers_of
 
 _FOREIGN = ("cross-site", "same-site")
 
@@ -32,7 +33,7 @@ def check(scope: Scope, allowed: Collection[str]) -> None:
     same host, or one of those that are allowed; browsers send it along but where a page only embeds what it asks for
     (an image, say), which Fetch Metadata tells: https://www.w3.org/TR/fetch-metadata/.
     """
-    headers = Headers(scope=scope)
+    headers = headers_of(scope)
     host = headers.get("host", "")
     if not _is_ours(host):
         raise _refused("This server accepts requests from this machine only, but the Host header names another.")
@@ -44,6 +45,7 @@ def check(scope: Scope, allowed: Collection[str]) -> None:
         raise _refused("This Origin is not allowed; add it to RECOLLECT_CORS_ORIGINS to allow it.")
 
 
+@lru_cache(maxsize=128)
 def _is_ours(host: str) -> bool:
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")

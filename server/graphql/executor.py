@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, Callable, Hashable
@@ -22,6 +21,7 @@ from strawberry.execution import optimized_is_awaitable
 from domain.caller import Role
 from schema.variables import NOT_FITTING, Unfit, Variables
 from server.access.rights import require
+from server.deadlines import TimeLimit
 from server.errors import (
     BAD_USER_INPUT,
     TIMEOUT,
@@ -79,6 +79,7 @@ class Executor:
         self._caller, self._role = caller, role
         self._running = Concurrency(limits, "max_concurrent", "operations of one caller")
         self._following = Concurrency(limits, "max_subscriptions", "subscriptions of one caller")
+        self._time = TimeLimit(limits.max_seconds)
         self._groups = Groups(self._follow, self.resume, audience, limits.max_live_bytes)
 
     async def execute(self, request: Request, context: object) -> bytes:
@@ -234,8 +235,7 @@ class Executor:
         try:
             result = running.execute_operation()
             if optimized_is_awaitable(result):
-                async with asyncio.timeout(self._limits.max_seconds):
-                    result = await result
+                result = await self._time.within(cast("Any", result))
             return encode_result(result.data, formatted(result.errors) if result.errors else None, cost)
         except TimeoutError:
             late = exceeded(self._limits, "max_seconds", "The operation takes too long", code=TIMEOUT)

@@ -10,7 +10,6 @@ from functools import lru_cache
 from importlib import resources
 
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +21,7 @@ from server.graphql.encoding import encode_errors
 from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.graphql.operation import Operation
+from server.headers import headers_of
 from server.http.negotiation import EVENT_STREAM, RESPONSE_JSON, Accepted, accepted_of, weighed
 from server.http.requests import JSON, HTTPRefused, RequestReader, parameters
 from server.http.sse import EventStream
@@ -78,7 +78,7 @@ class GraphQLHTTP:
         self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         accepted = accepted_of(headers.get("accept") or "*/*")
         try:
             self._access.check(scope)
@@ -86,9 +86,10 @@ class GraphQLHTTP:
                 await Response(self._page, media_type="text/html", headers=PAGE_HEADERS)(scope, receive, send)
                 return
             _check(scope["method"], accepted)
-            scope["caller"] = await self._access.admit(scope)
+            caller = await self._access.identify(headers.get("authorization"))
+            await self._access.spend(caller)
             request = await self._reader.read(scope, receive, headers)
-            await self._serve(request, headers, accepted, scope, receive, send)
+            await self._serve(request, headers, accepted, caller, scope, receive, send)
         except HTTPRefused as refused:
             body = encode_errors([plain(refused.message, BAD_REQUEST)])
             await Response(body, refused.status, refused.headers, accepted.json or JSON)(scope, receive, send)
@@ -97,10 +98,16 @@ class GraphQLHTTP:
             await _send(send, refused.status or 400, accepted.json or JSON, body, headers, refused.headers)
 
     async def _serve(
-        self, request: Request, headers: Headers, accepted: Accepted, scope: Scope, receive: Receive, send: Send
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        accepted: Accepted,
+        caller: Caller,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         media_type = accepted.json
-        caller: Caller = scope["caller"]
         try:
             operation = self._prepared(request, headers, accepted, scope["method"])
             if media_type is None or operation.kind is OperationType.SUBSCRIPTION:
@@ -119,7 +126,7 @@ class GraphQLHTTP:
             status, body = 500, encode_errors(formatted([error]))
         await _send(send, status, media_type or JSON, body, headers)
 
-    def _prepared(self, request: Request, headers: Headers, accepted: Accepted, method: str) -> Operation:
+    def _prepared(self, request: Request, headers: Mapping[str, str], accepted: Accepted, method: str) -> Operation:
         operation = self._executor.prepare(request)
         if operation.kind is OperationType.MUTATION and method == "GET":
             raise HTTPRefused(405, "A mutation needs POST.", {"Allow": "POST"})
@@ -176,7 +183,12 @@ class GraphQLHTTP:
 
 
 async def _send(
-    send: Send, status: int, media_type: str, body: bytes, asked: Headers, more: Mapping[str, str] = _NO_HEADERS
+    send: Send,
+    status: int,
+    media_type: str,
+    body: bytes,
+    asked: Mapping[str, str],
+    more: Mapping[str, str] = _NO_HEADERS,
 ) -> None:
     """Sends a whole answer, compressed where that is worth it and wanted. more: headers beside the usual ones."""
     headers = [(b"content-type", media_type.encode()), (b"vary", b"accept, accept-encoding")]

@@ -7,16 +7,22 @@ and an answer that nobody takes.
 
 from __future__ import annotations
 
-from asyncio import TimerHandle, Transport
+import re
+from asyncio import Event, TimerHandle, Transport
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.deadlines import Deadlines
 from server.graphql.encoding import encode_errors
+from server.http.exchange import Exchange
 from server.limits import Limits, exceeded
 
 HEAD_TIMEOUT = 10.0
 """Seconds within which the head of a request must be whole, from the connection's or the request's beginning."""
+
+KEPT_ALIVE = 5.0
+"""Seconds after which a connection without a request is closed."""
 
 TAKES_NOTHING = 60.0
 """Seconds after which a client that takes nothing of its answer is given up."""
@@ -26,11 +32,15 @@ TOO_LATE = 408
 
 _PER_HEADER = len(": \r\n")
 
+_PLAIN = re.compile(rb"(?:/[A-Za-z0-9_-]+)+")
+"""What stands in a request line as it stands in a scope: a path with nothing to decode, and nothing else."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses a head that is too long with 431, and one that is too late with 408; closes what else is without end."""
 
     limits: Limits
+    idle: Deadlines[BoundedProtocol]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.idle.end(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -81,7 +92,43 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("too long")  # ends the parser, which asks for send_400_response
         self._reading, self._moved = False, True
         self._stop_waiting()
-        super().on_headers_complete()
+        if self._is_plain():
+            self._begin()
+        else:
+            super().on_headers_complete()
+
+    def _is_plain(self) -> bool:
+        """Whether uvicorn's own way would come to `_begin`, after 20 us."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)  # else it waits for the answer to the one before
+            and _PLAIN.fullmatch(self.url) is not None
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.get_method() != b"HEAD"
+            and not (self.parser.should_upgrade() or self.expect_100_continue)
+            and not (self.access_log or self.root_path or self.limit_concurrency)
+        )
+
+    def _begin(self) -> None:
+        self.scope |= {
+            "method": self.parser.get_method().decode(),
+            "path": self.url.decode(),
+            "raw_path": self.url,
+            "query_string": b"",
+        }
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=Event(),
+            expect_100_continue=False,
+            keep_alive=self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what the parser could not read, or not read further."""
@@ -113,8 +160,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self.idle.begin(self, self.loop)
         self._let_go(self.transport.get_write_buffer_size())
+
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn's has a timer for each request."""
+        self.idle.end(self)
 
     def _let_go(self, left: int) -> None:
         """Gives up a client that takes nothing of what is left for it when the connection is to be closed."""
@@ -134,4 +191,5 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded(limits: Limits) -> type[HttpToolsProtocol]:
     """The protocol with these limits, as uvicorn takes it."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    idle = Deadlines[BoundedProtocol](KEPT_ALIVE, BoundedProtocol.timeout_keep_alive_handler)
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "idle": idle})

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from domain.unicode import decoded, read_json
 from server.graphql.documents import Request
+from server.http.exchange import WHOLE_BODY
 from server.limits import Limits, exceeded
 
 JSON = "application/json"
@@ -37,14 +37,17 @@ class RequestReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    async def read(self, scope: Scope, receive: Receive, headers: Headers) -> Request:
+    async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Request:
         if scope["method"] == "GET":
             self._bound(len(scope["query_string"]))
             return _from_query_string(scope["query_string"])
         content_type = headers.get("content-type", "")
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == JSON:
-            body = await self._body(receive, headers.get("content-length", ""))
+            if (body := scope.get(WHOLE_BODY)) is None:
+                body = await self._body(receive, headers.get("content-length", ""))
+            else:
+                self._bound(len(body))
             return _checked(lambda: read_json(_decode, body))
         raise HTTPRefused(415, f"The body of a POST must be {JSON}.")
 

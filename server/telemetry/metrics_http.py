@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -11,6 +10,7 @@ from server.access.admission import Access
 from server.access.rights import require
 from server.errors import OperationRefused
 from server.graphql.encoding import encode_errors
+from server.headers import headers_of
 from server.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
@@ -42,5 +42,5 @@ class MetricsHTTP:
 async def _admit(access: Access, scope: Scope) -> None:
     """Raises OperationRefused. Costs nothing of a credential's rate."""
     access.check(scope)
-    caller = await access.identify(Headers(scope=scope).get("authorization"))
+    caller = await access.identify(headers_of(scope).get("authorization"))
     require(caller.role if caller.workspace == DEFAULT_WORKSPACE else Role.READ, Role.ADMIN)

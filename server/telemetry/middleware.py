@@ -7,11 +7,12 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.headers import headers_of
 from server.instrumentation import OK, UNTRACED, RequestRecord, current
 from server.telemetry.logs import OperationLog
 from server.telemetry.metrics import Metrics
@@ -21,8 +22,8 @@ GRAPHQL, SPANS = "/graphql", "/v1/traces"
 
 _BAD = 400
 
-_HEADER = b"x-request-id"
-_SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_HEADER = "x-request-id"
+_SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 _process, _numbers = secrets.token_hex(4), itertools.count(1)
 
@@ -43,14 +44,14 @@ class Instrumented:
             await self._other(scope, receive, send)
             return
         route = scope["path"]
-        request = RequestRecord(_id(scope["headers"]), route)
+        request = RequestRecord(_id(headers_of(scope)), route)
         if route == SPANS:
             request.kind = "spans"
 
         def answer(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (_HEADER, request.id.encode())]
+                message["headers"] = [*message.get("headers", ()), (_HEADER.encode(), request.id.encode())]
             return send(message)
 
         with _Watch(self, request, scope):
@@ -117,12 +118,10 @@ def operation(scope: Scope) -> _Entered:
     return UNTRACED if observing is None else observing.operation(scope)
 
 
-def _id(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def _id(headers: Mapping[str, str]) -> str:
     """The request id that a client or proxy sent, if it can stand in a log as it is; else one that is made."""
-    for name, value in headers:
-        if name == _HEADER and _SANE.fullmatch(value):
-            return value.decode()
-    return _made()
+    given = headers.get(_HEADER)
+    return given if given is not None and _SANE.fullmatch(given) else _made()
 
 
 def _made() -> str:

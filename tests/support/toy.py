@@ -17,6 +17,7 @@ import strawberry
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from strawberry.schema.config import StrawberryConfig
 
 from domain.errors import CursorExpired, ErrorCode, Rejected, UserError
@@ -215,15 +216,16 @@ def make_app(limits: Limits = DEFAULTS, **times: Any) -> Starlette:
 
 
 @contextlib.contextmanager
-def serving(limits: Limits = DEFAULTS, **options: Any) -> Iterator[str]:
-    """A real server on a port of its own: its `host:port`. It is stopped whatever happens."""
+def serving(limits: Limits = DEFAULTS, app: ASGIApp | None = None, **options: Any) -> Iterator[str]:
+    """A real server on a port of its own: its `host:port`. It is stopped whatever happens. app: instead of ours."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            make_app(limits, **options),
+            app or make_app(limits, **options),
             http=bounded(limits),
             ws="websockets-sansio",
             ws_max_size=1024 * 1024,
             lifespan="off",
+            access_log=False,
             log_config=None,
             timeout_graceful_shutdown=1,
         )

@@ -41,7 +41,9 @@ def total(costs: Iterable[Cost]) -> Cost:
 def known(cost: Cost, variables: Mapping[str, Any]) -> int:
     if isinstance(cost, int):
         return cost
-    return cost.fixed + sum(
-        max(size if isinstance(size, int) else size.read(variables) for size in sizes) * known(part, variables)
-        for sizes, part in cost.parts
-    )
+    found = cost.fixed
+    for sizes, part in cost.parts:  # no generators, which take as long as all the rest
+        found += max([size if isinstance(size, int) else size.read(variables) for size in sizes]) * known(
+            part, variables
+        )
+    return found
