@@ -54,14 +54,19 @@ class Blocks:
 
     def tick(self, db: apsw.Connection) -> int:
         """The next version of the vectors, written in the caller's transaction."""
-        return int(_one(db, "UPDATE vector_clock SET version = version + 1 RETURNING version")[0])
+        version = self.version(db) + 1  # RETURNING would take four times as long
+        db.execute("UPDATE vector_clock SET version = ?", (version,))
+        return version
 
     def version(self, db: apsw.Connection) -> int:
         return int(_one(db, "SELECT version FROM vector_clock")[0])
 
-    def put(self, db: apsw.Connection, rows: Mapping[int, tuple[int, bytes]]) -> dict[int, int]:
-        """Write vectors (memory key -> scope, float16 bytes); returns where the replaced ones were (key -> scope)."""
-        replaced = self.remove(db, rows.keys())
+    def put(self, db: apsw.Connection, rows: Mapping[int, tuple[int, bytes]], fresh: bool = False) -> dict[int, int]:
+        """Write vectors (memory key -> scope, float16 bytes); returns where the replaced ones were (key -> scope).
+
+        fresh: no vector of these memories is there.
+        """
+        replaced = {} if fresh else self.remove(db, rows.keys())
         scopes: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
         for key, (scope, half) in rows.items():
             scopes[scope].append((key, half))

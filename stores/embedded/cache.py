@@ -35,12 +35,13 @@ class Stats(NamedTuple):
 
 
 class Changes:
-    """What one transaction does to vectors and weights, in order.
+    """What one transaction does to vectors and weights, in order. version: of all that it changes, once it changes any.
 
     After a ROLLBACK, drop the whole.
     """
 
     def __init__(self) -> None:
+        self.version: int | None = None
         self._made: list[Change] = []
 
     def record(self, made: Sequence[Change]) -> None:

@@ -1,4 +1,4 @@
-"""Sessions and their participants as the writer sees them: it knows what it has read or put, and need not ask again.
+"""What the writer knows, having read or put it, and need not ask for again: sessions, who takes part in them, counts.
 
 Nobody else writes to the file, so that stays true until the writer rolls back or deletes; then it forgets all.
 """
@@ -42,14 +42,21 @@ _SESSION, _SENDER = (1 + rows.MESSAGE.written.index(name) for name in ("session"
 
 
 class Known:
-    """What is known of one workspace. key: its own."""
+    """What is known of one workspace. key: its own. active: how many active memories there are, by scope key, those
+    whose time is over among them."""
 
     def __init__(self, db: apsw.Connection, key: int, memory: Memory) -> None:
         self._db, self.key, self._memory = db, key, memory
+        self.active: dict[int, int] = {}
         self._by_id: dict[Id, Session] = {}
         self._by_name: dict[str, Session] = {}
         self._participants: dict[Id, list[Participant]] = {}
         self._keys: dict[Id, int] = {}  # of sessions and participants
+
+    def clear(self) -> None:
+        """Forgets all but the workspace itself."""
+        for known in (self.active, self._by_id, self._by_name, self._participants, self._keys):
+            known.clear()
 
     def session(self, id: Id) -> Session | None:
         return self._by_id.get(id) or self._read(rows.SESSION.by_id, id)

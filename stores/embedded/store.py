@@ -25,10 +25,11 @@ from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.branches import places
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
+from stores.embedded.memories import scope_of
 from stores.embedded.readers import Read, Readers
 from stores.embedded.rows import table
 from stores.embedded.search import Searcher
-from stores.embedded.transaction import EmbeddedTransaction, scope_of
+from stores.embedded.transaction import EmbeddedTransaction
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.embedded.writer import Writer

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 import apsw
 import msgspec
 
 from domain.change import MemoryChange
-from domain.memory import Memory, MemoryFilter, MemoryStatus, weight
+from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.participant import Participant
@@ -22,9 +23,9 @@ from stores import journal, sums
 from stores.catalogue.logs import logs_of
 from stores.embedded import known, rows
 from stores.embedded.filters import Where, apply
+from stores.embedded.memories import Memories
 from stores.embedded.rows import table
-from stores.embedded.search import scope_token
-from stores.embedded.vectors import Changes, VectorIndex, VectorRow
+from stores.embedded.vectors import VectorIndex
 from stores.ids import Ids
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
@@ -43,10 +44,8 @@ class EmbeddedTransaction:
         self, db: apsw.Connection, workspace: str, now: datetime, ids: Ids, vectors: VectorIndex, memory: known.Memory
     ) -> None:
         self._db, self._name, self.now, self._ids, self._vectors = db, workspace, now, ids, vectors
-        self._memory, self._ms = memory, int(now.timestamp() * 1000)
-        self._made_changes: Changes | None = None
+        self._ms = int(now.timestamp() * 1000)
         self._grown: set[str] = set()
-        self._scopes: dict[Id | None, int] = {}
         self._made: set[Id] = set()  # ids of records that are not stored yet: there is no row of those
         self.wrote = False
         self._known = memory[workspace] or memory.begin(workspace, db, self._workspace_key())
@@ -62,16 +61,13 @@ class EmbeddedTransaction:
 
     def committed(self) -> set[str]:
         """Shows the index what was written; the names of the logs that grew."""
-        if self._made_changes is not None:
-            self._vectors.committed(self._made_changes)
+        if "_memories" in self.__dict__:
+            self._vectors.committed(self._memories.changes)
         return {f"{self._name}/{log}" for log in self._grown}
 
-    @property
-    def _changes(self) -> Changes:
-        """What it does to vectors: mostly nothing, and the index need not hear of it."""
-        if self._made_changes is None:
-            self._made_changes = Changes()
-        return self._made_changes
+    @cached_property
+    def _memories(self) -> Memories:
+        return Memories(self._db, self._known, self._vectors)
 
     def new_id(self, kind: type[Node]) -> Id:
         made = kind.make_id(self._ids.next(self._ms))
@@ -107,7 +103,8 @@ class EmbeddedTransaction:
         self.wrote = True
         kind = type(records[0])
         if isinstance(records[0], Memory):
-            self._put_memories([record for record in records if isinstance(record, Memory)])
+            new = self._are_new(records)
+            self._memories.put([record for record in records if isinstance(record, Memory)], new)
             return
         if kind is Message:
             self._forget_responses([record.id for record in records if record.id not in self._made])
@@ -133,15 +130,20 @@ class EmbeddedTransaction:
         self._write(records)
 
     def _write(self, records: Sequence[Node]) -> None:
-        """Writes rows; those of ids that were made here, and are put the first time, cannot be there yet."""
-        to, ids = table(type(records[0])), [record.id for record in records]
-        new = self._made.issuperset(ids) and not to.kind.replaces and len(set(ids)) == len(ids)
-        self._made.difference_update(ids)
+        to = table(type(records[0]))
+        new = self._are_new(records) and not to.kind.replaces
         statement, workspace, encode = to.add if new else to.insert, self._workspace, to.encode
         encoded = [(workspace, *encode(record)) for record in records]
         if to is rows.MESSAGE:
             statement, encoded = self._known.messages(statement, encoded)
         self._db.executemany(statement, encoded)
+
+    def _are_new(self, records: Sequence[Node]) -> bool:
+        """Whether ids were made here and are put for the first time, so that no row can have them."""
+        ids = {record.id for record in records}
+        new = self._made.issuperset(ids) and len(ids) == len(records)
+        self._made -= ids
+        return new
 
     async def tallies(self, trace_id: str) -> list[Tally]:
         sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
@@ -169,38 +171,6 @@ class EmbeddedTransaction:
             )
         for session in {message.session_id for message in messages}:
             self._grown.add(Log("messages", session).name)
-
-    def _put_memories(self, memories: list[Memory]) -> None:
-        db, to = self._db, rows.MEMORY
-        weights: list[tuple[int, int, float | None]] = []
-        for memory in memories:
-            before = db.execute("SELECT key, text FROM memory WHERE id = ?", (memory.id,)).fetchone()
-            scope = self._scope(memory.owner_id)
-            if memory.external_id is not None:
-                self._free(memory.external_id)
-            db.execute(to.insert, (self._workspace, *to.encode(memory), scope))
-            key = before[0] if before else db.last_insert_rowid()
-            if before is None or before[1] != memory.text:
-                if before is not None:
-                    db.execute("DELETE FROM memory_text WHERE rowid = ?", (key,))
-                db.execute("INSERT INTO memory_text (rowid, scope, content) VALUES (?, ?, ?)",
-                           (key, f"w{self._workspace} {scope_token(scope)}", memory.text))  # fmt: skip
-            weights.append((key, scope, _weight(memory)))
-        self._vectors.weigh(db, weights, self._changes)
-
-    def _free(self, external_id: str) -> None:
-        """Takes an externalId from a memory that has expired and was not swept yet."""
-        self._db.execute(
-            "UPDATE memory SET external_id = NULL WHERE workspace = ? AND external_id = ? AND expires_at <= now_us()",
-            (self._workspace, external_id),
-        )
-
-    def _scope(self, owner: Id | None) -> int:
-        if (scope := self._scopes.get(owner)) is None:
-            found = scope_of(self._db, self._workspace, owner)
-            assert found is not None, "an owner is put before its memories"
-            scope = self._scopes[owner] = found
-        return scope
 
     async def append(self, lines: Sequence[N]) -> list[N]:
         if not lines:
@@ -250,34 +220,17 @@ class EmbeddedTransaction:
 
     async def embed(self, vectors: Mapping[Id, Vector]) -> None:
         self.wrote = True
-        found = []
-        for id, vector in vectors.items():
-            row = self._db.execute(
-                "SELECT key, scope_key, CASE status WHEN 'ACTIVE' THEN weight END FROM memory WHERE id = ?", (id,)
-            ).fetchone()
-            assert row is not None, "a vector's memory is put before it"
-            key, scope, weight = row
-            found.append(VectorRow(key, scope, weight, vector))
-        self._vectors.put(self._db, found, self._changes)
+        self._memories.embed(vectors)
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
         if not ids:
             return
         self.wrote = True
-        self._memory.forget()
-        self._known = self._memory.begin(self._name, self._db, self._workspace)
+        self._known.clear()
         name = table(kind).name
         ours = [(id, self._workspace) for id in ids]
         if kind is Memory:
-            sql = "SELECT key FROM memory WHERE id = ? AND workspace = ?"
-            keys = [int(row[0]) for one in ours for row in self._db.execute(sql, one).fetchall()]  # type: ignore[arg-type]
-            self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
-            self._db.executemany(
-                "UPDATE change SET memory = json_set(memory, '$.text', '') "
-                "WHERE memory_id = ? AND workspace = ? AND memory IS NOT NULL",
-                ours,
-            )
-            self._vectors.remove(self._db, keys, self._changes)
+            self._memories.delete(ids)
         if kind is Message:
             self._forget_responses(ids)
         gone = {one.id: one for way in journal.ways(table(kind).kind) for one in self._along(kind, way, ids)}
@@ -307,20 +260,13 @@ class EmbeddedTransaction:
         return list(self._db.execute(sql, (self._workspace, text(list(ids)))))
 
     async def active(self, owner_id: Id | None) -> int:
-        """How many active memories an owner has: a count over the index alone, 0.3 ms at 10,000."""
-        row = self._db.execute(
-            "SELECT count(*) - (SELECT count(*) FROM memory WHERE scope_key = ?1 AND status = 'ACTIVE' "
-            "AND expires_at <= now_us()) FROM memory WHERE scope_key = ?1 AND status = 'ACTIVE'",
-            (self._scope(owner_id),),
-        ).fetchone()
-        assert row is not None
-        return int(row[0])
+        return self._memories.active(owner_id)
 
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
         found = self._db.execute(
             f"{rows.MEMORY.select} WHERE t.scope_key = ? AND t.status = 'ACTIVE'{rows.MEMORY.live} "
             "AND t.id NOT IN (SELECT value FROM json_each(?)) ORDER BY t.weight, t.id LIMIT ?",
-            (self._scope(owner_id), text(list(keep)), count),
+            (self._memories.scope(owner_id), text(list(keep)), count),
         )
         return [rows.MEMORY.decode(row) for row in found]
 
@@ -359,19 +305,3 @@ class EmbeddedTransaction:
     def _now_us(self) -> int:
         now = micros(self.now)
         return int(time.time() * 1e6) if now is None else now
-
-
-def _weight(memory: Memory) -> float | None:
-    return weight(memory) if memory.status is MemoryStatus.ACTIVE else None
-
-
-def scope_of(db: apsw.Connection, workspace: int, owner: Id | None) -> int | None:
-    """The scope key of an owner's memories: twice a user's key, one more for an agent's; for none minus the workspace.
-
-    None where there is no such owner.
-    """
-    if owner is None:
-        return -workspace
-    name, odd = ("user", 0) if owner.startswith("usr_") else ("agent", 1)
-    row = db.execute(f"SELECT key FROM {name} WHERE id = ? AND workspace = ?", (owner, workspace)).fetchone()
-    return None if row is None else int(row[0]) * 2 + odd

@@ -69,8 +69,8 @@ class VectorIndex:
 
     # The writer, within its transaction
 
-    def put(self, db: apsw.Connection, rows: Sequence[VectorRow], changes: Changes) -> None:
-        """Store vectors, replacing those of the same memories, whatever their scope.
+    def put(self, db: apsw.Connection, rows: Sequence[VectorRow], changes: Changes, fresh: bool = False) -> None:
+        """Store vectors, replacing those of the same memories, whatever their scope. fresh: there are none of these.
 
         One call for many rows is far quicker than a call a row. Of several rows for a memory the last one counts.
         ValueError: a key below 1, a weight below 0, another dimension, a number that is not finite.
@@ -81,10 +81,10 @@ class VectorIndex:
         weights = [_weight(row.weight) for row in unique]
         halves = self._halves(unique)
         there = {row.key: (row.scope, half.tobytes()) for row, half in zip(unique, halves, strict=True) if half.any()}
-        replaced = self._blocks.put(db, there)
-        if len(there) < len(unique):
+        replaced = self._blocks.put(db, there, fresh)
+        if len(there) < len(unique) and not fresh:
             replaced |= self._blocks.remove(db, [row.key for row in unique if row.key not in there])
-        version = self._blocks.tick(db)
+        version = self._version(db, changes)
         changes.record([Change(version, scope, key, DEAD, None) for key, scope in replaced.items()])
         changes.record(
             [
@@ -98,7 +98,7 @@ class VectorIndex:
         """Erase the vectors of these memories, in the file too; keys without a vector are passed over."""
         removed = self._blocks.remove(db, keys)
         if removed:
-            version = self._blocks.tick(db)
+            version = self._version(db, changes)
             changes.record([Change(version, scope, key, DEAD, None) for key, scope in removed.items()])
 
     def weigh(self, db: apsw.Connection, rows: Sequence[tuple[int, int, float | None]], changes: Changes) -> None:
@@ -108,10 +108,16 @@ class VectorIndex:
         """
         if rows:
             weights = [_weight(weight) for _, _, weight in rows]
-            version = self._blocks.tick(db)
+            version = self._version(db, changes)
             changes.record(
                 [Change(version, row[1], row[0], weight, None) for row, weight in zip(rows, weights, strict=True)]
             )
+
+    def _version(self, db: apsw.Connection, changes: Changes) -> int:
+        """The version of what a transaction changes: one for all."""
+        if changes.version is None:
+            changes.version = self._blocks.tick(db)
+        return changes.version
 
     def committed(self, changes: Changes) -> None:
         """Show searches what was done; call it once, after the commit, and before the next transaction's.

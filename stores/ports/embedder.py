@@ -13,6 +13,9 @@ class Embedder(Protocol):
 
     An entry point of the group `recollect.embedders` names a function that makes one. It is called with what stands
     behind the colon of the setting ("" for nothing), and raises stores.errors.CannotOpen, with one sentence.
+
+    It may have an attribute `quick`: of how many characters the vectors may be asked for in the event loop, which waits
+    meanwhile. Without one, or while it is 0, a thread is used.
     """
 
     @property

@@ -200,3 +200,19 @@ async def test_close_finishes_what_was_asked_and_refuses_the_rest() -> None:
     assert (await waiting).tolist() == [[7, 1]]
     with pytest.raises(RuntimeError, match="closed"):
         await batching.embed(["late"])
+
+
+async def test_what_is_quick_is_done_at_once_and_what_is_not_in_a_thread() -> None:
+    class Quick(Slow):
+        quick = 5
+
+    quick = Quick()
+    quick.go.release(100)
+    batching = Batching(quick)
+    assert (await batching.embed(["abc", "de"])).tolist() == [[3, 1], [2, 1]]
+    assert quick.threads == {threading.get_ident()}
+    await batching.embed(["abcdef"])
+    assert len(quick.threads) == 2
+    await batching.close()
+    with pytest.raises(RuntimeError):
+        await batching.embed(["a"])

@@ -12,13 +12,14 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
+from domain.memory import Memory, MemoryStatus
 from domain.message import Message
 from domain.node import Id
 from domain.page import Slice
 from domain.participant import Participant
 from domain.session import Session
 from domain.values import encode_json
-from stores.contract.making import Clock, after, keep, message, participant, session, user
+from stores.contract.making import Clock, after, axis, keep, memory, message, participant, session, user
 from stores.embedded import known
 from stores.embedded.engine import EmbeddedEngine, open_embedded
 from stores.errors import StoreError
@@ -222,3 +223,45 @@ async def test_a_workspace_that_was_rolled_back_is_made_again(engine: EmbeddedEn
     db = apsw.Connection(engine.path)
     assert {name for (name,) in db.execute("SELECT name FROM workspace")} == {"other", "new"}
     db.close()
+
+
+async def test_the_count_of_active_memories_is_that_of_the_file(engine: EmbeddedEngine) -> None:
+    store, random = engine.workspace("main"), Random(3)
+    owners = [*await keep(store, user(), user()), None]
+    ids: list[Id] = []
+
+    async def some(tx: Transaction) -> list[Memory]:
+        found = await tx.get(Memory, random.sample(ids, min(2, len(ids))))
+        return [one for one in found if one is not None]
+
+    async def script(tx: Transaction) -> None:
+        match random.randrange(5):
+            case 0 | 1:
+                owner = random.choice(owners)
+                ends = random.choice([None, None, after(minutes=random.randint(1, 90))])
+                made = [memory(owner_id=owner, expires_at=ends)(tx) for _ in range(random.randint(1, 3))]
+                ids.extend(one.id for one in made)
+                await tx.put(made)
+                await tx.embed({one.id: axis(0) for one in made})
+            case 2:
+                await tx.put([replace(one, status=random.choice(list(MemoryStatus))) for one in await some(tx)])
+            case 3:
+                await tx.delete(Memory, [one.id for one in await some(tx)])
+            case 4:
+                await tx.put([replace(one, text=f"{one.text} more") for one in await some(tx)])
+        if random.random() < 0.2:
+            raise Refused
+
+    async def counted(tx: Transaction) -> list[int]:
+        return [await tx.active(None if one is None else one.id) for one in owners]
+
+    for _ in range(80):
+        for result in await asyncio.gather(*(store.write(script) for _ in range(3)), return_exceptions=True):
+            assert result is None or isinstance(result, Refused), result
+        engine.clock.advance(minutes=1)  # type: ignore[attr-defined]
+        usage = await store.usage([one.id for one in owners if one is not None])
+        kept = [one for one in await store.scan(Memory, None, 1_000) if one.status is MemoryStatus.ACTIVE]
+        assert await store.write(counted) == [
+            *(one.active for one in usage),
+            sum(one.owner_id is None for one in kept),
+        ]
