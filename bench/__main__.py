@@ -42,7 +42,11 @@ _file = click.Path(path_type=Path, dir_okay=False)
               help="How many memories; the rest of the data scales with it.")  # fmt: skip
 @click.option("--only", multiple=True, metavar="NAME", help="Only this row, or these: 'search-*'. May be repeated.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the data is made from.")
-@click.option("--million", is_flag=True, help="Also 1,000,000 vectors in one scope: two minutes and 2 GB more.")
+@click.option(
+    "--million",
+    is_flag=True,
+    help="Also 1,000,000 vectors in one scope, and on servers as many messages: minutes and 2 GB more.",
+)
 @click.option(
     "--services",
     is_flag=True,
@@ -159,7 +163,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
                 progress.update(task, description=row.title, refresh=True)
                 try:
                     if row in SERVICES_ROWS:
-                        services.append(await row.run(elsewhere, embedded=lab))
+                        services.append(await row.run(elsewhere, embedded=None if row.opt_in else lab))
                     else:
                         outcomes.append(await row.run(lab))
                 except BenchError as error:  # the others took minutes

@@ -12,10 +12,14 @@ import msgspec
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
-def post(query: str, variables: dict[str, Any] | None = None, path: str = "/graphql") -> bytes:
+def post(
+    query: str, variables: dict[str, Any] | None = None, path: str = "/graphql", authorization: str | None = None
+) -> bytes:
     """The bytes of a GraphQL request."""
     body = msgspec.json.encode({"query": query, "variables": variables or {}})
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    if authorization is not None:
+        head += f"\r\nAuthorization: {authorization}"
     return head.encode() + b"\r\n\r\n" + body
 
 

@@ -53,6 +53,11 @@ class Raw:
         async with self._driver.session(database=self._database) as session:
             await (await session.run(WRITE, rows=rows)).consume()
 
+    async def alone(self, statement: LiteralString, **parameters: Any) -> None:
+        """Runs a statement that brings its own transactions."""
+        async with self._driver.session(database=self._database) as session:
+            await (await session.run(statement, parameters)).consume()
+
     async def expect_empty(self) -> None:
         """Raises BenchError where somebody's data is in the database."""
         if await self.read("RETURN EXISTS { MATCH (w:Workspace) }"):

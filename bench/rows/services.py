@@ -16,6 +16,7 @@ from bench.lab import Lab
 from bench.load import Load, load
 from bench.process import BenchError
 from bench.row import Measure, Row, within_times
+from bench.rows import large
 from bench.rows.live import deliveries
 from bench.rows.writes import adding, batches
 
@@ -230,4 +231,5 @@ ROWS = [
         )
         for count in (100, 1_000)
     ),
+    *large.ROWS,
 ]  # fmt: skip
