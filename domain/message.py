@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from domain.declaration import NATURAL, listed, refers
+from domain.declaration import NATURAL, Stored, listed, refers
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
@@ -31,7 +31,23 @@ class TextContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="
     text: str
 
 
+class ReasoningContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="reasoning"):
+    """What a model thought before it spoke; it is no part of a message's text."""
+
+    text: str
+
+
+class MediaContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="media"):
+    """An image, a sound, a film or a document. url: where it is, or a data URL that holds it; None where only its type
+    is told."""
+
+    media_type: str | None
+    url: str | None
+
+
 class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolCall", omit_defaults=True):
+    """arguments: null where they are not told."""
+
     call_id: str
     tool: str
     arguments: Json
@@ -45,7 +61,7 @@ class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag=
     is_error: bool
 
 
-Content: TypeAlias = TextContent | ToolCall | ToolResponse
+Content: TypeAlias = TextContent | ReasoningContent | MediaContent | ToolCall | ToolResponse
 
 
 class MemoryRef(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +97,7 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     parent_id: Annotated[Id | None, refers("Message", gone="null", edge="REPLIES_TO"), listed("place")]
     metadata: Json
     created_at: datetime
+    span_record_id: Annotated[Id | None, refers("Span", gone="keep"), Stored("span")] = None
 
     @property
     def text(self) -> str:

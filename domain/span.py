@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import enum
-import re
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 
-from domain import model_call
 from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
 from domain.message import ToolCall
+from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.target import TargetFilter
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose, decode_json
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
 
 
 class SpanKind(enum.Enum):
@@ -47,10 +47,26 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     total_tokens: int | None = None
     cost_usd: float | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def and_then(self, later: TokenUsage) -> TokenUsage:
+        """What both tell, the later one where it tells something."""
+        if self == NO_USAGE or later == NO_USAGE:
+            return self if later == NO_USAGE else later
+        pairs = zip(astuple(self), astuple(later), strict=True)
+        return TokenUsage(*(before if after is None else after for before, after in pairs))
+
+
+NO_USAGE = TokenUsage()
 
 
 class Span(Node, frozen=True, kw_only=True, gc=False):
-    """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running."""
+    """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running.
+
+    agent_id, user_id: whom it names itself. provider and what follows is read from its attributes, events and log
+    records when they come (domain.conventions).
+    """
 
     prefix: ClassVar[str] = "spn"
     noun: ClassVar[str] = "span"
@@ -68,6 +84,14 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     attributes: Json
     message_id: Annotated[Id | None, refers("Message", gone="null")]
     agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
+    user_id: Annotated[Id | None, refers("User", gone="keep")] = None
+    provider: str | None = None
+    model: str | None = None
+    time_to_first_token_ms: float | None = None
+    finish_reasons: list[str] = []
+    tokens: Annotated[TokenUsage, SPREAD] = NO_USAGE
+    call: ModelCall | None = None
+    warnings: list[str] = []
 
     @property
     def duration_ms(self) -> float | None:
@@ -76,24 +100,19 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def usage(self) -> TokenUsage | None:
-        """The token counts among the attributes; None where there is none."""
-        return None if _tells_nothing(bytes(self.attributes)) else usage_of(decode_json(self.attributes))
+        return None if self.tokens == NO_USAGE else self.tokens
 
     @property
-    def model(self) -> str | None:
-        return model_call.model_of(_members(self.attributes))
+    def input_messages(self) -> list[ModelMessage]:
+        return [] if self.call is None else self.call.input
 
     @property
-    def input_messages(self) -> list[model_call.ModelMessage]:
-        return model_call.input_messages(_members(self.attributes))
-
-    @property
-    def output_messages(self) -> list[model_call.ModelMessage]:
-        return model_call.output_messages(_members(self.attributes))
+    def output_messages(self) -> list[ModelMessage]:
+        return [] if self.call is None else self.call.output
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        return model_call.tool_calls(_members(self.attributes))
+        return [] if self.call is None else self.call.calls
 
 
 class Trace(Node, frozen=True, kw_only=True, gc=False):
@@ -107,7 +126,7 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
     started_at: datetime
     ended_at: datetime | None = None
     status_code: SpanStatusCode = SpanStatusCode.UNSET
-    usage: Annotated[TokenUsage, SPREAD] = TokenUsage()
+    usage: Annotated[TokenUsage, SPREAD] = NO_USAGE
     root_id: Annotated[Id | None, refers("Span", gone="keep")] = None
     span_count: int = 0
 
@@ -195,65 +214,11 @@ class EndSpanInput(Command, frozen=True, kw_only=True):
     component: Name | UnsetType = UNSET
 
 
-_INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "inputTokens")
-_OUTPUT = ("gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens", "outputTokens")
-_TOTAL = ("gen_ai.usage.total_tokens", "llm.token_count.total", "totalTokens")
-_COST = ("gen_ai.usage.cost", "llm.cost.total", "costUsd")
-
-
-def usage_of(attributes: Any) -> TokenUsage | None:
-    """Token usage by the attribute names of OpenTelemetry's GenAI conventions, then OpenInference's, then plain ones.
-
-    A total that is not given is the sum of the others.
-    """
-    if not isinstance(attributes, dict):
-        return None
-    asked, said, total, cost = (_first(attributes, names) for names in (_INPUT, _OUTPUT, _TOTAL, _COST))
-    if asked is None and said is None and total is None and cost is None:
-        return None
-    if total is None and (asked is not None or said is not None):
-        total = (asked or 0) + (said or 0)
-    return TokenUsage(_whole(asked), _whole(said), _whole(total), _money(cost))
-
-
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?")
-"""A count or a price that is told as text, as attributes of strings alone do."""
-
 MAX_COUNT = 2**31 - 1
 """The largest count that is told: GraphQL's Int."""
 
 MAX_COST = 1e12
 """The largest cost of a span, in US dollars: sums of such stay finite."""
-
-
-def _members(attributes: Json) -> dict[str, Any]:
-    found = decode_json(attributes)
-    return found if isinstance(found, dict) else {}
-
-
-def _whole(count: float | None) -> int | None:
-    """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
-    return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
-
-
-def _money(cost: float | None) -> float | None:
-    return cost if cost is not None and -MAX_COST <= cost <= MAX_COST else None
-
-
-def _tells_nothing(attributes: bytes) -> bool:
-    """Whether none of the names can be in an object's text; to look for what they share costs less than to read it."""
-    return b"oken" not in attributes and b"ost" not in attributes and b"\\u" not in attributes
-
-
-def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> float | None:
-    for name in names:
-        if (value := attributes.get(name)) is None:
-            continue
-        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-            value = float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-    return None
 
 
 def milliseconds(start: datetime, end: datetime) -> float:

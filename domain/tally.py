@@ -23,16 +23,17 @@ from domain.span import MAX_COUNT, Span, SpanStatusCode, TokenUsage
 Key = tuple[str, str]
 """traceId and spanId."""
 
-Counts = tuple[int | None, int | None, int | None, float | None]
-"""Input, output and total tokens, and the cost."""
+Counts = tuple[float | None, ...]
+"""The members of TokenUsage: input, output and total tokens, the cost, cached and reasoning tokens."""
 
 Sums = tuple[tuple[float, int], ...]
 """Of each member the sum, and how many tell it."""
 
 Rank = tuple[bool, datetime, Id]
 
-NOTHING: Counts = (None, None, None, None)
-ZERO: Sums = ((0, 0),) * 4
+_MEMBERS = len(TokenUsage.__struct_fields__)
+NOTHING: Counts = (None,) * _MEMBERS
+ZERO: Sums = ((0, 0),) * _MEMBERS
 TOP = ""
 
 
@@ -95,15 +96,15 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
         most: list[Any] = [_most(own, under) for own, under in zip(self.own, below, strict=True)]
         if tuple(most[:2]) not in (self.own[:2], below[:2]):  # else a total, of one side, would lack the other's part
             most[2] = max(most[2] or 0, sum(part or 0 for part in most[:2]))
-        return most[0], most[1], most[2], most[3]
+        return tuple(most)
 
     @property
     def usage(self) -> TokenUsage:
-        asked, said, total, cost = self.counted
-        return TokenUsage(_shown(asked), _shown(said), _shown(total), cost)
+        asked, said, total, cost, cached, reasoning = self.counted
+        return TokenUsage(_shown(asked), _shown(said), _shown(total), cost, _shown(cached), _shown(reasoning))
 
 
-def _shown(count: int | None) -> int | None:
+def _shown(count: float | None) -> int | None:
     return None if count is None else int(max(-MAX_COUNT, min(count, MAX_COUNT)))
 
 
@@ -128,21 +129,20 @@ class Tallies:
         self.stale: set[str] = set()
         self._counted: dict[Key, Counts] = {}  # of each that was touched: what it is counted as, and where
         self._above: dict[Key, Key | None] = {}
-        self._gathered: dict[Key, list[float]] = {}  # what is to be added below each: four sums, how many tell each
+        self._gathered: dict[Key, list[float]] = {}  # what is to be added below each: sums, how many tell each
 
     def get(self, key: Key) -> Tally | None:
         return self.changed.get(key) or self._known.get(key)
 
     def put(self, span: Span) -> None:
         """Takes a span on, new or in place of what was known of it."""
-        usage = span.usage
         told = (
             span.parent_span_id or None,
             span.id,
             span.started_at,
             span.ended_at,
             span.status_code,
-            NOTHING if usage is None else astuple(usage),
+            astuple(span.tokens),
         )
         self._take((span.trace_id, span.span_id), told)
 
@@ -278,22 +278,22 @@ class Tallies:
         """Notes what one of those below a tally is counted as now, for `_add`."""
         if (sums := self._gathered.get(key)) is None:
             self._touched(key)
-            sums = self._gathered[key] = [0, 0, 0, 0, 0, 0, 0, 0]
+            sums = self._gathered[key] = [0] * (2 * _MEMBERS)
         for index, minus in enumerate(less):
             plus = more[index]
             if minus is not None:
                 sums[index] -= minus
-                sums[index + 4] -= 1
+                sums[index + _MEMBERS] -= 1
             if plus is not None:
                 sums[index] += plus
-                sums[index + 4] += 1
+                sums[index + _MEMBERS] += 1
 
     def _add(self, key: Key) -> None:
         """Adds what was gathered for a tally to what those below it come to."""
         if (sums := self._gathered.pop(key, None)) is not None:
             tally = self.changed[key]
             below = [
-                (round(sum + sums[index], _DIGITS), int(count + sums[index + 4]))
+                (round(sum + sums[index], _DIGITS), int(count + sums[index + _MEMBERS]))
                 for index, (sum, count) in enumerate(tally.below)
             ]
             force_setattr(tally, "below", tuple(below))

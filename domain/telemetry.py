@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from domain.conventions.reading import NOTHING, Reading
 from domain.shortening import Fitted, fitted
-from domain.span import SpanKind, SpanStatusCode
+from domain.span import SpanStatusCode
 from domain.values import MAX_JSON, Json, decode_json, encode_json
 
 EVENTS_COUNT = "otel.events_count"
@@ -39,16 +40,15 @@ class ReportedEvent(msgspec.Struct, frozen=True, gc=False):
 class SpanReport(msgspec.Struct, frozen=True, gc=False):
     """What one report says of a span; the same span may be told of again, with more to say.
 
-    trace_id, span_id and parent_span_id are in lower-case hex. session, user and agent are externalIds; user_name and
-    agent_name what they are called. A report without ended_at is of a span that runs, one without started_at of a span
-    whose start is not known. notes: what of it could not be taken as it came; shortened, left_out: how many attributes.
+    trace_id, span_id and parent_span_id are in lower-case hex. told: what it tells by any convention. A report without
+    ended_at is of a span that runs, one without started_at of a span whose start is not known. notes: what of it could
+    not be taken as it came; shortened, left_out: how many attributes.
     """
 
     trace_id: str
     span_id: str
     parent_span_id: str | None
     name: str
-    kind: SpanKind
     component: str
     started_at: datetime | None
     ended_at: datetime | None
@@ -56,11 +56,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     status_message: str | None
     attributes: Json
     events: list[ReportedEvent]
-    session: str | None = None
-    user: str | None = None
-    user_name: str | None = None
-    agent: str | None = None
-    agent_name: str | None = None
+    told: Reading = NOTHING
     notes: list[str] = []
     shortened: int = 0
     left_out: int = 0

@@ -28,6 +28,7 @@ from domain.node import Id
 from domain.page import Slice
 from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
+from domain.span import Span
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.idempotency import write
@@ -56,6 +57,10 @@ async def threads(context: Context, messages: Sequence[Message]) -> list[Thread 
 
 async def senders(context: Context, messages: Sequence[Message]) -> list[Participant | None]:
     return await context.store.get(Participant, [message.sender_id for message in messages])
+
+
+async def spans(context: Context, messages: Sequence[Message]) -> list[Span | None]:
+    return await named_by(context, Span, [message.span_record_id for message in messages])
 
 
 async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:

@@ -8,15 +8,16 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from domain.actor import Agent, User
+from domain.conventions import reading
 from domain.errors import Rejected
 from domain.node import Id
 from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import CreateSessionInput, Session
-from domain.span import Span, SpanKind, SpanStatusCode, Trace, milliseconds
+from domain.span import Span, SpanStatusCode, Trace, milliseconds
 from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, Ref, decode_json, encode_json, merge
@@ -94,14 +95,20 @@ class _Receiving:
         trace_ids = list({key[0]: None for key in keys})
         traces = zip(trace_ids, await tx.find(Trace, [(id,) for id in trace_ids]), strict=True)
         self._traces = {id: trace for id, trace in traces if trace is not None}
-        self._users = await all_named(tx, User, _called((report.user, report.user_name) for report in reports))
-        self._agents = await all_named(tx, Agent, _called((report.agent, report.agent_name) for report in reports))
+        self._users = await all_named(
+            tx, User, _called((report.told.user, report.told.user_name) for report in reports)
+        )
+        self._agents = await all_named(
+            tx, Agent, _called((report.told.agent, report.told.agent_name) for report in reports)
+        )
         await self._look_up_sessions(reports)
 
     async def _look_up_sessions(self, reports: Sequence[SpanReport]) -> None:
         """The sessions that are named, created where they are missing, and the session of each trace."""
         tx = self._tx
-        first = {report.session: report for report in sorted(reports, key=_begun, reverse=True) if report.session}
+        first = {
+            report.told.session: report for report in sorted(reports, key=_begun, reverse=True) if report.told.session
+        }
         names = list(first)
         found = zip(names, await tx.find(Session, [(name,) for name in names]), strict=True) if names else ()
         for name, session in found:
@@ -110,8 +117,8 @@ class _Receiving:
             self._named[name] = session or await create_in(tx, new)
         self._sessions = {id: trace.session_id for id, trace in self._traces.items()}
         for report in reports:
-            if report.session is not None and self._sessions.get(report.trace_id) is None:
-                self._sessions[report.trace_id] = self._named[report.session].id
+            if report.told.session is not None and self._sessions.get(report.trace_id) is None:
+                self._sessions[report.trace_id] = self._named[report.told.session].id
         without = {trace.trace_id for trace in self._traces.values() if trace.session_id is None}
         without |= {span.trace_id for span in self._spans.values() if span.session_id is None}
         self._claims = {id: of for id in without if (of := self._sessions.get(id)) is not None}
@@ -122,18 +129,20 @@ class _Receiving:
         actors: dict[Id, dict[Id, None]] = {}
         for report in reports:
             id = self._session(report)
-            if id is not None and (report.user is not None or report.agent is not None):
+            told = report.told
+            if id is not None and (told.user is not None or told.agent is not None):
                 of = actors.setdefault(id, {})
-                if report.user is not None:
-                    of[self._users[report.user].id] = None
-                if report.agent is not None:
-                    of[self._agents[report.agent].id] = None
+                if told.user is not None:
+                    of[self._users[told.user].id] = None
+                if told.agent is not None:
+                    of[self._agents[told.agent].id] = None
         for session in await self._tx.get(Session, list(actors)) if actors else ():
             if session is not None:
                 await _join(self._tx, session, actors[session.id])
 
     def _session(self, report: SpanReport) -> Id | None:
-        return self._named[report.session].id if report.session else self._sessions.get(report.trace_id)
+        session = report.told.session
+        return self._named[session].id if session else self._sessions.get(report.trace_id)
 
     def _take(self, report: SpanReport) -> bool:
         """Takes one report on; whether it said anything new."""
@@ -149,7 +158,9 @@ class _Receiving:
     def _told(self, report: SpanReport, before: Span | None) -> Span:
         """A span as it is after a report. It stays in its session, and keeps what the report says nothing of."""
         started = report.started_at or (before.started_at if before else report.ended_at or self._tx.now)
-        agent = None if report.agent is None else self._agents[report.agent].id
+        told = report.told
+        agent = None if told.agent is None else self._agents[told.agent].id
+        user = None if told.user is None else self._users[told.user].id
         if before is None:
             return Span(
                 id=self._tx.new_id(Span),
@@ -157,7 +168,6 @@ class _Receiving:
                 span_id=report.span_id,
                 parent_span_id=report.parent_span_id,
                 session_id=self._session(report),
-                kind=report.kind,
                 name=report.name or report.component,
                 status_code=report.status_code,
                 status_message=report.status_message,
@@ -166,11 +176,12 @@ class _Receiving:
                 attributes=report.attributes,
                 message_id=None,
                 agent_id=agent,
+                user_id=user,
+                **reading.fields(told),
             )
-        return msgspec.structs.replace(
+        return replace(
             before,
             parent_span_id=report.parent_span_id or before.parent_span_id,
-            kind=before.kind if report.kind is SpanKind.OTHER else report.kind,
             name=report.name or before.name,
             status_code=before.status_code if report.status_code is SpanStatusCode.UNSET else report.status_code,
             status_message=report.status_message or before.status_message,
@@ -178,6 +189,8 @@ class _Receiving:
             ended_at=before.ended_at if report.ended_at is None else max(started, report.ended_at),
             attributes=_merged(before.attributes, report.attributes),
             agent_id=agent or before.agent_id,
+            user_id=user or before.user_id,
+            **reading.told_of(before, told),
         )
 
     def _tell(self, report: SpanReport, before: Span | None, after: Span) -> None:
@@ -204,7 +217,7 @@ class _Receiving:
         data: Json,
         duration_ms: float | None = None,
     ) -> None:
-        user = None if report.user is None else self._users[report.user].id
+        user = None if report.told.user is None else self._users[report.told.user].id
         event = TraceEvent(
             id=Id(""),
             session_id=span.session_id,
@@ -287,7 +300,7 @@ async def _claim(context: Context, trace_id: str, session_id: Id) -> None:
     async def settle(tx: Transaction) -> None:
         found = (await tx.find(Trace, [(trace_id,)]))[0]
         if found is not None and found.session_id is None:
-            await tx.put([msgspec.structs.replace(found, session_id=session_id)])
+            await tx.put([replace(found, session_id=session_id)])
 
     await context.store.write(settle)
     while await _take_in(context, trace_id, session_id):
@@ -333,9 +346,9 @@ async def _move(tx: Transaction, span_ids: Sequence[Id], event_ids: Sequence[Id]
     if (session := (await tx.get(Session, [session_id]))[0]) is None:
         return False
     spans = [span for span in await tx.get(Span, span_ids) if span is not None and span.session_id is None]
-    await tx.put([msgspec.structs.replace(span, session_id=session_id) for span in spans])
+    await tx.put([replace(span, session_id=session_id) for span in spans])
     events = [event for event in await tx.get(TraceEvent, event_ids) if event is not None and event.session_id is None]
     await _join(tx, session, (actor for event in events for actor in (event.user_id, event.agent_id)))
     await tx.delete(TraceEvent, [event.id for event in events])
-    await tx.append([msgspec.structs.replace(event, session_id=session_id) for event in events])
+    await tx.append([replace(event, session_id=session_id) for event in events])
     return bool(spans)

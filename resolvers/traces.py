@@ -11,6 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from domain.actor import Agent, User
+from domain.conventions import reading
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import Memory
 from domain.message import Message
@@ -20,7 +21,7 @@ from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanI
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
 from resolvers.actors import named
-from resolvers.context import Context, lookup, named_by, require
+from resolvers.context import Context, Reader, lookup, named_by, require
 from resolvers.idempotency import write
 from stores.ports import Log, Transaction
 
@@ -66,6 +67,40 @@ async def event_users(context: Context, events: Sequence[TraceEvent]) -> list[Us
 
 async def event_agents(context: Context, events: Sequence[TraceEvent | Span]) -> list[Agent | None]:
     return await named_by(context, Agent, [event.agent_id for event in events])
+
+
+async def span_agents(context: Context, spans: Sequence[Span]) -> list[Agent | None]:
+    """The agent of each span, its own or that of the nearest ancestor that names one."""
+    return await named_by(context, Agent, await inherited(context.store, spans, "agent_id"))
+
+
+async def span_users(context: Context, spans: Sequence[Span]) -> list[User | None]:
+    return await named_by(context, User, await inherited(context.store, spans, "user_id"))
+
+
+async def inherited(reader: Reader, spans: Sequence[Span], field: str) -> list[Id | None]:
+    """What each span names in a field, or else the nearest ancestor that names something: asked level by level."""
+    known: dict[tuple[str, ...], Span | None] = {(span.trace_id, span.span_id): span for span in spans}
+    at: list[Span | None] = list(spans)
+    for _ in range(_MAX_DEPTH):  # parents may go in a circle
+        above = [_above(span, field) for span in at]
+        if not any(above):
+            break
+        if missing := list({key for key in above if key is not None and key not in known}):
+            known.update(zip(missing, await reader.find(Span, missing), strict=True))
+        at = [span if key is None else known[key] for span, key in zip(at, above, strict=True)]
+    return [None if span is None else getattr(span, field) for span in at]
+
+
+_MAX_DEPTH = 200
+"""How far above a span an ancestor is looked for."""
+
+
+def _above(span: Span | None, field: str) -> tuple[str, str] | None:
+    """The key of the span to ask next."""
+    if span is None or getattr(span, field) is not None or not span.parent_span_id:
+        return None
+    return span.trace_id, span.parent_span_id
 
 
 async def event_memories(context: Context, events: Sequence[TraceEvent]) -> list[list[Memory]]:
@@ -212,8 +247,9 @@ class _Appending:
         self, input: TraceEventInput, trace_id: str, span_id: str, before: Span | None, path: Path
     ) -> Span:
         tx = self._tx
-        session = id_of(self._session)
-        started = _started(input, tx.now, path)
+        attributes = _attributes(before.attributes if before else EMPTY_OBJECT, input.data, path)
+        name = input.name or (before.name if before else input.component or input.type)
+        kind = input.kind or (before.kind if before else SpanKind.OTHER)
         return Span(
             id=before.id if before else tx.new_id(Span),
             trace_id=trace_id,
@@ -221,17 +257,18 @@ class _Appending:
             parent_span_id=input.parent_span_id.lower()
             if input.parent_span_id
             else (before.parent_span_id if before else None),
-            session_id=session,
-            kind=input.kind or (before.kind if before else SpanKind.OTHER),
-            name=input.name or (before.name if before else input.component or input.type),
+            session_id=id_of(self._session),
+            name=name,
             status_code=before.status_code if before else SpanStatusCode.UNSET,
             status_message=before.status_message if before else None,
-            started_at=started,
+            started_at=_started(input, tx.now, path),
             ended_at=before.ended_at if before else None,
-            attributes=_attributes(before.attributes if before else EMPTY_OBJECT, input.data, path),
+            attributes=attributes,
             message_id=await self._id(Message, input.message, [*path, "message"])
             or (before.message_id if before else None),
             agent_id=await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
+            user_id=await self._id(User, input.user, [*path, "user"]) or (before.user_id if before else None),
+            **reading.fields(reading.read(decode_json(attributes), name, kind=kind)),
         )
 
 
@@ -249,16 +286,20 @@ def _started(input: TraceEventInput, now: datetime, path: Path) -> datetime:
 def _closed(input: TraceEventInput, span: Span, tx: Transaction, path: Path) -> Span:
     data = decode_json(input.data) if input.data is not None else None
     data = data if isinstance(data, dict) else {}
-    code = data.get("statusCode")
+    code = SpanStatusCode.__members__.get(str(data.get("statusCode")), span.status_code)
     message = data.get("statusMessage")
+    attributes = _attributes(span.attributes, input.data, path)
+    name = input.name or span.name
+    failed = code is SpanStatusCode.ERROR
+    told = reading.read(decode_json(attributes), name, kind=input.kind or span.kind, failed=failed)
     return msgspec.structs.replace(
         span,
         ended_at=input.time or tx.now,
-        attributes=_attributes(span.attributes, input.data, path),
-        status_code=SpanStatusCode.__members__.get(str(code), span.status_code),
+        attributes=attributes,
+        status_code=code,
         status_message=message if isinstance(message, str) else span.status_message,
-        **({"name": input.name} if input.name else {}),
-        **({"kind": input.kind} if input.kind else {}),
+        name=name,
+        **reading.told_of(span, told),
     )
 
 

@@ -22,6 +22,19 @@ class TextContent:
     text: str
 
 
+@backed_by(domain.ReasoningContent)
+@strawberry.type(description="What a model thought before it spoke. It is no part of a message's text.")
+class ReasoningContent:
+    text: str
+
+
+@backed_by(domain.MediaContent)
+@strawberry.type(description="An image, a sound, a film or a document.")
+class MediaContent:
+    media_type: str | None = strawberry.field(description="Its type, such as image/png, or a word for it.")
+    url: str | None = strawberry.field(description="Where it is, or a data URL that holds it.")
+
+
 @backed_by(domain.ToolResponse)
 @strawberry.type(description="The result of a tool call.")
 class ToolResponse:
@@ -35,7 +48,7 @@ class ToolResponse:
 class ToolCall:
     call_id: str
     tool: str
-    arguments: JSON
+    arguments: JSON | None = strawberry.field(description="Null where they are not told.")
     response = relation(
         messages.responses,
         refs.optional(ToolResponse),
@@ -44,7 +57,8 @@ class ToolCall:
 
 
 Content = Annotated[
-    TextContent | ToolCall | ToolResponse, strawberry.union("Content", description="One part of a message.")
+    TextContent | ReasoningContent | MediaContent | ToolCall | ToolResponse,
+    strawberry.union("Content", description="One part of a message."),
 ]
 
 
@@ -85,6 +99,9 @@ class Message(Node):
     tool_calls: list[ToolCall]
     warnings = relation(
         messages.warnings, list[str], "Possible mistakes, such as tool responses that answer no earlier call."
+    )
+    span = relation(
+        messages.spans, refs.optional(refs.Span), "The span that tells of it, where the message came by telemetry."
     )
     memory_refs = relation(messages.memory_refs, list[MemoryRef], "Memories this message used, with their ranks.")
     formed_memories = relation(messages.formed_memories, list[refs.Memory], "Memories formed from this message.")

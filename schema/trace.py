@@ -26,6 +26,8 @@ class TokenUsage:
     output_tokens: int | None
     total_tokens: int | None
     cost_usd: float | None
+    cached_tokens: int | None = strawberry.field(description="Those of the input that came from a cache.")
+    reasoning_tokens: int | None = strawberry.field(description="Those of the output that were thoughts.")
 
 
 @backed_by(domain.TraceEvent)
@@ -76,7 +78,12 @@ class Span(Node):
     attributes: JSON
     events = connection(lists.SPAN_EVENTS, page.TraceEventConnection)
     usage: TokenUsage | None
+    provider: str | None = strawberry.field(description="Who ran the model, such as openai.")
     model: str | None = strawberry.field(description="The model that was called.")
+    time_to_first_token_ms: float | None = strawberry.field(
+        description="Time until the first part of a streamed answer came."
+    )
+    finish_reasons: list[str] = strawberry.field(description="Why the model ended each of its answers.")
     input_messages: list[ModelMessage] = strawberry.field(description="Messages sent to the model.")
     output_messages: list[ModelMessage] = strawberry.field(
         description="Messages produced by the model, or the output of the tool."
@@ -85,7 +92,9 @@ class Span(Node):
         description="Tool calls requested by the model, or the call this span executed."
     )
     message = relation(messages.messages_of, refs.optional(refs.Message))
-    agent = relation(traces.event_agents, refs.optional(refs.Agent))
+    agent = relation(traces.span_agents, refs.optional(refs.Agent), "Its own agent, or that of its nearest ancestor.")
+    user = relation(traces.span_users, refs.optional(refs.User), "Its own user, or that of its nearest ancestor.")
+    warnings: list[str] = strawberry.field(description="What of its attributes could not be read.")
 
 
 @backed_by(domain_span.Trace)

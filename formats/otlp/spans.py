@@ -12,10 +12,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr, replace
 
-from domain import conventions
+from domain.conventions.lookup import PENDING
+from domain.conventions.reading import (
+    NOTHING,
+    Event,
+    Reading,
+    and_then,
+    component_of,
+    error_message,
+)
+from domain.conventions.reading import read as read_conventions
 from domain.shortening import shortened
-from domain.span import SpanStatusCode
+from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import MAX_NAME
 
@@ -74,6 +84,15 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     scope_version: str
     scope_attributes: dict[str, Any]
 
+    names: Reading = NOTHING
+    """The session, user and agent that the program names for all its spans."""
+
+    def __post_init__(self) -> None:
+        told = read_conventions(self.resource)
+        if told is not NOTHING:
+            names = (told.session, told.user, told.user_name, told.agent, told.agent_name)
+            force_setattr(self, "names", Reading(SpanKind.OTHER, *names, warnings=told.warnings))
+
 
 class Read(msgspec.Struct, frozen=True):
     """What a request tells: reports, and why some of its spans cannot be taken. notes: what is not as it came."""
@@ -117,37 +136,50 @@ def read(spans: Iterable[tuple[SentSpan, Source]], limit: int = MAX_ATTRIBUTES) 
 
 def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanReport:
     """What a span of a request tells. Raises Unacceptable."""
+    span = _begun(span)
     attributes = span.attributes
-    kind = conventions.kind_of(attributes)
-
-    def named(names: tuple[str, ...]) -> str | None:
-        return conventions.name_in(names, attributes, source.resource)
-
-    start, end = _time(span.start), _time(span.end)
+    status = _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET
+    failed = status is SpanStatusCode.ERROR
+    happened = [Event(*event) for event in span.events]
+    told = read_conventions(attributes, span.name, failed=failed, start=span.start, events=happened)
     kept = bounded({**_about(span, source), **attributes}, limit)
     events = [(_time(time), _cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
     fits = [kept, *(data for _, _, data in events)]
+    message = error_message(span.status_message, happened, attributes) if failed else span.status_message
     return SpanReport(
         _id(span.trace_id, 32, "traceId"),
         _id(span.span_id, 16, "spanId"),
         _id(span.parent_span_id, 16, "parentSpanId") if span.parent_span_id.strip("0") else None,
         _cut(span.name),
-        kind,
-        conventions.component_of(kind, source.resource),
-        start,
-        end,
-        _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET,
-        _cut(span.status_message) or None,
+        component_of(told.kind, source.resource),
+        _time(span.start),
+        _time(span.end),
+        status,
+        _cut(message) or None,
         kept.value,
         [ReportedEvent(time, name, data.value) for time, name, data in events],
-        named(conventions.SESSION),
-        named(conventions.USER),
-        named(conventions.USER_NAME),
-        named(conventions.AGENT),
-        named(conventions.AGENT_NAME),
-        [*conventions.notes(attributes, source.resource), *_long(span)],
+        told if source.names is NOTHING else and_then(source.names, told),
+        [*source.names.warnings, *told.warnings, *_long(span)],
         sum(len(fit.shortened) for fit in fits),
         sum(len(fit.left_out) for fit in fits),
+    )
+
+
+def _begun(span: SentSpan) -> SentSpan:
+    """A span that stands for one that has begun, as that one."""
+    if PENDING is None or span.attributes.get(PENDING.key) != PENDING.value:
+        return span
+    parent = span.attributes.get(PENDING.parent)
+    return replace(
+        span,
+        span_id=span.parent_span_id,
+        parent_span_id=parent if isinstance(parent, str) else "",
+        end=0,
+        status_code=0,
+        status_message="",
+        attributes={
+            name: value for name, value in span.attributes.items() if name not in (PENDING.key, PENDING.parent)
+        },
     )
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from domain.conventions.reading import is_told, told_again
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id, Node, kind_of
 from domain.session import Session
+from domain.span import Span
 from domain.unicode import read_json
 from formats.conversation import FormatError
 from stores.catalogue.references import export_order
@@ -156,6 +158,8 @@ def _entry(line: _Line, header: Header, number: int) -> Entry:
     record: Record = _decode(line.record, kind, number)
     if isinstance(record, Node) and kind_of(record.id) is not kind:
         raise FormatError(f"{record.id!r} is not the id of a {kind.__name__}", f"line {number}")
+    if isinstance(record, Span) and not is_told(record):  # of a file of before
+        record = told_again(record)
     return Entry(line.type, record, _vector(line.vector, header.dimension, number), number)
 
 

@@ -16,6 +16,7 @@ from domain.annotation import Annotation
 from domain.audit import AuditEntry
 from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
+from domain.conventions.reading import fields, read
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
@@ -28,7 +29,7 @@ from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
 from domain.trace import TraceEvent
-from domain.values import EMPTY_OBJECT, encode_json
+from domain.values import EMPTY_OBJECT, decode_json, encode_json
 from stores.ports import Collection, Log, Store, Transaction, Vector
 
 N = TypeVar("N", bound=Node)
@@ -229,7 +230,10 @@ def event(session_id: Any = None, **values: Any) -> Draft[TraceEvent]:
 
 
 def span(**values: Any) -> Draft[Span]:
+    given = values.get("attributes", {})
+    attributes = given if isinstance(given, dict) else decode_json(given)
     defaults = {
+        **fields(read(attributes, kind=values.get("kind", SpanKind.LLM))),
         "trace_id": "t1",
         "span_id": "s1",
         "parent_span_id": None,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from domain.conventions.reading import told_again
 from stores import sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
@@ -49,6 +50,20 @@ def _sum_up(db: apsw.Connection) -> None:
             db.execute(rows.TRACE.insert, (workspace, *rows.TRACE.encode(sums.summed(rows.TRACE.decode(row), top))))
 
 
+def _read_conventions(db: apsw.Connection) -> None:
+    """Gives spans what conventions tell, and traces the sums of that."""
+    found: list[tuple[Any, ...]] = [(0,)]
+    while found := db.execute(f"SELECT t.key, t.workspace, {_SPANS}", (found[-1][0],)).fetchall():
+        spans = [(row[1], rows.SPAN.decode(row[2:])) for row in found]
+        told = [(workspace, *rows.SPAN.encode(told_again(span))) for workspace, span in spans]
+        db.executemany(rows.SPAN.insert, told)
+    db.execute("DELETE FROM tally")
+    _sum_up(db)
+
+
+_SPANS = f"{rows.SPAN.columns} FROM span t WHERE t.key > ? ORDER BY t.key LIMIT 1000"
+
+
 def _drop_whole_index_of_events(db: apsw.Connection) -> None:
     """The one that takes its place leaves out events without a session."""
     db.execute("DROP INDEX IF EXISTS event_session")
@@ -72,6 +87,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_sum_up),  # 4: traces have sums
     Step(before=_drop_whole_index_of_events),  # 5: a message whose parent is deleted has none
     Step(after=_forget_texts),  # 6: changes tell what a memory was before, and nothing of a deleted one's text
+    Step(after=_read_conventions),  # 7: what spans tell by any convention is read when they come
 )
 """Never edited once released, only added to."""
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from neo4j import Driver
 
+from domain.conventions.reading import told_again
 from stores import sums
 from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind
@@ -151,6 +152,18 @@ def _sum_up(run: Run) -> None:
         )
 
 
+def _read_conventions(run: Run) -> None:
+    """Gives spans what conventions tell, and traces the sums of that."""
+    after = ""
+    page = "MATCH (n:Span) WHERE n.id > $after WITH n ORDER BY n.id LIMIT 1000 WITH collect(n) AS ns"
+    while spans := SPAN.records(run(f"{page} RETURN {SPAN.lists()}", after=after)[0][0]):
+        after = spans[-1].id
+        told = [dict(zip(SPAN.columns, SPAN.encode(told_again(span)), strict=True)) for span in spans]
+        run("UNWIND $rows AS r MATCH (n:Span {id: r.id}) SET n += r", rows=told)
+    run(f"MATCH (n:Tally) CALL (n) {{ DETACH DELETE n }} IN TRANSACTIONS OF {_BATCH} ROWS")
+    _sum_up(run)
+
+
 def _forget_texts(run: Run) -> None:
     """Takes the texts of deleted memories out of the log."""
     read = "MATCH (n:Change) WHERE n.memory IS NOT NULL AND elementId(n) > $after RETURN elementId(n) AS id, n.memory"
@@ -169,6 +182,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _forget_texts,  # 6: the log keeps no text of a deleted memory
     _nothing,  # 7: names have the form that lists are sorted by
     _forget_what_is_gone,  # 8: nothing names what is gone
+    _read_conventions,  # 9: what spans tell by any convention is read when they come
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

@@ -9,11 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.model_call import input_messages
+from domain.conventions.reading import read
+from domain.model_call import ModelMessage
 from domain.shortening import LEAST, fitted, shortened
 from domain.values import decode_json
 
 MARK = re.compile(r" … \[([\d,]+) (characters|elements) left out\] … ")
+
+
+def input_messages(attributes: Any) -> list[ModelMessage]:
+    call = read(attributes).call
+    return [] if call is None else call.input
 
 
 @given(st.text(max_size=3_000), st.integers(LEAST, 2_000))

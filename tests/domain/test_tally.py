@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from domain.node import Id, Node
 from domain.span import Span, SpanStatusCode, TokenUsage
@@ -69,11 +70,10 @@ def oracle(spans: dict[str, Span]) -> dict[str, Any]:
 
     def together(ids: list[str]) -> list[Any]:
         found = [counted(id) for id in ids]
-        return [None if all(one[i] is None for one in found) else sum(one[i] or 0 for one in found) for i in range(4)]
+        return [None if all(one[i] is None for one in found) else sum(one[i] or 0 for one in found) for i in range(6)]
 
     def counted(id: str) -> list[Any]:
-        usage = spans[id].usage or TokenUsage()
-        own = [usage.input_tokens, usage.output_tokens, usage.total_tokens, usage.cost_usd]
+        own = list(astuple(spans[id].tokens))
         below = together(children.get(id, []))
         most = [max((n for n in (a, b) if n is not None), default=None) for a, b in zip(own, below, strict=True)]
         if most[:2] != own[:2] and most[:2] != below[:2]:
@@ -106,6 +106,8 @@ def told(draw: Any) -> dict[str, Any]:
         "outputTokens": draw(tokens),
         "totalTokens": draw(tokens),
         "costUsd": draw(st.none() | st.sampled_from([0.1, 0.2, 0.7])),
+        "cachedTokens": draw(tokens),
+        "reasoningTokens": draw(tokens),
     }
     begin, lasts = draw(st.integers(0, 5)), draw(st.none() | st.integers(0, 5))
     return {

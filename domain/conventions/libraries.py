@@ -1,0 +1,274 @@
+"""What single libraries and products tell in names of their own."""
+
+from __future__ import annotations
+
+from domain.conventions.convention import Convention, Pending
+from domain.span import SpanKind
+
+TRACELOOP = Convention(
+    name="Traceloop (OpenLLMetry)",
+    libraries=("traceloop-sdk 0.62.4",),
+    needs="Traceloop.set_association_properties({'session_id': ..., 'user_id': ...})",
+    faults="0.62.4 sends an empty event for each chunk of a stream, and no reasoning tokens of it",
+    kinds={
+        "traceloop.span.kind": {
+            "workflow": SpanKind.CHAIN,
+            "task": SpanKind.CHAIN,
+            "agent": SpanKind.AGENT,
+            "tool": SpanKind.TOOL,
+        },
+        "llm.request.type": {
+            "chat": SpanKind.LLM,
+            "completion": SpanKind.LLM,
+            "embedding": SpanKind.EMBEDDING,
+            "rerank": SpanKind.RETRIEVER,
+        },
+    },
+    session=tuple(
+        f"traceloop.association.properties.{name}"
+        for name in ("session_id", "sessionId", "conversation_id", "thread_id", "chat_id")
+    ),
+    user=("traceloop.association.properties.user_id", "traceloop.association.properties.userId"),
+    entity=("traceloop.entity.name",),
+    asked=("gen_ai.prompt.*",),
+    said=("gen_ai.completion.*",),
+    given=("traceloop.entity.input",),
+    made=("traceloop.entity.output",),
+    total_tokens=("llm.usage.total_tokens",),
+    cached_tokens=("gen_ai.usage.cache_read_input_tokens",),
+    chunk_events=("gen_ai.content.completion.chunk", "llm.content.completion.chunk"),
+)
+
+VERCEL_AI = Convention(
+    name="Vercel AI SDK",
+    libraries=("ai 6.0.326", "ai 7.0.173 with @ai-sdk/otel 1.0.173"),
+    needs="experimental_telemetry: {isEnabled: true, functionId, metadata: {sessionId, userId}}; version 7 has them in "
+    "runtimeContext",
+    faults="6.0.326 and 7.0.173 repeat the sums of all steps on the outer span, which are counted once",
+    kinds={
+        "ai.operationId": {
+            "ai.generateText": SpanKind.CHAIN,
+            "ai.streamText": SpanKind.CHAIN,
+            "ai.generateObject": SpanKind.CHAIN,
+            "ai.streamObject": SpanKind.CHAIN,
+            "ai.embed": SpanKind.CHAIN,
+            "ai.embedMany": SpanKind.CHAIN,
+            "ai.generateText.doGenerate": SpanKind.LLM,
+            "ai.streamText.doStream": SpanKind.LLM,
+            "ai.generateObject.doGenerate": SpanKind.LLM,
+            "ai.streamObject.doStream": SpanKind.LLM,
+            "ai.embed.doEmbed": SpanKind.EMBEDDING,
+            "ai.embedMany.doEmbed": SpanKind.EMBEDDING,
+            "ai.rerank.doRerank": SpanKind.RETRIEVER,
+            "ai.toolCall": SpanKind.TOOL,
+        }
+    },
+    session=tuple(
+        f"ai.{where}.{name}"
+        for where in ("telemetry.metadata", "settings.context")
+        for name in ("sessionId", "session_id", "conversationId", "threadId", "chatId")
+    ),
+    user=tuple(
+        f"ai.{where}.{name}" for where in ("telemetry.metadata", "settings.context") for name in ("userId", "user_id")
+    ),
+    agent=("ai.telemetry.functionId",),
+    model=("ai.response.model", "ai.model.id"),
+    provider=("ai.model.provider",),
+    asked=("ai.prompt.messages", "ai.prompt"),
+    text=("ai.response.text", "ai.response.object", "ai.result.text"),
+    thoughts=("ai.response.reasoning",),
+    calls=("ai.response.toolCalls", "ai.result.toolCalls"),
+    tool=("ai.toolCall.name",),
+    call_id=("ai.toolCall.id",),
+    arguments=("ai.toolCall.args",),
+    result=("ai.toolCall.result",),
+    finish_reasons=("ai.response.finishReason",),
+    input_tokens=("ai.usage.inputTokens", "ai.usage.promptTokens"),
+    output_tokens=("ai.usage.outputTokens", "ai.usage.completionTokens"),
+    total_tokens=("ai.usage.totalTokens",),
+    cached_tokens=("ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheReadTokens"),
+    reasoning_tokens=("ai.usage.reasoningTokens", "ai.usage.outputTokenDetails.reasoningTokens"),
+    first_token_ms=("ai.response.msToFirstChunk",),
+)
+
+LANGFUSE = Convention(
+    name="Langfuse",
+    libraries=("langfuse 5.0.4",),
+    needs="propagate_attributes(session_id=..., user_id=...); LANGFUSE_BASE_URL is this server's address",
+    faults="5.0.4 tells no provider",
+    kinds={
+        "langfuse.observation.type": {
+            "generation": SpanKind.LLM,
+            "embedding": SpanKind.EMBEDDING,
+            "tool": SpanKind.TOOL,
+            "agent": SpanKind.AGENT,
+            "chain": SpanKind.CHAIN,
+            "retriever": SpanKind.RETRIEVER,
+        }
+    },
+    named=(SpanKind.AGENT, SpanKind.TOOL),
+    session=("langfuse.session.id", "langfuse.trace.session_id"),
+    user=("langfuse.user.id", "langfuse.trace.user_id"),
+    model=("langfuse.observation.model.name",),
+    given=("langfuse.observation.input",),
+    made=("langfuse.observation.output",),
+    finish_reasons=("langfuse.observation.metadata.finish_reason",),
+    cost=("langfuse.observation.cost_details#total",),
+    usage=("langfuse.observation.usage_details",),
+    first_token_at=("langfuse.observation.completion_start_time",),
+    error=("langfuse.observation.status_message",),
+)
+
+LANGSMITH = Convention(
+    name="LangSmith",
+    libraries=("langsmith 0.15.1",),
+    needs="LANGSMITH_OTEL_ENABLED and LANGSMITH_TRACING; session_id or thread_id and user_id among a run's metadata",
+    faults="0.15.1 sends a failure as an event with a traceback, and parents before and after their children",
+    kinds={
+        "langsmith.span.kind": {
+            "llm": SpanKind.LLM,
+            "chain": SpanKind.CHAIN,
+            "tool": SpanKind.TOOL,
+            "retriever": SpanKind.RETRIEVER,
+            "embedding": SpanKind.EMBEDDING,
+        }
+    },
+    no_providers=("langchain", "langsmith", "langgraph"),
+    session=tuple(f"langsmith.metadata.{name}" for name in ("session_id", "thread_id", "conversation_id")),
+    user=("langsmith.metadata.user_id",),
+    agent=("langsmith.metadata.lc_agent_name",),
+    model=("langsmith.metadata.ls_model_name",),
+    provider=("langsmith.metadata.ls_provider",),
+    usage=("langsmith.metadata.usage_metadata",),
+)
+
+MLFLOW = Convention(
+    name="MLflow",
+    libraries=("mlflow 3.17.2",),
+    needs="mlflow.openai.autolog() or another; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    faults="3.17.2 sends neither session nor user, no provider, and an event for each chunk of a stream",
+    kinds={
+        "mlflow.spanType": {
+            "CHAT_MODEL": SpanKind.LLM,
+            "LLM": SpanKind.LLM,
+            "TOOL": SpanKind.TOOL,
+            "AGENT": SpanKind.AGENT,
+            "CHAIN": SpanKind.CHAIN,
+            "WORKFLOW": SpanKind.CHAIN,
+            "TASK": SpanKind.CHAIN,
+            "RETRIEVER": SpanKind.RETRIEVER,
+            "RERANKER": SpanKind.RETRIEVER,
+            "EMBEDDING": SpanKind.EMBEDDING,
+        }
+    },
+    named=(SpanKind.AGENT, SpanKind.TOOL),
+    session=("mlflow.trace.session",),
+    user=("mlflow.trace.user",),
+    model=("mlflow.llm.model", "mlflow.spanInputs#model"),
+    provider=("mlflow.llm.provider",),
+    given=("mlflow.spanInputs",),
+    made=("mlflow.spanOutputs",),
+    usage=("mlflow.chat.tokenUsage",),
+    cost=("mlflow.llm.cost#total_cost",),
+    chunk_events=("mlflow.chunk.item",),
+)
+
+LOGFIRE = Convention(
+    name="Logfire",
+    libraries=("logfire 5.4.0",),
+    needs="logfire.instrument_openai() or another; scrubbing without the pattern `session`, or session.id by baggage",
+    faults="5.4.0 scrubs session.id of its own spans, and tells a stream in two spans of two traces",
+    pending=Pending("logfire.span_type", "pending_span", "logfire.pending_parent_id"),
+    usage=("response_data#usage",),
+    given=("request_data",),
+    made=("response_data#message",),
+)
+
+MASTRA = Convention(
+    name="Mastra",
+    libraries=("@mastra/otel-exporter",),
+    needs="threadId and resourceId of a call",
+    kinds={
+        "mastra.span.type": {
+            "agent_run": SpanKind.AGENT,
+            "model_generation": SpanKind.LLM,
+            "llm_generation": SpanKind.LLM,
+            "model_step": SpanKind.CHAIN,
+            "tool_call": SpanKind.TOOL,
+            "mcp_tool_call": SpanKind.TOOL,
+            "workflow_run": SpanKind.CHAIN,
+            "workflow_step": SpanKind.CHAIN,
+        }
+    },
+    session=("mastra.metadata.threadId", "mastra.metadata.sessionId", "mastra.thread.id", "mastra.threadId"),
+    user=("mastra.metadata.userId", "mastra.metadata.resourceId", "mastra.resource.id"),
+    agent_id=("mastra.agent.id", "agentId"),
+    agent=("mastra.agent.name", "agentName"),
+    given=("mastra.input", "mastra.tool_call.input", "mastra.model_generation.input"),
+    made=("mastra.output", "mastra.tool_call.output", "mastra.model_generation.output"),
+)
+
+STRANDS = Convention(
+    name="Strands Agents",
+    libraries=("strands-agents 1.62.0",),
+    needs="StrandsTelemetry().setup_otlp_exporter(); trace_attributes={'session.id': ..., 'user.id': ...} of an agent",
+    faults="1.62.0: an agent's span tells the sum of all its turns so far, so it is not counted; `gen_ai.system` is no "
+    "provider",
+    kinds={"gen_ai.operation.name": {"execute_event_loop_cycle": SpanKind.CHAIN}},
+    no_providers=("strands-agents", "strands"),
+    running=True,
+)
+
+GOOGLE_ADK = Convention(
+    name="Google ADK",
+    libraries=("google-adk 2.13.0",),
+    needs="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, and an exporter of logs beside that of traces",
+    faults="2.13.0 tells content in log records alone, nothing of a tool's, counts reasoning twice, and tells `stop` "
+    "for a call of a tool",
+    kinds={"gen_ai.operation.name": {"call_llm": SpanKind.LLM}},
+    no_providers=("gcp.vertex.agent",),
+    session=("gcp.vertex.agent.session_id",),
+    given=("gcp.vertex.agent.llm_request", "gcp.vertex.agent.tool_call_args"),
+    made=("gcp.vertex.agent.llm_response", "gcp.vertex.agent.tool_response"),
+)
+
+LITELLM = Convention(
+    name="LiteLLM",
+    libraries=("litellm 1.110.2",),
+    needs="callbacks=['otel']; user= of a call, and a metadata object of its own for each call",
+    faults="1.110.2 sends no session, no id of the tool calls it answers with, and a child span with Python text",
+    user=("llm.user", "gen_ai.request.user"),
+    session=("metadata.session_id", "litellm.session_id"),
+)
+
+OPENLIT = Convention(
+    name="OpenLIT",
+    libraries=("openlit",),
+    needs="openlit.init(otlp_endpoint=...)",
+    kinds={"gen_ai.operation.name": {"vectordb": SpanKind.RETRIEVER, "framework": SpanKind.CHAIN}},
+    agent=("gen_ai.agent.role",),
+    given=("gen_ai.content.prompt",),
+    made=("gen_ai.content.completion",),
+    reasoning_tokens=("gen_ai.usage.details.reasoning",),
+    first_token=("gen_ai.server.ttft",),
+)
+
+MICROSOFT = Convention(
+    name="Semantic Kernel and Agent Framework",
+    libraries=("semantic-kernel 1.45.0", "agent-framework-core 1.23.0"),
+    needs="SEMANTICKERNEL_EXPERIMENTAL_GENAI_ENABLE_OTEL_DIAGNOSTICS_SENSITIVE or ENABLE_SENSITIVE_DATA, exporters of "
+    "traces and logs, and session.id on a span of your own",
+    faults="1.45.0 and 1.23.0 send neither session nor user; an agent's id is new in each run, so its name is taken",
+    no_providers=("microsoft.agent_framework",),
+)
+
+PLAIN = Convention(
+    name="Plain names",
+    libraries=("startSpan, endSpan and appendTraceEvents",),
+    input_tokens=("inputTokens",),
+    output_tokens=("outputTokens",),
+    total_tokens=("totalTokens",),
+    cached_tokens=("cachedTokens",),
+    reasoning_tokens=("reasoningTokens",),
+    cost=("costUsd",),
+)

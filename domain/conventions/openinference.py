@@ -1,0 +1,59 @@
+"""OpenInference: https://arize-ai.github.io/openinference/spec/semantic_conventions.html"""
+
+from __future__ import annotations
+
+from domain.conventions.convention import Convention
+from domain.span import SpanKind
+
+OPENINFERENCE = Convention(
+    name="OpenInference",
+    libraries=(
+        "openinference-instrumentation-openai 0.1.66",
+        "openinference-instrumentation-openai-agents 2.6.0",
+        "openinference-instrumentation-langchain 0.1.80",
+        "openinference-instrumentation-llama-index 4.6.1",
+    ),
+    needs="using_attributes(session_id=..., user_id=...) around the calls; LangChain takes thread_id and user_id of "
+    "configurable and metadata",
+    faults="openai-agents 2.6.0 tells neither model nor input of a call that fails; llama-index 4.6.1 has three spans "
+    "for one call; a tool's parameters are as a rule its schema",
+    kinds={
+        "openinference.span.kind": {
+            "LLM": SpanKind.LLM,
+            "EMBEDDING": SpanKind.EMBEDDING,
+            "CHAIN": SpanKind.CHAIN,
+            "RETRIEVER": SpanKind.RETRIEVER,
+            "RERANKER": SpanKind.RETRIEVER,
+            "TOOL": SpanKind.TOOL,
+            "AGENT": SpanKind.AGENT,
+        }
+    },
+    session=("metadata#thread_id", "metadata#threadId", "metadata#sessionId"),
+    user=("metadata#userId",),
+    agent=("agent.name", "metadata#lc_agent_name"),
+    model=(
+        "llm.model_name",
+        "llm.response.model_name",
+        "llm.request.model_name",
+        "embedding.model_name",
+        "reranker.model_name",
+        "llm.invocation_parameters#model",
+        "metadata#ls_model_name",
+    ),
+    provider=("llm.provider", "llm.system", "metadata#ls_provider"),
+    asked=("llm.input_messages.*",),
+    said=("llm.output_messages.*",),
+    given=("input.value",),
+    made=("output.value",),
+    tool=("tool.name",),
+    call_id=("tool.id",),
+    arguments=("tool.parameters",),
+    finish_reasons=("llm.finish_reason",),
+    input_tokens=("llm.token_count.prompt",),
+    output_tokens=("llm.token_count.completion",),
+    total_tokens=("llm.token_count.total",),
+    cached_tokens=("llm.token_count.prompt_details.cache_read",),
+    reasoning_tokens=("llm.token_count.completion_details.reasoning",),
+    cost=("llm.cost.total",),
+    first_token_events=("First Token Stream Event",),
+)

@@ -1,0 +1,115 @@
+"""Counts of tokens and costs, by the names of any convention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from domain.conventions.content import structured
+from domain.conventions.lookup import first
+from domain.span import MAX_COST, MAX_COUNT, TokenUsage
+
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?")
+"""A count or a price that is told as text, as attributes of strings alone do."""
+
+_MEMBERS = {
+    "input_tokens": ("input_tokens", "prompt_tokens", "inputTokens", "promptTokens", "input", "prompt_token_count"),
+    "output_tokens": (
+        "output_tokens",
+        "completion_tokens",
+        "outputTokens",
+        "completionTokens",
+        "output",
+        "candidates_token_count",
+    ),
+    "total_tokens": ("total_tokens", "totalTokens", "total", "total_token_count"),
+    "cached_tokens": (
+        "cache_read_input_tokens",
+        "cached_tokens",
+        "input_cached_tokens",
+        "cachedInputTokens",
+        "input_cache_read",
+        "cached_content_token_count",
+    ),
+    "reasoning_tokens": (
+        "reasoning_tokens",
+        "output_reasoning_tokens",
+        "reasoningTokens",
+        "output_reasoning",
+        "thoughts_token_count",
+    ),
+}
+"""What the members of an object of counts are called."""
+
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails")
+_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails")
+_DETAILS = {"cached_tokens": _INPUT_DETAILS, "reasoning_tokens": _OUTPUT_DETAILS}
+_DETAIL = {
+    "cached_tokens": ("cached_tokens", "cache_read", "cacheReadTokens"),
+    "reasoning_tokens": ("reasoning_tokens", "reasoning", "reasoningTokens"),
+}
+"""The objects inside of it, and what their members are called."""
+
+
+def usage(given: Mapping[str, list[tuple[int, str, Any]]], warnings: list[str]) -> TokenUsage:
+    """What a span used. A total that is not told is the sum of the others."""
+    told: dict[str, float | None] = {}
+    for slot in _SLOTS:
+        for _, name, value in first(given, slot):
+            if (found := amount(value)) is not None:
+                told[slot] = found
+                break
+            if value is not None:
+                warnings.append(f"{name} is not a number")
+    for _, name, value in first(given, "usage"):
+        if isinstance(value := structured(value), dict):
+            for slot in _MEMBERS:
+                if told.get(slot) is None:
+                    told[slot] = _inside(value, slot)
+        else:
+            warnings.append(f"{name} is no object")
+    if not told:
+        return TokenUsage()
+    asked, said, total = told.get("input_tokens"), told.get("output_tokens"), told.get("total_tokens")
+    if total is None and (asked is not None or said is not None):
+        total = (asked or 0) + (said or 0)
+    return TokenUsage(
+        _whole(asked),
+        _whole(said),
+        _whole(total),
+        _money(told.get("cost")),
+        _whole(told.get("cached_tokens")),
+        _whole(told.get("reasoning_tokens")),
+    )
+
+
+_SLOTS = (*_MEMBERS, "cost")
+
+
+def _inside(value: dict[str, Any], slot: str) -> float | None:
+    for name in _MEMBERS[slot]:
+        if (found := amount(value.get(name))) is not None:
+            return found
+    for name in _DETAILS.get(slot, ()):
+        if isinstance(inner := value.get(name), dict):
+            for part in _DETAIL[slot]:
+                if (found := amount(inner.get(part))) is not None:
+                    return found
+    return None
+
+
+def amount(value: Any) -> float | None:
+    """A number, which may be told as text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(count: float | None) -> int | None:
+    """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
+    return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
+
+
+def _money(cost: float | None) -> float | None:
+    return cost if cost is not None and -MAX_COST <= cost <= MAX_COST else None
