@@ -35,6 +35,12 @@ def shortened(text: str, limit: int) -> str:
     return text[:head] + _mark(len(text) - head - tail, "characters") + text[len(text) - tail :]
 
 
+def one_line(text: str, limit: int) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
 def fitted(members: Mapping[str, Any], limit: int) -> Fitted:
     """An object as JSON of at most `limit` bytes. The longest texts are shortened, those inside JSON in a text too, so
     that it stays JSON; what is too much without being a text is left out."""

@@ -16,6 +16,9 @@ from domain.values import MAX_JSON, Json, decode_json, encode_json
 EVENTS_COUNT = "otel.events_count"
 """The attribute that says how many events of its own a span has told of."""
 
+CHUNKS_COUNT = "otel.chunks_count"
+"""What the event of a streamed answer's parts says: how many they are."""
+
 SHORTENED = "otel.shortened"
 """The attribute that names those that were too long, of which beginning and end are kept."""
 
@@ -42,7 +45,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
 
     trace_id, span_id and parent_span_id are in lower-case hex. told: what it tells by any convention. A report without
     ended_at is of a span that runs, one without started_at of a span whose start is not known. notes: what of it could
-    not be taken as it came; shortened, left_out: how many attributes.
+    not be taken as it came; shortened, left_out: how many attributes. is_log: its event is a log record.
     """
 
     trace_id: str
@@ -60,6 +63,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     notes: list[str] = []
     shortened: int = 0
     left_out: int = 0
+    is_log: bool = False
 
 
 class Received(msgspec.Struct, frozen=True):

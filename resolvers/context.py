@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from domain.audit import DONE
 from domain.caller import Caller
@@ -21,6 +21,9 @@ N = TypeVar("N", bound=Node)
 T = TypeVar("T")
 
 MEMORY_CAPACITY = 10_000
+
+Told = Literal["auto", "always", "off"]
+"""Those sessions that telemetry made and that nobody else has added messages to, all, or none."""
 
 
 class Unchanged(Exception):
@@ -38,6 +41,7 @@ def _now() -> datetime:
 
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
+    telemetry_messages: which sessions get messages of telemetry.
 
     action: what its writes are called in the audit log; None for those that are not noted there. drawn: memories that
     the last read of references to memories brought along.
@@ -50,8 +54,10 @@ class Context:
         caller: Caller,
         capacity: int = MEMORY_CAPACITY,
         clock: Callable[[], datetime] = _now,
+        telemetry_messages: Told = "auto",
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
+        self.telemetry_messages: Told = telemetry_messages
         self.store: Store = engine.workspace(caller.workspace)
         self.action: str | None = None
         self.drawn: Mapping[Id, Memory] = {}

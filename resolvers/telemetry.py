@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,15 +19,18 @@ from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import CreateSessionInput, Session
 from domain.span import Span, SpanStatusCode, Trace, milliseconds
-from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
+from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, Ref, decode_json, encode_json, merge
+from resolvers import conversation
 from resolvers.actors import all_named
-from resolvers.context import Context
+from resolvers.context import Context, Told
 from resolvers.sessions import create_in, join
 from stores.ports import Collection, Transaction
 
 _PAGE = 500
+_MAX_DEPTH = 200
+"""How far above a span an ancestor is looked for."""
 
 
 async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
@@ -39,11 +43,15 @@ async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
     received = Received()
     for start in range(0, len(reports), MAX_BATCH):
         batch = reports[start : start + MAX_BATCH]
-        written = await context.store.write(lambda tx, batch=batch: _Receiving(tx).take(batch))  # type: ignore[misc]
+        written = await context.store.write(partial(_taken, batch, context.telemetry_messages))
         for trace_id, session_id in written.claims.items():
             await _claim(context, trace_id, session_id)
         received += written.received
     return received
+
+
+async def _taken(reports: Sequence[SpanReport], told: Told, tx: Transaction) -> _Written:
+    return await _Receiving(tx, told).take(reports)
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -63,9 +71,10 @@ class _Line(msgspec.Struct, frozen=True):
 class _Receiving:
     """One batch of reports on its way into the graph; all that it names is looked up at once."""
 
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+    def __init__(self, tx: Transaction, told: Told) -> None:
+        self._tx, self._told_messages = tx, told
         self._spans: dict[tuple[str, ...], Span] = {}
+        self._reports: dict[tuple[str, ...], SpanReport] = {}
         self._traces: dict[str, Trace] = {}
         self._named: dict[str, Session] = {}
         self._sessions: dict[str, Id | None] = {}
@@ -80,6 +89,7 @@ class _Receiving:
         await self._look_up(reports)
         new = sum(self._take(report) for report in reports)
         await self._tx.put(list(self._changed.values()))
+        await conversation.tell(self._tx, self._changed.values(), self._told_messages)
         self._lines.sort(key=lambda line: line.order)
         new_id = self._tx.new_id
         for line in self._lines:  # ids grow in the order of the lines; nobody else has these events yet
@@ -89,10 +99,12 @@ class _Receiving:
 
     async def _look_up(self, reports: Sequence[SpanReport]) -> None:
         tx = self._tx
-        keys = list({(report.trace_id, report.span_id): None for report in reports})
+        self._reports = {(report.trace_id, report.span_id): report for report in reports}
+        above = {(one.trace_id, one.parent_span_id): None for one in reports if one.parent_span_id is not None}
+        keys = [*self._reports, *(key for key in above if key not in self._reports)]
         spans = zip(keys, await tx.find(Span, keys), strict=True)
         self._spans = {key: span for key, span in spans if span is not None}
-        trace_ids = list({key[0]: None for key in keys})
+        trace_ids = list({report.trace_id: None for report in reports})
         traces = zip(trace_ids, await tx.find(Trace, [(id,) for id in trace_ids]), strict=True)
         self._traces = {id: trace for id, trace in traces if trace is not None}
         self._users = await all_named(
@@ -113,8 +125,11 @@ class _Receiving:
         found = zip(names, await tx.find(Session, [(name,) for name in names]), strict=True) if names else ()
         for name, session in found:
             report = first[name]
-            new = CreateSessionInput(external_id=name, title=report.name, created_at=report.started_at)
-            self._named[name] = session or await create_in(tx, new)
+            if session is None:
+                session = await create_in(tx, CreateSessionInput(external_id=name, created_at=report.started_at))
+                if self._told_messages != "off":
+                    await conversation.begin(tx, session)
+            self._named[name] = session
         self._sessions = {id: trace.session_id for id, trace in self._traces.items()}
         for report in reports:
             if report.told.session is not None and self._sessions.get(report.trace_id) is None:
@@ -141,23 +156,37 @@ class _Receiving:
                 await _join(self._tx, session, actors[session.id])
 
     def _session(self, report: SpanReport) -> Id | None:
-        session = report.told.session
-        return self._named[session].id if session else self._sessions.get(report.trace_id)
+        """The session it names, else that of the nearest ancestor that names one, else that of the trace."""
+        on: SpanReport | None = report
+        for _ in range(_MAX_DEPTH):  # parents may go in a circle
+            if on is None:
+                break
+            if on.told.session is not None:
+                return self._named[on.told.session].id
+            if on.parent_span_id is None:
+                break
+            key = (on.trace_id, on.parent_span_id)
+            on = self._reports.get(key)
+            if on is None and (there := self._spans.get(key)) is not None and there.session_id is not None:
+                return there.session_id
+        return self._sessions.get(report.trace_id)
 
     def _take(self, report: SpanReport) -> bool:
         """Takes one report on; whether it said anything new."""
         key = (report.trace_id, report.span_id)
         before = self._spans.get(key)
         after = self._told(report, before)
-        if after == before:
+        if after == before and not report.is_log:
             return False
-        self._spans[key] = self._changed[key] = after
+        if after != before:
+            self._spans[key] = self._changed[key] = after
         self._tell(report, before, after)
         return True
 
     def _told(self, report: SpanReport, before: Span | None) -> Span:
         """A span as it is after a report. It stays in its session, and keeps what the report says nothing of."""
-        started = report.started_at or (before.started_at if before else report.ended_at or self._tx.now)
+        first = report.ended_at or next((event.time for event in report.events if event.time), None)
+        started = report.started_at or (before.started_at if before else first or self._tx.now)
         told = report.told
         agent = None if told.agent is None else self._agents[told.agent].id
         user = None if told.user is None else self._users[told.user].id
@@ -200,11 +229,11 @@ class _Receiving:
         if before is None:
             data = after.attributes if end is None else EMPTY_OBJECT
             self._line(report, after, SPAN_START, start, (0, -length), data)
-        for event in _fresh(report.events, before):
+        for event in report.events if report.is_log else _folded(_fresh(report.events, before)):
             self._line(report, after, event.name, event.time or end or start, (1, 0), event.attributes)
         if end is not None and (before is None or before.ended_at is None):
             self._line(report, after, SPAN_END, end, (2, length), _ending(after), length)
-        elif before is not None:
+        elif before is not None and after != before:
             self._line(report, after, SPAN_UPDATE, self._tx.now, (3, 0), _ending(after))
 
     def _line(
@@ -263,7 +292,7 @@ def _begun(report: SpanReport) -> float:
 
 def _merged(before: Json, told: Json) -> Json:
     """Attributes with those that are told now, shortened where all together would be too much."""
-    if before == told:
+    if before == told or told == EMPTY_OBJECT:
         return before
     try:
         return merge(before, told, None, ["attributes"])
@@ -275,6 +304,23 @@ def _fresh(events: Sequence[ReportedEvent], before: Span | None) -> Sequence[Rep
     """The events that were not told before: a tracer only adds to them, so they are the last ones."""
     count = 0 if before is None else decode_json(before.attributes).get(EVENTS_COUNT, 0)
     return events[count:] if isinstance(count, int) and count >= 0 else ()
+
+
+def _folded(events: Sequence[ReportedEvent]) -> list[ReportedEvent]:
+    """Events, of which those of single parts of a streamed answer are one: the first, and how many they are."""
+    found: list[ReportedEvent] = []
+    chunks: list[ReportedEvent] = []
+    for event in events:
+        if not reading.is_chunk(event.name):
+            found.append(event)
+            continue
+        if not chunks:
+            found.append(event)
+        chunks.append(event)
+    if len(chunks) > 1:
+        counted = encode_json({CHUNKS_COUNT: len(chunks)})
+        found[found.index(chunks[0])] = ReportedEvent(chunks[0].time, chunks[0].name, counted)
+    return found
 
 
 def _ending(span: Span) -> Json:
@@ -318,7 +364,7 @@ async def _take_in(context: Context, trace_id: str, session_id: Id) -> bool:
         ids = [span.id for span in spans if span.session_id is None]
         if ids:
             lines = await _lines(context, ids)
-            moved |= await context.store.write(lambda tx, ids=ids, lines=lines: _move(tx, ids, lines, session_id))  # type: ignore[misc]
+            moved |= await context.store.write(partial(_move, ids, lines, session_id, context.telemetry_messages))
     return moved
 
 
@@ -341,7 +387,7 @@ async def _onwards(context: Context, of: Collection, parent: Id, page: Page[Any]
         yield page.nodes
 
 
-async def _move(tx: Transaction, span_ids: Sequence[Id], event_ids: Sequence[Id], session_id: Id) -> bool:
+async def _move(span_ids: Sequence[Id], event_ids: Sequence[Id], session_id: Id, told: Told, tx: Transaction) -> bool:
     """Moves spans and their lines into a session, the lines to the end of its log; whether there was anything left."""
     if (session := (await tx.get(Session, [session_id]))[0]) is None:
         return False
@@ -351,4 +397,5 @@ async def _move(tx: Transaction, span_ids: Sequence[Id], event_ids: Sequence[Id]
     await _join(tx, session, (actor for event in events for actor in (event.user_id, event.agent_id)))
     await tx.delete(TraceEvent, [event.id for event in events])
     await tx.append([replace(event, session_id=session_id) for event in events])
+    await conversation.tell(tx, [replace(span, session_id=session_id) for span in spans], told)
     return bool(spans)

@@ -23,7 +23,7 @@ from server.access.configuration import origins_of
 from server.graphql.fallbacks import FALLBACKS
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
-from server.otlp.traces import OTLPTraces
+from server.otlp.endpoint import LOGS, METRICS, OTLP, TRACES
 from server.service import Service
 from server.telemetry.logs import OperationLog
 from server.telemetry.metrics import Metrics, Reading
@@ -88,12 +88,6 @@ def create_app(service: Service, access: Access) -> Starlette:
     settings = service.settings
     http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings)
     sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
-    traces = OTLPTraces(
-        service.context,
-        access=access,
-        max_body_bytes=settings.max_spans_bytes,
-        max_attributes_bytes=settings.max_attributes_bytes,
-    )
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
     observed = Middleware(Instrumented, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
     middleware = [observed, *_cors(origins_of(settings))]
@@ -102,7 +96,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             Route("/", home),
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
-            Route("/v1/traces", traces),
+            *_otlp(service, access),
             Route("/healthz", healthz),
             Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
@@ -119,6 +113,23 @@ def _within(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
     for layer in reversed(middleware):
         app = layer.cls(app, *layer.args, **layer.kwargs)
     return app
+
+
+def _otlp(service: Service, access: Access) -> list[Route]:
+    """The doors of OTLP, also where the SDKs of Langfuse and LangSmith look for them."""
+    settings = service.settings
+    doors = {
+        name: OTLP(
+            signal,
+            service.context,
+            access=access,
+            max_body_bytes=settings.max_spans_bytes,
+            max_attributes_bytes=settings.max_attributes_bytes,
+        )
+        for name, signal in (("traces", TRACES), ("logs", LOGS), ("metrics", METRICS))
+    }
+    bases = ("/v1", "/api/public/otel/v1", "/otel/v1")
+    return [Route(f"{base}/{name}", door) for base in bases for name, door in doors.items()]
 
 
 def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:

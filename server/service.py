@@ -41,7 +41,14 @@ class Service:
             _check(self.executor, id, text)
 
     def context(self, caller: Caller) -> Context:
-        return Context(self.engine, self.embedder, caller, self.settings.memory_capacity)
+        settings = self.settings
+        return Context(
+            self.engine,
+            self.embedder,
+            caller,
+            settings.memory_capacity,
+            telemetry_messages=settings.telemetry_messages,
+        )
 
     def operation(self, caller: Caller) -> Loading:
         return Loading(self.context(caller), span)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from resolvers.context import MEMORY_CAPACITY
+from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -25,7 +25,8 @@ class Settings(Limits, frozen=True):
     trusted_documents: a folder or file of documents, beside which no others run. graph_url, vectors_url, events_url:
     of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
     their --url. rate_limit: operations of a credential in a minute. log_slow_ms: operations that take longer have a
-    line in the log. metrics: who may see them where there are credentials.
+    line in the log. metrics: who may see them where there are credentials. telemetry_messages: which sessions get the
+    messages that model calls tell of.
     ping_seconds, ping_timeout: how often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
@@ -51,6 +52,7 @@ class Settings(Limits, frozen=True):
     log_slow_ms: NotNegative = 1000.0
     metrics: Literal["admin", "open", "off"] = "admin"
     otel: Literal["on", "off"] = "off"
+    telemetry_messages: Told = "auto"
     ping_seconds: Seconds = 20.0
     ping_timeout: Seconds = 20.0
 

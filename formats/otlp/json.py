@@ -7,8 +7,8 @@ are passed over. A file holds one request, or one a line, as the Collector's fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,10 +17,13 @@ from domain.unicode import read_json
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
 from formats.file import File
+from formats.otlp.logs import SentLog
 from formats.otlp.spans import Malformed, Read, SentSpan, Source, TooLarge, link, number
 from formats.otlp.spans import read as read_spans
 
 SUMMARY = "OpenTelemetry spans in JSON, as written by the Collector"
+
+R = TypeVar("R")
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -116,7 +119,35 @@ class Request(_Message):
     resource_spans: list[ResourceSpans] | None = None
 
 
+class LogRecord(_Message):
+    time_unix_nano: int | str | None = None
+    observed_time_unix_nano: int | str | None = None
+    severity_text: str | None = None
+    body: AnyValue | None = None
+    attributes: list[KeyValue] | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    event_name: str | None = None
+
+
+class ScopeLogs(_Message):
+    scope: Scope | None = None
+    log_records: list[LogRecord] | None = None
+
+
+class ResourceLogs(_Message):
+    resource: Resource | None = None
+    scope_logs: list[ScopeLogs] | None = None
+
+
+class LogsRequest(_Message):
+    """ExportLogsServiceRequest."""
+
+    resource_logs: list[ResourceLogs] | None = None
+
+
 _decode = msgspec.json.Decoder(Request).decode
+_decode_logs = msgspec.json.Decoder(LogsRequest).decode
 
 MAX_OBJECTS = 400_000
 """How many objects a request over HTTP may have: each takes some 100 bytes of memory, and an attribute is two."""
@@ -124,14 +155,24 @@ MAX_OBJECTS = 400_000
 
 def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
     """The spans of a request, each with its source. Raises Malformed, TooLarge."""
+    _check_size(body)
+    return _spans(_decoded(body, _decode))
+
+
+def logs_in(body: bytes) -> Iterator[tuple[SentLog, Source]]:
+    """The log records of a request, each with its source. Raises Malformed, TooLarge."""
+    _check_size(body)
+    return _logs(_decoded(body, _decode_logs))
+
+
+def _check_size(body: bytes) -> None:
     if body.count(b"{") > MAX_OBJECTS:
         raise TooLarge(f"A request may have at most {MAX_OBJECTS:,} objects; send it in parts.")
-    return _spans(_decoded(body))
 
 
-def _decoded(body: bytes) -> Request:
+def _decoded(body: bytes, decode: Callable[[bytes], R]) -> R:
     try:
-        return read_json(_decode, body)
+        return read_json(decode, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"This is not valid OTLP JSON: {error}.") from None
     except RecursionError:
@@ -146,6 +187,28 @@ def _spans(request: Request) -> Iterator[tuple[SentSpan, Source]]:
             source = Source(resource, scope.name or "", scope.version or "", _attributes(scope.attributes))
             for span in library.spans or ():
                 yield _span(span), source
+
+
+def _logs(request: LogsRequest) -> Iterator[tuple[SentLog, Source]]:
+    for of in request.resource_logs or ():
+        resource = _attributes(of.resource.attributes if of.resource else None)
+        for library in of.scope_logs or ():
+            scope = library.scope or Scope()
+            source = Source(resource, scope.name or "", scope.version or "", _attributes(scope.attributes))
+            for log in library.log_records or ():
+                yield _log(log), source
+
+
+def _log(log: LogRecord) -> SentLog:
+    return SentLog(
+        log.trace_id or "",
+        log.span_id or "",
+        _int(log.time_unix_nano) or _int(log.observed_time_unix_nano),
+        log.event_name or "",
+        log.severity_text or "",
+        None if log.body is None else _value(log.body),
+        _attributes(log.attributes),
+    )
 
 
 def _span(span: JsonSpan) -> SentSpan:
@@ -240,7 +303,7 @@ def read(file: File) -> Exports:
     requests = []
     for where, line in lines:
         try:
-            for part in parts(_decoded(line)):
+            for part in parts(_decoded(line, _decode)):
                 if rejected := reports(part).rejected:
                     raise FormatError(rejected[0], where)
                 requests.append(part)

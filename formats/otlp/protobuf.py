@@ -11,15 +11,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from domain.unicode import decoded
+from formats.otlp.logs import SentLog
 from formats.otlp.spans import Malformed, SentSpan, Source, TooLarge, link, number
 
 M = TypeVar("M", bound=Message)
@@ -44,6 +50,11 @@ def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
     return _Reading().spans(memoryview(body))
 
 
+def logs_in(body: bytes) -> Iterator[tuple[SentLog, Source]]:
+    """The log records of an ExportLogsServiceRequest, each with its source. Raises Malformed, TooLarge."""
+    return _Reading().logs(memoryview(body))
+
+
 class _Reading:
     """One request on its way from bytes to spans, of which only so much is read."""
 
@@ -51,23 +62,32 @@ class _Reading:
         self._left = MAX_PARTS
 
     def spans(self, body: memoryview) -> Iterator[tuple[SentSpan, Source]]:
+        for part, source in self._all(body, Span.DESCRIPTOR):
+            yield self._span(_decoded(Span, part)), source
+
+    def logs(self, body: memoryview) -> Iterator[tuple[SentLog, Source]]:
+        for part, source in self._all(body, LogRecord.DESCRIPTOR):
+            yield self._log(_decoded(LogRecord, part)), source
+
+    def _all(self, body: memoryview, kind: Any) -> Iterator[tuple[memoryview, Source]]:
+        """What a request of spans or log records holds: both number their fields alike."""
         for of in self._parts(body, 1):
             resource = self._attributes(self._last(Resource, of, 1).attributes)
             for library in self._parts(of, 2):
                 scope = self._last(InstrumentationScope, library, 1)
                 source = Source(resource, scope.name, scope.version, self._attributes(scope.attributes))
                 for part in self._parts(library, 2):
-                    self._weigh(part)
-                    yield self._span(_decoded(Span, part)), source
+                    self._weigh(part, kind)
+                    yield part, source
 
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
             raise TooLarge(f"A request may have at most {MAX_PARTS:,} fields and values; send it in parts.")
 
-    def _weigh(self, span: memoryview) -> None:
-        """Counts what a long span is made of."""
-        waiting: list[tuple[Any, memoryview]] = [(Span.DESCRIPTOR, span)] if len(span) > _WEIGHED else []
+    def _weigh(self, part: memoryview, kind: Any) -> None:
+        """Counts what a long span or log record is made of."""
+        waiting: list[tuple[Any, memoryview]] = [(kind, part)] if len(part) > _WEIGHED else []
         while waiting:
             kind, message = waiting.pop()
             for place, _, content in _fields(message):
@@ -113,6 +133,17 @@ class _Reading:
             span.status.message,
             span.trace_state,
             (span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count),
+        )
+
+    def _log(self, log: LogRecord) -> SentLog:
+        return SentLog(
+            log.trace_id.hex(),
+            log.span_id.hex(),
+            log.time_unix_nano or log.observed_time_unix_nano,
+            log.event_name,
+            log.severity_text,
+            self._value(log.body) if log.HasField("body") else None,
+            self._attributes(log.attributes),
         )
 
     def _attributes(self, pairs: Sequence[KeyValue]) -> dict[str, Any]:
@@ -218,6 +249,14 @@ def response(rejected: int, message: str) -> bytes:
         return b""
     partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
     return ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+
+
+def logs_response(rejected: int, message: str) -> bytes:
+    """ExportLogsServiceResponse; nothing at all where there is nothing to tell."""
+    if not message:
+        return b""
+    partial = ExportLogsPartialSuccess(rejected_log_records=rejected, error_message=message)
+    return ExportLogsServiceResponse(partial_success=partial).SerializeToString()
 
 
 def status(code: int, message: str) -> bytes:

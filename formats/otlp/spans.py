@@ -143,19 +143,19 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
     happened = [Event(*event) for event in span.events]
     told = read_conventions(attributes, span.name, failed=failed, start=span.start, events=happened)
     kept = bounded({**_about(span, source), **attributes}, limit)
-    events = [(_time(time), _cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
+    events = [(time_of(time), cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
     fits = [kept, *(data for _, _, data in events)]
     message = error_message(span.status_message, happened, attributes) if failed else span.status_message
     return SpanReport(
-        _id(span.trace_id, 32, "traceId"),
-        _id(span.span_id, 16, "spanId"),
-        _id(span.parent_span_id, 16, "parentSpanId") if span.parent_span_id.strip("0") else None,
-        _cut(span.name),
+        hex_id(span.trace_id, 32, "traceId"),
+        hex_id(span.span_id, 16, "spanId"),
+        hex_id(span.parent_span_id, 16, "parentSpanId") if span.parent_span_id.strip("0") else None,
+        cut(span.name),
         component_of(told.kind, source.resource),
-        _time(span.start),
-        _time(span.end),
+        time_of(span.start),
+        time_of(span.end),
         status,
-        _cut(message) or None,
+        cut(message) or None,
         kept.value,
         [ReportedEvent(time, name, data.value) for time, name, data in events],
         told if source.names is NOTHING else and_then(source.names, told),
@@ -213,7 +213,7 @@ def _about(span: SentSpan, source: Source) -> dict[str, Any]:
     return {name: value for name, value in about.items() if value}
 
 
-def _id(text: str, length: int, name: str) -> str:
+def hex_id(text: str, length: int, name: str) -> str:
     if len(text) != length or not _is_hex(text):
         raise Unacceptable(f"{name} is not {length} hex digits")
     if not text.strip("0"):
@@ -228,7 +228,7 @@ def _is_hex(text: str) -> bool:
         return False
 
 
-def _time(ns: int) -> datetime | None:
+def time_of(ns: int) -> datetime | None:
     if ns == 0:
         return None
     try:
@@ -237,7 +237,7 @@ def _time(ns: int) -> datetime | None:
         raise Unacceptable("a time is out of range") from None
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     return shortened(text, MAX_NAME)
 
 

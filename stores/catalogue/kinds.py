@@ -11,6 +11,7 @@ from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.change import RecordChange
+from domain.conversation import Conversation
 from domain.declaration import Refers
 from domain.key import ApiKey
 from domain.link import MemoryLink
@@ -48,6 +49,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Trace, "trace", merges=True),
     Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True, filter=SpanFilter),
     Kind(Tally, "tally", exported=False),
+    Kind(Conversation, "conversation", exported=False),
     Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
     Kind(Recall, "recall"),
     Kind(

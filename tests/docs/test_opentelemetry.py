@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from domain import conventions, model_call
-from domain.telemetry import EVENTS_COUNT, LEFT_OUT, MAX_ATTRIBUTES
+from domain.conventions import CONVENTIONS
+from domain.conventions.table import table
+from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, LEFT_OUT, MAX_ATTRIBUTES
 from formats.otlp.spans import MAX_SPANS
 from tests.support.examples import HOME, blocks
 from tests.support.running import Running, environment
@@ -49,15 +50,8 @@ async def test_the_five_lines_send_what_the_page_says(server: Running) -> None:
 
 
 def test_names_and_limits_are_told() -> None:
-    rows = (conventions.SESSION, conventions.USER, conventions.USER_NAME, conventions.AGENT, conventions.AGENT_NAME)
-    for name in (
-        *(name for row in rows for name in row),
-        conventions.KIND,
-        conventions.OPERATION,
-        EVENTS_COUNT,
-        LEFT_OUT,
-    ):
+    assert table(CONVENTIONS) == TEXT.partition("domain.conventions.table -->\n\n")[2], "make it anew"
+    for name in (EVENTS_COUNT, CHUNKS_COUNT, LEFT_OUT):
         assert f"`{name}`" in TEXT, name
-    assert all(f"`{name}`" in TEXT for name in model_call._MODEL[:3])
     assert f"{MAX_ATTRIBUTES:,}" in TEXT.replace("\n", " ")
     assert f"{MAX_SPANS:,}" in TEXT

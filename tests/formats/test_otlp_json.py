@@ -25,7 +25,7 @@ from formats.otlp.json import Exports, Request, count, parts
 from formats.recollect.restore import Loaded
 from formats.registry import open_file
 from resolvers.context import Context
-from server.otlp.traces import OTLPTraces
+from server.otlp.endpoint import OTLP, TRACES
 from tests.formats.test_recollect_jsonl import opened
 from tests.server.otlp.test_traces import request, span
 from tests.support.graphql_client import ANYONE
@@ -45,7 +45,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 @pytest.fixture
 async def url(context: Context) -> AsyncIterator[UrlSink]:
     """The same workspace behind a server."""
-    app = Starlette(routes=[Route("/v1/traces", OTLPTraces(lambda _: context, access=ANYONE))])
+    app = Starlette(routes=[Route("/v1/traces", OTLP(TRACES, lambda _: context, access=ANYONE))])
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield UrlSink(client)

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from domain.conventions.reading import read
 from domain.node import Id
 from domain.session import Session
 from domain.span import Span, SpanKind, SpanStatusCode, Trace
@@ -33,7 +35,6 @@ def told(span: int, parent: int | None = None, *, trace: str = TRACE, at: float 
     """A report of a span: it begins at so many seconds, and takes one unless it is said to run."""
     given: dict[str, Any] = {
         "name": f"span {span}",
-        "kind": SpanKind.OTHER,
         "component": "shop",
         "started_at": AT + timedelta(seconds=at),
         "ended_at": AT + timedelta(seconds=at + 1),
@@ -43,8 +44,14 @@ def told(span: int, parent: int | None = None, *, trace: str = TRACE, at: float 
         **more,
     }
     attributes = {**given.pop("attributes", {}), **({EVENTS_COUNT: len(given["events"])} if given["events"] else {})}
+    who = {
+        name: given.pop(name)
+        for name in ("session", "user", "user_name", "agent", "agent_name", "kind")
+        if name in given
+    }
     ids = (trace, f"{span:016x}", None if parent is None else f"{parent:016x}")
-    return SpanReport(*ids, attributes=encode_json(attributes), **given)
+    reading = replace(read(attributes), **who)
+    return SpanReport(*ids, attributes=encode_json(attributes), told=reading, **given)
 
 
 async def log(graph: Graph, of: str = "s") -> list[tuple[str, int]]:

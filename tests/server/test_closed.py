@@ -13,7 +13,7 @@ from server.access.admission import Access
 from server.app import create_app
 from server.graphql.executor import Executor
 from server.http.graphql import GraphQLHTTP
-from server.otlp.traces import OTLPTraces
+from server.otlp.endpoint import OTLP
 from server.service import Service
 from server.telemetry.metrics_http import MetricsHTTP
 from server.websocket.graphql import GraphQLWebSocket
@@ -31,7 +31,7 @@ from server.websocket.graphql import GraphQLWebSocket
         (create_app, ["access"]),
         (GraphQLHTTP, ["access"]),
         (GraphQLWebSocket, ["access"]),
-        (OTLPTraces, ["access"]),
+        (OTLP, ["access"]),
         (MetricsHTTP, ["access"]),
     ],
 )

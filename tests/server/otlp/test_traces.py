@@ -28,7 +28,7 @@ from formats.otlp import json as otlp_json
 from formats.otlp import protobuf as otlp_protobuf
 from formats.otlp.spans import MAX_SPANS
 from resolvers.context import Context
-from server.otlp.traces import JSON, PROTOBUF, OTLPTraces
+from server.otlp.endpoint import JSON, OTLP, PROTOBUF, TRACES
 from stores.errors import Unavailable
 from tests.formats.test_recollect_jsonl import opened
 from tests.support.graphql_client import ANYONE
@@ -45,7 +45,7 @@ async def context(tmp_path: Path) -> AsyncIterator[Context]:
 
 def client(context: Context, **limits: Any) -> httpx.AsyncClient:
     """Speaks to the endpoint."""
-    app: Any = OTLPTraces(lambda _: context, access=ANYONE, **limits)
+    app: Any = OTLP(TRACES, lambda _: context, access=ANYONE, **limits)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server")
 
 
@@ -428,7 +428,7 @@ class TestRefused:
             sent.append(message)
 
         scope = {"type": "http", "method": "POST", "headers": [(b"content-type", JSON.encode())]}
-        await OTLPTraces(lambda _: context, access=ANYONE, read_timeout=0.01)(scope, never, send)
+        await OTLP(TRACES, lambda _: context, access=ANYONE, read_timeout=0.01)(scope, never, send)
         assert sent[0]["status"] == 408
 
     @pytest.mark.parametrize("type", [JSON, PROTOBUF])
@@ -442,7 +442,7 @@ class TestRefused:
         def broken(_caller: object) -> Context:
             raise RuntimeError("the password is swordfish")
 
-        app: Any = OTLPTraces(broken, access=ANYONE)
+        app: Any = OTLP(TRACES, broken, access=ANYONE)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server") as http:
             answer = await post(http, request(span()))
         assert answer.status_code == 500

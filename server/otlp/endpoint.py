@@ -1,4 +1,4 @@
-"""OTLP over HTTP: the spans of any program that is instrumented with OpenTelemetry come in here.
+"""OTLP over HTTP: the spans and log records of any program that is instrumented with OpenTelemetry come in here.
 
 https://opentelemetry.io/docs/specs/otlp/#otlphttp. Failures are told as google.rpc.Status in the request's encoding.
 """
@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from domain.caller import Caller, Role
 from domain.telemetry import Received
 from formats.otlp import json as otlp_json
+from formats.otlp import logs
 from formats.otlp import spans as otlp
 from resolvers.context import Context
 from resolvers.telemetry import receive as take
@@ -48,10 +49,20 @@ _THREAD_FROM = 64 * 1024
 _log = logging.getLogger("recollect")
 
 
-class OTLPTraces:
-    """The endpoint for spans, an ASGI application for `Route("/v1/traces", OTLPTraces(...))`.
+class Signal(msgspec.Struct, frozen=True):
+    """What is sent. read, answer: by the media type of a request; rejected: what an answer in JSON calls those that are
+    not taken."""
 
-    make_context: called once a request, for the graph of the caller's workspace. access: who may send.
+    read: Callable[[bytes, str, int], otlp.Read]
+    answer: Callable[[int, str], bytes]
+    rejected: str
+
+
+class OTLP:
+    """An endpoint, an ASGI application for `Route("/v1/traces", OTLP(TRACES, ...))`.
+
+    signal: what is sent to it. make_context: called once a request, for the graph of the caller's workspace.
+    access: who may send.
     max_body_bytes: a longer body, as it comes or inflated, is refused with 413.
     max_attributes_bytes: of a span or event; longer ones are shortened.
     max_held_bytes: what the bodies of all requests may take together; one beyond that is told to come again, with 503.
@@ -60,6 +71,7 @@ class OTLPTraces:
 
     def __init__(
         self,
+        signal: Signal,
         make_context: Callable[[Caller], Context],
         *,
         access: Access,
@@ -68,7 +80,7 @@ class OTLPTraces:
         max_held_bytes: int = 64 * 1024 * 1024,
         read_timeout: float = 30.0,
     ) -> None:
-        self._make_context, self._access = make_context, access
+        self._signal, self._make_context, self._access = signal, make_context, access
         self._max, self._max_held, self._read_timeout = max_body_bytes, max_held_bytes, read_timeout
         self._held, self._limit = 0, max_attributes_bytes
 
@@ -83,7 +95,7 @@ class OTLPTraces:
             body = await self._body(receive, headers, held)
             read, received = await self._export(body, media_type, caller)
             news = {NEW_SPANS: str(received.new)}
-            answer = Response(_accepted(read, media_type), 200, news, media_type)
+            answer = Response(_accepted(self._signal, read, media_type), 200, news, media_type)
         except _Refusal as refusal:
             answer = refusal.response(media_type)
         except OperationRefused as refused:
@@ -128,9 +140,9 @@ class OTLPTraces:
     async def _export(self, body: bytes, media_type: str, caller: Caller) -> tuple[otlp.Read, Received]:
         try:
             read = (
-                _read(body, media_type, self._limit)
+                self._signal.read(body, media_type, self._limit)
                 if len(body) < _THREAD_FROM
-                else await asyncio.to_thread(_read, body, media_type, self._limit)
+                else await asyncio.to_thread(self._signal.read, body, media_type, self._limit)
             )
             return read, await take(self._make_context(caller), read.reports)
         except otlp.Malformed as error:
@@ -149,7 +161,7 @@ class OTLPTraces:
 class _Held:
     """The bytes that one request holds of what all may."""
 
-    def __init__(self, endpoint: OTLPTraces) -> None:
+    def __init__(self, endpoint: OTLP) -> None:
         self._endpoint, self._bytes = endpoint, 0
 
     def add(self, count: int) -> None:
@@ -225,7 +237,7 @@ def _check(method: str, media_type: str, headers: Headers) -> None:
         raise _Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})
 
 
-def _read(body: bytes, media_type: str, limit: int) -> otlp.Read:
+def _read_spans(body: bytes, media_type: str, limit: int) -> otlp.Read:
     if media_type == JSON:
         return otlp.read(otlp_json.spans_in(body), limit)
     from formats.otlp.protobuf import spans_in
@@ -233,13 +245,37 @@ def _read(body: bytes, media_type: str, limit: int) -> otlp.Read:
     return otlp.read(spans_in(body), limit)
 
 
-def _accepted(read: otlp.Read, media_type: str) -> bytes:
-    """ExportTraceServiceResponse, with what was rejected, and what was taken otherwise than it came."""
+def _read_logs(body: bytes, media_type: str, limit: int) -> otlp.Read:
+    if media_type == JSON:
+        return logs.read(otlp_json.logs_in(body), limit)
+    from formats.otlp.protobuf import logs_in
+
+    return logs.read(logs_in(body), limit)
+
+
+def _spans_answer(rejected: int, told: str) -> bytes:
+    from formats.otlp.protobuf import response
+
+    return response(rejected, told)
+
+
+def _logs_answer(rejected: int, told: str) -> bytes:
+    from formats.otlp.protobuf import logs_response
+
+    return logs_response(rejected, told)
+
+
+TRACES = Signal(_read_spans, _spans_answer, "rejectedSpans")
+LOGS = Signal(_read_logs, _logs_answer, "rejectedLogRecords")
+METRICS = Signal(lambda *_: otlp.Read([], []), lambda *_: b"", "rejectedDataPoints")
+"""Metrics are taken and not kept: exporters send them beside the rest, and log an error where they cannot."""
+
+
+def _accepted(signal: Signal, read: otlp.Read, media_type: str) -> bytes:
+    """The response of the protocol, with what was rejected, and what was taken otherwise than it came."""
     rejected, reasons = read.rejected, [*read.rejected[:MAX_TOLD], *(["..."] if len(read.rejected) > MAX_TOLD else [])]
     told = "; ".join([*reasons, *read.notes[:MAX_TOLD]])
     if media_type == JSON:
-        partial = {"rejectedSpans": str(len(rejected)), "errorMessage": told}
+        partial = {signal.rejected: str(len(rejected)), "errorMessage": told}
         return msgspec.json.encode({"partialSuccess": partial} if told else {})
-    from formats.otlp.protobuf import response
-
-    return response(len(rejected), told)
+    return signal.answer(len(rejected), told)

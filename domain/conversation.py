@@ -1,0 +1,147 @@
+"""The conversation that model calls tell of, each turn once although every call repeats what was said before it."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, ClassVar, NamedTuple
+
+import msgspec
+
+from domain.declaration import NATURAL, refers
+from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
+from domain.model_call import ModelMessage
+from domain.node import Id, Node
+from domain.participant import SenderType
+
+MAX_KNOWN = 2_000
+"""How much of the end of a conversation is known: a call's history is compared with that."""
+
+
+class Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A part of what was said. key: equal for what says the same. span: the place of the span that told it."""
+
+    key: str
+    sender: SenderType
+    span: int
+    message_id: Id
+
+
+class Teller(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A span that told something. start, end: microseconds since 1970."""
+
+    trace_id: str
+    span_id: str
+    start: int
+    end: int
+
+
+class Conversation(Node, frozen=True, kw_only=True, gc=False):
+    """What is known of a session's conversation that telemetry alone tells. told: how many messages it has written."""
+
+    prefix: ClassVar[str] = "cnv"
+    noun: ClassVar[str] = "conversation"
+
+    session_id: Annotated[Id, refers("Session", gone="cascade"), NATURAL]
+    told: int = 0
+    known: list[Known] = []
+    tellers: list[Teller] = []
+
+
+class Utterance(NamedTuple):
+    """What one says at once. keys: of its parts, but for thoughts. answers: whether a model said it in this call."""
+
+    sender: SenderType
+    content: list[Content]
+    keys: list[str]
+    answers: bool
+
+
+def utterances(asked: Iterable[ModelMessage], said: Iterable[ModelMessage]) -> list[Utterance]:
+    """What a call tells, in order; instructions are left out. Thoughts go before what follows them."""
+    found: list[Utterance] = []
+    thoughts: list[Content] = []
+    for answers, messages in ((False, asked), (True, said)):
+        for message in messages:
+            for sender, content in _by_sender(message):
+                keys = [key for part in content for key in _keys(sender, part)]
+                if not keys:
+                    thoughts += content
+                    continue
+                found.append(
+                    Utterance(sender, thoughts + content if sender is SenderType.AGENT else content, keys, answers)
+                )
+                thoughts = []
+    return found
+
+
+def _by_sender(message: ModelMessage) -> Iterator[tuple[SenderType, list[Content]]]:
+    """What a message says, by whom: the answers of tools may stand among what a user or an agent says."""
+    if message.role == "system":
+        return
+    sender = {"user": SenderType.USER, "tool": SenderType.TOOL}.get(message.role, SenderType.AGENT)
+    content: list[Content] = [part for part in message.content if not isinstance(part, ToolResponse)]
+    if content:
+        yield sender, content
+    for part in message.content:
+        if isinstance(part, ToolResponse):
+            yield SenderType.TOOL, [part]
+
+
+def _keys(sender: SenderType, part: Content) -> Iterator[str]:
+    match part:
+        case TextContent(text=text):
+            yield _digest("text", sender.value, text.strip())
+        case MediaContent(url=url):
+            yield _digest("media", url or "")
+        case ToolCall():
+            yield _digest("call", part.call_id, part.tool, "" if part.call_id else bytes(part.arguments).decode())
+        case ToolResponse():
+            yield _digest("result", part.call_id, "" if part.call_id else bytes(part.result).decode())
+        case ReasoningContent():
+            return
+
+
+def _digest(what: str, *parts: str) -> str:
+    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return what[0] + digest
+
+
+class News(NamedTuple):
+    """What is not known yet, and whether something is that a user said in the same call."""
+
+    told: list[Utterance]
+    goes_on: bool
+
+
+def news(known: Sequence[Known], tellers: Sequence[Teller], told: Sequence[Utterance], by: Teller) -> News:
+    """Which of what a call tells is not known yet.
+
+    What a call repeats is known in its order. Where it repeats no answer, only what was said since the last answer is
+    compared, and what was told by spans of the same time: users say the same thing again.
+    """
+    places: dict[str, list[int]] = {}
+    for place, part in enumerate(known):
+        places.setdefault(part.key, []).append(place)
+    has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told)
+    at, last, goes_on = (-1 if has_history else _since(known, tellers, by) - 1), -1, False
+    for index, one in enumerate(told[-MAX_KNOWN:], max(0, len(told) - MAX_KNOWN)):
+        found = [place for place in (_after(places.get(key, ()), at) for key in one.keys) if place is not None]
+        if found and (not one.answers or len(found) == len(one.keys)):
+            at, last = max(found), index
+            goes_on = goes_on or one.sender is SenderType.USER
+    return News(list(told[last + 1 :]), goes_on)
+
+
+def _after(places: Sequence[int], at: int) -> int | None:
+    index = bisect_left(places, at + 1)
+    return places[index] if index < len(places) else None
+
+
+def _since(known: Sequence[Known], tellers: Sequence[Teller], by: Teller) -> int:
+    """From where on a call without a history is compared."""
+    same = {place for place, one in enumerate(tellers) if one.start <= by.end and by.start <= one.end}
+    answers = (place for place, one in enumerate(known) if one.sender is SenderType.AGENT and one.key[0] == "t")
+    start = max(answers, default=-1) + 1
+    return min((place for place, one in enumerate(known) if one.span in same), default=start)

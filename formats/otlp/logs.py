@@ -1,0 +1,80 @@
+"""Log records by OTLP: lines of the spans they belong to, and what they tell of model calls.
+
+https://opentelemetry.io/docs/specs/otel/logs/data-model/ and opentelemetry/proto/logs/v1/logs.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from domain.conventions.reading import NOTHING, Event, component_of, heard, tells_content
+from domain.span import SpanStatusCode
+from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
+from domain.values import EMPTY_OBJECT
+from formats.otlp.spans import MAX_SPANS, MAX_TOLD, Read, Source, TooLarge, Unacceptable, cut, hex_id, time_of
+
+LINE = "log"
+"""What a line is called whose record has no name."""
+
+
+class SentLog(msgspec.Struct, frozen=True, gc=False):
+    """A log record as it stands in a request: ids in hex, time in nanoseconds since 1970."""
+
+    trace_id: str
+    span_id: str
+    time: int
+    name: str
+    severity: str
+    body: Any
+    attributes: dict[str, Any]
+
+
+def read(logs: Iterable[tuple[SentLog, Source]], limit: int = MAX_ATTRIBUTES) -> Read:
+    """What the records of a request tell of spans. Those of no span are not kept. Raises TooLarge, and what reading the
+    request raises. limit: how many bytes a line may have; longer ones are shortened."""
+    found, size = Read([], []), 0
+    for place, (log, source) in enumerate(logs):
+        if place == MAX_SPANS:
+            raise TooLarge(f"A request may have at most {MAX_SPANS:,} log records; send it in parts.")
+        try:
+            told = report(log, source, limit)
+        except Unacceptable as reason:
+            found.rejected.append(f"log record {place + 1}: {reason}")
+            continue
+        size += sum(len(bytes(event.attributes)) for event in told.events)
+        if size > MAX_TOLD:
+            raise TooLarge(f"The records have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
+        found.reports.append(told)
+    return found
+
+
+def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanReport:
+    """What a record tells of its span, as an event of it. Raises Unacceptable."""
+    if not log.trace_id.strip("0") or not log.span_id.strip("0"):
+        raise Unacceptable("it belongs to no span")
+    told_name = log.attributes.get("event.name")
+    name = log.name or (told_name if isinstance(told_name, str) else "")
+    line = {"body": log.body, "severity": log.severity, **log.attributes}
+    kept = bounded({key: value for key, value in line.items() if value is not None and value != ""}, limit)
+    told = heard(Event(log.time, name, log.attributes, log.body)) if tells_content(name) else NOTHING
+    return SpanReport(
+        hex_id(log.trace_id, 32, "traceId"),
+        hex_id(log.span_id, 16, "spanId"),
+        None,
+        "",
+        component_of(told.kind, source.resource),
+        None,
+        None,
+        SpanStatusCode.UNSET,
+        None,
+        EMPTY_OBJECT,
+        [ReportedEvent(time_of(log.time), cut(name) or LINE, kept.value)],
+        told,
+        list(told.warnings),
+        len(kept.shortened),
+        len(kept.left_out),
+        is_log=True,
+    )
