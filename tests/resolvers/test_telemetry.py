@@ -91,7 +91,7 @@ class TestWhatBecomesOfASpan:
         assert span["usage"] == {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}
         assert span["agent"] == {"externalId": "bot", "name": "Iris"}
         session = (await graph.data(LOG, of="s"))["session"]
-        assert session["title"] == "span 1"
+        assert session["title"] == ""
         start, event, end = (edge["node"] for edge in session["trace"]["edges"])
         assert (start["type"], start["data"], start["durationMs"]) == ("span_start", {}, None)
         assert (event["type"], event["data"]) == ("exception", {"exception.message": "no"})
@@ -150,7 +150,7 @@ class TestWhatBecomesOfASpan:
     async def test_each_belongs_to_the_session_it_names(self, graph: Graph) -> None:
         await receive(graph.context, [told(1, session="s"), told(2, 1, session="other"), told(3, 2)])
         found = await spans(graph)
-        assert [found[n]["session"]["externalId"] for n in (1, 2, 3)] == ["s", "other", "s"]
+        assert [found[n]["session"]["externalId"] for n in (1, 2, 3)] == ["s", "other", "other"]
 
     async def test_a_batch_is_one_log_in_the_order_of_time(self, graph: Graph) -> None:
         batch = [told(3, 2, at=0.0, ended_at=AT + timedelta(seconds=0.2)), told(2, 1, at=0.0), told(1, at=0.0, session="s",

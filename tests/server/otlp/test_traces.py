@@ -453,6 +453,7 @@ class Away:
     """The graph of a store that cannot be written."""
 
     store: Any
+    telemetry_messages = "auto"
 
     def __init__(self) -> None:
         self.store = self

@@ -1,0 +1,121 @@
+"""What calls tell of a conversation, each turn once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.conversation import Known, Teller, news, utterances
+from domain.message import ReasoningContent, TextContent, ToolCall, ToolResponse
+from domain.model_call import ModelMessage
+from domain.node import Id
+from domain.participant import SenderType
+from domain.values import encode_json
+
+
+def said(*words: str) -> list[ModelMessage]:
+    """Messages: "u:hi" is the user's, "a:ho" the agent's, "c:1" a call, "r:1" its result, "t:hm" a thought."""
+    found = []
+    for word in words:
+        kind, _, text = word.partition(":")
+        part: Any = {
+            "u": TextContent(text),
+            "a": TextContent(text),
+            "s": TextContent(text),
+            "t": ReasoningContent(text),
+            "c": ToolCall(text, "clock", encode_json({})),
+            "r": ToolResponse(text, encode_json("noon"), False),
+        }[kind]  # fmt: skip
+        role = {"u": "user", "s": "system", "r": "tool"}.get(kind, "assistant")
+        found.append(ModelMessage(role, [part]))
+    return found
+
+
+class Talk:
+    """A conversation as it becomes known. The calls come one after another, in the same trace or in one each."""
+
+    def __init__(self) -> None:
+        self.known: list[Known] = []
+        self.tellers: list[Teller] = []
+        self.words: list[str] = []
+
+    def hear(self, asked: str, answered: str = "", *, at: int | None = None, lasts: int = 0) -> list[str]:
+        start = 10 * len(self.tellers) if at is None else at
+        by = Teller("t", f"s{len(self.tellers)}", start, start + lasts)
+        told = utterances(said(*asked.split()), said(*answered.split()))
+        fresh = news(self.known, self.tellers, told, by).told
+        self.tellers.append(by)
+        for one in fresh:
+            self.known += [Known(key, one.sender, len(self.tellers) - 1, Id("m")) for key in one.keys]
+        words = [
+            part.text if isinstance(part, TextContent) else type(part).__name__ for one in fresh for part in one.content
+        ]
+        self.words += words
+        return words
+
+
+def test_a_history_is_told_once() -> None:
+    talk = Talk()
+    talk.hear("s:Brief u:one", "c:1")
+    assert talk.hear("s:Brief u:one c:1 r:1", "a:First") == ["ToolResponse", "First"]
+    assert talk.hear("u:one c:1 r:1 a:First u:two", "a:Second") == ["two", "Second"]
+    assert talk.words == ["one", "ToolCall", "ToolResponse", "First", "two", "Second"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "fresh"),
+    [
+        ("u:one a:First u:two", "a:Second", []),
+        ("u:one a:First u:two", "", []),
+        ("u:one a:First u:two", "a:Other", ["Other"]),
+        ("u:one a:First u:two a:Second u:two", "a:Second", ["two", "Second"]),
+        ("a:First u:two a:Second u:three", "", ["three"]),
+        ("u:summary a:Second u:three", "a:Third", ["three", "Third"]),
+        ("u:two", "a:Second", ["two", "Second"]),
+        ("s:Be u:new a:never u:known", "a:here", ["new", "never", "known", "here"]),
+        ("r:9", "a:ok", ["ToolResponse", "ok"]),
+    ],
+)
+def test_what_is_new_after_two_turns(asked: str, answered: str, fresh: list[str]) -> None:
+    talk = Talk()
+    talk.hear("u:one", "a:First")
+    talk.hear("u:one a:First u:two", "a:Second")
+    assert talk.hear(asked, answered) == fresh
+
+
+def test_a_call_that_failed_and_is_tried_again() -> None:
+    talk = Talk()
+    assert talk.hear("u:hi") == ["hi"]
+    assert talk.hear("u:hi", "a:Hello") == ["Hello"]
+    assert talk.hear("u:hi", "a:Hello") == ["hi", "Hello"], "somebody says the same thing again"
+
+
+def test_a_librarys_span_over_its_vendors() -> None:
+    talk = Talk()
+    talk.hear("u:hi", "a:Hello", at=5, lasts=10)
+    assert talk.hear("u:hi", "a:Hello", at=0, lasts=20) == []
+
+
+def test_a_stream_that_is_told_twice() -> None:
+    talk = Talk()
+    talk.hear("u:one", "a:First")
+    assert talk.hear("u:one a:First u:two") == ["two"]
+    assert talk.hear("u:one a:First u:two", "a:Second") == ["Second"]
+
+
+def test_thoughts_go_before_what_they_lead_to() -> None:
+    told = utterances([], said("t:hm", "a:Yes"))
+    assert [(one.sender, one.content) for one in told] == [
+        (SenderType.AGENT, [ReasoningContent("hm"), TextContent("Yes")])
+    ]
+    talk = Talk()
+    talk.hear("u:one", "t:hm a:Yes")
+    assert talk.hear("u:one a:Yes u:two", "a:No") == ["two", "No"]
+
+
+def test_thousands_of_messages() -> None:
+    talk = Talk()
+    words = [word for n in range(2_500) for word in (f"u:q{n}", f"a:a{n}")]
+    talk.hear(" ".join(words[:5_000]))
+    assert talk.hear(" ".join([*words, "u:last"])) == ["last"]
