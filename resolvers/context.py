@@ -15,6 +15,7 @@ from domain.node import Id, Node, kind_of
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.embedder import Batching
+from stores.outage import OUTAGE_SECONDS, PatientStore
 from stores.ports import Engine, Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
@@ -43,8 +44,9 @@ class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry.
 
-    action: what its writes are called in the audit log; None for those that are not noted there. drawn: memories that
-    the last read of references to memories brought along.
+    outage_seconds: how long a subscription waits for a store that does not answer. action: what its writes are called
+    in the audit log; None for those that are not noted there. drawn: memories that the last read of references to
+    memories brought along.
     """
 
     def __init__(
@@ -55,12 +57,19 @@ class Context:
         capacity: int = MEMORY_CAPACITY,
         clock: Callable[[], datetime] = _now,
         telemetry_messages: Told = "auto",
+        outage_seconds: float = OUTAGE_SECONDS,
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
         self.store: Store = engine.workspace(caller.workspace)
+        self.outage_seconds = outage_seconds
         self.action: str | None = None
         self.drawn: Mapping[Id, Memory] = {}
+
+    def stay(self) -> None:
+        """Its reads wait through outages of the store from now on."""
+        if not isinstance(self.store, PatientStore):
+            self.store = cast(Store, PatientStore(self.store, self.outage_seconds))
 
     def acting(self, action: str) -> Context:
         acting = Context.__new__(Context)

@@ -116,6 +116,7 @@ async def _batches(
     start = end if after is None else listing.mark(after)[0]
     if start > end:  # the store has gone back to an older copy of itself
         raise CursorExpired
+    context.stay()
     async with aclosing(context.store.follow(log, start, filter)) as lines:
         async for batch in lines:
             yield listing, batch

@@ -8,6 +8,7 @@ import msgspec
 
 from domain.telemetry import MAX_ATTRIBUTES
 from server.errors import LIMIT, OperationRefused, plain
+from stores.outage import OUTAGE_SECONDS
 from stores.ports import READ_SECONDS
 
 TOO_MANY_REQUESTS = 429
@@ -39,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_cost: Count = 100_000
     max_seconds: Seconds = 30.0
     max_read_seconds: Seconds = READ_SECONDS
+    max_outage_seconds: Seconds = OUTAGE_SECONDS
     max_concurrent: Count = 500
     max_subscriptions: Count = 10_000
     max_socket_operations: Count = 100

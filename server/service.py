@@ -48,6 +48,7 @@ class Service:
             caller,
             settings.memory_capacity,
             telemetry_messages=settings.telemetry_messages,
+            outage_seconds=settings.max_outage_seconds,
         )
 
     def operation(self, caller: Caller) -> Loading:

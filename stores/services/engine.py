@@ -116,6 +116,9 @@ class ServicesEngine:
                     "UNWIND $names AS name MATCH (w:Workspace {name: name}) RETURN collect([w.name, w.writes])",
                     names=names,
                 )
+            except Unavailable:
+                self.followers.doubt()  # who follows learns of the outage by asking, too
+                continue
             except StoreError:
                 continue
             writes = dict(record[0])

@@ -31,8 +31,8 @@ def start(servers: Servers, tmp_path: Path) -> Iterator[Start]:
     """Starts server processes, each on a port of its own; all are gone after the test."""
     processes: list[Running] = []
 
-    def starting() -> Running:
-        process = Running(tmp_path / f"process-{len(processes)}", **servers.environment)
+    def starting(**settings: str) -> Running:
+        process = Running(tmp_path / f"process-{len(processes)}", **servers.environment, **settings)
         processes.append(process)
         process.start()
         return process

@@ -11,7 +11,7 @@ from neo4j import Driver
 
 from tests.support.running import Running
 
-Start = Callable[[], Running]
+Start = Callable[..., Running]
 
 
 def column(graph: Driver, statement: str, **parameters: Any) -> list[Any]:

@@ -27,11 +27,12 @@ BROKEN = (OSError, httpx.TransportError, WebSocketException)
 
 
 class Refused(Exception):
-    """A subscription that the server refused or gave up, with the code and path it told."""
+    """A subscription that the server refused or gave up, with the code, path and time to wait it told."""
 
     def __init__(self, error: Any) -> None:
         self.code: str = error["extensions"]["code"]
         self.path: list[str] | None = error["extensions"].get("path")
+        self.retry_after_ms: int | None = error["extensions"].get("retryAfterMs")
         super().__init__(error["message"])
 
 
