@@ -154,6 +154,7 @@ class _Adding:
     def __init__(self, tx: Transaction, session: Session) -> None:
         self._tx, self._session = tx, session
         self._participants: list[Participant] | None = None
+        self._voices: dict[tuple[str | None, str | None], Participant] = {}  # as long as nobody joins
         self._threads: dict[str, Id] = {}
         self._external: dict[str, Message] = {}
         self._taken: dict[Ref, Message] = {}
@@ -177,7 +178,11 @@ class _Adding:
             content = contents(input)
         except Rejected as error:
             raise error.below(path) from None
-        sender = await self._sender(input, path)
+        voice = input.role, input.sender_name
+        if input.sender is not None or (sender := self._voices.get(voice)) is None:
+            sender = await self._sender(input, path)
+            if input.sender is None:
+                self._voices[voice] = sender
         message = Message(
             id=tx.new_id(Message),
             external_id=external,
@@ -243,6 +248,7 @@ class _Adding:
         made = ParticipantInput(type=type, role=input.role, name=wanted)
         one = await join(self._tx, self._session, made, path, input.created_at or self._tx.now)
         self._participants.append(one)
+        self._voices.clear()
         return one
 
     async def _thread(self, name: str, at: datetime) -> Id:

@@ -156,8 +156,10 @@ class _Appending:
         """Checks one event and takes it on; a span that it opens or closes is written."""
         tx = self._tx
         id = tx.new_id(TraceEvent)
-        await self._name(input, id, path)
-        span = await self._span(input, path)
+        # A step that is not needed is not awaited: ten of them take as long as the rest.
+        if input.external_id is not None:
+            await self._name(input.external_id, id, path)
+        span = None if input.span_id is None else await self._span(input, input.span_id.lower(), path)
         event = TraceEvent(
             id=id,
             session_id=id_of(self._session),
@@ -166,10 +168,10 @@ class _Appending:
             time=input.time or tx.now,
             duration_ms=input.duration_ms,
             data=NULL if input.data is None else input.data,
-            user_id=await self._id(User, input.user, [*path, "user"]),
-            agent_id=await self._id(Agent, input.agent, [*path, "agent"]),
-            message_id=await self._id(Message, input.message, [*path, "message"]),
-            parent_id=await self._parent(input, path),
+            user_id=None if input.user is None else await self._id(User, input.user, [*path, "user"]),
+            agent_id=None if input.agent is None else await self._id(Agent, input.agent, [*path, "agent"]),
+            message_id=None if input.message is None else await self._id(Message, input.message, [*path, "message"]),
+            parent_id=None if input.parent is None else await self._parent(input.parent, path),
             span_record_id=id_of(span),
             memory_ids=[
                 await self._id(Memory, ref, [*path, "memories", index]) or Id("")
@@ -180,9 +182,7 @@ class _Appending:
         self.events.append(event)
         return event
 
-    async def _name(self, input: TraceEventInput, id: Id, path: Path) -> None:
-        if (name := input.external_id) is None:
-            return
+    async def _name(self, name: str, id: Id, path: Path) -> None:
         if self._session is None:
             raise invalid("An event without a session cannot have an externalId.", [*path, "externalId"])
         if name in self._external or (await self._tx.find(TraceEvent, [(self._session.id, name)]))[0] is not None:
@@ -200,10 +200,7 @@ class _Appending:
             known = self._known[kind, ref] = found.id
         return known
 
-    async def _parent(self, input: TraceEventInput, path: Path) -> Id | None:
-        ref = input.parent
-        if ref is None:
-            return None
+    async def _parent(self, ref: Ref, path: Path) -> Id:
         if ref.external_id is not None and ref.external_id in self._external:
             return self._written(self._external[ref.external_id], path)
         found: TraceEvent | None
@@ -221,11 +218,9 @@ class _Appending:
             raise not_found("earlier event", [*path, "parent"])
         return id
 
-    async def _span(self, input: TraceEventInput, path: Path) -> Span | None:
+    async def _span(self, input: TraceEventInput, span_id: str, path: Path) -> Span | None:
         """The span that the event opens, closes or belongs to."""
-        if input.span_id is None:
-            return None
-        trace_id, span_id = self._trace_id(input), input.span_id.lower()
+        trace_id = self._trace_id(input)
         span = self.spans.get((trace_id, span_id)) or (await self._tx.find(Span, [(trace_id, span_id)]))[0]
         if input.type == SPAN_START:
             span = await self._opened(input, trace_id, span_id, span, path)

@@ -48,6 +48,24 @@ class TestSender:
         assert [sender["name"] for sender in senders] == ["Ann", "Bob", "Ann"]
         assert senders[0] == senders[2] != senders[1]
 
+    @pytest.mark.parametrize("order", ["U UB U", "UA U UB U UA", "A U AU A", "UB UB U U UC U"])
+    async def test_a_batch_is_said_by_those_who_would_say_it_alone(self, graph: Graph, order: str) -> None:
+        names = {"A": "Ann", "B": "Bob", "C": "Cid", "U": "user"}
+        messages = [
+            {
+                "role": "user" if one[0] == "U" else "assistant",
+                "text": "x",
+                "senderName": names[one[1]] if one[1:] else "",
+            }
+            for one in order.split()
+        ]
+        messages = [{name: value for name, value in one.items() if value} for one in messages]
+        alone = [(await add(graph, SENDER, **one))["sender"]["name"] for one in messages]
+        await graph.do("createSession", {"externalId": "other"})
+        input = {"session": {"externalId": "other"}, "messages": messages}
+        found = (await graph.do("addMessages", input, f"messages {{ {SENDER} }}"))["messages"]
+        assert [one["sender"]["name"] for one in found] == alone
+
     async def test_the_only_one_of_its_type_needs_no_name(self, graph: Graph) -> None:
         await graph.do("addParticipant", {**SESSION, "type": "AGENT", "actor": {"externalId": "bot"}, "name": "Bot"})
         assert (await add(graph, SENDER, role="assistant", text="x"))["sender"]["name"] == "Bot"
