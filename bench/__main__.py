@@ -27,6 +27,7 @@ from bench.lab import Lab
 from bench.process import BenchError, Others
 from bench.row import SLOWER, Machine, Outcome, Report, Row
 from bench.rows import ROWS
+from bench.rows.peers import ROWS as PEER_ROWS
 from bench.rows.services import ROWS as SERVICES_ROWS
 from bench.show import changes, print_tables
 
@@ -52,6 +53,11 @@ _file = click.Path(path_type=Path, dir_okay=False)
     is_flag=True,
     help="Also on Neo4j, Weaviate and Redis at the RECOLLECT_..._URL of the environment, which are empty.",
 )
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Only beside what people would pick instead; the first time each is installed, 2 GB and some minutes.",
+)
 @click.option("--graph-url", default="", help="Also on this Neo4j, which is empty, and on the two others.")
 @click.option("--vectors-url", default="", help="That Weaviate.")
 @click.option("--events-url", default="", help="That Redis.")
@@ -67,6 +73,7 @@ def main(  # noqa: PLR0913 - one for each option
     seed: int,
     million: bool,
     services: bool,
+    peers: bool,
     graph_url: str,
     vectors_url: str,
     events_url: str,
@@ -82,12 +89,12 @@ def main(  # noqa: PLR0913 - one for each option
     same run. It takes some minutes, and means little while the machine does something else.
     """
     if list_:
-        click.echo("\n".join(f"{row.name:24} {row.title}" for row in [*ROWS, *SERVICES_ROWS]))
+        click.echo("\n".join(f"{row.name:24} {row.title}" for row in [*ROWS, *SERVICES_ROWS, *PEER_ROWS]))
         return
     if not sys.platform.startswith("linux"):
         raise click.ClickException("The bench reads processor times from Linux; it does not run elsewhere.")
     servers = _servers(services, (graph_url, vectors_url, events_url))
-    rows = _chosen(only, million, services=bool(servers))
+    rows = _chosen(only, million, services=bool(servers), peers=peers)
     before = None if compare is None else _read(compare)
     try:
         report, failed = uvloop.run(_run(rows, item_count, seed, servers))
@@ -122,9 +129,9 @@ def _servers(services: bool, urls: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _chosen(only: Sequence[str], million: bool, services: bool) -> list[Row]:
+def _chosen(only: Sequence[str], million: bool, services: bool, peers: bool) -> list[Row]:
     """The rows to measure. Raises click.UsageError for a name that none has."""
-    rows = [*ROWS, *(SERVICES_ROWS if services else ())]
+    rows = PEER_ROWS if peers else [*ROWS, *(SERVICES_ROWS if services else ())]
     for name in only:
         if not any(fnmatchcase(row.name, name) for row in rows):
             raise click.UsageError(f"There is no row {name!r}; --list shows their names.")
@@ -152,6 +159,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
     begun, others = time.perf_counter(), Others()
     outcomes: list[Outcome] = []
     services: list[Outcome] = []
+    peers: list[Outcome] = []
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="recollect-bench-") as folder, _progress() as progress:
         lab = Lab(Path(folder), item_count, seed)
@@ -164,6 +172,8 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
                 try:
                     if row in SERVICES_ROWS:
                         services.append(await row.run(elsewhere, embedded=None if row.opt_in else lab))
+                    elif row in PEER_ROWS:
+                        peers.append(await row.run(lab))
                     else:
                         outcomes.append(await row.run(lab))
                 except BenchError as error:  # the others took minutes
@@ -172,7 +182,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
         finally:
             await elsewhere.close()
             await lab.close()
-    if failed and not outcomes and not services:
+    if failed and not outcomes and not services and not peers:
         raise BenchError(failed[0])
     report = Report(
         date=date.today().isoformat(),
@@ -183,6 +193,7 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
         others=others.share(),
         rows=outcomes,
         services=services,
+        peers=peers,
     )
     return report, failed
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from bench.chart import chart
 from bench.process import BenchError
 from bench.row import Outcome, Report
-from bench.show import markdown, number, services_markdown, verdict
+from bench.show import markdown, number, peers_markdown, services_markdown, verdict
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+PEERS_BEGIN, PEERS_END = "<!-- bench peers: begin -->", "<!-- bench peers: end -->"
 SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench services: end -->"
 
 
@@ -25,6 +26,8 @@ def write(report: Report, document: Path) -> None:
     if report.services:
         parts = [services_markdown(report), _missed(report.services)]
         text = _put(document, text, (SERVICES_BEGIN, SERVICES_END), parts)
+    if report.peers:
+        text = _put(document, text, (PEERS_BEGIN, PEERS_END), [peers_markdown(report), _missed(report.peers)])
     document.write_text(text, encoding="utf-8")
 
 

@@ -143,7 +143,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole run. others: what part of the machine was taken by what is not ours, the servers of the services engine
-    among it. services: the rows of that engine."""
+    among it. services: the rows of that engine. peers: those beside what people would pick instead."""
 
     date: str
     machine: Machine
@@ -153,7 +153,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     others: float
     rows: list[Outcome]
     services: list[Outcome] = []
+    peers: list[Outcome] = []
 
     def row(self, name: str) -> Outcome | None:
         """The outcome of a row, if it was run."""
-        return next((row for row in [*self.rows, *self.services] if row.name == name), None)
+        return next((row for row in [*self.rows, *self.services, *self.peers] if row.name == name), None)

@@ -58,7 +58,7 @@ _RIGHT = {"measured", "services", "embedded", "beside", "ratio", "wanted"}
 
 def changes(report: Report, before: Report) -> Iterator[tuple[Outcome, Outcome, float]]:
     """The rows of both runs, with what share of their speed they have gained or lost."""
-    for outcome in [*report.rows, *report.services]:
+    for outcome in [*report.rows, *report.services, *report.peers]:
         earlier = before.row(outcome.name)
         change = outcome.change(earlier) if earlier else None
         if earlier is not None and change is not None:
@@ -68,7 +68,11 @@ def changes(report: Report, before: Report) -> Iterator[tuple[Outcome, Outcome, 
 def print_tables(report: Report, before: Report | None, console: Console) -> None:
     """Prints the tables, and what has changed since an earlier run."""
     told = {} if before is None else {row.name: (old, change) for row, old, change in changes(report, before)}
-    for rows, head, show in ((report.rows, _HEAD, cells), (report.services, _SERVICES_HEAD, services_cells)):
+    for rows, head, show in (
+        (report.rows, _HEAD, cells),
+        (report.services, _SERVICES_HEAD, services_cells),
+        (report.peers, _HEAD, cells),
+    ):
         if not rows:
             continue
         table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
@@ -114,6 +118,11 @@ def services_markdown(report: Report) -> str:
     """The table of the services engine beside the embedded one, with where and when it was made."""
     said = f"{circumstances(report)}; Neo4j, Weaviate and Redis on the same machine."
     return "\n".join([said, "", *_rows(_SERVICES_HEAD, map(services_cells, report.services))])
+
+
+def peers_markdown(report: Report) -> str:
+    """The table of what people would pick instead, with where and when it was made."""
+    return "\n".join([f"{circumstances(report)}.", "", *_rows(_HEAD, map(cells, report.peers))])
 
 
 def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.__main__ import main
-from bench.document import BEGIN, END, SERVICES_BEGIN, SERVICES_END
+from bench.document import BEGIN, END, PEERS_BEGIN, PEERS_END, SERVICES_BEGIN, SERVICES_END
 from bench.document import write as write_document
+from bench.process import HOME
 from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, within_times
 from bench.rows import ROWS
+from bench.rows.peers import ROWS as PEER_ROWS
 from bench.rows.services import ROWS as SERVICES_ROWS
 from bench.show import number
 from tests.support.servers import SETTINGS
@@ -171,3 +175,22 @@ async def test_a_row_takes_the_median_of_rounds_in_turns() -> None:
 
 def test_numbers_have_three_figures() -> None:
     assert [number(n) for n in (None, 0.123, 12.34, 1234.5)] == ["", "0.12", "12.3", "1,234"]
+
+
+@pytest.mark.slow
+def test_the_work_that_peers_are_given_is_done_here_too(tmp_path: Path) -> None:
+    """Each row that stands beside a peer has its figure, where the count is small."""
+    script = HOME / "bench" / "peers" / "scripts" / "ours.py"
+    done = subprocess.run([sys.executable, script, "60", tmp_path, sys.executable], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    told = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    assert {row.name.split("-", 2)[2] for row in PEER_ROWS} == {one["row"] for one in told}
+    assert all(one["processor"] > 0 for one in told)
+
+
+def test_the_peers_have_their_place_in_the_document(tmp_path: Path) -> None:
+    page = tmp_path / "doc.md"
+    page.write_text(f"{PEERS_BEGIN}\n{PEERS_END}\n", encoding="utf-8")
+    row = Outcome(name="peer-x", title="Spans", unit="/CPU-s", value=100, lower=False, against="X 1.0", baseline=2.0)
+    write_document(msgspec.structs.replace(report(), peers=[row]), page)
+    assert "| Spans | 100 | /CPU-s | 2.00 | X 1.0 | 50.0x |" in page.read_text(encoding="utf-8")
