@@ -1,4 +1,7 @@
-"""What Neo4j's own driver takes for the same, used as its manual shows it: one call that returns one record."""
+"""What Neo4j's own driver takes for the same, used as its manual shows it: one call that returns one record.
+
+An index of several columns is used only where each of them has a condition, so the places are asked to be there.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ RETURN {id: s.id, kind: s.kind, title: s.title, status: s.status, createdAt: s.c
         messageCount: s.message_count} AS session"""
 
 HISTORY: LiteralString = """
-MATCH (s:Session {workspace: 'default', external_id: $key}) MATCH (m:Message {session: s.id})
+MATCH (s:Session {workspace: 'default', external_id: $key}) MATCH (m:Message {session: s.id}) WHERE m.place IS NOT NULL
 WITH m ORDER BY m.session DESC, m.place DESC LIMIT $first
 RETURN collect({id: m.id, senderType: m.sender_type, createdAt: m.created_at, content: m.content}) AS messages"""
 
 NESTED: LiteralString = """
 MATCH (s:Session {workspace: 'default', external_id: $key})
 CALL (s) {
-  MATCH (m:Message {session: s.id}) WITH m ORDER BY m.session, m.place LIMIT $first
+  MATCH (m:Message {session: s.id}) WHERE m.place IS NOT NULL WITH m ORDER BY m.session, m.place LIMIT $first
   RETURN collect({
     id: m.id, senderType: m.sender_type, createdAt: m.created_at, content: m.content, place: m.place,
     sender: COLLECT { MATCH (m)-[:FROM]->(p) RETURN {id: p.id, name: p.name} }[0],

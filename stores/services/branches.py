@@ -11,8 +11,9 @@ from stores.services.snapshot import ReadBatch
 
 _BACK = (
     "UNWIND $keys AS k MATCH (e:Message {id: k}) WHERE e.workspace = $workspace "
-    "CALL (e) { MATCH (n:Message) WHERE n.session = e.session AND n.place <= e.place AND n.workspace = $workspace "
-    "WITH n ORDER BY n.place DESC "
+    "CALL (e) { MATCH (n:Message) USING INDEX SEEK n:Message(session, place) "
+    "WHERE n.session = e.session AND n.place <= e.place AND n.workspace = $workspace "
+    "WITH n ORDER BY n.session DESC, n.place DESC "
     "RETURN collect([n.id, n.place, n.thread, n.parent, n.parent IS NULL AND EXISTS { (n)<-[:REPLIES_TO]-() }]) AS ns }"
     " RETURN collect([k, e.session, ns])"
 )

@@ -15,7 +15,7 @@ from stores import filters as f
 from stores.budget import check
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros
-from stores.services.labels import LABELS, MEMORY
+from stores.services.labels import LABELS, MEMORY, seek
 from stores.services.properties import listed, looked_into, members, sortable
 
 
@@ -240,7 +240,7 @@ def _other(node: str) -> str:
 def _(op: f.Through, node: str) -> Add:
     x = _other(node)
     inside = _emit(op.operator, x)
-    condition = f"EXISTS {{{{ MATCH ({x}:{LABELS[op.kind].name} {{{{id: {node}.{op.column}}}}}) WHERE {{}} }}}}"
+    condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, 'id', f'= {node}.{op.column}', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
 
@@ -269,11 +269,9 @@ def _(op: f.Some, node: str) -> Add:
 
 def _some_matching(op: f.Some, node: str) -> Add:
     """Looked up for each row, in an index, of which all columns have to be said to be there."""
-    x, of = _other(node), LABELS[op.kind]
+    x = _other(node)
     inside = compiled(op.kind, lambda each: _emit(each, x))
-    condition = (
-        f"EXISTS {{{{ MATCH ({x}:{of.name}) WHERE {x}.{op.column} = {node}.id{of.there(op.column, x)} AND {{}} }}}}"
-    )
+    condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, op.column, f'= {node}.id', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
 

@@ -19,7 +19,7 @@ from stores.catalogue.references import Step, gone_with
 from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
-from stores.services.labels import LINK, MEMORY, Label, label
+from stores.services.labels import LINK, MEMORY, Label, label, seek
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
 from stores.services.snapshot import Snapshot
@@ -59,7 +59,8 @@ async def _free(to: Snapshot, pending: Pending) -> None:
     named = [memory.external_id for memory in pending.memories() if memory.external_id is not None]
     if named:
         await to.run(
-            "UNWIND $names AS name MATCH (n:Memory) WHERE n.workspace = $workspace AND n.external_id = name "
+            "UNWIND $names AS name MATCH (n:Memory) USING INDEX SEEK n:Memory(workspace, external_id) "
+            "WHERE n.workspace = $workspace AND n.external_id = name "
             "AND n.expires_at <= $now REMOVE n.external_id",
             names=named,
         )
@@ -195,8 +196,7 @@ def _found(way: Way) -> str:
     for number, (kind, column) in enumerate(way):
         node = "n" if number == len(way) - 1 else f"n{number}"
         sign = "IN" if number == 0 else "="
-        there = label(kind.record).there(column.name, node) if kind is not LINK else ""
-        found.append(f"MATCH ({node}:{kind.label}) WHERE {node}.{column.name} {sign} {before}{there}")
+        found.append(seek(kind.label, column.name, f"{sign} {before}", node))
         before = f"{node}.id"
     return " ".join(found)
 
@@ -215,7 +215,7 @@ async def along(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[Node]:
     gone: dict[Id, Node] = {}
     for way in ways(label(kind).kind) if kind is not MemoryLink else ():
         of = label(way[-1][0].record if way else kind)
-        found = _found(way) if way else f"MATCH (n:{of.name}) WHERE n.id IN $ids"
+        found = _found(way) if way else seek(of.name, "id", "IN $ids")
         [nodes] = await to.run(
             f"{found} AND n.workspace = $workspace WITH collect(DISTINCT n) AS ns RETURN {of.lists()}", ids=ids
         )
@@ -230,14 +230,14 @@ def _hanging(kind: Kind[Any]) -> list[str]:
     if kind.name in _ITS_OWN:
         steps.append(_detach("ToolResponse", _ITS_OWN[kind.name]))
     if kind is MEMORY.kind:
-        steps.append(f"MATCH (n:Memory) WHERE n.id IN $ids {_TOLD}")
-        steps.append("MATCH (n:Change) WHERE n.memory_id IN $ids REMOVE n.text")
+        steps.append(f"{seek('Memory', 'id', 'IN $ids')} {_TOLD}")
+        steps.append(f"{seek('Change', 'memory_id', 'IN $ids')} REMOVE n.text")
     return steps
 
 
 def _detach(label: str, column: str) -> str:
     """Deletes the nodes whose column names one of $ids."""
-    return f"MATCH (n:{label}) WHERE n.{column} IN $ids DETACH DELETE n"
+    return f"{seek(label, column, 'IN $ids')} DETACH DELETE n"
 
 
 async def spans_of(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[tuple[str, Id]]:
@@ -245,7 +245,7 @@ async def spans_of(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[tuple[
     if kind is not Span and not issubclass(kind, Session):
         return []
     found = await to.run(
-        f"MATCH (n:Span) WHERE n.{'id' if kind is Span else 'session'} IN $ids AND n.workspace = $workspace "
+        f"{seek('Span', 'id' if kind is Span else 'session', 'IN $ids')} AND n.workspace = $workspace "
         "RETURN collect([n.trace_id, n.id])",
         ids=ids,
     )
@@ -260,9 +260,7 @@ async def delete(to: Snapshot, kind: type[Node], ids: list[Id]) -> None:
         )
         return
     of = label(kind)
-    found = await to.run(
-        f"MATCH (n:{of.name}) WHERE n.id IN $ids AND n.workspace = $workspace RETURN collect(n.id)", ids=ids
-    )
+    found = await to.run(f"{seek(of.name, 'id', 'IN $ids')} AND n.workspace = $workspace RETURN collect(n.id)", ids=ids)
     mine = found[0]
     if mine:
         for statement in _hanging(of.kind):

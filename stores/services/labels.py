@@ -62,18 +62,13 @@ class Label(Generic[N]):
         """The records of as many lists as there are columns."""
         return list(map(self.decode, zip(*lists, strict=True)))
 
-    def there(self, column: str, node: str = "n") -> str:
-        """What lets a seek by a column take the index that lists records by it: all its columns have to be there."""
-        found = [one.columns for one in self.kind.indexes() if one.columns[0] == column and not one.unique]
-        return "".join(f" AND {node}.{name} IS NOT NULL" for name in min(found, key=len, default=())[1:])
-
     def live(self, node: str = "n") -> str:
         """The condition that a node is there: of this workspace and not expired. Parameters: $workspace, $now."""
         # Not OR, which the planner would take apart into two reads of an index, and lose its order.
         expiry = f" AND coalesce({node}.{self.kind.expires} > $now, true)" if self.kind.expires else ""
         for column in self.kind.references:
             for target in expiring(column):
-                ended = f"MATCH (e:{target.label} {{id: {node}.{column.name}}}) WHERE e.{target.expires} <= $now"
+                ended = f"{seek(target.label, 'id', f'= {node}.{column.name}', 'e')} AND e.{target.expires} <= $now"
                 expiry += f" AND NOT EXISTS {{ {ended} }}"
         return f"{node}.workspace = $workspace{expiry}"
 
@@ -138,7 +133,12 @@ _UNIQUE: dict[str, list[tuple[str, ...]]] = {
     "Relay": [("workspace",)],
 }
 _INDEXES: dict[str, list[tuple[str, ...]]] = {
-    "Memory": [("workspace", "status", "id"), ("holder", "status")],
+    "Memory": [
+        ("workspace", "status", "id"),
+        ("holder", "status", "weight", "id"),
+        ("workspace", "last_accessed_at_key", "id"),
+    ],
+    "Span": [("workspace", "ended_at_key", "id")],
     "Tally": [("workspace", "trace_id")],
     "Change": [("memory_id",)],
     "Idempotency": [("at",)],
@@ -147,6 +147,11 @@ _INDEXES: dict[str, list[tuple[str, ...]]] = {
     "ToolResponse": [("session", "call_id", "place", "part"), ("message",)],
 }
 """Of the engine's own nodes and properties."""
+
+
+COMPUTED = {"Memory": "last_accessed_at", "Span": "ended_at"}
+"""By their labels, of what the long lists may be in the order of a value that is computed: null stands for a number, or
+it is the time from another column on. The value is in a property that has _key behind the column's name."""
 
 
 @cache
@@ -198,6 +203,38 @@ def _asked(of: Kind[Any]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]
     unique = [columns for columns, is_unique in asked.items() if is_unique]
     longer = [columns for columns, is_unique in asked.items() if not is_unique]
     return unique, [one for one in longer if not any(one == other[: len(one)] for other in asked if other != one)]
+
+
+@cache
+def _whole_indexes() -> dict[str, list[tuple[str, ...]]]:
+    """The columns of the indexes, by label, that have every node with their first column: no other is ever missing."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for of in dict.fromkeys(LABELS.values()):
+        nullable = {name for name, column in of.kind.columns.items() if column.nullable}
+        nullable |= {f"{name}_key" for name in nullable if COMPUTED.get(of.name) != name}
+        several = [("id",), *_asked(of.kind)[0], *indexes_of(of)]
+        found[of.name] = [columns for columns in several if nullable.isdisjoint(columns[1:])]
+    for name in (*_UNIQUE, *_INDEXES):
+        if name not in found:
+            found[name] = [*_UNIQUE.get(name, ()), *_INDEXES.get(name, ())]
+    return found
+
+
+def sought(name: str, column: str, condition: str, node: str = "n") -> tuple[str, str]:
+    """The hint and the conditions that find nodes whose column meets a condition in the index which begins with it.
+
+    Without them the planner reads all nodes where it takes those for few: it asks for all columns of an index to be
+    there, and its plan is kept while the database grows.
+    """
+    columns = min((one for one in _whole_indexes()[name] if one[0] == column), key=len)
+    there = "".join(f" AND {node}.{other} IS NOT NULL" for other in columns[1:])
+    return f"USING INDEX SEEK {node}:{name}({', '.join(columns)})", f"{node}.{column} {condition}{there}"
+
+
+def seek(name: str, column: str, condition: str, node: str = "n") -> str:
+    """Matches the nodes that are `sought`; more conditions may follow."""
+    hint, found = sought(name, column, condition, node)
+    return f"MATCH ({node}:{name}) {hint} WHERE {found}"
 
 
 @cache

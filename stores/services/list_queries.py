@@ -21,6 +21,7 @@ from stores.ports import Collection, LinkFilter, Records
 from stores.services.filters import Where, apply
 from stores.services.labels import (
     AUDIT,
+    COMPUTED,
     LABELS,
     LINK,
     LINK_VALUE,
@@ -32,6 +33,7 @@ from stores.services.labels import (
     Label,
     indexes_of,
     label,
+    seek,
     sorted_texts,
 )
 
@@ -77,21 +79,21 @@ _LISTS: dict[Collection, _List] = {
     Collection.SESSION_MEMORIES: _List(
         MEMORY,
         (),
-        "CALL (p) { MATCH (n:Memory) WHERE n.session = p AND n.created_at IS NOT NULL AND n.id IS NOT NULL RETURN n "
-        "UNION MATCH (m:Message)-[:DRAWS_ON]->(n:Memory) WHERE m.session = p AND m.place IS NOT NULL RETURN n "
-        "UNION MATCH (r:Recall) WHERE r.session = p MATCH (n:Memory {id: r.memory}) RETURN n } "
+        f"CALL (p) {{ {seek('Memory', 'session', '= p')} RETURN n "
+        f"UNION {seek('Message', 'session', '= p', 'm')} MATCH (m)-[:DRAWS_ON]->(n:Memory) RETURN n "
+        f"UNION {seek('Recall', 'session', '= p', 'r')} {seek('Memory', 'id', '= r.memory')} RETURN n }} "
         "WITH n WHERE true",
     ),
     Collection.ACTOR_SESSIONS: _List(
         SESSION,
         (),
-        "MATCH (a:Participant) WHERE a.actor = p WITH DISTINCT a.session AS id MATCH (n:Session {id: id}) WHERE true",
+        f"{seek('Participant', 'actor', '= p', 'a')} WITH DISTINCT a.session AS id {seek('Session', 'id', '= id')}",
     ),
     Collection.MESSAGE_BRANCH: _List(
         MESSAGE,
         (),
-        "UNWIND $branches[p] AS run MATCH (n:Message) WHERE n.session = run[0] AND n.place >= run[1] "
-        "AND n.place <= run[2]",
+        "UNWIND $branches[p] AS run MATCH (n:Message) USING INDEX SEEK n:Message(session, place) "
+        "WHERE n.session = run[0] AND n.place >= run[1] AND n.place <= run[2]",
     ),
     Collection.MEMORY_REFERENCED_BY: _List(MESSAGE, (), "MATCH (:Memory {id: p})<-[:DRAWS_ON]-(n:Message) WHERE true"),
     Collection.SPAN_CHILDREN: _List(
@@ -134,6 +136,8 @@ def _narrower(of: Collection | Records) -> dict[str, tuple[str, ...]]:
 
 def _expression(row: str, of: Kind[Any], order: Order) -> str:
     column, by = f"{row}.{_property(of, order)}", order.column
+    if _is_plain(of, order):
+        return column
     if by.since:
         column = f"{column} - {row}.{by.since}"
     return column if by.missing is None else f"coalesce({column}, {by.missing!r})"
@@ -141,12 +145,17 @@ def _expression(row: str, of: Kind[Any], order: Order) -> str:
 
 def _property(of: Kind[Any], order: Order) -> str:
     name = order.column.name
-    return f"{name}_key" if name in sorted_texts(of) else name
+    return f"{name}_key" if name in sorted_texts(of) or COMPUTED.get(of.label) == name else name
+
+
+def _is_plain(of: Kind[Any], order: Order) -> bool:
+    """Whether a property has what rows are sorted by, so that an index may give them in that order."""
+    return order.column == Column(order.column.name) or COMPUTED.get(of.label) == order.column.name
 
 
 def _in_order(label: Label[Any], index: tuple[str, ...], order: Order) -> tuple[str, ...]:
     """The index of a label that begins as that one does and is in an order, or else that one."""
-    if order.column.since or order.column.missing is not None:
+    if not _is_plain(label.kind, order):
         return index
     for tied in range(1, len(index)):
         other = (*index[:tied], _property(label.kind, order), "id")
@@ -173,12 +182,10 @@ def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order) -
             break
     if index:
         there = [*tied, *(f"n.{column} IS NOT NULL" for column in index[1:])]
-        hint = f"USING INDEX n:{node.name}({', '.join(index)})"
+        hint = f"USING INDEX SEEK n:{node.name}({', '.join(index)})"
         match = f"MATCH (n:{node.name}) {hint} WHERE {' AND '.join(there) or 'true'}"
     # Of several that are called the same by others, the index gives no order.
-    ordered = (
-        sorted_by in index and order.column == Column(order.column.name) and getattr(found, "external_id", None) is None
-    )
+    ordered = sorted_by in index and _is_plain(node.kind, order) and getattr(found, "external_id", None) is None
     return Rows(
         "n",
         f"{match} AND {node.live()} AND {where.cypher}",

@@ -27,7 +27,7 @@ from stores.catalogue.kinds import KINDS, targets
 from stores.ids import Ids
 from stores.rows import text
 from stores.services.labels import LINK, SPAN, TALLY, TRACE, Label, label, statements
-from stores.services.properties import makers
+from stores.services.properties import added
 
 Run = Callable[..., list[Any]]
 """Runs a statement with its parameters, in a transaction of its own; the records."""
@@ -85,7 +85,7 @@ def _asked() -> dict[str, Callable[[Run], None]]:
             if column.default is not NO_DEFAULT and column.default is not None and not column.place:
                 asked[f"{kind.label}.{column.name}"] = partial(_fill, kind=kind, column=column)
         if kind is not LINK:
-            for name, make in makers(kind).items():
+            for name, make in added(kind).items():
                 asked[f"{kind.label}.{name}"] = partial(_look_into, of=label(kind.record), name=name, make=make)
     return asked
 
@@ -174,6 +174,11 @@ def _forget_texts(run: Run) -> None:
         after = rows[-1][0]
 
 
+def _drop_what_is_longer_now(run: Run) -> None:
+    """Takes away an index that another begins with."""
+    run("DROP INDEX memory_holder_status IF EXISTS")
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -183,6 +188,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _nothing,  # 7: names have the form that lists are sorted by
     _forget_what_is_gone,  # 8: nothing names what is gone
     _read_conventions,  # 9: what spans tell by any convention is read when they come
+    _drop_what_is_longer_now,  # 10: an owner's memories are read by their weights
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

@@ -27,6 +27,7 @@ from stores.ports import READ_SECONDS
 from stores.services.breaker import Breaker
 from stores.services.liveness import NO_ANSWER, Liveness, Place, first_answer
 from stores.services.migrations import VERSION, is_current, migrate
+from stores.services.plans import Plans
 from stores.services.server_url import Form, bracketed, one_host, parse
 
 logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it cannot do is raised, and told once by the breaker
@@ -183,6 +184,7 @@ class Neo4jClient:
         self._driver: AsyncDriver | None = None
         self.breaker = Breaker("neo4j")
         self._liveness = Liveness(self._ask, lambda: self.breaker.trip(NO_ANSWER))
+        self.plans = Plans()
         self.calls = 0
 
     async def _ask(self) -> None:
@@ -226,12 +228,19 @@ class Neo4jClient:
                 attempt += 1
 
     async def _read(self, statement: str, parameters: dict[str, Any], mode: str) -> Record:
-        self.calls += 1
         seconds = self._read_seconds
+        text = self.sent(statement)
         async with self._liveness.waiting(seconds), self._session(default_access_mode=mode) as session:
-            result = await session.run(Query(in_one_map(statement), timeout=seconds), p=parameters)
+            result = await session.run(Query(text, timeout=seconds), p=parameters)
             record: Record = await result.single(strict=True)
             return record
+
+    def sent(self, statement: str) -> str:
+        """A statement as it is sent, and counted."""
+        self.calls += 1
+        text = in_one_map(statement)
+        self.plans.note(text)
+        return text
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Unit]:
@@ -268,6 +277,7 @@ class Neo4jClient:
     def _watched(self) -> Any:
         """Counts the call's outcome in the circuit breaker, and names failures in our words."""
         self.breaker.enter()
+        self.plans.cold |= self.breaker.state != "closed"
         try:
             yield
         except (DriverError, Neo4jError, OSError, TimeoutError) as error:
@@ -306,10 +316,23 @@ class Neo4jClient:
         await self._bookmarks.update_bookmarks(before, bookmarks)
 
     async def latency_ms(self) -> float:
-        """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
+        """What a trivial call takes just now, in milliseconds; after an outage, once plans are made again. Raises
+        Unavailable."""
         begun = time.perf_counter()
         await self.read("RETURN 1")
-        return (time.perf_counter() - begun) * 1000
+        took = (time.perf_counter() - begun) * 1000
+        if self.plans.cold:
+            await self._warm()
+        return took
+
+    async def _warm(self) -> None:
+        """Has Neo4j plan what this process runs most, for it may have been restarted; one at a time beside others."""
+        with self._watched():
+            for statement in self.plans.hot():
+                async with self._liveness.waiting(CALL_SECONDS), self._session(default_access_mode="WRITE") as session:
+                    # With a parameter, or the plan is not kept.
+                    await (await session.run(Query(f"EXPLAIN {statement}", timeout=CALL_SECONDS), p={})).consume()
+        self.plans.cold = False
 
     async def close(self) -> None:
         await self._liveness.close()
@@ -326,10 +349,9 @@ class Unit:
 
     async def run(self, statement: str, **parameters: Any) -> Record | None:
         """Runs a statement that returns one record or none."""
-        self._graph.calls += 1
         try:
             async with self._liveness.waiting(CALL_SECONDS):
-                result = await self._begun.run(in_one_map(statement), p=parameters)
+                result = await self._begun.run(self._graph.sent(statement), p=parameters)
                 return await result.single()
         except Exception as error:
             self.failure = self.failure or error

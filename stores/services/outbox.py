@@ -22,7 +22,7 @@ import numpy as np
 
 from domain.node import Id
 from stores.errors import StoreError, Unavailable
-from stores.services.labels import HELD
+from stores.services.labels import HELD, seek
 from stores.services.neo4j_client import Collided, Neo4jClient, patience
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient
 
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 _TAKE = (
     f"MERGE (r:Relay {{workspace: $workspace}}) {HELD.format('r')} "
-    "CALL () { MATCH (o:Outbox) WHERE o.workspace = $workspace WITH o ORDER BY o.place "
+    f"CALL () {{ {seek('Outbox', 'workspace', '= $workspace', 'o')} WITH o ORDER BY o.workspace, o.place "
     f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
     "CALL (entries) { UNWIND entries AS o WITH DISTINCT o.memory AS id "
     "OPTIONAL MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
@@ -56,19 +56,21 @@ _TAKE = (
 _TAIL = 512
 """A record of a vector takes 11 bytes of the log or more, so no more of them are lost."""
 
+_TOLD_OF = seek("Told", "workspace", "= $workspace", "t")
+
 _DONE = (
     "MATCH (r:Relay {workspace: $workspace}) SET r.told = coalesce(r.told, 0) + size($entries) WITH r.told AS last "
     "CALL (last) { UNWIND range(0, size($entries) - 1) AS i MATCH (o:Outbox) WHERE elementId(o) = $entries[i] "
     "REMOVE o:Outbox SET o:Told, o.place = last - i } "
-    f"CALL (last) {{ MATCH (t:Told) WHERE t.workspace = $workspace AND t.place <= last - {_TAIL} DELETE t }} FINISH"
+    f"CALL (last) {{ {_TOLD_OF} AND t.place <= last - {_TAIL} DELETE t }} FINISH"
 )
 
 _TOLD = (
-    "MATCH (t:Told) WHERE t.workspace = $workspace WITH DISTINCT t.memory AS id "
+    f"{_TOLD_OF} WITH DISTINCT t.memory AS id "
     "MATCH (n:Memory {id: id}) WHERE n.vector IS NOT NULL RETURN collect([id, n.vector])"
 )
 
-_UNTOLD = "MATCH (t:Told) WHERE t.workspace = $workspace REMOVE t:Told SET t:Outbox, t.place = 0"
+_UNTOLD = f"{_TOLD_OF} REMOVE t:Told SET t:Outbox, t.place = 0"
 
 _EVERYONE = "MATCH (w:Workspace) RETURN collect(w.name)"
 
@@ -76,11 +78,13 @@ _MANY = 10_000
 _WAITING = f"MATCH (o:Outbox) WITH o LIMIT {_MANY} RETURN collect(DISTINCT o.workspace), count(o)"
 """Reads no more than so many entries; where there are more, each workspace is asked for."""
 
-_ALL_WAITING = "MATCH (w:Workspace) WHERE EXISTS { MATCH (o:Outbox) WHERE o.workspace = w.name } RETURN collect(w.name)"
+_ALL_WAITING = (
+    f"MATCH (w:Workspace) WHERE EXISTS {{ {seek('Outbox', 'workspace', '= w.name', 'o')} }} RETURN collect(w.name)"
+)
 
 _COUNT = (
-    "RETURN COUNT { MATCH (n:Memory) WHERE n.workspace = $workspace }, "
-    "COUNT { MATCH (o:Outbox) WHERE o.workspace = $workspace }"
+    f"RETURN COUNT {{ {seek('Memory', 'workspace', '= $workspace')} }}, "
+    f"COUNT {{ {seek('Outbox', 'workspace', '= $workspace', 'o')} }}"
 )
 
 _TELL_AGAIN = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -16,10 +17,12 @@ import msgspec
 
 from domain.memory import Memory
 from domain.node import Node
+from domain.span import Span
 from domain.values import Json, fold
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
 from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
+from stores.rows import micros
 from stores.services.labels import sorted_texts
 from stores.words import stem
 
@@ -63,9 +66,20 @@ def _moved(found: re.Match[str]) -> str:
 
 
 _OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
-    Memory: {"size": lambda memory: len(memory.text.encode()), "words": lambda memory: stem(memory.text)},
+    Memory: {
+        "size": lambda memory: len(memory.text.encode()),
+        "words": lambda memory: stem(memory.text),
+        "weight": lambda memory: memory.importance * memory.decay_factor,
+        "last_accessed_at_key": lambda memory: micros(memory.last_accessed_at) or 0,
+    },
+    Span: {"ended_at_key": lambda span: _lasting(span.started_at, span.ended_at)},
 }
-"""Of the engine's own: what summaries add up, and what its full text looks into."""
+"""Of the engine's own: what summaries add up, what its full text looks into, and what lists are in the order of."""
+
+
+def _lasting(start: datetime, end: datetime | None) -> int:
+    """The microseconds between two times, -1 where the second is not known."""
+    return -1 if end is None else (micros(end) or 0) - (micros(start) or 0)
 
 
 def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
@@ -96,6 +110,11 @@ def _folded(part: Part) -> Callable[[Any], list[str]]:
 
 
 _MAKERS = {of: makers(of) for of in KINDS}
+
+
+def added(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
+    """All properties of a kind's nodes beside its columns, and what makes them of a record."""
+    return makers(of) | _OWN.get(of.record, {})
 
 
 def looked_into(record: Node) -> dict[str, Any]:

@@ -162,7 +162,10 @@ class _Finding:
     async def _matching(self, most: int) -> Found:
         """All that match the filter, the newest first, up to a number."""
         return await self._read(
-            f"MATCH (n:Memory) WHERE {self._where.cypher} WITH n ORDER BY n.created_at DESC LIMIT $most", most=most
+            "MATCH (n:Memory) USING INDEX SEEK n:Memory(workspace, created_at, id) WHERE n.created_at IS NOT NULL "
+            f"AND n.id IS NOT NULL AND {self._where.cypher} "
+            "WITH n ORDER BY n.workspace DESC, n.created_at DESC, n.id DESC LIMIT $most",
+            most=most,
         )
 
     async def _among(self, ids: Sequence[Id], words: str, most: int) -> Found:

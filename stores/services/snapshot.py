@@ -18,7 +18,7 @@ from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
-from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists
+from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists, seek
 from stores.services.neo4j_client import Unit
 
 N = TypeVar("N", bound=Node)
@@ -131,15 +131,16 @@ def statement(what: What) -> str:
     name, kind = what
     if name == "participants":
         return (
-            f"UNWIND $keys AS k MATCH (n:Participant) WHERE n.session = k AND n.workspace = $workspace "
+            f"UNWIND $keys AS k {seek('Participant', 'session', '= k')} AND n.workspace = $workspace "
             f"WITH collect(n) AS ns RETURN {PARTICIPANT.lists()}"
         )
     if name == "active":
         # Both counts are read off indexes, not off nodes; "" stands for the memories of nobody.
         return (
             "UNWIND $keys AS k WITH k, CASE k WHEN '' THEN $workspace ELSE k END AS holder "
-            "CALL (holder) { MATCH (n:Memory) WHERE n.holder = holder AND n.status = 'ACTIVE' RETURN count(n) AS all } "
-            "CALL (holder) { MATCH (n:Memory) USING INDEX n:Memory(expires_at) WHERE n.expires_at <= $now "
+            f"CALL (holder) {{ {seek('Memory', 'holder', '= holder')} AND n.status = 'ACTIVE' "
+            "RETURN count(n) AS all } "
+            f"CALL (holder) {{ {seek('Memory', 'expires_at', '<= $now')} "
             "AND n.holder = holder AND n.status = 'ACTIVE' RETURN count(n) AS gone } RETURN collect([k, all - gone])"
         )
     if name == "recalled":

@@ -34,7 +34,7 @@ from stores.rows import micros
 from stores.services import graph, tool_calls
 from stores.services.branches import branches
 from stores.services.followers import Followers
-from stores.services.labels import LINK, MEMORY, label, link_lists
+from stores.services.labels import LINK, MEMORY, label, link_lists, seek
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
@@ -111,8 +111,9 @@ class ServicesStore:
             )
             return [LINK.decode(row) for row in zip(*links, strict=True)]  # type: ignore[misc]
         of = label(kind)
+        first = "n.workspace, " if of.kind.clustered else ""  # there is an index of both
         [nodes] = await self._read(
-            f"MATCH (n:{of.name}) WHERE n.id > $after AND {of.live()} WITH n ORDER BY n.id LIMIT $limit "
+            f"MATCH (n:{of.name}) WHERE n.id > $after AND {of.live()} WITH n ORDER BY {first}n.id LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {of.lists()}",
             after=after or "",
             limit=limit,
@@ -145,7 +146,7 @@ class ServicesStore:
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         value = await self._turn.ask(
-            f"UNWIND $keys AS k MATCH (n:Memory) WHERE n.source_message = k AND {MEMORY.live()} "
+            f"UNWIND $keys AS k {seek('Memory', 'source_message', '= k')} AND {MEMORY.live()} "
             f"WITH n ORDER BY n.id WITH collect(n) AS ns RETURN {MEMORY.lists()}",
             list(dict.fromkeys(message_ids)),
         )
@@ -163,7 +164,7 @@ class ServicesStore:
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         value = await self._turn.ask(
-            f"UNWIND $keys AS k CALL (k) {{ MATCH (n:Memory) WHERE n.holder = k AND {MEMORY.live()} "
+            f"UNWIND $keys AS k CALL (k) {{ {seek('Memory', 'holder', '= k')} AND {MEMORY.live()} "
             "RETURN count(CASE n.status WHEN 'ACTIVE' THEN 1 END) AS active, "
             "count(CASE n.status WHEN 'ARCHIVED' THEN 1 END) AS archived, "
             "sum(CASE n.status WHEN 'ACTIVE' THEN n.size ELSE 0 END) AS size } "

@@ -26,7 +26,7 @@ from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
 from stores.services.followers import GONE
-from stores.services.labels import MEMORY, TALLY, label
+from stores.services.labels import MEMORY, TALLY, label, seek
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 
@@ -125,7 +125,7 @@ class ServicesTransaction:
         """All tallies of a trace."""
         await self._settle()
         [nodes] = await self._committed.run(
-            "MATCH (n:Tally) WHERE n.workspace = $workspace AND n.trace_id = $trace "
+            f"{seek('Tally', 'workspace', '= $workspace')} AND n.trace_id = $trace "
             f"WITH collect(n) AS ns RETURN {TALLY.lists()}",
             trace=trace_id,
         )
@@ -193,8 +193,8 @@ class ServicesTransaction:
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
         await self._settle()
         [nodes] = await self._committed.run(
-            "MATCH (n:Memory) WHERE n.holder = $holder AND n.status = 'ACTIVE' AND NOT n.id IN $keep "
-            f"AND {MEMORY.live()} WITH n ORDER BY n.importance * n.decay_factor, n.id LIMIT $count "
+            f"{seek('Memory', 'holder', '= $holder')} AND n.status = 'ACTIVE' AND NOT n.id IN $keep "
+            f"AND {MEMORY.live()} WITH n ORDER BY n.holder, n.status, n.weight, n.id LIMIT $count "
             f"WITH collect(n) AS ns RETURN {MEMORY.lists()}",
             holder=owner_id or self._workspace,
             keep=list(keep),
@@ -220,7 +220,7 @@ class ServicesTransaction:
         await self._settle()
         of = label(kind)
         [nodes] = await self._committed.run(
-            f"MATCH (n:{of.name}) WHERE n.expires_at <= $now AND n.workspace = $workspace WITH n LIMIT $limit "
+            f"{seek(of.name, 'expires_at', '<= $now')} AND n.workspace = $workspace WITH n LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {of.lists()}",
             limit=limit,
         )

@@ -68,6 +68,11 @@ def run(statement: str, **parameters: Any) -> list[Any]:
     return _driver().execute_query(statement, parameters).records
 
 
+def explained(statement: str) -> Any:
+    """The plan of a statement, which is not run: an operator with its children."""
+    return _driver().execute_query(f"EXPLAIN {statement}").summary.plan
+
+
 def everything() -> dict[str, list[Any]]:
     """All records in the servers, by their label, and all relationships."""
     nodes = _driver().execute_query(
