@@ -10,20 +10,20 @@ from typing import Annotated, ClassVar, NamedTuple
 import msgspec
 
 from domain.declaration import NATURAL, refers
-from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
+from domain.message import Content, MediaContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelMessage
 from domain.node import Id, Node
 from domain.participant import SenderType
 
-MAX_KNOWN = 2_000
+MAX_KNOWN = 400
 """How much of the end of a conversation is known: a call's history is compared with that."""
 
 
 class Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A part of what was said. key: equal for what says the same. span: the place of the span that told it."""
+    """A part of what was said. key: equal for what says the same, and begins with what it is. span: the place of the
+    span that told it."""
 
     key: str
-    sender: SenderType
     span: int
     message_id: Id
 
@@ -90,22 +90,22 @@ def _by_sender(message: ModelMessage) -> Iterator[tuple[SenderType, list[Content
 
 
 def _keys(sender: SenderType, part: Content) -> Iterator[str]:
-    match part:
-        case TextContent(text=text):
-            yield _digest("text", sender.value, text.strip())
-        case MediaContent(url=url):
-            yield _digest("media", url or "")
-        case ToolCall():
-            yield _digest("call", part.call_id, part.tool, "" if part.call_id else bytes(part.arguments).decode())
-        case ToolResponse():
-            yield _digest("result", part.call_id, "" if part.call_id else bytes(part.result).decode())
-        case ReasoningContent():
-            return
+    if isinstance(part, TextContent):
+        yield ("u" if sender is SenderType.USER else ANSWER) + _digest(part.text.strip())
+    elif isinstance(part, ToolCall):
+        yield "c" + _digest(f"{part.tool} {part.call_id or bytes(part.arguments).decode()}")
+    elif isinstance(part, ToolResponse):
+        yield "r" + _digest(part.call_id or bytes(part.result).decode())
+    elif isinstance(part, MediaContent):
+        yield "m" + _digest(part.url or "")
 
 
-def _digest(what: str, *parts: str) -> str:
-    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
-    return what[0] + digest
+ANSWER, ASKED = "a", "um"
+"""What the keys of texts begin with that an agent says, and of texts and images that a user does."""
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 class News(NamedTuple):
@@ -142,6 +142,6 @@ def _after(places: Sequence[int], at: int) -> int | None:
 def _since(known: Sequence[Known], tellers: Sequence[Teller], by: Teller) -> int:
     """From where on a call without a history is compared."""
     same = {place for place, one in enumerate(tellers) if one.start <= by.end and by.start <= one.end}
-    answers = (place for place, one in enumerate(known) if one.sender is SenderType.AGENT and one.key[0] == "t")
+    answers = (place for place, one in enumerate(known) if one.key[0] == ANSWER)
     start = max(answers, default=-1) + 1
     return min((place for place, one in enumerate(known) if one.span in same), default=start)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from domain.conversation import MAX_KNOWN, Conversation, Known, Teller, Utterance, news, utterances
+from domain.conversation import ASKED, MAX_KNOWN, Conversation, Known, Teller, Utterance, news, utterances
 from domain.message import Message
 from domain.node import Id
 from domain.participant import Participant, ParticipantInput, SenderType
@@ -129,7 +129,7 @@ class _Telling:
             if one.trace_id in above and any(known.span == place for known in self._known):
                 span = (await self._tx.find(Span, [(one.trace_id, one.span_id)]))[0]
                 where = "top" if span is None else await self._place(span)
-                asked = any(known.span == place and known.sender is SenderType.USER for known in self._known)
+                asked = any(known.span == place and known.key[0] in ASKED for known in self._known)
                 if where == "inside" or (where == "below" and asked):
                     wrong.add(place)
         if wrong:
@@ -154,7 +154,7 @@ class _Telling:
             span_record_id=span.id,
         )
         self._added.append(message)
-        self._known += [Known(key, told.sender, at, message.id) for key in told.keys]
+        self._known += [Known(key, at, message.id) for key in told.keys]
 
     async def _voice(self, span: Span, type: SenderType) -> Participant:
         """Who speaks: the user or agent of the span where they are known, else the only one of that type."""

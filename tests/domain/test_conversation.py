@@ -47,7 +47,7 @@ class Talk:
         fresh = news(self.known, self.tellers, told, by).told
         self.tellers.append(by)
         for one in fresh:
-            self.known += [Known(key, one.sender, len(self.tellers) - 1, Id("m")) for key in one.keys]
+            self.known += [Known(key, len(self.tellers) - 1, Id("m")) for key in one.keys]
         words = [
             part.text if isinstance(part, TextContent) else type(part).__name__ for one in fresh for part in one.content
         ]
