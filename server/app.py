@@ -88,6 +88,7 @@ def create_app(service: Service, access: Access) -> Starlette:
     settings = service.settings
     http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings)
     sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
+    doors = _otlp(service, access)
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
     observed = Middleware(Instrumented, metrics=metrics, log=OperationLog(settings.log_slow_ms), tracing=tracing)
     middleware = [observed, *_cors(origins_of(settings))]
@@ -96,7 +97,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             Route("/", home),
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
-            *_otlp(service, access),
+            *(Route(f"{base}/{name}", door) for base in _OTLP_AT for name, door in doors.items()),
             Route("/healthz", healthz),
             Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
@@ -104,7 +105,7 @@ def create_app(service: Service, access: Access) -> Starlette:
         middleware=middleware,
         lifespan=lifespan,
     )
-    app.state.stop_streams = http.stop
+    app.state.stop_streams, app.state.otlp = http.stop, doors
     app.straight = "/graphql", _within(middleware, http)
     return app
 
@@ -115,10 +116,14 @@ def _within(middleware: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
     return app
 
 
-def _otlp(service: Service, access: Access) -> list[Route]:
-    """The doors of OTLP, also where the SDKs of Langfuse and LangSmith look for them."""
+_OTLP_AT = ("/v1", "/api/public/otel/v1", "/otel/v1")
+"""Where the doors of OTLP are: also where the SDKs of Langfuse and LangSmith look for them."""
+
+
+def _otlp(service: Service, access: Access) -> dict[str, OTLP]:
+    """The doors of OTLP, by what they take."""
     settings = service.settings
-    doors = {
+    return {
         name: OTLP(
             signal,
             service.context,
@@ -128,8 +133,6 @@ def _otlp(service: Service, access: Access) -> list[Route]:
         )
         for name, signal in (("traces", TRACES), ("logs", LOGS), ("metrics", METRICS))
     }
-    bases = ("/v1", "/api/public/otel/v1", "/otel/v1")
-    return [Route(f"{base}/{name}", door) for base in bases for name, door in doors.items()]
 
 
 def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:

@@ -72,7 +72,28 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
     )
     kept = None if settings.on_servers else data
     where = _banner(f"http://{_shown(host)}:{address[1]}", kept, shows_demo, access.is_open, settings.first_key_file)
-    await _Server(config, app, where).serve(sockets=[listening])
+    async with _grpc(app, service, host):
+        await _Server(config, app, where).serve(sockets=[listening])
+
+
+@contextlib.asynccontextmanager
+async def _grpc(app: Starlette, service: Service, host: str) -> AsyncIterator[None]:
+    """Takes OTLP over gRPC meanwhile, where that is set. Raises BadSetting, with the service closed."""
+    settings = service.settings
+    if settings.grpc_port == "off":
+        yield
+        return
+    from server.otlp.grpc import serve_grpc
+
+    try:
+        server = await serve_grpc(host, settings.grpc_port, app.state.otlp, settings.max_spans_bytes)
+    except BadSetting:
+        await service.close()
+        raise
+    try:
+        yield
+    finally:
+        await server.stop(2)
 
 
 class _Server(uvicorn.Server):

@@ -26,7 +26,7 @@ class Settings(Limits, frozen=True):
     of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
     their --url. rate_limit: operations of a credential in a minute. log_slow_ms: operations that take longer have a
     line in the log. metrics: who may see them where there are credentials. telemetry_messages: which sessions get the
-    messages that model calls tell of.
+    messages that model calls tell of. grpc_port: where spans and log records are taken over gRPC.
     ping_seconds, ping_timeout: how often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
@@ -53,6 +53,7 @@ class Settings(Limits, frozen=True):
     metrics: Literal["admin", "open", "off"] = "admin"
     otel: Literal["on", "off"] = "off"
     telemetry_messages: Told = "auto"
+    grpc_port: Count | Literal["off"] = "off"
     ping_seconds: Seconds = 20.0
     ping_timeout: Seconds = 20.0
 

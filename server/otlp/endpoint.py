@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp. Failures are told as google.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import math
 import secrets
@@ -90,24 +91,43 @@ class OTLP:
         held = _Held(self)
         try:
             _check(scope["method"], media_type, headers)
-            caller = await self._access.admit(scope)
-            require(caller.role, Role.WRITE)
+            self._access.check(scope)
+            caller = await self._admit(_credential(headers))
             body = await self._body(receive, headers, held)
             read, received = await self._export(body, media_type, caller)
             news = {NEW_SPANS: str(received.new)}
             answer = Response(_accepted(self._signal, read, media_type), 200, news, media_type)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             answer = refusal.response(media_type)
         except OperationRefused as refused:
             told = refused.errors[0]["message"]
-            answer = _Refusal(refused.status or 400, told, dict(refused.headers)).response(media_type)
+            answer = Refusal(refused.status or 400, told, dict(refused.headers)).response(media_type)
         finally:
             held.release()
         await answer(scope, receive, send)
 
+    async def take(self, body: bytes, authorization: str | None) -> bytes:
+        """Takes a request in protobuf that came another way, and answers it in protobuf. Raises Refusal."""
+        held = _Held(self)
+        try:
+            caller = await self._admit(authorization)
+            held.add(len(body))
+            read, _ = await self._export(body, PROTOBUF, caller)
+            return _accepted(self._signal, read, PROTOBUF)
+        except OperationRefused as refused:
+            raise Refusal(refused.status or 400, refused.errors[0]["message"]) from None
+        finally:
+            held.release()
+
+    async def _admit(self, authorization: str | None) -> Caller:
+        caller = await self._access.identify(authorization)
+        await self._access.spend(caller)
+        require(caller.role, Role.WRITE)
+        return caller
+
     async def _body(self, receive: Receive, headers: Headers, held: _Held) -> bytes:
         """The body, inflated."""
-        too_large = _Refusal(
+        too_large = Refusal(
             413, f"The request is too long; send it in parts. RECOLLECT_MAX_SPANS_BYTES is {self._max:,}."
         )
         length = headers.get("content-length", "")
@@ -121,7 +141,7 @@ class OTLP:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _Refusal(400, "The body is incomplete.")
+                        raise Refusal(400, "The body is incomplete.")
                     chunk = message.get("body", b"")
                     came += len(chunk)
                     chunk = chunk if inflate is None else inflate.more(chunk)
@@ -132,7 +152,7 @@ class OTLP:
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise _Refusal(408, "The body did not arrive in time.") from None
+            raise Refusal(408, "The body did not arrive in time.") from None
         if inflate is not None:
             inflate.end()
         return bytes(body)
@@ -146,16 +166,16 @@ class OTLP:
             )
             return read, await take(self._make_context(caller), read.reports)
         except otlp.Malformed as error:
-            raise _Refusal(400, str(error)) from None
+            raise Refusal(400, str(error)) from None
         except otlp.TooLarge as error:
-            raise _Refusal(413, str(error)) from None
+            raise Refusal(413, str(error)) from None
         except Unavailable as error:
             _log.warning("A store is unavailable: %s", error)
             raise _later(error.retry_after_ms) from None
         except Exception:
             request_id = current.get().id or secrets.token_hex(4)
             _log.exception("Internal error %s", request_id)
-            raise _Refusal(500, f"Internal error {request_id}") from None
+            raise Refusal(500, f"Internal error {request_id}") from None
 
 
 class _Held:
@@ -165,7 +185,7 @@ class _Held:
         self._endpoint, self._bytes = endpoint, 0
 
     def add(self, count: int) -> None:
-        """Raises _Refusal where all together would hold too much."""
+        """Raises Refusal where all together would hold too much."""
         self._bytes += count
         self._endpoint._held += count
         if self._endpoint._held > self._endpoint._max_held:
@@ -189,26 +209,31 @@ class _Inflating:
         try:
             found = self._stream.decompress(chunk, self._room)
         except zlib.error:
-            raise _Refusal(400, "The body is not compressed as Content-Encoding says.") from None
+            raise Refusal(400, "The body is not compressed as Content-Encoding says.") from None
         self._room -= len(found)
         return found
 
     def end(self) -> None:
-        """Raises _Refusal where the stream is not whole, or does not end with the body."""
+        """Raises Refusal where the stream is not whole, or does not end with the body."""
         if not self._stream.eof or self._stream.unused_data or self._behind:
-            raise _Refusal(400, "The compressed body is incomplete or followed by extra data.")
+            raise Refusal(400, "The compressed body is incomplete or followed by extra data.")
 
 
-class _Refusal(Exception):
+class Refusal(Exception):
     """A request of which nothing is taken."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.headers = status, message, headers
 
+    @property
+    def code(self) -> int:
+        """google.rpc.Code"""
+        return _CODES.get(self.status, 3)
+
     def response(self, media_type: str) -> Response:
         """The answer that says so: google.rpc.Status, in JSON unless the request was protobuf."""
-        code = _CODES.get(self.status, 3)
+        code = self.code
         if media_type == PROTOBUF:
             from formats.otlp.protobuf import status
 
@@ -221,20 +246,33 @@ _CODES = {401: 16, 403: 7, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 500: 13, 503
 """google.rpc.Code by HTTP status: UNIMPLEMENTED, DEADLINE_EXCEEDED, ...; INVALID_ARGUMENT where nothing else fits."""
 
 
-def _later(after_ms: int) -> _Refusal:
+def _credential(headers: Headers) -> str | None:
+    """The credential of a request as a bearer's: Langfuse's SDK sends it as a password, LangSmith's as x-api-key."""
+    told = headers.get("authorization")
+    scheme, _, rest = (told or "").strip().partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return f"Bearer {base64.b64decode(rest.strip(), validate=True).decode().partition(':')[2]}"
+        except ValueError:
+            return told
+    key = headers.get("x-api-key")
+    return f"Bearer {key}" if told is None and key else told
+
+
+def _later(after_ms: int) -> Refusal:
     """What a client may try again."""
     seconds = max(1, math.ceil(after_ms / 1000))
-    return _Refusal(503, "Spans cannot be accepted now; try again later.", {"Retry-After": str(seconds)})
+    return Refusal(503, "Spans cannot be accepted now; try again later.", {"Retry-After": str(seconds)})
 
 
 def _check(method: str, media_type: str, headers: Headers) -> None:
     if method != "POST":
-        raise _Refusal(405, "Use POST to send spans.", {"Allow": "POST"})
+        raise Refusal(405, "Use POST to send spans.", {"Allow": "POST"})
     if media_type not in (PROTOBUF, JSON):
-        raise _Refusal(415, f"Send spans as {PROTOBUF} or {JSON}.", {"Accept": f"{PROTOBUF}, {JSON}"})
+        raise Refusal(415, f"Send spans as {PROTOBUF} or {JSON}.", {"Accept": f"{PROTOBUF}, {JSON}"})
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity", *_COMPRESSED):
         accepted = ", ".join(_COMPRESSED)
-        raise _Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})
+        raise Refusal(415, f"A body may be compressed by {accepted}.", {"Accept-Encoding": accepted})
 
 
 def _read_spans(body: bytes, media_type: str, limit: int) -> otlp.Read:

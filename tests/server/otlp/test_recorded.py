@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import Running
-from tests.support.servers import SETTINGS
+from tests.support.servers import running as own_servers
 
 HERE = Path(__file__).parent / "recorded"
 LIBRARIES = sorted(json.loads((HERE / "truth.json").read_text("utf-8"))["libraries"])
@@ -27,12 +26,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, real_servers: None) -> Iterator[Running]:
-    urls = {name: os.environ[name] for name in SETTINGS}
-    running = Running(tmp_path_factory.mktemp("recorded") / "unused", **urls)
-    running.start()
-    yield running
-    running.end()
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """On servers of their own: those of other tests hold vectors of another embedder."""
+    with own_servers() as servers:
+        running = Running(tmp_path_factory.mktemp("recorded") / "unused", **servers.environment)
+        running.start()
+        yield running
+        running.end()
 
 
 def replay(server: Running, *arguments: str) -> str:
@@ -56,5 +56,6 @@ def test_on_a_folder(folder: Running) -> None:
     assert replay(folder) == ""
 
 
+@pytest.mark.services
 def test_on_servers(servers: Running) -> None:
     assert replay(servers) == ""
