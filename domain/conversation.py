@@ -38,7 +38,7 @@ class Teller(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Conversation(Node, frozen=True, kw_only=True, gc=False):
-    """What is known of a session's conversation that telemetry alone tells. told: how many messages it has written."""
+    """What is known of a session's conversation that telemetry tells. told: how many messages it has written."""
 
     prefix: ClassVar[str] = "cnv"
     noun: ClassVar[str] = "conversation"

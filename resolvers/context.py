@@ -24,7 +24,7 @@ T = TypeVar("T")
 MEMORY_CAPACITY = 10_000
 
 Told = Literal["auto", "always", "off"]
-"""Those sessions that telemetry made and that nobody else has added messages to, all, or none."""
+"""Those sessions that nobody else has added messages to, all, or none."""
 
 
 class Unchanged(Exception):

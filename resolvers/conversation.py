@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from domain.actor import Agent, User
 from domain.conversation import ASKED, MAX_KNOWN, Conversation, Known, Teller, Utterance, news, utterances
 from domain.message import Message
 from domain.node import Id
@@ -28,11 +29,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_DEPTH = 100
 
 
-async def begin(tx: Transaction, session: Session) -> None:
-    """Notes that a session is made by telemetry, so that its messages are."""
-    await tx.put([Conversation(id=tx.new_id(Conversation), session_id=session.id)])
-
-
 async def tell(tx: Transaction, spans: Iterable[Span], mode: Told) -> None:
     """Adds to sessions what spans that were put tell of their conversations."""
     of: dict[Id, list[Span]] = {}
@@ -43,11 +39,28 @@ async def tell(tx: Transaction, spans: Iterable[Span], mode: Told) -> None:
         return
     keys = [(id,) for id in of]
     for session, before in zip(await tx.get(Session, list(of)), await tx.find(Conversation, keys), strict=True):
-        if session is None or (before is None and mode != "always"):
+        if session is None:
             continue
         known = before or Conversation(id=tx.new_id(Conversation), session_id=session.id)
         if mode == "always" or session.message_count == known.told:
             await _Telling(tx, session, known).tell(of[session.id])
+
+
+async def adopt(
+    tx: Transaction, session: Session, present: Sequence[Participant], type: SenderType, actor_id: Id
+) -> bool:
+    """Gives the voice that telemetry heard before it knew whose it is to a user or agent; whether there is one."""
+    for one in present:
+        if one.type is type and one.actor_id is None and one.external_id is None and one.name == _ROLES[type]:
+            if (await tx.find(Conversation, [(session.id,)]))[0] is None:
+                return False
+            kind: Any = User if type is SenderType.USER else Agent
+            [actor] = await tx.get(kind, [actor_id])
+            if actor is None:
+                return False
+            await tx.put([replace(one, actor_id=actor_id, name=actor.name)])
+            return True
+    return False
 
 
 class _Telling:

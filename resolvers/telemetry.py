@@ -127,8 +127,6 @@ class _Receiving:
             report = first[name]
             if session is None:
                 session = await create_in(tx, CreateSessionInput(external_id=name, created_at=report.started_at))
-                if self._told_messages != "off":
-                    await conversation.begin(tx, session)
             self._named[name] = session
         self._sessions = {id: trace.session_id for id, trace in self._traces.items()}
         for report in reports:
@@ -268,12 +266,16 @@ class _Receiving:
 
 async def _join(tx: Transaction, session: Session, actors: Iterable[Id | None]) -> None:
     """Makes users and agents take part in a session that do not yet."""
-    there = {participant.actor_id for participant in await tx.participants(session.id)}
+    present = await tx.participants(session.id)
+    there = {participant.actor_id for participant in present}
     for actor in actors:
         if actor is not None and actor not in there:
             there.add(actor)
             type = SenderType.USER if actor.startswith(User.prefix) else SenderType.AGENT
-            await join(tx, session, ParticipantInput(type=type, actor=Ref(id=actor)), [], tx.now)
+            if await conversation.adopt(tx, session, present, type, actor):
+                present = await tx.participants(session.id)
+            else:
+                await join(tx, session, ParticipantInput(type=type, actor=Ref(id=actor)), [], tx.now)
 
 
 def _called(names: Iterable[tuple[str | None, str | None]]) -> dict[str, str | None]:

@@ -14,9 +14,8 @@ models, telemetry, session, user = sys.argv[1:]
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{telemetry}/v1/traces")))
 model = OpenAIChatModel("small", provider=OpenAIProvider(base_url=models, api_key="none"))
-agent = Agent(
-    model, name="weather_agent", instructions="Be brief.", instrument=InstrumentationSettings(tracer_provider=provider)
-)
+Agent.instrument_all(InstrumentationSettings(tracer_provider=provider))
+agent = Agent(model, name="weather_agent", instructions="Be brief.")
 
 
 @agent.tool_plain

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from openinference.semconv.trace import OpenInferenceSpanKindValues, SpanAttributes
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -23,6 +27,8 @@ from tests.support.running import WAYS, Running
 
 FOLLOW = """subscription ($of: String!, $after: String) { sessionTrace(session: {externalId: $of}, after: $after) {
   cursor node { type component data span { name kind attributes usage { totalTokens } } user { name } agent { name } } } }"""
+TALK = """subscription ($of: String!, $after: String) { sessionMessages(session: {externalId: $of}, after: $after) {
+  cursor node { text span { spanId } } } }"""
 TRACES = """query ($of: String!) { session(by: {externalId: $of}) { traces { nodes { traceId } } } }"""
 TRACE = """query ($t: String!) { trace(traceId: $t) { usage { totalTokens } spans { nodes {
   spanId parentSpanId name kind statusCode attributes usage { inputTokens outputTokens totalTokens } } } } }"""
@@ -178,3 +184,31 @@ async def test_spans_are_seen_within_a_second(server: Running) -> None:
         async with asyncio.timeout(0.3 + 1):
             assert (await anext(watching))["node"]["span"]["name"] == "work"
     await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_span_that_begins_its_messages_and_its_end_are_seen_within_a_second_each(server: Running) -> None:
+    create = 'mutation { createSession(input: {externalId: "talk"}) { session { traceCursor messageCursor } } }'
+    session = (await server.ask(create))["createSession"]["session"]
+    follow = WAYS["graphql-transport-ws"]
+    lines = follow(server.address, FOLLOW, {"of": "talk", "after": session["traceCursor"]})
+    said = follow(server.address, TALK, {"of": "talk", "after": session["messageCursor"]})
+    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Tea?"}]}])
+    answer = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "Yes."}]}])
+    now = time.time_ns()
+    begun = {"session.id": "talk", "gen_ai.operation.name": "chat", "gen_ai.input.messages": asked}
+    span = {"traceId": uuid.uuid4().hex, "spanId": uuid.uuid4().hex[:16], "name": "chat", "startTimeUnixNano": str(now)}
+    ended = {**span, "endTimeUnixNano": str(now + 10**9)}
+    for sent, attributes, type, text in (
+        (span, begun, "span_start", "Tea?"),
+        (ended, {**begun, "gen_ai.output.messages": answer}, "span_end", "Yes."),
+    ):
+        next_line, next_message = asyncio.ensure_future(anext(lines)), asyncio.ensure_future(anext(said))  # type: ignore[arg-type]
+        await asyncio.sleep(0.5)  # they follow
+        pairs = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+        body = {"resourceSpans": [{"scopeSpans": [{"spans": [{**sent, "attributes": pairs}]}]}]}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.post(f"http://{server.address}/v1/traces", json=body)
+        async with asyncio.timeout(1):
+            assert ((await next_line)["node"]["type"], (await next_message)["node"]["text"]) == (type, text)
+    for events in (lines, said):
+        await events.aclose()  # type: ignore[attr-defined]

@@ -381,6 +381,12 @@ class TestTheConversation:
         await door.spans(span(2, at=5, **LLM, **{ASKED: chat("user Coffee?")}))
         assert await door.talk() == [("USER", "Tea?"), ("AGENT", "Yes."), ("USER", "Mine")]
 
+    async def test_a_session_that_is_made_and_has_no_message_yet(self, door: Door) -> None:
+        await door.graph.do("createSession", {"externalId": "s", "title": "mine"})
+        await door.spans(span(1, **LLM, **{ASKED: chat("user Tea?"), SAID: chat("assistant Yes.")}))
+        assert await door.talk() == [("USER", "Tea?"), ("AGENT", "Yes.")]
+        assert (await door.graph.data(TALK, s="s"))["session"]["title"] == "mine"
+
     @pytest.mark.parametrize(("setting", "count"), [("off", 0), ("always", 3), ("auto", 1)])
     async def test_the_setting(self, door: Door, setting: Any, count: int) -> None:
         door.graph.context.telemetry_messages = setting
@@ -399,6 +405,15 @@ class TestTheConversation:
         assert (asked["sender"]["actor"]["__typename"], said["sender"]["actor"]["__typename"]) == ("User", "Agent")
         assert {one["span"]["spanId"] for one in (asked, said)} == {f"{1:016x}"}
         assert asked["createdAt"] < said["createdAt"]
+
+    async def test_who_speaks_may_be_known_later(self, door: Door) -> None:
+        await door.spans(span(2, 1, at=1, **LLM, **{ASKED: chat("user Tea?"), SAID: chat("assistant Yes.")}))
+        await door.spans(span(1, lasts=5, gen_ai__agent__name="iris", user__id="mara", session__id="s"))
+        asked, said = (await door.graph.data(TALK, s="s"))["session"]["messages"]["nodes"]
+        assert (asked["sender"]["actor"]["__typename"], said["sender"]["actor"]["__typename"]) == ("User", "Agent")
+        names = '{ session(by: {externalId: "s"}) { participants { nodes { name } } } }'
+        nodes = (await door.graph.data(names))["session"]["participants"]["nodes"]
+        assert sorted(node["name"] for node in nodes) == ["iris", "mara"]
 
     async def test_spans_that_come_before_their_session_is_known(self, door: Door) -> None:
         call = {"gen_ai__operation__name": "chat", ASKED: chat("user Tea?"), SAID: chat("assistant Yes.")}
