@@ -257,6 +257,12 @@ def right_of(field: GraphQLField) -> Role | None:
     return None if declared is None else declared.metadata.get("right")
 
 
+def is_root(field: GraphQLField) -> bool:
+    """Whether a field is one of the roots whose resolver asks no more of its operation than context and field_name."""
+    declared: StrawberryField | None = field.extensions.get("strawberry-definition")
+    return declared is not None and isinstance(declared.metadata.get("bound"), _Root | _Mutation)
+
+
 def read_by(field: GraphQLField) -> str | Relation | None:
     """How a field is read off records: an attribute's name, a relation, or None for a resolver of its own."""
     declared: StrawberryField | None = field.extensions.get("strawberry-definition")

@@ -32,12 +32,13 @@ from graphql import (
     is_non_null_type,
 )
 from graphql.execution.collect_fields import collect_subfields
-from graphql.execution.values import get_argument_values
+from graphql.execution.values import VariableValues
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.enums import shown
 from schema.fields import read_by, shown_by
 from schema.loading import Loading, Relation
+from server.graphql.arguments import FieldArguments
 from server.graphql.fallbacks import FALLBACKS
 from server.graphql.timeslice import give_way
 
@@ -84,7 +85,7 @@ class _Load(NamedTuple):
     """A relation of a plan: what is asked, and the function that fills the holes it left."""
 
     relation: Relation
-    field: GraphQLField
+    arguments: FieldArguments
     nodes: tuple[FieldNode, ...]
     fill: Callable[[Any, Any, Any], None]
 
@@ -112,15 +113,14 @@ class Plan:
         """The output of a value without relations."""
         return self._root(value, [])
 
-    async def load(self, value: Any, executor: Any) -> Any:
+    async def load(self, value: Any, loading: Loading, values: VariableValues) -> Any:
         """The output of a value, level by level."""
         holes: _Holes = [([], []) for _ in range(self._count)]
         output = self._root(value, holes)
-        loading: Loading = executor.context_value
         for level in self._levels:
             asked = [(index, load) for index, load in level if holes[index][0]]
             futures = [
-                loading.load(load.relation, load.nodes, holes[index][0], _given(load, executor))
+                loading.load(load.relation, load.nodes, holes[index][0], load.arguments.read(values))
                 for index, load in asked
             ]
             if len(futures) > 1:
@@ -133,12 +133,6 @@ class Plan:
                 load.fill(holes[index][1], results, holes)
                 await give_way()
         return output
-
-
-def _given(load: _Load, executor: Any) -> dict[str, Any]:
-    if not load.field.args:
-        return {}
-    return get_argument_values(load.field, load.nodes[0], executor.variable_values)
 
 
 class _Compiler:
@@ -166,7 +160,10 @@ class _Compiler:
         for table in self._tables:
             table.update({record: self._env[name] for record, name in table.items()})
         levels = [
-            [(index, _Load(relation, field, nodes, self._env[fill])) for index, fill, relation, field, nodes in level]
+            [
+                (index, _Load(relation, FieldArguments(field, nodes[0]), nodes, self._env[fill]))
+                for index, fill, relation, field, nodes in level
+            ]
             for level in self._levels
         ]
         return Plan(self._env["root"], levels, len(self._functions) + 1)
@@ -260,7 +257,7 @@ class _Compiler:
         holes: list[tuple[int, str]],
     ) -> str:
         """The expression of one selected field; a relation's is None, for the hole."""
-        self._refuse_the_unknown(group)
+        refuse_the_unknown(group)
         name = group[0].node.name.value
         if name == "__typename":
             return repr(type_.name)
@@ -290,18 +287,23 @@ class _Compiler:
         self._levels[level].append((index, fill, relation, field, tuple(detail.node for detail in group)))
         return index
 
-    @staticmethod
-    def _refuse_the_unknown(group: Any) -> None:
-        """Directives that we do not know, and fragments with variables of their own, are graphql-core's."""
-        for detail in group:
-            if detail.fragment_variable_values is not None:
-                raise Plain
-            if any(directive.name.value not in ("skip", "include") for directive in detail.node.directives or ()):
-                raise Plain
+
+def refuse_the_unknown(group: Any) -> None:
+    """Directives that we do not know, and fragments with variables of their own, are graphql-core's. Raises Plain."""
+    for detail in group:
+        if detail.fragment_variable_values is not None:
+            raise Plain
+        if any(directive.name.value not in ("skip", "include") for directive in detail.node.directives or ()):
+            raise Plain
 
 
 def _members(type_: GraphQLEnumType) -> list[Any]:
     return list(shown(type_.extensions["strawberry-definition"].wrapped_cls))
+
+
+def flags_of(values: VariableValues) -> frozenset[tuple[str, bool]]:
+    """What @skip and @include hear. Operations that share fragments may declare the same variables in another order."""
+    return frozenset([item for item in values.coerced.items() if type(item[1]) is bool])
 
 
 Plans = dict[Any, "Plan | None"]
@@ -311,7 +313,7 @@ MAX_PLANS = 50
 """How many plans one document may have: one for each of its root fields, for each combination of @skip and @include."""
 
 
-class _LeftToGraphQLCore:
+class LeftToGraphQLCore:
     """Ends what fails inside: graphql-core will tell it better, or do it."""
 
     def __enter__(self) -> None:
@@ -349,27 +351,27 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             alone.plans = None
             return alone.complete_value(return_type, field_details_list, info, path, result, position_context)
 
-        plan = self._plan(self.plans, return_type, field_details_list)
+        plan = self.plan(return_type, field_details_list)
         if plan is None:
             return slowly()
         if plan.is_flat:
-            with _LeftToGraphQLCore():
+            with LeftToGraphQLCore():
                 return plan.complete(result)
             return slowly()
 
         async def load() -> Any:
-            with _LeftToGraphQLCore():
-                return await plan.load(result, self)
+            with LeftToGraphQLCore():
+                return await plan.load(result, self.context_value, self.variable_values)
             completed = slowly()
             return await completed if self.is_awaitable(completed) else completed
 
         return load()
 
-    def _plan(self, plans: Plans, return_type: Any, fields: Any) -> Plan | None:
-        # Operations that share fragments may declare the same variables in another order.
-        flags = frozenset([item for item in self.variable_values.coerced.items() if type(item[1]) is bool])
+    def plan(self, return_type: Any, fields: Any) -> Plan | None:
+        plans = self.plans
+        assert plans is not None
         # The document keeps its nodes alive, so their ids name them.
-        key = (*[id(detail.node) for detail in fields], id(return_type), flags)
+        key = (*[id(detail.node) for detail in fields], id(return_type), flags_of(self.variable_values))
         try:
             return plans[key]
         except KeyError:

@@ -27,6 +27,7 @@ from graphql import (
 )
 
 from domain.unicode import REPLACEMENT
+from schema.variables import Variables
 from server.access.rights import Rights, rights
 from server.errors import PARSE_FAILED, VALIDATION_FAILED, refusal
 from server.graphql.compiled import Plans
@@ -95,13 +96,22 @@ class Request(msgspec.Struct):
             raise ValueError("`query` is missing, and there is no id of a persisted document")
 
 
+class Built(NamedTuple):
+    """What is made once of an operation: graphql-core's executor, of which each request runs a copy; what reads its
+    variables; and its root field, if that is answered without graphql-core, for each set of flags there was."""
+
+    first: Any
+    variables: Variables | None
+    roots: dict[Any, Any]
+
+
 class Parsed(NamedTuple):
     """A valid document, and what lives and dies with it: the plans compiled for its selections, the executors built
     for its operations, and what these cost and take. hash: the start of the SHA-256 of its text."""
 
     document: DocumentNode
     plans: Plans
-    built: dict[int, Any]
+    built: dict[int, Built]
     costs: Costs
     rights: Rights
     hash: str = ""

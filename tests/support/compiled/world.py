@@ -36,9 +36,12 @@ from tests.support.graphql_client import anybody
 
 
 class PlainExecutor(CompilingExecutor):
-    """graphql-core's own completion: it is given plans and never looks at them."""
+    """graphql-core's own way from the root on: it is given plans and never looks at them."""
 
     complete_value = StrawberryGraphQLCoreExecutionContext.complete_value
+
+    def plan(self, return_type: Any, fields: Any) -> None:
+        return None
 
 
 class Here(Pool):
