@@ -19,21 +19,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from domain import graph as hops
 from domain.branch import Entry, branch
 from domain.change import MemoryChange, matched, states
-from domain.graph import (
-    FAN_OUT,
-    STEPS,
-    Exploration,
-    GraphEdge,
-    GraphEdgeKind,
-    GraphInclude,
-    Neighbors,
-    edge_of,
-    hang,
-    nearest,
-    shortest_paths,
-)
+from domain.errors import CursorExpired
+from domain.graph import GraphEdgeKind, GraphInclude
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, weight, without_text
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
@@ -77,6 +67,7 @@ class Graph:
         self.refs: dict[Id, dict[Id, MemoryRef]] = {}
         self.vectors: dict[Id, ports.Vector] = {}
         self.changes: dict[int, MemoryChange] = {}
+        self.trimmed: dict[str, int] = {}
         self.notes: dict[str, tuple[str, bytes, datetime]] = {}
 
     def copy(self) -> Graph:
@@ -326,6 +317,14 @@ class DictionaryTransaction(Reads):
     async def expired(self, kind: type[N], limit: int) -> list[N]:
         return [one for one in self.graph.over(self.now) if isinstance(one, kind)][:limit]
 
+    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+        places = sorted(self.graph.changes)
+        old = {place for place in places if self.graph.changes[place].time < before}
+        gone = [place for place in places[:-1] if place in old or place not in places[-keep:]][:limit]
+        self.graph.trimmed["changes"] = max(gone, default=self.graph.trimmed.get("changes", 0))
+        self.graph.changes = {place: self.graph.changes[place] for place in places if place not in gone}
+        return len(gone)
+
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         digest, result, at = self.graph.notes.get(key, ("", b"", EPOCH))
         return (digest, msgspec.json.decode(result)) if at + IDEMPOTENCY_US * MICROSECOND > self.now else None
@@ -399,7 +398,7 @@ class DictionaryStore:
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         return [_usage([one for one in self._now.all(Memory) if one.owner_id == id]) for id in owner_ids]
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+    async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[Explored]:
         return [_explored(self._now, center, exploration) for center in centers]
 
     async def paths(
@@ -408,7 +407,7 @@ class DictionaryStore:
         now = self._now
         if now.one(Memory, start) is None or now.one(Memory, goal) is None:
             return []
-        return shortest_paths(start, goal, _neighbors(_links(now, kinds), STEPS), max_depth, first)
+        return hops.shortest_paths(start, goal, _neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
@@ -436,6 +435,8 @@ class DictionaryStore:
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         while True:
             now, grown = self._now, self._engine.grown
+            if after < now.graph.trimmed.get(log.kind, 0):
+                raise CursorExpired
             batch = [line for line in _lines(now, log) if line[0] > after]
             lines = [line for _, line in batch]
             lines = _changes(now, lines, filter) if log.kind == "changes" else list(now.passing(lines, filter))
@@ -551,9 +552,6 @@ def _usage(memories: Sequence[Memory]) -> Usage:
     return Usage(len(active), archived, sum(len(one.text.encode()) for one in active))
 
 
-# Logs
-
-
 def _lines(now: Reads, log: Log) -> list[tuple[int, Any]]:
     """The lines of a log with their places, in order."""
     if log.kind == "changes":
@@ -590,7 +588,7 @@ def _links(now: Reads, kinds: Iterable[MemoryLinkKind] | None = None, least: flo
     return sorted(found, key=lambda link: (-link.weight, link.id))
 
 
-def _neighbors(links: Iterable[MemoryLink], most: int = FAN_OUT) -> Neighbors[Id]:
+def _neighbors(links: Iterable[MemoryLink], most: int = hops.FAN_OUT) -> hops.Neighbors[Id]:
     """What reads the links at memories, up to `most` in each direction, the heaviest first."""
     ends: defaultdict[tuple[Id, bool], list[tuple[float, Id]]] = defaultdict(list)
     for link in links:
@@ -605,18 +603,18 @@ def _neighbors(links: Iterable[MemoryLink], most: int = FAN_OUT) -> Neighbors[Id
     return read
 
 
-def _explored(now: Reads, center: Id, exploration: Exploration) -> Explored:
+def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> Explored:
     if now.one(Memory, center) is None:
         return Explored([], [], False)
     links = _links(now, exploration.kinds, exploration.min_weight)
-    nodes, truncated = nearest(center, _neighbors(links), exploration.depth, exploration.limit)
+    nodes, truncated = hops.nearest(center, _neighbors(links), exploration.depth, exploration.limit)
     within = set(nodes)
-    edges = [edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
-    ids, edges, more = hang(nodes, edges, _hanging(now, nodes, exploration.include), exploration.limit)
+    edges = [hops.edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
+    ids, edges, more = hops.hang(nodes, edges, _hanging(now, nodes, exploration.include), exploration.limit)
     return Explored(ids, edges, truncated or more)
 
 
-def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[GraphInclude]) -> Iterator[GraphEdge]:
+def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[GraphInclude]) -> Iterator[hops.GraphEdge]:
     """The edges from memories to what they hang on."""
     wanted: list[tuple[GraphInclude, GraphEdgeKind, Callable[[Memory], Sequence[Id | None]]]] = [
         (GraphInclude.MESSAGES, GraphEdgeKind.FORMED_FROM, lambda one: [one.source_message_id]),
@@ -627,7 +625,7 @@ def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[GraphInclude]) 
     memories = [memory for id in nodes if (memory := now.one(Memory, id)) is not None]
     for of, edge, others in wanted:
         for memory in memories if of in include else ():
-            yield from (GraphEdge(memory.id, other, edge, 1.0) for other in others(memory) if other is not None)
+            yield from (hops.GraphEdge(memory.id, other, edge, 1.0) for other in others(memory) if other is not None)
 
 
 def _drew(now: Reads, memory_id: Id) -> list[Id]:
@@ -642,7 +640,7 @@ def _shared(now: Reads, memory_id: Id) -> list[Shared]:
         return []
     read = _neighbors(_links(now))
     near = {other for _, other, _ in read([memory_id])}
-    mine = {*_drew(now, memory_id)[-FAN_OUT:], memory.source_message_id}
+    mine = {*_drew(now, memory_id)[-hops.FAN_OUT :], memory.source_message_id}
     found = []
     for other in now.all(Memory):
         if other.id == memory_id or other.id in near:

@@ -1,12 +1,18 @@
-"""Delete expired memories and state entries."""
+"""Delete expired memories and state entries, and what logs keep no longer."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import NamedTuple
+
+from domain.audit import AuditEntry
 from domain.change import deletion
 from domain.memory import Memory
+from domain.node import Id
+from domain.page import Slice
 from domain.state import StateEntry
 from resolvers.context import Context
-from stores.ports import Transaction
+from stores.ports import Collection, Transaction
 
 _BATCH = 500
 
@@ -25,5 +31,42 @@ async def sweep(context: Context) -> int:
     total, more = 0, True
     while more:
         count, more = await context.store.write(script)
+        total += count
+    return total
+
+
+class Kept(NamedTuple):
+    """What a log keeps: the entries of so many days, and no more than so many."""
+
+    days: float
+    entries: int
+
+
+async def trim(context: Context, audit: Kept, changes: Kept) -> int:
+    """Forget the oldest entries of the workspace's audit log and memory log; how many those were."""
+    return await _trim_audit(context, audit) + await _trim_changes(context, changes)
+
+
+async def _trim_changes(context: Context, kept: Kept) -> int:
+    before = context.clock() - timedelta(days=kept.days)
+    total, count = 0, _BATCH
+    while count == _BATCH:
+        count = await context.store.write(lambda tx: tx.trim(before, kept.entries, _BATCH))
+        total += count
+    return total
+
+
+async def _trim_audit(context: Context, kept: Kept) -> int:
+    before = context.clock() - timedelta(days=kept.days)
+    [page] = await context.store.pages(Collection.AUDIT, [Id("")], Slice(limit=1))
+    [there] = await context.store.counts([page.count_key])
+    total, count = 0, _BATCH
+    while count == _BATCH:
+        oldest = await context.store.scan(AuditEntry, None, _BATCH)  # ids are in the order of their times
+        spare = there - total - kept.entries
+        old = [entry.id for place, entry in enumerate(oldest) if entry.time < before or place < spare]
+        if old:
+            await context.store.write(lambda tx, old=old: tx.delete(AuditEntry, old))  # type: ignore[misc]
+        count = len(old)
         total += count
     return total

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from starlette.applications import Starlette
@@ -17,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.caller import operator
-from resolvers.expiry import sweep
+from resolvers.expiry import Kept, sweep, trim
 from server.access.admission import Access
 from server.access.configuration import origins_of
 from server.graphql.fallbacks import FALLBACKS
@@ -34,6 +35,7 @@ from server.websocket.graphql import GraphQLWebSocket
 from stores.errors import Unavailable
 
 SWEEP_EVERY_S = 60.0
+TRIM_EVERY_S = 3600.0
 
 CLIENT_HEADERS = (
     "apollo-require-preflight",
@@ -72,7 +74,11 @@ def create_app(service: Service, access: Access) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_sweep_for_ever(service)), asyncio.create_task(metrics.watch_lateness())]
+        tasks = [
+            asyncio.create_task(_sweep_for_ever(service)),
+            asyncio.create_task(_trim_for_ever(service)),
+            asyncio.create_task(metrics.watch_lateness()),
+        ]
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         try:
@@ -175,6 +181,25 @@ async def sweep_due(service: Service) -> None:
     for workspace in await service.engine.due():
         with _tried_again(f"could not delete expired records of {workspace}"):
             await sweep(service.context(operator(workspace)))
+
+
+async def _trim_for_ever(service: Service) -> None:
+    """Not all processes at the same time."""
+    await asyncio.sleep(SWEEP_EVERY_S)
+    while True:
+        with _tried_again("could not look for old entries of logs"):
+            await trim_all(service)
+        await asyncio.sleep(TRIM_EVERY_S * random.uniform(0.8, 1.2))
+
+
+async def trim_all(service: Service) -> None:
+    """Forget what the audit logs and memory logs of all workspaces keep no longer."""
+    settings = service.settings
+    audit = Kept(settings.audit_days, settings.audit_entries)
+    changes = Kept(settings.changes_days, settings.changes_entries)
+    for workspace in await service.engine.workspaces():
+        with _tried_again(f"could not forget old entries of the logs of {workspace}"):
+            await trim(service.context(operator(workspace)), audit, changes)
 
 
 @contextlib.contextmanager

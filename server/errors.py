@@ -96,7 +96,7 @@ def _explained(cause: Exception) -> list[tuple[str, dict[str, Any]]]:
         return [(message, {"code": CURSOR_EXPIRED})]
     if isinstance(cause, Unavailable):
         if not cause.known:
-            log.warning("A store is unavailable: %s", cause)
+            log.warning("A store is unavailable: %s", cause, extra={"fields": {"outcome": UNAVAILABLE}})
         extensions = {"code": UNAVAILABLE, "retryAfterMs": cause.retry_after_ms}
         return [("The store is unavailable; try again later.", extensions)]
     if isinstance(cause, TooLong):

@@ -24,9 +24,10 @@ class Settings(Limits, frozen=True):
 
     trusted_documents: a folder or file of documents, beside which no others run. graph_url, vectors_url, events_url:
     of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
-    their --url. rate_limit: operations of a credential in a minute. log_slow_ms: operations that take longer have a
-    line in the log. metrics: who may see them where there are credentials. telemetry_messages: which sessions get the
-    messages that model calls tell of. grpc_port: where spans and log records are taken over gRPC.
+    their --url. rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days,
+    changes_entries: what the audit log and the log of memory changes keep. log_slow_ms: operations that take longer
+    have a line in the log. metrics: who may see them where there are credentials. telemetry_messages: which sessions
+    get the messages that model calls tell of. grpc_port: where spans and log records are taken over gRPC.
     ping_seconds, ping_timeout: how often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
@@ -47,6 +48,10 @@ class Settings(Limits, frozen=True):
     jwt_workspace_claim: str = "workspace"
     jwt_role_claim: str = "role"
     rate_limit: Count | Literal["off"] = 6_000
+    audit_days: Seconds = 365.0
+    audit_entries: Count = 1_000_000
+    changes_days: Seconds = 30.0
+    changes_entries: Count = 1_000_000
     cors_origins: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_slow_ms: NotNegative = 1000.0

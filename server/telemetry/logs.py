@@ -31,6 +31,7 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
+    handler.addFilter(Sparing())
     handler.setFormatter((_Readable if stream.isatty() else _JSON)(level == "DEBUG"))
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(level)
@@ -95,6 +96,28 @@ class _Readable(_Formatter):
 
 def _moment(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
+
+
+class Sparing(logging.Filter):
+    """Lets a few lines of an outage through in a while, with how many it has kept back since: clients ask again and
+    again, and each refusal is like the one before."""
+
+    lines, seconds = 10, 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = self._count = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        fields = getattr(record, "fields", {})
+        if fields.get("outcome") != UNAVAILABLE:
+            return True
+        if record.created - self._begun > self.seconds:
+            if (kept_back := int(self._count - self.lines)) > 0:
+                record.fields = {**fields, "keptBack": kept_back}
+            self._begun, self._count = record.created, 0.0
+        self._count += 1
+        return self._count <= self.lines
 
 
 class OperationLog:

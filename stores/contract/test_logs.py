@@ -10,14 +10,17 @@ import msgspec
 import pytest
 
 from domain.change import ChangeKind, MemoryChange
+from domain.errors import CursorExpired
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, MemoryType
 from domain.node import Id
 from domain.session import Session
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores.contract.making import (
+    Clock,
     Follower,
     World,
+    after,
     cursors,
     delete,
     event,
@@ -35,7 +38,7 @@ from stores.contract.making import (
     talk,
     user,
 )
-from stores.ports import SESSION_LOGS, Collection, Log, Store, Transaction
+from stores.ports import SESSION_LOGS, Collection, Engine, Log, Store, Transaction
 
 SOON = 0.05
 LATER = datetime(2031, 1, 1, tzinfo=UTC)
@@ -454,3 +457,85 @@ class TestChanges:
         assert changes.epoch == trace.epoch
         assert isinstance(things.memory, Memory)
         assert isinstance(things.session, Session)
+
+
+LOG = Log("changes")
+
+
+async def trim(store: Store, before: datetime, keep: int, limit: int = 500) -> int:
+    return await store.write(lambda tx: tx.trim(before, keep, limit))
+
+
+async def lines(store: Store, place: int) -> list[str]:
+    """The memories of the lines after a place."""
+    follower = follow(store, LOG, place)
+    told: list[str] = []
+    while len(told) == 0 or told[-1] != "last":
+        told += [line.subject.external_id for line in await follower.take(1)]
+    await follower.close()
+    return told
+
+
+async def one_by_one(store: Store, clock: Clock, *names: str) -> list[int]:
+    """Changes a memory of each name, a minute apart; where the log stood after each."""
+    places = []
+    for name in names:
+        [made] = await remember(store, memory(external_id=name))
+        await logged(store, ChangeKind.CREATED, made)
+        places += await store.ends([LOG])
+        clock.advance(minutes=1)
+    return places
+
+
+async def test_old_lines_are_forgotten_and_who_would_miss_some_is_told(store: Store, clock: Clock) -> None:
+    first, second, third, _ = await one_by_one(store, clock, "first", "second", "third", "last")
+    assert await trim(store, after(seconds=-1), keep=100) == 0
+    assert await lines(store, 0) == ["first", "second", "third", "last"]
+    assert await trim(store, after(seconds=90), keep=100) == 2
+    assert await lines(store, second) == ["third", "last"]
+    assert await lines(store, third) == ["last"]
+    for place in (0, first):
+        with pytest.raises(CursorExpired):
+            await lines(store, place)
+    assert await trim(store, after(seconds=90), keep=100) == 0
+
+
+async def test_no_more_than_so_many_lines_are_kept(store: Store, clock: Clock) -> None:
+    *_, third, last = await one_by_one(store, clock, "first", "second", "third", "last")
+    assert await trim(store, after(days=-1), keep=1, limit=2) == 2
+    assert await trim(store, after(days=-1), keep=1, limit=2) == 1
+    assert await trim(store, after(days=-1), keep=1, limit=2) == 0
+    assert await lines(store, third) == ["last"]
+    assert await store.ends([LOG]) == [last]
+
+
+async def test_the_last_line_says_where_the_log_stands_and_stays(store: Store, clock: Clock) -> None:
+    first, last = await one_by_one(store, clock, "first", "last")
+    assert await trim(store, after(days=1), keep=1) == 1
+    assert await store.ends([LOG]) == [last]
+    assert await lines(store, first) == ["last"]
+    [after_it] = await one_by_one(store, clock, "next")
+    assert after_it > last
+
+
+async def test_each_workspace_forgets_its_own(engine: Engine, store: Store, clock: Clock) -> None:
+    other = engine.workspace("other")
+    await one_by_one(store, clock, "first", "second")
+    await one_by_one(other, clock, "first", "last")
+    await one_by_one(store, clock, "last")
+    assert await trim(store, after(days=1), keep=100) == 2
+    assert await lines(other, 0) == ["first", "last"]
+    with pytest.raises(CursorExpired):
+        await lines(store, 0)
+    assert await trim(engine.workspace("empty"), after(days=1), keep=100) == 0
+
+
+async def test_a_follower_that_waits_is_not_told_of_what_it_has_seen(store: Store, clock: Clock) -> None:
+    await one_by_one(store, clock, "first", "second")
+    follower = follow(store, LOG)
+    assert len(await follower.take(2)) == 2
+    assert await trim(store, after(days=1), keep=1) == 1
+    await one_by_one(store, clock, "last")
+    [line] = await follower.take(1)
+    assert line.subject.external_id == "last"
+    await follower.close()

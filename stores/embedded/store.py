@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 from domain.change import Line, MemoryChange, matched, states
+from domain.errors import CursorExpired
 from domain.graph import Exploration
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter, without_text
@@ -29,7 +30,7 @@ from stores.embedded.memories import scope_of
 from stores.embedded.readers import Read, Readers
 from stores.embedded.rows import table
 from stores.embedded.search import Searcher
-from stores.embedded.transaction import EmbeddedTransaction
+from stores.embedded.transaction import EmbeddedTransaction, trimmed
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.embedded.writer import Writer
@@ -326,6 +327,9 @@ class EmbeddedStore:
             "FROM change c WHERE c.workspace = ? AND c.key > ? ORDER BY c.key LIMIT ?"
         )
         found: list[Any] = db.execute(sql, (self._key, after, _BATCH)).fetchall()
+        gone = db.execute("SELECT value FROM meta WHERE name = ?", (trimmed(self._key),)).fetchone()
+        if gone is not None and after < int(gone[0]):
+            raise CursorExpired
         lines = [line for row in found if (line := self._line(db, row)) is not None]
         changes = [
             msgspec.structs.replace(change, left=left)

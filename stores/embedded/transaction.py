@@ -282,6 +282,20 @@ class EmbeddedTransaction:
         sql = f"{of.select} WHERE t.expires_at <= now_us() AND t.workspace = ? LIMIT ?"
         return [of.decode(row) for row in self._db.execute(sql, (self._workspace, limit))]
 
+    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+        [(last,)] = self._db.execute(
+            "SELECT max(key) FROM (SELECT key, time FROM change WHERE workspace = ?1 ORDER BY key LIMIT ?2) "
+            "WHERE key < (SELECT max(key) FROM change WHERE workspace = ?1) AND (time < ?3 OR key <= "
+            "(SELECT key FROM change WHERE workspace = ?1 ORDER BY key DESC LIMIT 1 OFFSET ?4))",
+            (self._workspace, limit, micros(before), keep),
+        ).fetchall()
+        if last is None:
+            return 0
+        self.wrote = True
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (trimmed(self._workspace), str(last)))
+        self._db.execute("DELETE FROM change WHERE workspace = ? AND key <= ?", (self._workspace, last))
+        return self._db.changes()
+
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         row = self._db.execute(
             "SELECT digest, result FROM idempotency WHERE workspace = ? AND key = ? AND at > ?",
@@ -305,3 +319,8 @@ class EmbeddedTransaction:
     def _now_us(self) -> int:
         now = micros(self.now)
         return int(time.time() * 1e6) if now is None else now
+
+
+def trimmed(workspace: int) -> str:
+    """Under which name the table meta has how far a workspace's memory log is forgotten."""
+    return f"trimmed {workspace}"

@@ -104,5 +104,6 @@ class Store(Protocol):
         """The lines of a log after a place, in batches, in order, each once: what is there, then what comes.
 
         Lines of a trace are TraceEvent (filter: TraceFilter), of messages Message, of changes MemoryChange (filter:
-        MemoryFilter, that held before the change or holds after it). Ends where the log's session is not there.
+        MemoryFilter, that held before the change or holds after it). Ends where the log's session is not there. Raises
+        CursorExpired where lines after the place are forgotten.
         """

@@ -67,6 +67,10 @@ class Transaction(Protocol):
     async def expired(self, kind: type[N], limit: int) -> list[N]:
         """Some memories or state entries whose time is over."""
 
+    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+        """Forgets the oldest lines of the memory log, those of before a time and those before the last `keep`, at most
+        `limit` of them and never the last; how many. Following from before them raises CursorExpired afterwards."""
+
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         """What was noted under an idempotency key in the last 7 days: the input's digest and the result."""
 

@@ -13,6 +13,9 @@ _log = logging.getLogger("recollect")
 _FAILURES = 3
 _REST_SECONDS = 1.0
 
+_HINT, _MOST_HINT_SECONDS = 0.5, 30.0
+"""What callers are told to wait: half as long as the outage has lasted, and no longer than that."""
+
 
 class Breaker:
     """Closed while calls succeed; open for about a second after 3 failures in a row; then half-open, for one call.
@@ -27,7 +30,7 @@ class Breaker:
         self.reason: str | None = None
         self.calls = self.errors = 0
         self._failures = 0
-        self._until = 0.0
+        self._until = self._since = 0.0
         self._trying = False
 
     @property
@@ -38,8 +41,10 @@ class Breaker:
 
     @property
     def retry_after_ms(self) -> int:
-        """When it makes sense to try again, in milliseconds."""
-        return max(100, int((self._until - time.monotonic()) * 1000))
+        """When it makes sense to try again, in milliseconds: later the longer the outage lasts, and not all at once."""
+        now = time.monotonic()
+        away = 0.0 if self._failures < _FAILURES else min((now - self._since) * _HINT, _MOST_HINT_SECONDS)
+        return max(100, int(max(self._until - now, away * random.uniform(0.8, 1.2)) * 1000))
 
     def enter(self) -> None:
         """Before a call. Raises Unavailable while the circuit is open."""
@@ -62,6 +67,7 @@ class Breaker:
         self._trying, self.reason = False, reason
         if self._failures >= _FAILURES:
             if self._failures == _FAILURES:
+                self._since = time.monotonic()
                 _log.warning("%s does not answer: %s", self.name, reason)
             self._until = time.monotonic() + _REST_SECONDS * random.uniform(0.8, 1.2)
 

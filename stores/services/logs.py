@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from domain.change import matched, states
+from domain.errors import CursorExpired
 from domain.memory import Memory, MemoryFilter, without_text
 from stores.catalogue.logs import LOGS
 from stores.changes import line_of
@@ -47,6 +48,9 @@ _ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END, 
 
 _LOCK = f"OPTIONAL MATCH (w:Workspace {{name: $workspace}}) {HELD.format('w')} WITH count(w) AS locked "
 
+
+_TRIMMED = "COLLECT { MATCH (w:Workspace {name: $workspace}) RETURN w.trimmed }[0]"
+"""How far the memory log is forgotten."""
 
 Read = Callable[..., Awaitable[Any]]
 """Reads the one record of a statement of the workspace, with its parameters."""
@@ -109,11 +113,13 @@ class Logs:
             f"WITH n, m, {then} AS then ORDER BY n.place WITH collect({{n: n, m: m, then: then}}) AS rows "
             "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.memory_id], "
             "[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | [r.n.memory, r.n.text]], "
-            f"[r IN rows | r.then], {memory}",
+            f"[r IN rows | r.then], {_TRIMMED}, {memory}",
             after=after,
             end=end,
         )
-        places, *columns, memories = record
+        places, *columns, trimmed, memories = record
+        if after < (trimmed or 0):
+            raise CursorExpired
         lines = []
         for place, kind, id, time, link, was, then, row in zip(
             places, *columns, zip(*memories, strict=True), strict=True

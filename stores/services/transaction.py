@@ -23,6 +23,7 @@ from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import logs_of
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
+from stores.rows import micros
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
 from stores.services.followers import GONE
@@ -225,6 +226,23 @@ class ServicesTransaction:
             limit=limit,
         )
         return of.records(nodes)
+
+    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+        if not self._alone:
+            raise Alone
+        await self._settle()
+        [count] = await self._committed.run(
+            "MATCH (w:Workspace {name: $workspace}) CALL () { MATCH (n:Change) WHERE n.workspace = $workspace "
+            "AND n.place > 0 AND n.place < $last WITH n ORDER BY n.place LIMIT $limit WITH n WHERE n.time < $before "
+            "OR n.place <= $last - $keep RETURN collect(n) AS gone, max(n.place) AS end } "
+            "WITH w, gone, end, size(gone) AS count SET w.trimmed = coalesce(end, w.trimmed) "
+            "FOREACH (n IN gone | DELETE n) RETURN count",
+            last=self.pending.changes,
+            before=micros(before),
+            keep=keep,
+            limit=limit,
+        )
+        return int(count)
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         for layer in (self.pending, self._before):

@@ -151,7 +151,7 @@ def without_neo4j(processes: list[Running]) -> None:
             body = httpx.post(f"http://{process.address}/graphql", json={"query": query}, trust_env=False).json()
             assert time.monotonic() - begun < 2
             assert body["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-            assert 100 <= body["errors"][0]["extensions"]["retryAfterMs"] <= 2_000
+            assert 100 <= body["errors"][0]["extensions"]["retryAfterMs"] <= 36_000
     for process in processes:
         told = health(process)
         assert (told["code"], told["status"], told["neo4j"]["status"]) == (503, "unhealthy", "unhealthy")

@@ -8,13 +8,18 @@ from pathlib import Path
 import apsw
 import pytest
 
+from domain.audit import AuditEntry
 from domain.caller import operator
+from domain.errors import CursorExpired
+from domain.memory import CreateMemoryInput, MemoryScope
 from domain.state import SetStateInput, StateEntry
 from domain.values import encode_json
-from resolvers import states
-from server.app import sweep_due
+from resolvers import live, memories, states
+from resolvers.expiry import Kept, trim
+from server.app import sweep_due, trim_all
 from server.service import Service, open_service
 from server.settings import Settings
+from stores.ports import Log
 
 NAMES = [f"w{number}" for number in range(20)]
 
@@ -66,4 +71,33 @@ async def test_a_workspace_that_fails_is_logged_whole_and_keeps_no_other_from_it
     [told] = [record for record in caplog.records if "bad" in record.getMessage()]
     assert told.exc_info is not None, "the traceback is in the log"
     assert "not this one" in str(told.exc_info[1])
+    await service.close()
+
+
+async def test_logs_are_cut_to_what_the_settings_keep_and_an_old_cursor_is_told(tmp_path: Path) -> None:
+    service = open_service(tmp_path, Settings(audit_entries=3, changes_entries=2))
+    context = service.context(operator("w"))
+    before = context.store.listing(Log("changes")).cursor((0,))
+    for number in range(6):
+        draft = CreateMemoryInput(text=f"memory {number}", scope=MemoryScope.GLOBAL)
+        await memories.create(context.acting("createMemory"), draft)
+    entries = await context.store.scan(AuditEntry, None, 100)
+    assert len(entries) == 6
+    await trim_all(service)
+    assert await context.store.scan(AuditEntry, None, 100) == entries[-3:]
+    with pytest.raises(CursorExpired):
+        await anext(live.memory_changes(context, after=before))  # type: ignore[arg-type]
+    await trim_all(service)
+    assert await context.store.scan(AuditEntry, None, 100) == entries[-3:]
+    await service.close()
+
+
+async def test_old_entries_of_logs_go_by_their_time(tmp_path: Path) -> None:
+    service = open_service(tmp_path, Settings())
+    context = service.context(operator("w"))
+    draft = CreateMemoryInput(text="memory", scope=MemoryScope.GLOBAL)
+    await memories.create(context.acting("createMemory"), draft)
+    assert await trim(context, Kept(1, 10), Kept(1, 10)) == 0
+    assert await trim(context, Kept(1e-9, 10), Kept(1e-9, 10)) == 1, "of the memory log the last line stays"
+    assert await context.store.scan(AuditEntry, None, 100) == []
     await service.close()

@@ -217,3 +217,21 @@ def test_a_level_that_is_none_is_refused_with_one_sentence(tmp_path: Path) -> No
     status, _, err = recollect("serve", "--port", "0", "--data", str(tmp_path), RECOLLECT_LOG_LEVEL="loud")
     assert status == 1
     assert err == "recollect: RECOLLECT_LOG_LEVEL must be DEBUG or INFO or WARNING or ERROR, not 'loud'.\n"
+
+
+def test_an_outage_has_few_lines_and_tells_how_many_were_kept_back() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(sparing := logs.Sparing())
+    handler.setFormatter(logs._JSON(wordy=False))
+    log = logging.Logger("recollect.operations")
+    log.addHandler(handler)
+    for _ in range(500):
+        log.warning("operation", extra={"fields": {"outcome": "UNAVAILABLE"}})
+    log.warning("operation", extra={"fields": {"outcome": "INTERNAL"}})
+    log.warning("something else")
+    sparing.seconds = -1.0
+    log.warning("A store is unavailable", extra={"fields": {"outcome": "UNAVAILABLE"}})
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line.get("outcome") for line in lines] == ["UNAVAILABLE"] * 10 + ["INTERNAL", None, "UNAVAILABLE"]
+    assert lines[-1]["keptBack"] == 490

@@ -118,6 +118,25 @@ class TestBreaker:
             breaker.enter()
         assert 100 <= caught.value.retry_after_ms <= 1_200
 
+    def test_what_callers_are_told_to_wait_grows_with_the_outage_up_to_a_bound(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1_000.0
+        monkeypatch.setattr(breaking.time, "monotonic", lambda: now)
+        breaker = Breaker("neo4j")
+        breaker.trip("hangs")
+        told = []
+        for after in (0, 4, 20, 40, 3_600):
+            now = 1_000.0 + after
+            breaker.failed("hangs")
+            told.append(breaker.retry_after_ms)
+        assert told == sorted(told)
+        assert told[0] <= 1_200
+        assert 8_000 <= told[2] <= 12_000
+        assert 24_000 <= told[-1] <= 36_000
+        breaker.succeeded()
+        assert breaker.retry_after_ms <= 1_200
+
 
 @pytest.fixture
 async def graph(real_servers: None) -> AsyncIterator[Neo4jClient]:
