@@ -203,11 +203,10 @@ class DictionaryTransaction(Reads):
 
     async def put(self, records: Sequence[Node]) -> None:
         traces = [one for one in records if isinstance(one, Trace)]
+        spans = [one for one in records if isinstance(one, Span)]
         if records:
             await journal.put(self, records)
-        await self.store(await sums.as_kept(self, traces) if traces else records)
-        if spans := [one for one in records if isinstance(one, Span)]:
-            await sums.add(self, spans)
+        await (sums.put(self, spans) if spans else self.store(await sums.as_kept(self, traces) if traces else records))
 
     async def store(self, records: Sequence[Node]) -> None:
         """See stores.sums.Sums."""

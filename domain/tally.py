@@ -70,6 +70,11 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
     loose: bool = False
     census: Census | None = None
 
+    @classmethod
+    def id_beside(cls, span: Id) -> Id:
+        """The id of a span's tally is called after the span's, which costs less than one of its own."""
+        return Id(f"{cls.prefix}{span[len(Span.prefix) :]}")
+
     @property
     def key(self) -> Key:
         return self.trace_id, self.span_id
@@ -175,8 +180,7 @@ class Tallies:
 
     def _begun(self, key: Key, told: tuple[Any, ...] = _UNTOLD) -> Tally:
         parent, record, started, ended, code, own = told
-        # A span's tally is called after it, which costs less than an id of its own.
-        id = self._new_id(Tally) if record is None else Id(f"{Tally.prefix}{record[len(Span.prefix) :]}")
+        id = self._new_id(Tally) if record is None else Tally.id_beside(record)
         self._counted[key], self._above[key] = NOTHING, None
         tally = self.changed[key] = Tally(
             id=id,

@@ -1,6 +1,7 @@
 """Update the sums of traces when spans are written or deleted; every engine's transaction calls this.
 
-An engine stores Tally as any other record, finds it by its natural key, and calls these.
+An engine stores Tally as any other record, finds it by its natural key, and calls these. It may make the tally of a
+span without children from the span as it is stored, and store none.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ class Sums(Transaction, Protocol):
     """What a transaction has beside the port's methods."""
 
     async def tallies(self, trace_id: str) -> list[Tally]:
-        """All tallies of a trace."""
+        """All tallies of a trace, at least of the spans that are there."""
 
-    async def store(self, records: Sequence[Tally] | Sequence[Trace]) -> None:
+    async def store(self, records: Sequence[Tally] | Sequence[Trace] | Sequence[Span]) -> None:
         """Stores records as they are."""
 
 
-async def add(tx: Sums, spans: Sequence[Span]) -> None:
-    """Takes spans that are put into the sums of their traces, which are made where they are missing."""
+async def put(tx: Sums, spans: Sequence[Span]) -> None:
+    """Stores spans, and takes them into the sums of their traces, which are made where they are missing."""
     tallies = Tallies(await _known(tx, spans), tx.new_id)
+    await tx.store(spans)
     for span in spans:
         tallies.put(span)
     await _keep(tx, tallies, {span.trace_id: span.session_id for span in reversed(spans)})

@@ -112,6 +112,53 @@ async def test_spans_that_go_are_counted_no_longer(store: Store) -> None:
     assert ((await found(store)).usage.input_tokens, late.id) == (2, b.id), "as if there had been none"
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_comes_again_and_goes_leaves_what_would_be_there_without(
+    store: Store, elsewhere: Store, seed: int
+) -> None:
+    """Against the spans that are left, put at once into another workspace."""
+    random = Random(seed)
+    [talk] = await keep(store, session())
+    spans: dict[str, Span] = {}
+    for _ in range(12):
+        told = []
+        for name in random.sample("abcdefg", random.randint(1, 3)):
+            used = {
+                "tokens": random.choice([None, random.randint(1, 99)]),
+                "started_at": after(seconds=random.randint(0, 9)),
+            }
+            used["ended_at"] = random.choice([None, after(seconds=random.randint(10, 20))])
+            if name in spans:
+                used["id"] = spans[name].id
+            told.append(part(name, random.choice([None, *"abcdefg", "nobody"]), session_id=talk.id, **used))
+        spans |= {one.span_id: one for one in await keep(store, *told)}
+        if random.random() < 0.3:
+            await delete(store, gone := spans.pop(random.choice(list(spans))))
+            assert gone not in spans.values()
+        if not spans:
+            continue
+        other = f"t{random.random()}"
+        await keep(elsewhere, *(part_of(other, one) for one in spans.values()))
+        here, there = await found(store), await found(elsewhere, other)
+        assert (here.usage, here.span_count, here.started_at) == (there.usage, there.span_count, there.started_at)
+        assert (here.ended_at, here.status_code) == (there.ended_at, there.status_code)
+        [root] = await elsewhere.get(Span, [there.root_id or Id("")])
+        assert root is not None and here.root_id == spans[root.span_id].id
+
+
+def part_of(trace_id: str, one: Span) -> Any:
+    """A copy of a span in another trace."""
+    names = ("parent_span_id", "started_at", "ended_at", "tokens", "attributes")
+    return span(trace_id=trace_id, span_id=one.span_id, **{name: getattr(one, name) for name in names})
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a"])
+async def test_spans_of_any_name_are_counted(store: Store, name: str) -> None:
+    await keep(store, span(trace_id="t", span_id=name, attributes={"inputTokens": 5}))
+    await keep(store, part("child", name, 7), part("other", name, 2))
+    assert (await found(store)).usage.input_tokens == 9
+
+
 async def test_workspaces_do_not_count_each_others_spans(store: Store, elsewhere: Store) -> None:
     await keep(store, part("a", None, 10))
     await keep(elsewhere, part("a", None, 1), part("b", "a", 2))

@@ -25,6 +25,7 @@ from stores.embedded import known, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.memories import Memories
 from stores.embedded.rows import table
+from stores.embedded.tallies import TallyRows
 from stores.embedded.vectors import VectorIndex
 from stores.ids import Ids
 from stores.policies import IDEMPOTENCY_US
@@ -82,6 +83,8 @@ class EmbeddedTransaction:
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         if kind is Session:
             return [self._known.session_named(name) for (name,) in keys]  # type: ignore[misc]
+        if kind is Tally:
+            return self._tallies.find(keys)  # type: ignore[return-value]
         of = table(kind)
         if len(keys) < _MANY or any("\0" in part for key in keys for part in key):  # which JSON text does not keep
             return [self._one(kind, of.by_natural, key) for key in keys]
@@ -111,9 +114,10 @@ class EmbeddedTransaction:
         if kind is Trace:
             records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
         await journal.put(self, records)
-        await self.store(records)
         if kind is Span:
-            await sums.add(self, [record for record in records if isinstance(record, Span)])
+            await sums.put(self, [record for record in records if isinstance(record, Span)])
+        else:
+            await self.store(records)
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
 
@@ -127,7 +131,10 @@ class EmbeddedTransaction:
             return
         if kind is Participant:
             self._known.joins(records)  # type: ignore[arg-type]
-        self._write(records)
+        if kind is Tally:
+            records = self._tallies.to_store(records)  # type: ignore[arg-type]
+        if records:
+            self._write(records)
 
     def _write(self, records: Sequence[Node]) -> None:
         to = table(type(records[0]))
@@ -146,8 +153,11 @@ class EmbeddedTransaction:
         return new
 
     async def tallies(self, trace_id: str) -> list[Tally]:
-        sql = f"{rows.TALLY.select} WHERE t.workspace = ? AND t.trace_id = ?"
-        return [rows.TALLY.decode(row) for row in self._db.execute(sql, (self._workspace, trace_id))]
+        return self._tallies.of_trace(trace_id)
+
+    @cached_property
+    def _tallies(self) -> TallyRows:
+        return TallyRows(self._db, self._workspace)
 
     def _forget_responses(self, message_ids: Sequence[Id]) -> None:
         if not message_ids:
@@ -231,6 +241,8 @@ class EmbeddedTransaction:
         ours = [(id, self._workspace) for id in ids]
         if kind is Memory:
             self._memories.delete(ids)
+        if kind is Tally:
+            self._tallies.deleted(ids)
         if kind is Message:
             self._forget_responses(ids)
         gone = {one.id: one for way in journal.ways(table(kind).kind) for one in self._along(kind, way, ids)}

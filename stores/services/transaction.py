@@ -109,9 +109,10 @@ class ServicesTransaction:
         if isinstance(records[0], Trace):
             records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
         await journal.put(self, records)
-        await self.store(records)
         if isinstance(records[0], Span):
-            await sums.add(self, [record for record in records if isinstance(record, Span)])
+            await sums.put(self, [record for record in records if isinstance(record, Span)])
+        else:
+            await self.store(records)
         self.pending.told |= isinstance(records[0], Memory)
         for record in records:
             if isinstance(record, Message):
