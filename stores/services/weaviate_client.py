@@ -109,11 +109,10 @@ class Entry(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A memory that was found. score: BM25 of words; weight x (cosine + shift) of vectors. weight: as it was told."""
+    """A memory that was found. score: BM25 of words; weight x (cosine + shift) of vectors."""
 
     id: Id
     score: float
-    weight: float
 
 
 class WeaviateClient:
@@ -174,9 +173,9 @@ class WeaviateClient:
                 limit=min(limit, _MOST),
                 filters=where,
                 return_metadata=MetadataQuery(distance=True),
-                return_properties=["weight"],
+                return_properties=[],
             )
-        return [Hit(_id(one), -float(one.metadata.distance or 0.0), _weight(one)) for one in found.objects]
+        return [Hit(_id(one), -float(one.metadata.distance or 0.0)) for one in found.objects]
 
     async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
         """The memories with any of the words (as of stores.words.stem), the best first."""
@@ -187,9 +186,9 @@ class WeaviateClient:
                 limit=min(limit, _MOST),
                 filters=where,
                 return_metadata=MetadataQuery(score=True),
-                return_properties=["weight"],
+                return_properties=[],
             )
-        return [Hit(_id(one), float(one.metadata.score or 0.0), _weight(one)) for one in found.objects]
+        return [Hit(_id(one), float(one.metadata.score or 0.0)) for one in found.objects]
 
     async def count(self, workspace: str) -> int:
         """How many memories Weaviate knows of a workspace."""
@@ -347,10 +346,6 @@ def _weighed(entry: Entry) -> list[float] | None:
 
 def _id(one: Any) -> Id:
     return Id(f"{Memory.prefix}_{one.uuid.hex}")
-
-
-def _weight(one: Any) -> float:
-    return max(float(one.properties["weight"]), _LIGHTEST)
 
 
 def _sentence(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from stores.services.prefilter import prefilter
 from tests.stores.services.conftest import drained
 
 MODES = pytest.mark.parametrize(
-    ("mode", "calls"), [(SearchMode.HYBRID, 2), (SearchMode.SEMANTIC, 1), (SearchMode.TEXT, 1)]
+    ("mode", "calls"), [(SearchMode.HYBRID, 1), (SearchMode.SEMANTIC, 1), (SearchMode.TEXT, 0)]
 )
 
 
@@ -77,7 +77,7 @@ async def test_what_many_match_is_proposed_until_there_is_enough(engine: Service
     for mode in SearchMode:
         found = (await store.search([search(mode, MemoryFilter(text="odd"))]))[0]
         assert not found.degraded
-        assert len(found.candidates) >= 100
+        assert len(found.candidates) >= 40
         assert {candidate.id for candidate in found.candidates} <= {one.id for one in made[:1_100]}
 
 

@@ -62,7 +62,6 @@ async def test_the_nearest_are_those_with_the_greatest_score(vectors: WeaviateCl
             hits = await vectors.nearest(workspace, question, shift, 20, ACTIVE)
             assert [hit.id for hit in hits] == [number(int(n)) for n in best]
             assert [hit.score for hit in hits] == pytest.approx(scores[best].tolist(), abs=1e-5)
-            assert [hit.weight for hit in hits] == pytest.approx(weights[best].tolist())
 
 
 async def test_a_memory_without_weight_or_direction_is_still_found(vectors: WeaviateClient, workspace: str) -> None:
