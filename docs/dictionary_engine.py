@@ -21,11 +21,11 @@ from msgspec.structs import replace
 
 from domain import graph as hops
 from domain.branch import Entry, branch
-from domain.change import MemoryChange, matched, states
+from domain.change import MemoryChange, matched
 from domain.errors import CursorExpired
 from domain.graph import GraphEdgeKind, GraphInclude
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, weight, without_text
+from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, weight
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Mark, Page, Slice
@@ -40,7 +40,7 @@ from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
-from stores.changes import line_of
+from stores.changes import asked, line_of
 from stores.errors import Taken, Unavailable
 from stores.ids import Ids
 from stores.lists import declared
@@ -566,14 +566,13 @@ def _changes(now: Reads, changes: Sequence[MemoryChange], filter: MemoryFilter |
     for place, one in sorted(now.graph.changes.items(), reverse=True):
         current: Any = now.any(one.memory_id)
         link = None if one.link is None else msgspec.json.encode(one.link).decode()
-        seen = (one.before, later.get(one.memory_id), current)
+        seen = (one.before, later.get(one.memory_id), current, one.lost)
         line = line_of(place, one.kind.name, one.memory_id, one.time, link, *seen) if place in wanted else None
         lines += [] if line is None else [line]
         if one.before is not None:
             later[one.memory_id] = one.before
     lines.reverse()
-    forgotten = filter and without_text(filter)
-    holds = [passes(filter if memory.text else forgotten, memory, now.world) for memory in states(lines)]
+    holds = [passes(of, memory, now.world) for memory, of in asked(lines, filter)]
     return [replace(change, left=left) for change, left in matched(lines, holds)]
 
 

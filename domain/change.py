@@ -13,7 +13,7 @@ from domain.declaration import PLACE, listed, refers
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.node import Id, Node
-from domain.values import NULL, Json
+from domain.values import NULL, Json, Ref
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
     subject: the memory as it is now or, of one that is gone, as it was when it was deleted, without its text.
     before: as it was before, of the kinds that change the memory itself: UPDATED, ARCHIVED, RESTORED and DELETED.
     left: it matched the follower's filter before the change and does not any more.
+    lost: the session that it was of and that was deleted, by its id and what it was called.
     """
 
     kind: ChangeKind
@@ -47,6 +48,7 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
     place: int = 0
     before: Memory | None = None
     left: bool = False
+    lost: Ref | None = None
 
     @property
     def memory(self) -> Memory | None:

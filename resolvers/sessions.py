@@ -10,9 +10,12 @@ import msgspec
 from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
+from domain.change import ChangeKind, MemoryChange
 from domain.errors import ErrorCode, invalid, not_found, reject
+from domain.memory import Memory, MemoryFilter
 from domain.message import Message
 from domain.node import Id, id_of
+from domain.page import MAX_FIRST_LONG, Slice
 from domain.participant import (
     AddParticipantInput,
     Participant,
@@ -33,10 +36,10 @@ from domain.session import (
 )
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from resolvers.actors import BOTH, actors, named
-from resolvers.context import Context, Unchanged, lookup, require
+from resolvers.context import Context, Unchanged, lookup, present, require
 from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
-from stores.ports import Log, Transaction
+from stores.ports import Collection, Log, Transaction
 
 
 async def session(context: Context, by: Ref) -> Session | None:
@@ -141,14 +144,34 @@ async def archive(context: Context, input: ArchiveSessionInput) -> Session:
 
 async def delete(context: Context, input: DeleteSessionInput) -> Session:
     """Deletes a session with its messages and trace and returns it; with dryRun only returns it."""
+    formed = [] if input.dry_run else await _formed(context, input.session)
 
     async def script(tx: Transaction) -> Session:
         found = await require(tx, Session, input.session, ["session"])
         if not input.dry_run:
+            lost = Ref(id=found.id, external_id=found.external_id)
+            await tx.log(
+                [
+                    MemoryChange(ChangeKind.UPDATED, memory.id, tx.now, memory, before=memory, lost=lost)
+                    for memory in await present(tx, Memory, formed)
+                    if memory.session_id == found.id
+                ]
+            )
             await tx.delete(Session, [found.id])
         return found
 
     return await context.write(script)
+
+
+async def _formed(context: Context, session: Ref) -> list[Id]:
+    """The memories that were formed in a session, whatever became of them, the first ones first."""
+    found: list[Id] = []
+    of, more, after = MemoryFilter(session=session), True, None
+    while more:
+        [page] = await context.store.pages(Collection.MEMORIES, [Id("")], Slice(MAX_FIRST_LONG, after=after), of)
+        found += [memory.id for memory in page.nodes]
+        more, after = page.has_next_page, page.page_info.end_cursor
+    return sorted(found)
 
 
 async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:

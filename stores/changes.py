@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.change import ChangeKind, Line, MemoryChange
 from domain.link import MemoryLink
-from domain.memory import Memory
+from domain.memory import Memory, MemoryFilter, without_text
 from domain.node import Id
+from domain.values import Ref
+from stores.rows import text
 
 _link = msgspec.json.Decoder(MemoryLink).decode
 
 
-def line_of(
+class _Lost(msgspec.Struct):
+    """What the JSON of a memory has besides."""
+
+    lost: Ref | None = None
+
+
+def kept(change: MemoryChange, with_text: bool = True) -> str | None:
+    """What a line keeps of a memory as it was."""
+    if change.before is None:
+        return None
+    before = change.before if with_text else replace(change.before, text="")
+    if change.lost is None:
+        return text(before)
+    return f'{text(before)[:-1]},"lost":{text(change.lost)}}}'
+
+
+def line_of(  # noqa: PLR0913 - the columns of a line
     place: int,
     kind: str,
     memory_id: Id,
@@ -23,6 +43,7 @@ def line_of(
     before: Memory | None,
     then: Memory | None,
     now: Memory | None,
+    lost: Ref | None = None,
 ) -> Line[MemoryChange] | None:
     """One line; None where nothing is known of its memory, which is gone.
 
@@ -38,4 +59,62 @@ def line_of(
     elif what in (ChangeKind.LINKED, ChangeKind.UNLINKED):
         before = after
     linked = None if link is None else _link(link)
-    return Line(MemoryChange(what, memory_id, time, subject, linked, now is None, place, before), before, after)
+    change = MemoryChange(what, memory_id, time, subject, linked, now is None, place, before, lost=lost)
+    return Line(change, before, after)
+
+
+def lost(was: str | None) -> Ref | None:
+    """The session that a memory lost by a change, as its line has it."""
+    return msgspec.json.decode(was, type=_Lost).lost if was is not None and '"lost":' in was else None
+
+
+def asked(
+    lines: Sequence[Line[MemoryChange]], filter: MemoryFilter | None
+) -> Iterator[tuple[Memory, MemoryFilter | None]]:
+    """What a follower's filter has to be asked about, each with the filter that asks it: it knows no text that is
+    forgotten, and no session that is gone, so what it says of those is decided here. Equal filters are one."""
+    gone = {line.change.lost.id: line.change.lost.external_id for line in lines if line.change.lost is not None}
+    named = set() if filter is None else set(_sessions(filter))
+    made: dict[tuple[frozenset[tuple[Ref, bool]], bool], MemoryFilter] = {}
+    for line in lines:
+        for state in (line.before, line.after):
+            if filter is None:
+                if state is not None:
+                    yield state, None
+            elif state is not None:
+                answers = {
+                    ref: ref.id == state.session_id if ref.id is not None else ref.external_id == gone[state.session_id]
+                    for ref in named
+                    if ref.id is not None or state.session_id in gone
+                }
+                key = frozenset(answers.items()), bool(state.text)
+                if key not in made:
+                    whole = filter if state.text else without_text(filter)
+                    made[key] = _answered(whole, answers) if answers else whole
+                yield state, made[key]
+
+
+def _sessions(filter: MemoryFilter) -> Iterator[Ref]:
+    """The sessions that a filter names."""
+    if filter.session is not None:
+        yield filter.session
+    for part in (*(filter.and_ or ()), *(filter.or_ or ()), *(() if filter.not_ is None else (filter.not_,))):
+        yield from _sessions(part)
+
+
+def _answered(filter: MemoryFilter, answers: Mapping[Ref, bool]) -> MemoryFilter:
+    """The filter for a memory of which is known whether it is of some sessions."""
+
+    def each(parts: list[MemoryFilter] | None) -> list[MemoryFilter] | None:
+        return None if parts is None else [_answered(part, answers) for part in parts]
+
+    holds = None if filter.session is None else answers.get(filter.session)
+    if holds is False:
+        return MemoryFilter(or_=[])
+    return replace(
+        filter,
+        session=filter.session if holds is None else None,
+        and_=each(filter.and_),
+        or_=each(filter.or_),
+        not_=None if filter.not_ is None else _answered(filter.not_, answers),
+    )

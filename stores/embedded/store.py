@@ -11,17 +11,17 @@ from typing import Any, Protocol, TypeVar
 import apsw
 import msgspec
 
-from domain.change import Line, MemoryChange, matched, states
+from domain.change import Line, MemoryChange, matched
 from domain.errors import CursorExpired
 from domain.graph import Exploration
 from domain.link import MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, without_text
+from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from domain.session import Session
 from stores.catalogue.logs import LOGS
-from stores.changes import line_of
+from stores.changes import asked, line_of, lost
 from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.branches import places
 from stores.embedded.filters import Where, apply
@@ -333,7 +333,7 @@ class EmbeddedStore:
         lines = [line for row in found if (line := self._line(db, row)) is not None]
         changes = [
             msgspec.structs.replace(change, left=left)
-            for change, left in matched(lines, [self._holds(db, memory, filter) for memory in states(lines)])
+            for change, left in matched(lines, [self._holds(db, *one) for one in asked(lines, filter)])
         ]
         return changes, found[-1][0] if found else after, len(found) == _BATCH
 
@@ -342,14 +342,14 @@ class EmbeddedStore:
         place, kind, memory_id, time, link, was, then = row
         now = db.execute(f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id, self._key)).fetchone()
         current = None if now is None else rows.MEMORY.decode(now)
-        return line_of(place, kind, memory_id, moment(time), link, _memory(was), _memory(then), current)
+        return line_of(place, kind, memory_id, moment(time), link, _memory(was), _memory(then), current, lost(was))
 
     def _holds(self, db: apsw.Connection, memory: Memory, filter: MemoryFilter | None) -> bool:
         """Whether a filter holds for a record, stored or not: its values stand in for the row."""
         if filter is None:
             return True
         where = Where(self._key)
-        apply(filter if memory.text else without_text(filter), Memory, where)
+        apply(filter, Memory, where)
         of = rows.MEMORY
         sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
         return db.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None

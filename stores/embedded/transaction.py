@@ -21,6 +21,7 @@ from domain.span import Span, Trace
 from domain.tally import Tally
 from stores import journal, sums
 from stores.catalogue.logs import logs_of
+from stores.changes import kept
 from stores.embedded import known, rows
 from stores.embedded.filters import Where, apply
 from stores.embedded.memories import Memories
@@ -205,7 +206,7 @@ class EmbeddedTransaction:
                     change.kind.value,
                     change.memory_id,
                     micros(change.time),
-                    None if change.before is None else text(change.before),
+                    kept(change),
                     None if change.link is None else text(change.link),
                 )
                 for change in changes

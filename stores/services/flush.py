@@ -6,8 +6,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
 from domain.link import MemoryLink
 from domain.message import Message, ToolResponse
 from domain.node import Id, Node
@@ -16,6 +14,7 @@ from domain.span import Span
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.catalogue.references import Step, gone_with
+from stores.changes import kept
 from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
@@ -163,7 +162,7 @@ async def _lines(to: Snapshot, pending: Pending) -> None:
             "kind": change.kind.value,
             "memory_id": change.memory_id,
             "time": micros(change.time),
-            "memory": None if change.before is None else text(replace(change.before, text="")),
+            "memory": kept(change, with_text=False),
             "text": None if change.before is None else change.before.text or None,
             "link": None if change.link is None else text(change.link),
         }

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from domain.change import matched, states
+from domain.change import matched
 from domain.errors import CursorExpired
-from domain.memory import Memory, MemoryFilter, without_text
+from domain.memory import Memory, MemoryFilter
 from stores.catalogue.logs import LOGS
-from stores.changes import line_of
+from stores.changes import asked, line_of, lost
 from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.filters import Where, apply, matches
@@ -125,25 +125,22 @@ class Logs:
             places, *columns, zip(*memories, strict=True), strict=True
         ):
             now = None if row[0] is None else MEMORY.decode(row)
-            line = line_of(place, kind, id, moment(time), link, _state(was), _state(then), now)
+            line = line_of(place, kind, id, moment(time), link, _state(was), _state(then), now, lost(was[0]))
             if line is not None:
                 lines.append(line)
-        holds = await self._hold(filter, states(lines))
+        holds = await self._hold(list(asked(lines, filter)))
         changes = [msgspec.structs.replace(change, left=left) for change, left in matched(lines, holds)]
         return changes, places[-1] if len(places) == _BATCH else end
 
-    async def _hold(self, filter: MemoryFilter | None, memories: Sequence[Memory]) -> list[bool]:
-        """Of which memories a filter holds; of those whose text is forgotten, whatever that was."""
-        if filter is None or not memories:
-            return [True] * len(memories)
-        known = [memory for memory in memories if memory.text]
-        forgotten = [memory for memory in memories if not memory.text]
-        answers: list[Iterator[bool]] = []
-        for asked, of in ((filter, known), (without_text(filter), forgotten)):
-            text, parameters = matches(asked, of)
-            [held] = await self._read(text, **parameters) if of else [[]]
-            answers.append(iter(held))
-        return [next(answers[0 if memory.text else 1]) for memory in memories]
+    async def _hold(self, states: Sequence[tuple[Memory, MemoryFilter | None]]) -> list[bool]:
+        """Of which memories their filters hold, all those of one filter by one statement."""
+        filters = {id(filter): filter for _, filter in states if filter is not None}
+        answers: dict[int, Iterator[bool]] = {}
+        for key, filter in filters.items():
+            text, parameters = matches(filter, [memory for memory, of in states if of is filter])
+            [held] = await self._read(text, **parameters)
+            answers[key] = iter(held)
+        return [filter is None or next(answers[id(filter)]) for _, filter in states]
 
 
 def _state(column: Sequence[str | None] | None) -> Memory | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -206,6 +207,45 @@ class TestChanges:
             ("DELETED", True),
         ]
         assert [(one["kind"], one["left"]) for one in await self.kinds(graph, len(live), start, filter)] == live
+
+    @pytest.mark.parametrize("by", ["externalId", "id"])
+    async def test_memories_whose_session_is_deleted_leave_it(self, graph: Graph, by: str) -> None:
+        start = await self.cursor(graph)
+        found = await graph.data('{ session(by: {externalId: "s"}) { id } }')
+        named = {"externalId": "s"} if by == "externalId" else {"id": found["session"]["id"]}
+        await graph.do("createSession", {"externalId": "other"})
+        for name, session in (("a", "s"), ("b", "s"), ("c", "other")):
+            said = {"session": {"externalId": session}, "role": "user", "text": name, "externalId": name}
+            await graph.do("addMessage", said)
+            given = {"text": name, "scope": "GLOBAL", "externalId": f"m{name}", "sourceMessage": {"externalId": name}}
+            await graph.do("createMemory", given)
+        await graph.do("archiveMemories", {"memories": [{"externalId": "mb"}]})
+        filters = [{"session": named}, {"not": {"session": named}}, {"or": [{"session": named}, {"tags": ["x"]}]}, None]
+        told: list[Any] = []
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(graph.follow(CHANGES, a=start, f=one)) for one in filters]
+            begun = [await events.next(count) for events, count in zip(streams, (3, 1, 3, 4), strict=True)]
+            await graph.do("deleteSession", {"session": {"externalId": "s"}, "dryRun": True})
+            await graph.do("deleteSession", {"session": {"externalId": "s"}})
+            await graph.do("createSession", {"externalId": "s"})  # another one of that name
+            for events, first in zip(streams, begun, strict=True):
+                seen = [one["memoryChanges"] for one in [*first, *await events.next(2)]]
+                told.append([(one["kind"], one["left"], one["memory"]["text"]) for one in seen])
+        gone = [("UPDATED", True, "a"), ("UPDATED", True, "b")]
+        stay = [("UPDATED", False, "a"), ("UPDATED", False, "b")]
+        of_session = [("CREATED", False, "a"), ("CREATED", False, "b"), ("ARCHIVED", False, "b"), *gone]
+        assert told[0] == of_session
+        assert told[1] == [("CREATED", False, "c"), *stay]
+        assert told[2] == of_session
+        assert told[3][-2:] == stay
+        for filter, live in zip(filters, told, strict=True):
+            again = await self.kinds(graph, len(live), start, filter)
+            assert [(one["kind"], one["left"], one["memory"]["text"]) for one in again] == live
+        if by == "externalId":
+            nothing = {"session": named, "statuses": ["ACTIVE", "ARCHIVED"]}
+            assert (
+                await graph.data("query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }", f=nothing)
+            ) == {"memories": {"totalCount": 0}}
 
     async def test_the_text_of_a_deleted_memory_is_in_no_line_of_the_log(self, graph: Graph) -> None:
         m = {"externalId": "m"}
