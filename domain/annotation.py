@@ -10,9 +10,22 @@ import msgspec
 from msgspec import Meta
 
 from domain.declaration import NATURAL, SORTED, listed, refers, shown
-from domain.node import Id, Node, register
+from domain.node import Id, Node, OfWhich, register
 from domain.page import OrderDirection
-from domain.values import MAX_BATCH, MAX_TEXT, Command, FloatRange, GivenObject, Json, Key, Ref, TimeRange, encode_json
+from domain.values import (
+    MAX_BATCH,
+    MAX_TEXT,
+    AnyNamed,
+    Command,
+    FloatRange,
+    GivenObject,
+    Json,
+    Key,
+    Ref,
+    TimeRange,
+    Whose,
+    encode_json,
+)
 
 
 class Annotation(Node, frozen=True, kw_only=True, gc=False):
@@ -76,13 +89,13 @@ class AnnotationOrder(Command, frozen=True, kw_only=True):
 class AnnotationFilter(Command, frozen=True, kw_only=True):
     """Selects annotations; all given members must match."""
 
-    target: Id | None = None
+    target: OfWhich = None
     target_kinds: list[AnnotationTargetKind] | None = None
     names: list[str] | None = None
     value: FloatRange | None = None
     labels: list[str] | None = None
-    author: Ref | None = None
-    external_ids: list[str] | None = None
+    author: Whose = None
+    external_ids: AnyNamed = None
     created_at: TimeRange | None = None
     updated_at: TimeRange | None = None
     and_: list[AnnotationFilter] | None = msgspec.field(name="and", default=None)

@@ -11,7 +11,7 @@ import msgspec
 from domain.declaration import refers
 from domain.node import Id, Node, OfWhich, register
 from domain.page import OrderDirection
-from domain.values import Command, TimeRange
+from domain.values import AnyNamed, Command, TimeRange
 
 MAX_TARGETS = 20
 """How many targets an entry names at the most."""
@@ -54,7 +54,7 @@ class AuditFilter(Command, frozen=True, kw_only=True):
     """Selects entries; all given members must match."""
 
     actions: list[str] | None = None
-    callers: list[str] | None = None
+    callers: AnyNamed = None
     outcomes: list[str] | None = None
     target: OfWhich = None
     time: TimeRange | None = None

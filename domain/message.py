@@ -16,7 +16,21 @@ from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.participant import ROLES, SenderType
 from domain.target import TargetFilter
-from domain.values import MAX_BATCH, NULL, Command, GivenJson, GivenObject, Json, Key, Name, Ref, Text, TimeRange, Whose
+from domain.values import (
+    MAX_BATCH,
+    NULL,
+    Command,
+    GivenJson,
+    GivenObject,
+    Json,
+    Key,
+    Name,
+    Named,
+    Ref,
+    Text,
+    TimeRange,
+    Whose,
+)
 
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):
@@ -179,7 +193,7 @@ class MessageFilter(TargetFilter, frozen=True, kw_only=True):
 
     sender_types: list[SenderType] | None = None
     sender: Whose = None
-    thread: str | None = None
+    thread: Named = None
     text: str | None = None
     tool: str | None = None
     created_at: TimeRange | None = None

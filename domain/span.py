@@ -16,7 +16,7 @@ from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.target import TargetFilter
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
+from domain.values import Command, GivenObject, Json, Key, Name, Named, Ref, TimeRange, Whose
 
 
 class SpanKind(enum.Enum):
@@ -173,7 +173,7 @@ class SpanFilter(TargetFilter, frozen=True, kw_only=True):
     kinds: list[SpanKind] | None = None
     status_codes: list[SpanStatusCode] | None = None
     names: list[str] | None = None
-    trace_id: str | None = None
+    trace_id: Named = None
     session: Whose = None
     agent: Whose = None
     started_at: TimeRange | None = None

@@ -56,10 +56,12 @@ class Ref(Command, frozen=True, kw_only=True):
 
 if TYPE_CHECKING:
     Whose: TypeAlias = Ref | None
+    Named: TypeAlias = str | None
+    AnyNamed: TypeAlias = list[str] | None
 else:
-    Whose = Ref
-"""A reference that says whose or of which. It is None where it is left out, and never null in what is read: who sends
-null has lost an id, and would be given everybody's."""
+    Whose, Named, AnyNamed = Ref, str, list[str]
+"""A reference, a name, or several names that say whose or of which. Such a one is None where it is left out, and never
+null in what is read: who sends null has lost an id, and would be given everybody's."""
 
 
 class TimeRange(Command, frozen=True, kw_only=True):

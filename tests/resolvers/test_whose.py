@@ -15,14 +15,43 @@ from tests.support.graphql_client import Graph, vector_of
 
 SCHEMA = build()
 SAYS_WHOSE = {"owner", "session", "participant", "actor", "agent", "user", "sender"}
-SAYS_WHICH = [("TraceFilter", "message"), ("AuditFilter", "target")]
+LETS_THROUGH = {
+    "text",
+    "capability",
+    "prefix",
+    "tool",
+    "outcomes",
+    "actions",
+    "types",
+    "components",
+    "tags",
+    "labels",
+    "names",
+}
+"""What says what a record is like, not whose or which it is; enums, ranges and the like do so too."""
+
+SAYS_WHICH = [
+    (name, member)
+    for name, input in SCHEMA.type_map.items()
+    if isinstance(input, GraphQLInputObjectType) and name.endswith("Filter")
+    for member, field in input.fields.items()
+    if get_named_type(field.type).name in ("Ref", "ID", "String") and member not in LETS_THROUGH
+]
 MEMBERS = [
     (name, member)
     for name, input in SCHEMA.type_map.items()
     if isinstance(input, GraphQLInputObjectType)
     for member, field in input.fields.items()
     if get_named_type(field.type).name == "Ref" and member in SAYS_WHOSE and not is_non_null_type(field.type)
-] + SAYS_WHICH
+]
+MEMBERS += [one for one in SAYS_WHICH if one not in MEMBERS]
+
+
+def test_what_says_which_is_found() -> None:
+    known = [("SpanFilter", "traceId"), ("AnnotationFilter", "target"), ("AnnotationFilter", "author")]
+    assert {*known, ("MessageFilter", "thread"), ("TraceFilter", "message"), ("AuditFilter", "callers")} <= {
+        *SAYS_WHICH
+    }
 
 
 @pytest.mark.parametrize(("input", "member"), MEMBERS)
@@ -147,3 +176,41 @@ async def test_a_participant_who_may_be_two(graph: Graph) -> None:
     assert await graph.fails("addMessage", said) == ("AMBIGUOUS", ["sender"])
     listed = 'query { sessions(filter: {participant: {externalId: "kim"}}) { totalCount } }'
     assert await graph.refusal(listed) == ("AMBIGUOUS", ["filter", "participant"])
+
+
+LISTS = {
+    "SpanFilter": "query ($f: SpanFilter) { spans(filter: $f) { totalCount } }",
+    "AnnotationFilter": "query ($f: AnnotationFilter) { annotations(filter: $f) { totalCount } }",
+    "AuditFilter": "query ($f: AuditFilter) { auditLog(filter: $f) { totalCount } }",
+    "MessageFilter": 'query ($f: MessageFilter) { session(by: {externalId: "s"}) { messages(filter: $f) { totalCount } } }',
+    "TraceFilter": 'query ($f: TraceFilter) { session(by: {externalId: "s"}) { trace(filter: $f) { totalCount } } }',
+    "SessionFilter": "query ($f: SessionFilter) { sessions(filter: $f) { totalCount } }",
+    "MemoryFilter": "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }",
+}
+
+
+@pytest.mark.parametrize(("input", "member"), SAYS_WHICH)
+async def test_null_is_nothing_to_list_by(graph: Graph, input: str, member: str) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+    null = {member: None}
+    for filter, path in ((null, []), ({"or": [null]}, ["or", "0"]), ({"not": {"and": [null]}}, ["not", "and", "0"])):
+        assert await graph.refusal(LISTS[input], f=filter) == ("INVALID", ["filter", *path, member])
+
+
+@pytest.mark.parametrize("of", ["messages", "sessions", "memories", "spans"])
+async def test_an_author_who_may_be_two(graph: Graph, of: str) -> None:
+    for kind in ("User", "Agent"):
+        await graph.do(f"upsert{kind}", {"externalId": "kim"})
+    await graph.do("createSession", {"externalId": "s"})
+    kim = {"author": {"externalId": "kim"}}
+    for filter, path in ((kim, []), ({"or": [kim]}, ["or", "0"]), ({"not": kim}, ["not"])):
+        refused = ("AMBIGUOUS", ["filter", *path, "author"])
+        assert await graph.refusal(LISTS["AnnotationFilter"], f=filter) == refused
+        name = {
+            "messages": "MessageFilter",
+            "sessions": "SessionFilter",
+            "memories": "MemoryFilter",
+            "spans": "SpanFilter",
+        }[of]
+        inside = ("AMBIGUOUS", ["filter", "annotation", *path, "author"])
+        assert await graph.refusal(LISTS[name], f={"annotation": filter}) == inside
