@@ -23,7 +23,7 @@ from resolvers.actors import whose
 from resolvers.context import Context, require
 from stores import journal
 from stores.budget import check
-from stores.ports import Log
+from stores.ports import SESSION_LOGS, Log
 
 
 class ChangeEdge(msgspec.Struct, frozen=True):
@@ -114,7 +114,9 @@ async def _batches(
     await whose(context, filter)
     listing, [end] = context.store.listing(log), await context.store.ends([log])
     start = end if after is None else listing.mark(after)[0]
-    if start > end:  # the store has gone back to an older copy of itself
+    if start > end:  # the store has gone back to an older copy of itself, or the session has gone
+        if log.kind in SESSION_LOGS:
+            await require(context.store, Session, Ref(id=Id(log.of)), ["session"])
         raise CursorExpired
     context.stay()
     async with aclosing(context.store.follow(log, start, filter)) as lines:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from domain.errors import ErrorCode, Rejected
+from resolvers.live import _follow
 from server.errors import OperationRefused
+from stores.ports import SESSION_LOGS, Log
 from tests.support.graphql_client import Graph
 
 S = {"session": {"externalId": "s"}}
@@ -33,6 +36,23 @@ async def session(graph: Graph) -> None:
 
 async def append(graph: Graph, *types: str) -> None:
     await graph.do("appendTraceEvents", {**S, "events": [{"type": type} for type in types]})
+
+
+@pytest.mark.both_families
+@pytest.mark.parametrize("kind", SESSION_LOGS)
+async def test_a_session_that_goes_between_two_reads_is_not_found(graph: Graph, kind: str) -> None:
+    """Whoever comes back has found it, and then asks where its log stands."""
+    await append(graph, "a", "b")
+    await graph.do("addMessage", {**S, "role": "user", "text": "a"})
+    asked = '{ session(by: {externalId: "s"}) { id traceCursor messageCursor } }'
+    at = (await graph.data(asked))["session"]
+    await graph.do("deleteSession", S)
+    cursor = at["traceCursor" if kind == "trace" else "messageCursor"]
+    with pytest.raises(Rejected) as refused:
+        await anext(_follow(graph.context, Log(kind, at["id"]), cursor))
+    assert (refused.value.errors[0].code, refused.value.errors[0].path) == (ErrorCode.NOT_FOUND, ["session"])
+    with pytest.raises(StopAsyncIteration):
+        await anext(_follow(graph.context, Log(kind, at["id"]), None))
 
 
 @pytest.mark.both_families
