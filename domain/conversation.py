@@ -115,15 +115,25 @@ class News(NamedTuple):
     goes_on: bool
 
 
-def news(known: Sequence[Known], tellers: Sequence[Teller], told: Sequence[Utterance], by: Teller) -> News:
+Places = dict[str, list[int]]
+"""By key the places where it is known, in order."""
+
+
+def places_of(known: Sequence[Known]) -> Places:
+    places: Places = {}
+    for place, part in enumerate(known):
+        places.setdefault(part.key, []).append(place)
+    return places
+
+
+def news(
+    known: Sequence[Known], places: Places, tellers: Sequence[Teller], told: Sequence[Utterance], by: Teller
+) -> News:
     """Which of what a call tells is not known yet.
 
     What a call repeats is known in its order. Where it repeats no answer, only what was said since the last answer is
-    compared, and what was told by spans of the same time: users say the same thing again.
+    compared, and what was told by spans of the same time: users say the same thing again. places: those of known.
     """
-    places: dict[str, list[int]] = {}
-    for place, part in enumerate(known):
-        places.setdefault(part.key, []).append(place)
     has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told)
     at, last, goes_on = (-1 if has_history else _since(known, tellers, by) - 1), -1, False
     for index, one in enumerate(told[-MAX_KNOWN:], max(0, len(told) - MAX_KNOWN)):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from domain.actor import Agent, User
-from domain.conversation import ASKED, MAX_KNOWN, Conversation, Known, Teller, Utterance, news, utterances
+from domain.conversation import ASKED, MAX_KNOWN, Conversation, Known, Teller, Utterance, news, places_of, utterances
 from domain.message import Message
 from domain.node import Id
 from domain.participant import Participant, ParticipantInput, SenderType
@@ -69,6 +69,7 @@ class _Telling:
     def __init__(self, tx: Transaction, session: Session, before: Conversation) -> None:
         self._tx, self._session, self._before = tx, session, before
         self._known, self._tellers = list(before.known), list(before.tellers)
+        self._places = places_of(self._known)
         self._parents: dict[tuple[str, ...], Span | None] = {}
         self._voices: list[Participant] | None = None
         self._added: list[Message] = []
@@ -89,7 +90,7 @@ class _Telling:
             return
         by = _teller(span)
         told = utterances(span.call.input, [] if self._is_repeated(span) else span.call.output)
-        fresh = news(self._known, self._tellers, told, by)
+        fresh = news(self._known, self._places, self._tellers, told, by)
         if place == "below" and not fresh.goes_on:
             return
         heard = [one for one in fresh.told if place != "below" or one.sender is not SenderType.USER]
@@ -148,6 +149,7 @@ class _Telling:
         if wrong:
             gone = list(dict.fromkeys(known.message_id for known in self._known if known.span in wrong))
             self._known = [known for known in self._known if known.span not in wrong]
+            self._places = places_of(self._known)
             await self._tx.delete(Message, gone)
 
     async def _add(self, span: Span, told: Utterance, at: int) -> None:
@@ -167,7 +169,9 @@ class _Telling:
             span_record_id=span.id,
         )
         self._added.append(message)
-        self._known += [Known(key, at, message.id) for key in told.keys]
+        for key in told.keys:
+            self._places.setdefault(key, []).append(len(self._known))
+            self._known.append(Known(key, at, message.id))
 
     async def _voice(self, span: Span, type: SenderType) -> Participant:
         """Who speaks: the user or agent of the span where they are known, else the only one of that type."""

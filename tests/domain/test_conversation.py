@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.conversation import Known, Teller, news, utterances
+from domain.conversation import Known, Teller, news, places_of, utterances
 from domain.message import ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelMessage
 from domain.node import Id
@@ -44,7 +44,7 @@ class Talk:
         start = 10 * len(self.tellers) if at is None else at
         by = Teller("t", f"s{len(self.tellers)}", start, start + lasts)
         told = utterances(said(*asked.split()), said(*answered.split()))
-        fresh = news(self.known, self.tellers, told, by).told
+        fresh = news(self.known, places_of(self.known), self.tellers, told, by).told
         self.tellers.append(by)
         for one in fresh:
             self.known += [Known(key, len(self.tellers) - 1, Id("m")) for key in one.keys]

@@ -24,8 +24,7 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-with provider.get_tracer("program").start_as_current_span("turn", attributes={"session.id": session, "user.id": user}):
-    first = agent.run_sync("What is the weather in Oslo?")
-with provider.get_tracer("program").start_as_current_span("turn", attributes={"session.id": session, "user.id": user}):
-    agent.run_sync("And tomorrow?", message_history=first.all_messages())
+told = {"conversation_id": session, "metadata": {"user.id": user}}
+first = agent.run_sync("What is the weather in Oslo?", **told)
+agent.run_sync("And tomorrow?", message_history=first.all_messages(), **told)
 provider.shutdown()

@@ -46,7 +46,15 @@ def python(name: str) -> Path:
 
     def make(folder: Path) -> None:
         _run(sys.executable, "-m", "venv", str(folder))
-        pip = str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"
+        pip = (
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+        )
         _run(*pip, *PYTHON[name], *_PYTHON)
 
     return _made(name, (*PYTHON[name], *_PYTHON, sys.version), make) / "bin" / "python"

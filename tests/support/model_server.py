@@ -116,6 +116,7 @@ def _response(asked: Any) -> Any:
         "total_tokens": 120,
     }
     more = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "status": "completed"}
+    more["instructions"] = asked.get("instructions")
     return {**_head("response"), "created_at": 1, "output": [item], "usage": usage, **more}
 
 
