@@ -243,10 +243,13 @@ LITELLM = Convention(
 
 OPENLIT = Convention(
     name="OpenLIT",
-    libraries=("openlit",),
-    needs="openlit.init(otlp_endpoint=...)",
+    libraries=("openlit 1.45.0",),
+    needs="openlit.init(otlp_endpoint=...), and session.id on a span around the calls",
+    faults="1.45.0 leaves tool calls out of the history, tells no input of a call that fails, and writes the record of "
+    "a stream in the span above it",
     kinds={"gen_ai.operation.name": {"vectordb": SpanKind.RETRIEVER, "framework": SpanKind.CHAIN}},
     agent=("gen_ai.agent.role",),
+    arguments=("gen_ai.tool.args",),
     given=("gen_ai.content.prompt",),
     made=("gen_ai.content.completion",),
     reasoning_tokens=("gen_ai.usage.details.reasoning",),

@@ -61,6 +61,8 @@ NO_PROVIDERS = {name for one in CONVENTIONS for name in one.no_providers}
 RUNNING = {name for one in CONVENTIONS if one.running for name in one.no_providers}
 """Whose agents' spans tell sums of all turns so far."""
 
+STANDARD = {name for slot in SLOTS for name in getattr(GEN_AI, slot)}
+
 PENDING = next((one.pending for one in CONVENTIONS if one.pending is not None), None)
 
 FIRST_TOKENS = {name for one in CONVENTIONS for name in one.first_token_events}

@@ -21,6 +21,7 @@ from domain.conventions.lookup import (
     PLACES,
     PREFIXES,
     RUNNING,
+    STANDARD,
     first,
     place_below,
 )
@@ -207,7 +208,8 @@ class _Reader:
             if not isinstance(value, str):
                 self._warn(f"{name} is not a string")
             elif not value.strip():
-                self._warn(f"{name} is blank")
+                if name in STANDARD:  # libraries have blank defaults in names of their own
+                    self._warn(f"{name} is blank")
             elif _REDACTED.fullmatch(value):
                 self._warn(f"{name} is redacted")
             elif taken is None:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.conventions.reading import NOTHING, Event, component_of, heard, tells_content
-from domain.span import SpanStatusCode
+from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import EMPTY_OBJECT
 from formats.otlp.spans import MAX_SPANS, MAX_TOLD, Read, Source, TooLarge, Unacceptable, cut, hex_id, time_of
@@ -60,6 +61,7 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanRep
     line = {"body": log.body, "severity": log.severity, **log.attributes}
     kept = bounded({key: value for key, value in line.items() if value is not None and value != ""}, limit)
     told = heard(Event(log.time, name, log.attributes, log.body)) if tells_content(name) else NOTHING
+    told = replace(told, kind=SpanKind.OTHER)  # OpenLIT writes records of a stream in the span above the call
     return SpanReport(
         hex_id(log.trace_id, 32, "traceId"),
         hex_id(log.span_id, 16, "spanId"),
