@@ -1,5 +1,5 @@
 # The server alone. docker-compose.yml runs it with its databases.
-FROM python:3.11-slim AS build
+FROM python:3.11.13-slim-bookworm AS build
 RUN python -m venv /venv
 WORKDIR /source
 # What it needs before what it is: a change of the code fetches nothing again.
@@ -16,7 +16,7 @@ COPY server server
 COPY stores stores
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
 
-FROM python:3.11-slim
+FROM python:3.11.13-slim-bookworm
 # /data is all it writes to: the data of the embedded engine, and what the server makes at its first start.
 RUN useradd --system --uid 10001 --no-create-home recollect \
  && install --directory --owner recollect --mode 0700 /data

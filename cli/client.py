@@ -11,8 +11,9 @@ import msgspec
 from domain.caller import LOCAL, Caller, is_workspace, operator
 from server.errors import UNAUTHENTICATED
 from server.graphql.documents import Request
-from server.service import open_service
-from server.settings import BadSetting, Settings
+from server.service import Service, open_service
+from server.settings import BadSetting, Settings, web_url
+from stores.errors import CannotOpen, InUse
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -41,11 +42,21 @@ async def ask(target: Target, query: str, variables: dict[str, Any]) -> Any:
 
 
 def check_workspace(name: str | None, url: str | None) -> None:
-    """Raises BadSetting for a workspace that cannot be, or that stands beside a URL."""
+    """Raises BadSetting for a workspace or URL that cannot be, and where both are given."""
+    if url is not None:
+        web_url("--url", url)
     if name is not None and url is not None:
         raise BadSetting("--workspace is for folders; with --url the key determines the workspace.")
     if name is not None and not is_workspace(name):
         raise BadSetting(f"{name!r} is not a valid workspace name: use up to 100 letters, digits and _.@-.")
+
+
+def open_or_point(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
+    """As open_service, for commands that can ask a running server too. Raises CannotOpen or BadSetting."""
+    try:
+        return open_service(data, settings, must_exist=must_exist)
+    except InUse as error:
+        raise CannotOpen(f"{str(error).rstrip('.')}, or ask the server that has it by --url.") from None
 
 
 def caller_in(workspace: str | None) -> Caller:
@@ -58,7 +69,7 @@ def credentials(settings: Settings) -> dict[str, str]:
 
 
 async def _in_folder(target: Target, query: str, variables: dict[str, Any]) -> bytes:
-    service = open_service(target.data, target.settings, must_exist=target.must_exist)
+    service = open_or_point(target.data, target.settings, must_exist=target.must_exist)
     try:
         return await service.executor.execute(Request(query, variables), service.operation(caller_in(target.workspace)))
     finally:

@@ -12,7 +12,7 @@ import click
 import httpx
 import msgspec
 
-from cli.client import caller_in, check_workspace, credentials
+from cli.client import caller_in, check_workspace, credentials, open_or_point
 from cli.server_sink import ServerError, UrlSink
 from cli.show import bar
 from cli.sink import Progress, Sink
@@ -22,7 +22,6 @@ from formats.conversation import FormatError
 from formats.otlp.json import Exports
 from formats.recollect.restore import Loaded
 from formats.registry import Opened, open_file
-from server.service import open_service
 from server.settings import BadSetting, Settings
 
 _AT_ONCE = 16
@@ -120,7 +119,7 @@ async def _sink(data: Path, url: str | None, settings: Settings, workspace: str 
         async with client:
             yield UrlSink(client)
         return
-    service = open_service(data, settings)
+    service = open_or_point(data, settings)
     try:
         yield StoreSink(service.context(caller_in(workspace)), settings.max_attributes_bytes)
     finally:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -284,6 +285,11 @@ def bench_(arguments: Sequence[str]) -> None:
 def _settings() -> Settings:
     from server.settings import Settings
 
+    options = [one for command in cli.commands.values() for one in command.params]
+    known = {f"RECOLLECT_{name.upper()}" for name in Settings.__struct_fields__} | {str(one.envvar) for one in options}
+    for name in sorted(name for name in os.environ if name.startswith("RECOLLECT_") and name not in known):
+        close = get_close_matches(name, known, 1, cutoff=0.85)
+        click.echo(f"recollect: there is no setting {name}{f'; is it {close[0]}?' if close else ''}", err=True)
     return Settings.read(os.environ)
 
 
@@ -314,7 +320,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = sys.argv[1:] if arguments is None else arguments
         # A file may be called by bytes that are no UTF-8; no text may.
         texts = [one if os.path.lexists(one) else well_formed(one) for one in given]
-        cli.main(args=texts, prog_name="recollect", standalone_mode=True)
+        sys.exit(cli.main(args=texts, prog_name="recollect", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "recollect"
+        click.echo(f"recollect: {' '.join(error.format_message().split())} See {where} --help.", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        fail(error.format_message())
+    except click.Abort:
+        sys.exit(130)
     except (CannotOpen, BadSetting) as error:
         fail(str(error))
     except Unavailable as error:

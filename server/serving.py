@@ -32,7 +32,13 @@ from server.websocket.frames import FrameProtocol
 def serve(host: str, port: int, data: Path, settings: Settings, demo: bool) -> None:
     """Serves a folder on an address until SIGINT or SIGTERM. Raises CannotOpen or BadSetting, with one sentence."""
     logs.set_up(settings.log_level)
-    with contextlib.closing(_bind(host, port)) as listening:
+    try:
+        listening = _bind(host, port)
+    except BadSetting:
+        if data.exists() and not settings.on_servers:  # a second server on the folder is told so, and not of the port
+            asyncio.run(open_service(data, settings).close())
+        raise
+    with contextlib.closing(listening):
         _serve(listening, host, data, settings, demo)
 
 
@@ -70,8 +76,13 @@ async def _run(service: Service, listening: socket.socket, host: str, data: Path
         access_log=False,
         server_header=False,
     )
-    kept = None if settings.on_servers else data
-    where = _banner(f"http://{_shown(host)}:{address[1]}", kept, shows_demo, access.is_open, settings.first_key_file)
+    where = _banner(
+        f"http://{_shown(host)}:{address[1]}",
+        _place(settings, data),
+        shows_demo,
+        access.is_open,
+        settings.first_key_file,
+    )
     async with _grpc(app, service, host):
         await _Server(config, app, where).serve(sockets=[listening])
 
@@ -111,12 +122,20 @@ class _Server(uvicorn.Server):
             click.echo(self._where)
 
 
-def _banner(url: str, data: Path | None, shows_demo: bool, is_open: bool, first_key_file: str) -> str:
+def _place(settings: Settings, data: Path) -> str:
+    """What the store is."""
+    if not settings.on_servers:
+        return str(data.resolve())
+    scheme = settings.graph_url.partition("://")[0]
+    return "in Neo4j, Weaviate and Redis" if scheme.startswith(("neo4j", "bolt")) else f"in the engine {scheme}"
+
+
+def _banner(url: str, place: str, shows_demo: bool, is_open: bool, first_key_file: str) -> str:
     bold = click.style(f"{url}/graphql", bold=True)
     shown = ": it shows a first query and a live trace" if shows_demo else ""
     lines = [
         f"Recollect is up. Open {bold} in a browser{shown}.",
-        f"  data     {data.resolve() if data else 'in Neo4j, Weaviate and Redis'}",
+        f"  data     {place}",
         f"  ready    {url}/readyz",
         f"  try      {_program()} search tea --url {url}"
         if shows_demo

@@ -28,3 +28,7 @@ class Taken(StoreError):
 
 class CannotOpen(StoreError):
     """The store cannot be opened; the text is one sentence for the person who started the program."""
+
+
+class InUse(CannotOpen):
+    """Another process has the folder open."""

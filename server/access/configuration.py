@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from server.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from server.access.tokens import Tokens
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+")
 
 
 async def open_access(context: Context, settings: Settings, is_loopback: bool) -> Access:
@@ -43,7 +47,15 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
 
 
 def origins_of(settings: Settings) -> list[str]:
-    return [origin for one in settings.cors_origins.split(",") if (origin := one.strip().rstrip("/").lower())]
+    """Raises BadSetting for what is no origin; "null" and "*" stand for themselves."""
+    origins = [origin for one in settings.cors_origins.split(",") if (origin := one.strip().rstrip("/").lower())]
+    for origin in origins:
+        if origin not in ("null", "*") and not _ORIGIN.fullmatch(origin):
+            raise BadSetting(
+                f"RECOLLECT_CORS_ORIGINS must have origins such as https://app.example.com, with commas between, "
+                f"not {origin!r}: a scheme, a host, a port where it is another than usual, and no path."
+            )
+    return origins
 
 
 def _tokens(settings: Settings) -> Tokens | None:

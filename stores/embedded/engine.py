@@ -25,7 +25,7 @@ from stores.embedded.store import EmbeddedStore
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.words import Words
 from stores.embedded.writer import Writer
-from stores.errors import CannotOpen
+from stores.errors import CannotOpen, InUse
 from stores.ids import Ids
 from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
@@ -222,9 +222,7 @@ def _hold(folder: Path) -> int:
     except BlockingIOError:
         holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
         os.close(lock)
-        raise CannotOpen(
-            f"{folder} is in use by {holder}; stop it, connect to it with --url, or use another --data folder."
-        ) from None
+        raise InUse(f"{folder} is in use by {holder}; stop it, or use another --data folder.") from None
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()}\n".encode(), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from cli.main import cli, main
 from cli.stats import show_stats
+from stores.embedded.engine import open_embedded
 from stores.errors import StoreError, Unavailable
 from stores.ports import Stats
 from tests.support.running import ROOT, environment
@@ -212,3 +214,80 @@ def test_stats_of_servers_tell_no_bytes(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.split() == ["message", "1,234"]
     show_stats(Stats({"message": 1_234}), as_json=True)
     assert json.loads(capsys.readouterr().out) == {"records": {"message": 1_234}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "No such command 'nothing'"),
+        (["serve", "--prt", "1"], "No such option '--prt'"),
+        (["serve", "--port", "many"], "'--port'"),
+        (["serve", "--port", "65536"], "'--port'"),
+        (["import"], "FILES"),
+        (["search"], "QUERY"),
+        (["search", "tea", "--mode", "best"], "'best' is not one of"),
+        (["search", "tea", "--first", "0"], "'--first'"),
+        (["search", "tea", "more"], "unexpected extra argument"),
+        (["keys", "create", "--role", "god"], "'god'"),
+        (["stats", "--url", "http://127.0.0.1:1"], "'--url'"),
+        (["copy", "a"], "TO"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("recollect: ")
+    assert said in err
+    assert err.endswith(
+        f"See recollect{''.join(f' {word}' for word in arguments if word in cli.commands or word == 'create')} --help.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "localhost", "ftp://host", "http://", "http://host:many", "http://a b", ""]
+)
+@pytest.mark.parametrize("command", [["search", "tea"], ["keys", "list"], ["import", "{file}"]])
+def test_a_url_without_its_scheme(
+    command: list[str], url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps(CHAT))
+    status, out, err = run(capsys, *(word.format(file=file) for word in command), "--url", url)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "--url must be a URL such as http://127.0.0.1:8000" in err
+
+
+def test_an_unknown_setting_is_told_and_no_more(
+    data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("RECOLLECT_MAX_DEPHT", "RECOLLECT_XYZZY", "RECOLLECT_PORT", "RECOLLECT_LOG_LEVEL"):
+        monkeypatch.setenv(name, "8000" if name == "RECOLLECT_PORT" else "INFO")
+    status, _, err = run(capsys, "stats", "--data", data)
+    assert status == 0
+    assert err.splitlines() == [
+        "recollect: there is no setting RECOLLECT_MAX_DEPHT; is it RECOLLECT_MAX_DEPTH?",
+        "recollect: there is no setting RECOLLECT_XYZZY",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "points"),
+    [
+        (["stats"], False),
+        (["export", "-"], False),
+        (["search", "tea"], True),
+        (["keys", "list"], True),
+        (["import", "{file}"], True),
+    ],
+)
+def test_only_commands_that_take_a_url_speak_of_one(
+    command: list[str], points: bool, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = open_embedded(Path(data), "wordllama:l2_supercat_256", 256)
+    try:
+        status, _, err = run(capsys, *(word.format(file=tmp_path / "chat.json") for word in command), "--data", data)
+    finally:
+        asyncio.run(held.close())
+    assert (status, err.count("\n")) == (1, 1)
+    assert "is in use by process" in err
+    assert ("--url" in err) is points

@@ -398,7 +398,7 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
     path, settings = written(tmp_path, [ASK]), Settings()
     with pytest.raises(BadSetting, match=r"file\.json: no answer from http://127\.0\.0\.1:1"):
         await import_files([path], tmp_path, "http://127.0.0.1:1/graphql", None, False, "me", settings)
-    with pytest.raises(BadSetting, match="is not a URL"):
+    with pytest.raises(BadSetting, match="--url must be a URL"):
         await import_files([path], tmp_path, "http://[::1", None, False, "me", settings)
     with pytest.raises(BadSetting, match=r"cannot be written: No such file"):
         await export_file(tmp_path / "none" / "x.jsonl", tmp_path, settings)

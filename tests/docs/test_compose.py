@@ -75,9 +75,26 @@ def test_only_the_server_can_be_reached_and_only_from_this_machine(services: dic
 def test_every_service_is_watched_and_the_server_waits_for_the_others(services: dict[str, Any]) -> None:
     others = services.keys() - {"api"}
     assert services["api"]["depends_on"] == {name: {"condition": "service_healthy"} for name in others}
-    assert others == {name for name, one in services.items() if "healthcheck" in one}
+    assert services.keys() == {name for name, one in services.items() if "healthcheck" in one}
+    assert "/readyz" in services["api"]["healthcheck"]["test"][-1], "without its store the server is not well"
     assert all(one["restart"] == "unless-stopped" and "mem_limit" in one for one in services.values())
     assert "HEALTHCHECK" in (HOME / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_every_service_has_bounds(services: dict[str, Any]) -> None:
+    for name, one in services.items():
+        assert "no-new-privileges:true" in one["security_opt"], name
+        assert int(one["logging"]["options"]["max-file"]) * int(one["logging"]["options"]["max-size"][:-1]) <= 50, name
+    assert all(services[name]["ulimits"]["nofile"] >= 65536 for name in ("api", "neo4j", "weaviate"))
+    assert "retention__policy" in " ".join(services["neo4j"]["environment"])
+
+
+def test_images_are_of_exact_versions(services: dict[str, Any]) -> None:
+    images = {name: one["image"] for name, one in services.items() if name != "api"}
+    assert all(re.search(r":\d+\.\d+\.\d+|@sha256:", image) for image in images.values()), images
+    bases = re.findall(r"^FROM (\S+)", (HOME / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert bases
+    assert all(re.search(r":\d+\.\d+\.\d+|@sha256:", base) for base in bases), bases
 
 
 def test_every_setting_in_it_is_one_of_the_server(services: dict[str, Any]) -> None:

@@ -106,6 +106,23 @@ def test_a_second_server_on_the_folder_names_the_first(shared: Running) -> None:
     assert get(shared, "/readyz").status_code == 200, "the first goes on"
 
 
+def test_a_second_server_on_the_folder_and_the_port_hears_of_the_folder(shared: Running) -> None:
+    line = fails("serve", "--port", str(shared.port), "--data", str(shared.data))
+    assert f"in use by process {shared.process.pid}" in line
+    assert "--url" not in line, "serve has no such option"
+
+
+@pytest.mark.parametrize(
+    "origin", ["app.example.com", "https://app.example.com/app", "https:app.example.com", "//app", "https://a b"]
+)
+def test_an_origin_that_is_none(origin: str, tmp_path: Path) -> None:
+    line = fails(
+        "serve", "--port", "0", "--data", str(tmp_path), RECOLLECT_CORS_ORIGINS=f"https://good.example,{origin}"
+    )
+    assert "RECOLLECT_CORS_ORIGINS" in line
+    assert "https://app.example.com" in line
+
+
 def test_the_folder_is_free_once_the_server_is_gone(server: Running) -> None:
     server.kill()
     server.start()
