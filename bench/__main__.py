@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import resource
@@ -24,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.chart import chart
 from bench.document import write as write_document
 from bench.lab import Lab
+from bench.older import built
 from bench.process import BenchError, Others
 from bench.row import SLOWER, Machine, Outcome, Report, Row
 from bench.rows import ROWS
@@ -58,6 +60,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
     is_flag=True,
     help="Only beside what people would pick instead; the first time each is installed, 2 GB and some minutes.",
 )
+@click.option("--against", metavar="GIT_REV", default="",
+              help="Only processor times, in turns with an older build that is made for it.")  # fmt: skip
 @click.option("--graph-url", default="", help="Also on this Neo4j, which is empty, and on the two others.")
 @click.option("--vectors-url", default="", help="That Weaviate.")
 @click.option("--events-url", default="", help="That Redis.")
@@ -74,6 +78,7 @@ def main(  # noqa: PLR0913 - one for each option
     million: bool,
     services: bool,
     peers: bool,
+    against: str,
     graph_url: str,
     vectors_url: str,
     events_url: str,
@@ -94,10 +99,10 @@ def main(  # noqa: PLR0913 - one for each option
     if not sys.platform.startswith("linux"):
         raise click.ClickException("The bench reads processor times from Linux; it does not run elsewhere.")
     servers = _servers(services, (graph_url, vectors_url, events_url))
-    rows = _chosen(only, million, services=bool(servers), peers=peers)
+    rows = _chosen(only, million, services=bool(servers), peers=peers, against=against)
     before = None if compare is None else _read(compare)
     try:
-        report, failed = uvloop.run(_run(rows, item_count, seed, servers))
+        report, failed = uvloop.run(_run(rows, item_count, seed, servers, against))
         if json_file is not None:
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
         if svg_file is not None:
@@ -129,9 +134,11 @@ def _servers(services: bool, urls: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _chosen(only: Sequence[str], million: bool, services: bool, peers: bool) -> list[Row]:
+def _chosen(only: Sequence[str], million: bool, services: bool, peers: bool, against: str) -> list[Row]:
     """The rows to measure. Raises click.UsageError for a name that none has."""
     rows = PEER_ROWS if peers else [*ROWS, *(SERVICES_ROWS if services else ())]
+    if against:
+        rows = [row for row in rows if row.older]
     for name in only:
         if not any(fnmatchcase(row.name, name) for row in rows):
             raise click.UsageError(f"There is no row {name!r}; --list shows their names.")
@@ -147,8 +154,11 @@ def _read(file: Path) -> Report:
         raise click.UsageError(f"{file} is no result of the bench.") from None
 
 
-async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str, str]) -> tuple[Report, list[str]]:
-    """Measures the rows one after the other, and tells what went wrong with others; raises BenchError if all did.
+async def _run(
+    rows: list[Row], item_count: int, seed: int, servers: Mapping[str, str], against: str
+) -> tuple[Report, list[str]]:
+    """Measures the rows one after the other, in turns with an older build where one is named, and tells what went wrong
+    with others; raises BenchError if all did.
 
     What was started is stopped, however this ends.
     """
@@ -161,27 +171,32 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
     services: list[Outcome] = []
     peers: list[Outcome] = []
     failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="recollect-bench-") as folder, _progress() as progress:
-        lab = Lab(Path(folder), item_count, seed)
-        elsewhere = Lab(Path(folder, "services"), item_count, seed, servers)
-        elsewhere.folder.mkdir()
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recollect-bench-")))
+        progress = stack.enter_context(_progress())
+        lab = Lab(folder, item_count, seed)
+        elsewhere = Lab(_made(folder / "services"), item_count, seed, servers)
+        stack.push_async_callback(lab.close)
+        stack.push_async_callback(elsewhere.close)
+        older = None
+        if against:
+            progress.console.print(f"Building {against}.")
+            program = await stack.enter_async_context(built(against, _made(folder / "older")))
+            older = Lab(_made(folder / "of older"), item_count, seed, program=program)
+            stack.push_async_callback(older.close)
         task = progress.add_task("", total=len(rows))
-        try:
-            for row in rows:
-                progress.update(task, description=row.title, refresh=True)
-                try:
-                    if row in SERVICES_ROWS:
-                        services.append(await row.run(elsewhere, embedded=None if row.opt_in else lab))
-                    elif row in PEER_ROWS:
-                        peers.append(await row.run(lab))
-                    else:
-                        outcomes.append(await row.run(lab))
-                except BenchError as error:  # the others took minutes
-                    failed.append(f"{row.name}: {error}")
-                progress.advance(task)
-        finally:
-            await elsewhere.close()
-            await lab.close()
+        for row in rows:
+            progress.update(task, description=row.title, refresh=True)
+            try:
+                if row in SERVICES_ROWS:
+                    services.append(await row.run(elsewhere, embedded=None if row.opt_in else lab))
+                elif row in PEER_ROWS:
+                    peers.append(await row.run(lab))
+                else:
+                    outcomes.append(await row.run(lab, older=older))
+            except BenchError as error:  # the others took minutes
+                failed.append(f"{row.name}: {error}")
+            progress.advance(task)
     if failed and not outcomes and not services and not peers:
         raise BenchError(failed[0])
     report = Report(
@@ -194,8 +209,14 @@ async def _run(rows: list[Row], item_count: int, seed: int, servers: Mapping[str
         rows=outcomes,
         services=services,
         peers=peers,
+        against=against,
     )
     return report, failed
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _allow_sockets() -> None:

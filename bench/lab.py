@@ -25,8 +25,17 @@ _TOGETHER = 500  # rows a mutation while data is loaded
 class Lab:
     """Lends servers to rows, and stops them all in the end. Leave it by `close`."""
 
-    def __init__(self, folder: Path, size: int, seed: int, servers: Mapping[str, str] = MappingProxyType({})) -> None:
-        """servers: the settings that lead to those of the services engine, which must be empty."""
+    def __init__(
+        self,
+        folder: Path,
+        size: int,
+        seed: int,
+        servers: Mapping[str, str] = MappingProxyType({}),
+        program: Path | None = None,
+    ) -> None:
+        """servers: the settings that lead to those of the services engine, which must be empty. program: an older build
+        of ours, which is measured."""
+        self._program = program
         self.folder, self.size, self.seed, self.servers = folder, size, seed, servers
         self.seconds = min(1.0, max(0.1, size / _FULL))
         self.data = Data(size, seed)
@@ -55,6 +64,13 @@ class Lab:
             arguments = ["-m", "bench.baselines.app", str(self.folder / "plain.db"), str(self.size), str(self.seed)]
             self._servers["plain"] = await start(arguments, self.folder / "plain.log")
         return self._servers["plain"]
+
+    async def floor(self) -> Process:
+        """The server that does the least."""
+        if "floor" not in self._servers:
+            arguments = ["-m", "bench.baselines.floor", str(self.folder / "floor.db"), str(self.size), str(self.seed)]
+            self._servers["floor"] = await start(arguments, self.folder / "floor.log")
+        return self._servers["floor"]
 
     @contextlib.asynccontextmanager
     async def fresh(self, arguments: Iterable[str] = RECOLLECT) -> AsyncIterator[Process]:
@@ -101,8 +117,8 @@ class Lab:
             await server.stop()
 
     async def _serve(self, arguments: Iterable[str], folder: Path) -> Process:
-        serve = [*arguments, "serve", "--port", "0", "--data", str(folder)]
-        return await start(serve, self.folder / "server.log", self.servers)
+        serve = [*(arguments if self._program is None else ()), "serve", "--port", "0", "--data", str(folder)]
+        return await start(serve, self.folder / "server.log", self.servers, program=self._program)
 
     async def _fill(self, server: Process) -> None:
         connection = await server.connect()

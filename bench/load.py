@@ -13,7 +13,8 @@ import msgspec
 from bench.http import Connection
 from bench.process import BenchError, Process
 
-_DATA = b'\r\n\r\n{"data":'
+_REFUSED = b'\r\n\r\n{"errors":'
+"""How the answer to a document begins that was not run."""
 
 Next = Callable[[], bytes]
 """Makes the next request."""
@@ -78,7 +79,7 @@ async def _ask_all(
             answer = await connection.ask(request)
             waits.append(time.perf_counter() - begun)
             asked += 1
-            if not answer.startswith(b"HTTP/1.1 200") or sign not in answer or _DATA not in answer[:400]:
+            if not answer.startswith(b"HTTP/1.1 200") or sign not in answer or _REFUSED in answer[:400]:
                 raise BenchError(f"A server answered {answer[-300:].decode(errors='replace')}")
 
     await asyncio.gather(*(caller(connection) for connection in connections))

@@ -76,14 +76,20 @@ async def run(arguments: Sequence[str], log: Path) -> bytes:
 
 
 async def _spawned(
-    arguments: Sequence[str], errors: IO[bytes], settings: Mapping[str, str] = MappingProxyType({})
+    arguments: Sequence[str],
+    errors: IO[bytes],
+    settings: Mapping[str, str] = MappingProxyType({}),
+    program: Path | None = None,
 ) -> asyncio.subprocess.Process:
-    """Python with these arguments and settings, our packages in reach, and none of the caller's settings."""
+    """Python with these arguments and settings, our packages in reach, and none of the caller's settings. program: what
+    is run in its place, without our packages."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
-    paths = [str(HOME), *filter(None, [environ.get("PYTHONPATH")])]
-    environ |= {"PYTHONPATH": os.pathsep.join(paths), "RECOLLECT_MEMORY_CAPACITY": "100000000", **settings}
+    paths = [str(HOME), *filter(None, [environ.pop("PYTHONPATH", "")])]
+    if program is None:
+        environ["PYTHONPATH"] = os.pathsep.join(paths)
+    environ |= {"RECOLLECT_MEMORY_CAPACITY": "100000000", **settings}
     return await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors, env=environ
+        program or sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors, env=environ
     )
 
 
@@ -117,12 +123,19 @@ def _ours() -> float:
 
 
 async def start(
-    arguments: Sequence[str], log: Path, settings: Mapping[str, str] = MappingProxyType({}), ready: str = "/readyz"
+    arguments: Sequence[str],
+    log: Path,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    ready: str = "/readyz",
+    program: Path | None = None,
 ) -> Process:
-    """Runs Python with these arguments until it prints its URL and `ready` answers 200. Raises BenchError."""
+    """Runs Python, or a program, with these arguments until it prints its URL and `ready` answers 200.
+
+    Raises BenchError.
+    """
     begun = time.perf_counter()
     with log.open("ab") as errors:
-        process = await _spawned(arguments, errors, settings)
+        process = await _spawned(arguments, errors, settings, program)
     try:
         async with asyncio.timeout(_UP_WITHIN_S):
             port = await _port(process)

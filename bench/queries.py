@@ -36,6 +36,10 @@ ADD_MESSAGE = (
 
 ADD_MESSAGES = "mutation AddAll($input: AddMessagesInput!) { addMessages(input: $input) { errors { message } } }"
 
+CREATE_MEMORY = (
+    "mutation Remember($input: CreateMemoryInput!) { createMemory(input: $input) { memory { id } errors { message } } }"
+)
+
 CREATE_MEMORIES = (
     "mutation Remember($input: CreateMemoriesInput!) { createMemories(input: $input) { errors { message } } }"
 )

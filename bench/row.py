@@ -63,7 +63,7 @@ def within_times(ratio: float) -> Wanted:
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to measure. With a baseline both are measured in turns, `rounds` times; their medians count.
 
-    against: what the baseline is. lower: whether less is better.
+    against: what the baseline is. lower: whether less is better. older: whether an older build can be asked too.
     """
 
     name: str
@@ -76,14 +76,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     lower: bool = False
     rounds: int = 3
     opt_in: bool = False
+    older: bool = False
 
-    async def run(self, lab: Lab, embedded: Lab | None = None) -> Outcome:
-        """Measures it. embedded: where the same is measured for comparison, on the embedded engine."""
+    async def run(self, lab: Lab, embedded: Lab | None = None, older: Lab | None = None) -> Outcome:
+        """Measures it. embedded, older: where the same is measured for comparison, on the embedded engine and on an
+        older build."""
         values: list[float] = []
         baselines: list[float] = []
         beside: list[float] = []
-        for _ in range(self.rounds):
+        before: list[float] = []
+        for turn in range(self.rounds):
+            if older is not None and turn % 2:  # now one of them is first, now the other
+                before.append(await self.measure(older))
             values.append(await self.measure(lab))
+            if older is not None and not turn % 2:
+                before.append(await self.measure(older))
             if self.baseline is not None:
                 baselines.append(await self.baseline(lab))
             if embedded is not None:
@@ -98,11 +105,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             baseline=statistics.median(baselines) if baselines else None,
             wanted=self.wanted,
             embedded=statistics.median(beside) if beside else None,
+            older=statistics.median(before) if before else None,
+            gains=sorted(self._gain(old, new) for old, new in zip(before, values, strict=False)),
         )
+
+    def _gain(self, old: float, new: float) -> float:
+        """How many times as good the new one is."""
+        return old / new if self.lower else new / old
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row has come to. embedded: the value on the embedded engine, of a row of the services engine."""
+    """What a row has come to. embedded: the value on the embedded engine, of a row of the services engine. older: that
+    of an older build; gains: how many times as good as that it was in each round, the least first."""
 
     name: str
     title: str
@@ -113,6 +127,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     baseline: float | None = None
     wanted: Wanted | None = None
     embedded: float | None = None
+    older: float | None = None
+    gains: list[float] = []
 
     @property
     def ratio(self) -> float | None:
@@ -143,7 +159,8 @@ class Machine(msgspec.Struct, frozen=True):
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole run. others: what part of the machine was taken by what is not ours, the servers of the services engine
-    among it. services: the rows of that engine. peers: those beside what people would pick instead."""
+    among it. services: the rows of that engine. peers: those beside what people would pick instead.
+    against: what the older build is called that stands beside some rows."""
 
     date: str
     machine: Machine
@@ -154,6 +171,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Outcome]
     services: list[Outcome] = []
     peers: list[Outcome] = []
+    against: str = ""
 
     def row(self, name: str) -> Outcome | None:
         """The outcome of a row, if it was run."""

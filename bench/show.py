@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -51,9 +52,18 @@ def services_cells(outcome: Outcome) -> tuple[str, ...]:
     return (title, value, number(outcome.embedded), *rest)
 
 
+def older_cells(outcome: Outcome) -> tuple[str, ...]:
+    """A row as its table shows it beside an older build: both medians, and that of the gains in each round."""
+    gains, fifth = outcome.gains, len(outcome.gains) // 5
+    middle = f"{number(statistics.median(gains))}x"
+    between = f"{number(gains[fifth])}x to {number(gains[-1 - fifth])}x"
+    return outcome.title, number(outcome.value), number(outcome.older), outcome.unit, middle, between
+
+
+_OLDER_HEAD = ("", "now", "older", "", "gain", "in most rounds")
 _HEAD = ("", "measured", "", "beside", "of", "ratio", "wanted", "met")
 _SERVICES_HEAD = ("", "services", "embedded", "", "beside", "of", "ratio", "wanted", "met")
-_RIGHT = {"measured", "services", "embedded", "beside", "ratio", "wanted"}
+_RIGHT = {"now", "older", "gain", "measured", "services", "embedded", "beside", "ratio", "wanted"}
 
 
 def changes(report: Report, before: Report) -> Iterator[tuple[Outcome, Outcome, float]]:
@@ -72,6 +82,7 @@ def print_tables(report: Report, before: Report | None, console: Console) -> Non
         (report.rows, _HEAD, cells),
         (report.services, _SERVICES_HEAD, services_cells),
         (report.peers, _HEAD, cells),
+        ([row for row in report.rows if row.gains], _OLDER_HEAD, older_cells),
     ):
         if not rows:
             continue
@@ -84,7 +95,8 @@ def print_tables(report: Report, before: Report | None, console: Console) -> Non
         for outcome in rows:
             missed = outcome.reached is not None and outcome.reached < 1
             texts: list[str | Text] = list(show(outcome))
-            texts[-1] = Text(str(texts[-1]), style="bold red" if missed else "green")
+            if head is not _OLDER_HEAD:
+                texts[-1] = Text(str(texts[-1]), style="bold red" if missed else "green")
             if before is not None:
                 texts += _since(told.get(outcome.name))
             table.add_row(*texts)
@@ -111,7 +123,10 @@ def circumstances(report: Report) -> str:
 def markdown(report: Report) -> str:
     """The table in Markdown, with where and when it was made."""
     said = f"{circumstances(report)}, while other programs took {report.others:.0%} of the processors."
-    return "\n".join([said, "", *_rows(_HEAD, map(cells, report.rows))])
+    table = [said, "", *_rows(_HEAD, map(cells, report.rows))]
+    if older := [row for row in report.rows if row.gains]:
+        table += ["", f"Beside {report.against}, in turns:", "", *_rows(_OLDER_HEAD, map(older_cells, older))]
+    return "\n".join(table)
 
 
 def services_markdown(report: Report) -> str:

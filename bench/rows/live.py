@@ -33,10 +33,25 @@ def deliveries(server: Callable[[Lab], Awaitable[Process]], subscribers: int) ->
     return measure
 
 
-async def _published(process: Process, crowd: Crowd, times: int) -> float:
+def one_at_a_time(subscribers: int) -> Measure:
+    """Microseconds of the server's processor for a delivery, where each event is written alone, the write included."""
+
+    async def measure(lab: Lab) -> float:
+        process, crowd = await lab.server(), Crowd()
+        try:
+            await crowd.join(process.port, subscribers, queries.TRACE, _SESSION)
+            turns = max(3, round(lab.seconds * 20_000 / subscribers))
+            return 1e6 / await _published(process, crowd, turns, together=1)
+        finally:
+            crowd.leave()
+
+    return measure
+
+
+async def _published(process: Process, crowd: Crowd, times: int, together: int = _TOGETHER) -> float:
     connection = await process.connect()
-    request = post(queries.APPEND, {"input": {**_SESSION, "events": events(_TOGETHER)}})
-    each = _TOGETHER * len(crowd.subscribers)
+    request = post(queries.APPEND, {"input": {**_SESSION, "events": events(together)}})
+    each = together * len(crowd.subscribers)
     async with asyncio.timeout(_PATIENCE_S):
         while await _delivered(connection, request, crowd) < each:  # not all have subscribed yet
             pass

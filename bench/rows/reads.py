@@ -40,7 +40,7 @@ def _same(query: str, variables: dict[str, Any] | None = None, path: str = "/gra
     return lambda _: lambda: request
 
 
-def _any_session(lab: Lab) -> Next:
+def any_session(lab: Lab) -> Next:
     requests = [post(queries.GET, {"by": {"externalId": key}}) for key in lab.data.others]
     chance = random.Random(lab.seed)
     return lambda: chance.choice(requests)
@@ -123,7 +123,7 @@ _PLAIN = "Strawberry, DataLoaders, sqlite3"
 
 ROWS = [
     _row("typename", "{ __typename }", _TYPENAME, **_beside(Lab.plain, _TYPENAME, "Strawberry's ASGI view", times(8))),
-    _row("get", "One session by its externalId", _any_session),
+    _row("get", "One session by its externalId", any_session),
     _row("history", "Page of the latest 50 messages, plain fields", _same(queries.HISTORY, _LONG)),
     _row("nested-50", "Nested page of 50 messages", _FIFTY, **_beside(_checked, _FIFTY, _PLAIN, times(20))),
     _row("nested-1000", "Nested page of 1,000", _THOUSAND, **_beside(_checked, _THOUSAND, _PLAIN, times(20))),

@@ -19,7 +19,7 @@ from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, w
 from bench.rows import ROWS
 from bench.rows.peers import ROWS as PEER_ROWS
 from bench.rows.services import ROWS as SERVICES_ROWS
-from bench.show import number
+from bench.show import markdown, number
 from tests.support.servers import SETTINGS
 from tests.support.services import empty
 
@@ -194,3 +194,40 @@ def test_the_peers_have_their_place_in_the_document(tmp_path: Path) -> None:
     row = Outcome(name="peer-x", title="Spans", unit="/CPU-s", value=100, lower=False, against="X 1.0", baseline=2.0)
     write_document(msgspec.structs.replace(report(), peers=[row]), page)
     assert "| Spans | 100 | /CPU-s | 2.00 | X 1.0 | 50.0x |" in page.read_text(encoding="utf-8")
+
+
+async def test_an_older_build_is_measured_in_turns() -> None:
+    asked: list[object] = []
+
+    async def measure(lab: object) -> float:
+        asked.append(lab)
+        return {"new": 2.0, "old": 3.0}[str(lab)]
+
+    row = Row(name="r", title="r", unit="s", measure=measure, rounds=3, lower=True, older=True)
+    found = await row.run("new", older="old")  # type: ignore[arg-type]
+    assert asked == ["new", "old", "old", "new", "new", "old"]
+    assert (found.value, found.older, found.gains) == (2.0, 3.0, [1.5] * 3)
+    shown = markdown(msgspec.structs.replace(report(found), against="v1"))
+    assert "Beside v1, in turns:" in shown and "| r | 2.00 | 3.00 | s | 1.50x | 1.50x to 1.50x |" in shown
+
+
+def test_only_rows_of_processor_time_are_measured_against_an_older_build() -> None:
+    refused = CliRunner().invoke(main, ["--against", "HEAD", "--only", "search-p95"])
+    assert refused.exit_code == 2 and "'search-p95'" in refused.output
+
+
+@pytest.mark.parametrize("revision", ["no-such-revision", "--help"])
+def test_a_revision_that_is_not_there_is_one_sentence(revision: str) -> None:
+    failed = CliRunner().invoke(main, ["--against", revision, "--item-count", "20", "--only", "cpu-typename"])
+    assert failed.exit_code == 1 and failed.output.strip().splitlines()[-1].startswith("Error: "), failed.output
+
+
+def test_the_least_server_is_measured_beside_ours(tmp_path: Path) -> None:
+    file = tmp_path / "now.json"
+    names = ["cpu-typename", "cpu-add-1", "cpu-spans-json", "cpu-spans-protobuf", "cpu-memory"]
+    options = [text for name in names for text in ("--only", name)]
+    ran = CliRunner().invoke(main, ["--item-count", "40", *options, "--json", str(file)])
+    assert ran.exit_code == 0, ran.output
+    rows = {row.name: row for row in msgspec.json.decode(file.read_bytes(), type=Report).rows}
+    assert all(0 < rows[name].value < 1e6 for name in names)
+    assert 0 < (rows["cpu-typename"].baseline or 0) < rows["cpu-typename"].value
