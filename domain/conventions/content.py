@@ -27,6 +27,8 @@ ROLES = {
     "chatbot": "assistant",
     "developer": "system",
     "function": "tool",
+    "tool-call": "assistant",
+    "tool-response": "tool",
 }
 """What libraries call a role beside user, assistant, system and tool."""
 

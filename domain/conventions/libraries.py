@@ -186,26 +186,32 @@ LOGFIRE = Convention(
 
 MASTRA = Convention(
     name="Mastra",
-    libraries=("@mastra/otel-exporter",),
-    needs="threadId and resourceId of a call",
+    libraries=("@mastra/otel-exporter 1.4.0 and 0.3.3, by their source",),
+    needs="an OtelExporter with a custom endpoint; memory: {thread, resource} of a call, or sessionId and userId among "
+    "its metadata",
+    faults="1.4.0 leaves out the tool calls of an answer that has text",
     kinds={
         "mastra.span.type": {
             "agent_run": SpanKind.AGENT,
-            "model_generation": SpanKind.LLM,
+            "model_inference": SpanKind.LLM,
             "llm_generation": SpanKind.LLM,
+            "model_generation": SpanKind.CHAIN,
             "model_step": SpanKind.CHAIN,
             "tool_call": SpanKind.TOOL,
             "mcp_tool_call": SpanKind.TOOL,
+            "provider_tool_call": SpanKind.TOOL,
             "workflow_run": SpanKind.CHAIN,
             "workflow_step": SpanKind.CHAIN,
+            "rag_embedding": SpanKind.EMBEDDING,
         }
     },
-    session=("mastra.metadata.threadId", "mastra.metadata.sessionId", "mastra.thread.id", "mastra.threadId"),
-    user=("mastra.metadata.userId", "mastra.metadata.resourceId", "mastra.resource.id"),
-    agent_id=("mastra.agent.id", "agentId"),
-    agent=("mastra.agent.name", "agentName"),
-    given=("mastra.input", "mastra.tool_call.input", "mastra.model_generation.input"),
-    made=("mastra.output", "mastra.tool_call.output", "mastra.model_generation.output"),
+    session=("mastra.metadata.sessionId", "mastra.metadata.threadId", "mastra.metadata.thread_id"),
+    user=("mastra.metadata.userId", "mastra.metadata.resourceId"),
+    given=("mastra.agent_run.input", "mastra.input"),
+    made=("mastra.agent_run.output", "mastra.output"),
+    arguments=("gen_ai.tool.input",),
+    cached_tokens=("gen_ai.usage.cached_input_tokens",),
+    first_token_at=("mastra.completion_start_time",),
 )
 
 STRANDS = Convention(

@@ -336,7 +336,7 @@ class _Reader:
         for _, _, value in [*self._told("arguments"), *self._told("given")]:
             found = content.structured(value)
             if isinstance(found, dict):
-                if "properties" in found and found.get("type") == "object":
+                if _is_schema(found):
                     continue
                 found = _keywords(found)
             if found is not None:
@@ -344,9 +344,17 @@ class _Reader:
         return NULL
 
 
+def _is_schema(value: dict[str, Any]) -> bool:
+    """Whether it says what a tool may be called with, as a JSON schema or by the types of its inputs."""
+    if "properties" in value and value.get("type") == "object":
+        return True
+    inputs = list(value.values())
+    return bool(inputs) and all(isinstance(one, dict) and {"type", "description"} <= one.keys() for one in inputs)
+
+
 def _keywords(value: dict[str, Any]) -> Any:
     """Arguments without what Python's decorators wrap them in."""
-    if set(value) <= {"args", "kwargs"} and value:
+    if value and set(value) <= {"args", "kwargs", "sanitize_inputs_outputs"}:
         given, named = value.get("args"), value.get("kwargs")
         return named if named or not given else given
     return value

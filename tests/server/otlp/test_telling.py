@@ -267,6 +267,21 @@ class TestTools:
         await door.spans(span(1, openinference__span__kind="TOOL", **told))
         assert (await door.read())[1]["toolCalls"][0]["arguments"] == {"cups": 2}
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            '{"args": [], "kwargs": {"cups": 2}}',
+            '{"kwargs": {"cups": 2}}',
+            '{"args": [], "sanitize_inputs_outputs": true, "kwargs": {"cups": 2}}',
+            '{"cups": 2}',
+        ],
+    )
+    async def test_arguments_without_what_wraps_them(self, door: Door, given: str) -> None:
+        types = '{"cups": {"type": "integer", "description": "how many"}}'
+        told = {"tool__name": "kettle", "tool__parameters": types, "input__value": given}
+        await door.spans(span(1, openinference__span__kind="TOOL", **told))
+        assert (await door.read())[1]["toolCalls"][0]["arguments"] == {"cups": 2}
+
     async def test_one_that_failed(self, door: Door) -> None:
         status = {"status": {"code": 2, "message": 'no water\nTraceback (most recent call last):\n  File "x", line 1'}}
         await door.spans(span(1, gen_ai__operation__name="execute_tool", gen_ai__tool__name="kettle", body=status))
