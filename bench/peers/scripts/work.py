@@ -1,7 +1,7 @@
 """The work that all peers are given, and the meter of their processor time.
 
 A script is called with a count and a folder, and prints a line of JSON for each row: its name, how many operations that
-were, the seconds, and the processor's seconds, of the script and of the servers it has started together.
+were, the seconds, and the processor's seconds.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ def sentences(count: int, seed: int = 1, length: int = 14) -> list[str]:
 def questions(count: int) -> list[str]:
     chance = random.Random(2)
     return [" ".join(chance.choices(_WORDS, k=5)) for _ in range(count)]
+
+
+REFERENCES = 50
+"""How many memories the messages of the nested page draw on."""
+
+
+def referred(place: int) -> list[int]:
+    """The memories that the message at a place draws on: none to three."""
+    return [(place * 7 + number) % REFERENCES for number in range(place % 4)]
 
 
 class Embedder:
@@ -130,23 +139,34 @@ def span_requests(count: int, together: int = 100) -> list[bytes]:
 
 
 class Meter:
-    """Prints a row when it is left. servers: process ids, whose children count too."""
+    """Prints a row when it is left. servers: process ids, whose children count too.
+
+    processor is of this process and the servers, server of the servers alone.
+    """
 
     def __init__(self, row: str, count: int, servers: Sequence[int] = ()) -> None:
         self._row, self._count, self._servers = row, count, servers
 
     def __enter__(self) -> Meter:
-        self._processor, self._begun = self._spent(), time.perf_counter()
+        self._server, self._own = self._spent(), time.process_time()
+        self._begun = time.perf_counter()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        seconds, processor = time.perf_counter() - self._begun, self._spent() - self._processor
+        seconds, own = time.perf_counter() - self._begun, time.process_time() - self._own
+        server = self._spent() - self._server
         if kind is None:
-            told = {"row": self._row, "count": self._count, "seconds": seconds, "processor": processor}
+            told = {
+                "row": self._row,
+                "count": self._count,
+                "seconds": seconds,
+                "processor": own + server,
+                "server": server,
+            }
             print(json.dumps(told), flush=True)
 
     def _spent(self) -> float:
-        return time.process_time() + sum(map(_processor, self._servers))
+        return sum(map(_processor, self._servers))
 
 
 def _processor(pid: int) -> float:
