@@ -324,6 +324,10 @@ class DictionaryTransaction(Reads):
         self.graph.changes = {place: self.graph.changes[place] for place in places if place not in gone}
         return len(gone)
 
+    async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
+        links: Any = self.graph.records["lnk"].values()
+        return [one for one in links if one.kind.name == "SUPERSEDES" and {one.source_id, one.target_id} & {*ids}]
+
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         digest, result, at = self.graph.notes.get(key, ("", b"", EPOCH))
         return (digest, msgspec.json.decode(result)) if at + IDEMPOTENCY_US * MICROSECOND > self.now else None
@@ -526,10 +530,10 @@ def _page(
 
 
 def _branch(now: Reads, end: Any) -> list[int]:
-    messages = [one for _, one in _lines(now, Log("messages", end.session_id))] if end else []
+    messages = [one for _, one in _lines(now, Log("messages", end.session_id))][::-1] if end else []
     replied = {one.parent_id for one in messages}
-    said = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages[::-1])
-    return branch(end.id, said) if end else []
+    said = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
+    return branch(end and end.id, said)
 
 
 def _answers(messages: Sequence[Message]) -> dict[Spot, ToolResponse]:

@@ -47,6 +47,19 @@ def released(memory: Memory, gone: Sequence[Ending], left: Sequence[Ending]) -> 
     return after, [replace(first, ended=was)] if first is not None and first.ended != was else []
 
 
+def moved(memory: Memory, before: Sequence[Ending], after: Sequence[Ending], now: datetime) -> Memory:
+    """The memory as one that supersedes it begins at another time; before, after: what ends it. A validity that
+    somebody has changed since stays."""
+    was = min(before, key=lambda one: (one.link.created_at, one.link.id)).link.ended
+    if memory.valid_until != _earliest([was, *(one.at for one in before)]):
+        return memory
+    status = memory.status
+    if status is not MemoryStatus.ARCHIVED:
+        ended = any(one.at <= now for one in after)
+        status = MemoryStatus.SUPERSEDED if ended else MemoryStatus.ACTIVE
+    return replace(memory, valid_until=_earliest([was, *(one.at for one in after)]), status=status)
+
+
 def circle(links: Iterable[tuple[str, str]]) -> int | None:
     """The first of some links, as source and target, that with those before it makes something supersede itself."""
     ahead: dict[str, set[str]] = {}

@@ -12,6 +12,7 @@ from domain.node import Id
 from domain.page import Slice
 from domain.state import StateEntry
 from resolvers.context import Context
+from resolvers.supersession import give_back
 from stores.ports import Collection, Transaction
 
 _BATCH = 500
@@ -22,6 +23,7 @@ async def sweep(context: Context) -> int:
 
     async def script(tx: Transaction) -> tuple[int, bool]:
         memories = await tx.expired(Memory, _BATCH)
+        await give_back(tx, memories)
         await tx.log([deletion(memory, tx.now) for memory in memories])
         await tx.delete(Memory, [memory.id for memory in memories])
         entries = await tx.expired(StateEntry, _BATCH)

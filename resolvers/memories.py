@@ -44,7 +44,7 @@ from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, lookup, lookup_all, require
 from resolvers.idempotency import write
 from resolvers.links import put_links
-from resolvers.supersession import release, replaced_by, replacing
+from resolvers.supersession import release, replaced_by, replacing, shift
 from stores.ports import Transaction, Vector
 
 Path = Sequence[str | int]
@@ -272,6 +272,8 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         if after is before and not turned:
             raise Unchanged(StoredOne(before, []))
         after = msgspec.structs.replace(after, version=before.version + 1, updated_at=tx.now)
+        if after.valid_from != before.valid_from:
+            await shift(tx, before, after)
         await tx.put([_as_version(tx, before)])
         await tx.put([after])
         if vector is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from domain.link import LinkDirection, LinkInput, MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.node import Id
 from domain.page import Slice
-from domain.supersession import Ending, circle, ending, released
+from domain.supersession import Ending, circle, ending, moved, released
 from resolvers.context import Context, lookup_all, present
 from stores.ports import Collection, LinkFilter, Transaction
 
@@ -47,10 +47,52 @@ async def release(tx: Transaction, known: Sequence[MemoryLink], gone: Sequence[I
     known: the links of kind SUPERSEDES that reach them, those that go and those that stay.
     """
     links = await present(tx, MemoryLink, [link.id for link in known])
+    return await _release(tx, await _endings(tx, links), gone)
+
+
+async def give_back(tx: Transaction, expired: Sequence[Memory]) -> list[Memory]:
+    """Gives back what memories have superseded whose time is over."""
+    links, over = await _with_others(tx, expired)
+    return await _release(tx, await _endings(tx, links, expired), over)
+
+
+async def shift(tx: Transaction, before: Memory, after: Memory) -> None:
+    """Moves the end of what a memory supersedes to where it begins now. It is called before that is stored."""
+    links, _ = await _with_others(tx, [before])
+    old, new = await _endings(tx, links, [before]), await _endings(tx, links, [after])
+    for was in await present(tx, Memory, list(old)):
+        now = moved(was, old[was.id], new[was.id], tx.now)
+        if now != was:
+            await _change(tx, was, now)
+
+
+async def _with_others(tx: Transaction, sources: Sequence[Memory]) -> tuple[list[MemoryLink], list[Id]]:
+    """The links by which memories supersede others, beside all that do so with these, and the ids of the former."""
+    ids = {one.id for one in sources}
+    mine = [link for link in await tx.supersessions(list(ids)) if link.source_id in ids and link.target_id not in ids]
+    targets = {link.target_id for link in mine}
+    every = [link for link in await tx.supersessions(list(targets)) if link.target_id in targets] if targets else []
+    return every, [link.id for link in mine]
+
+
+async def _endings(tx: Transaction, links: Sequence[MemoryLink], told: Sequence[Memory] = ()) -> dict[Id, list[Ending]]:
+    """What ends each memory that links supersede. told: memories that are not to be read."""
     sources = {one.id: one for one in await present(tx, Memory, [link.source_id for link in links])}
+    sources |= {one.id: one for one in told}
     of: dict[Id, list[Ending]] = {}
     for link in links:
         of.setdefault(link.target_id, []).append(ending(link, sources.get(link.source_id)))
+    return of
+
+
+async def _change(tx: Transaction, before: Memory, after: Memory) -> Memory:
+    after = replace(after, updated_at=tx.now)
+    await tx.put([after])
+    await tx.log([MemoryChange(ChangeKind.UPDATED, before.id, tx.now, after, before=before)])
+    return after
+
+
+async def _release(tx: Transaction, of: Mapping[Id, list[Ending]], gone: Sequence[Id]) -> list[Memory]:
     changed = []
     for before in await present(tx, Memory, list(of)):
         endings = of[before.id]
@@ -59,9 +101,7 @@ async def release(tx: Transaction, known: Sequence[MemoryLink], gone: Sequence[I
         if others:
             await tx.put(others)
         if after != before:
-            changed.append(replace(after, updated_at=tx.now))
-            await tx.put(changed[-1:])
-            await tx.log([MemoryChange(ChangeKind.UPDATED, before.id, tx.now, changed[-1], before=before)])
+            changed.append(await _change(tx, before, after))
     return changed
 
 

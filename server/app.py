@@ -34,7 +34,7 @@ from server.telemetry.tracing import open_tracing
 from server.websocket.graphql import GraphQLWebSocket
 from stores.errors import Unavailable
 
-SWEEP_EVERY_S = 60.0
+SWEEP_EVERY_S = 5.0
 TRIM_EVERY_S = 3600.0
 
 CLIENT_HEADERS = (

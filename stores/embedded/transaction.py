@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 from domain.change import MemoryChange
+from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
@@ -308,6 +309,11 @@ class EmbeddedTransaction:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (trimmed(self._workspace), str(last)))
         self._db.execute("DELETE FROM change WHERE workspace = ? AND key <= ?", (self._workspace, last))
         return self._db.changes()
+
+    async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
+        named = "(SELECT key FROM memory WHERE id IN (SELECT value FROM json_each(?1)) AND workspace = ?2)"
+        sql = f"{rows.LINK.select} WHERE t.kind = 'SUPERSEDES' AND (t.src IN {named} OR t.dst IN {named})"
+        return [rows.LINK.decode(row) for row in self._db.execute(sql, (text(list(ids)), self._workspace))]
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         row = self._db.execute(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from domain.change import MemoryChange
+from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef
 from domain.node import Id, Node
@@ -70,6 +71,9 @@ class Transaction(Protocol):
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
         """Forgets the oldest lines of the memory log, those of before a time and those before the last `keep`, at most
         `limit` of them and never the last; how many. Following from before them raises CursorExpired afterwards."""
+
+    async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
+        """The links of kind SUPERSEDES from and to these memories, of those too whose time is over."""
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         """What was noted under an idempotency key in the last 7 days: the input's digest and the result."""

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from domain.change import MemoryChange
+from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message
 from domain.node import Id, Node
@@ -27,7 +28,7 @@ from stores.rows import micros
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
 from stores.services.followers import GONE
-from stores.services.labels import MEMORY, TALLY, label, seek
+from stores.services.labels import LINK, MEMORY, TALLY, label, link_lists, seek
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 
@@ -244,6 +245,15 @@ class ServicesTransaction:
             limit=limit,
         )
         return int(count)
+
+    async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
+        await self._settle()
+        [links] = await self._committed.run(
+            "UNWIND $ids AS id MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
+            f"MATCH (n)-[l:LINK {{kind: 'SUPERSEDES'}}]-() WITH collect(DISTINCT l) AS ls RETURN {link_lists()}",
+            ids=list(ids),
+        )
+        return [LINK.decode(row) for row in zip(*links, strict=True)]
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         for layer in (self.pending, self._before):

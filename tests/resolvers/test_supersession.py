@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from resolvers.expiry import sweep
 from tests.support.graphql_client import Graph, vector_of
 
 LISTS = {
@@ -172,3 +173,78 @@ async def test_a_link_put_again_changes_nothing_of_its_target(graph: Graph) -> N
     [id] = await link(graph, "ba")
     await graph.do("unlinkMemories", {"links": [id]})
     assert (await fact(graph, "a"))["validUntil"] is None
+
+
+@pytest.mark.both_families
+async def test_a_replacement_whose_time_is_over_gives_back_what_it_replaced(jobs: Graph) -> None:
+    """As one that is deleted does, also where it began at a time of its own and others supersede the same."""
+    await remember(jobs, "d", "c", ttlSeconds=60, validFrom="2026-04-01T00:00:00Z")
+    await remember(jobs, "e", ttlSeconds=3600)
+    assert (await fact(jobs, "c"))["validUntil"] == "2026-04-01T00:00:00Z"
+    jobs.clock.forward(seconds=61)
+    await sweep(jobs.context)
+    assert await fact(jobs, "c") == {
+        "text": "works at c", "status": "ACTIVE", "validFrom": "2026-03-01T00:00:00Z", "validUntil": None,
+    }  # fmt: skip
+    assert await searched(jobs) == await listed(jobs) == {"c", "e"}
+    assert (await fact(jobs, "b"))["status"] == "SUPERSEDED"
+
+
+@pytest.mark.both_families
+async def test_one_of_two_replacements_whose_time_is_over(graph: Graph) -> None:
+    await remember(graph, "old", validUntil="2030-01-01T00:00:00Z")
+    await remember(graph, "short", "old", ttlSeconds=60, validFrom="2025-01-01T00:00:00Z")
+    await remember(graph, "long", "old", validFrom="2025-06-01T00:00:00Z")
+    graph.clock.forward(seconds=61)
+    await sweep(graph.context)
+    old = await fact(graph, "old")
+    assert (old["status"], old["validUntil"]) == ("SUPERSEDED", "2025-06-01T00:00:00Z")
+    await graph.do("deleteMemories", {"memories": [{"externalId": "long"}]})
+    old = await fact(graph, "old")
+    assert (old["status"], old["validUntil"]) == ("ACTIVE", "2030-01-01T00:00:00Z")
+
+
+@pytest.mark.both_families
+async def test_a_fact_and_its_replacement_that_end_together_leave_nothing(graph: Graph) -> None:
+    await remember(graph, "a", ttlSeconds=60)
+    await remember(graph, "b", "a", ttlSeconds=60)
+    graph.clock.forward(seconds=61)
+    await sweep(graph.context)
+    assert await listed(graph, statuses=ALL) == set()
+
+
+async def move(graph: Graph, name: str, at: str | None) -> None:
+    await graph.do("updateMemory", {"memory": {"externalId": name}, "validFrom": at})
+
+
+@pytest.mark.both_families
+async def test_the_end_of_what_is_replaced_goes_with_the_beginning_of_the_other(jobs: Graph) -> None:
+    await move(jobs, "c", "2026-03-15T00:00:00Z")
+    assert (await fact(jobs, "b"))["validUntil"] == "2026-03-15T00:00:00Z"
+    assert (await fact(jobs, "a"))["validUntil"] == "2026-02-01T00:00:00Z"
+    assert await listed(jobs, validAt="2026-03-10T00:00:00Z") == {"b"}
+    made = await listed(jobs)
+    await move(jobs, "c", None)
+    assert (await fact(jobs, "b"))["validUntil"] not in (None, "2026-03-15T00:00:00Z")
+    assert made == {"c"}
+
+
+@pytest.mark.both_families
+async def test_what_is_to_begin_later_leaves_the_other_until_then(graph: Graph) -> None:
+    await remember(graph, "old")
+    await remember(graph, "new", "old", validFrom="2020-01-01T00:00:00Z")
+    assert (await fact(graph, "old"))["status"] == "SUPERSEDED"
+    await move(graph, "new", "2090-01-01T00:00:00Z")
+    old = await fact(graph, "old")
+    assert (old["status"], old["validUntil"]) == ("ACTIVE", "2090-01-01T00:00:00Z")
+    assert await listed(graph) == {"old"}
+    await move(graph, "new", "2020-01-01T00:00:00Z")
+    old = await fact(graph, "old")
+    assert (old["status"], old["validUntil"]) == ("SUPERSEDED", "2020-01-01T00:00:00Z")
+
+
+@pytest.mark.both_families
+async def test_an_end_that_somebody_has_set_stays_where_it_is(jobs: Graph) -> None:
+    await jobs.do("updateMemory", {"memory": {"externalId": "b"}, "validUntil": "2026-02-20T00:00:00Z"})
+    await move(jobs, "c", "2026-03-15T00:00:00Z")
+    assert (await fact(jobs, "b"))["validUntil"] == "2026-02-20T00:00:00Z"
