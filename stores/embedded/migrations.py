@@ -79,6 +79,15 @@ def _forget_texts(db: apsw.Connection) -> None:
     )
 
 
+def _end_superseded(db: apsw.Connection) -> None:
+    """Says until when memories were valid that were superseded before that ended it: until the others began."""
+    db.execute(
+        "UPDATE memory SET valid_until = (SELECT min(coalesce(s.valid_from, l.created_at)) "
+        "FROM link l JOIN memory s ON s.key = l.src WHERE l.dst = memory.key AND l.kind = 'SUPERSEDES') "
+        "WHERE status = 'SUPERSEDED' AND valid_until IS NULL"
+    )
+
+
 _FIRST = 2
 """The version before the first step. Version 1 only lacks tables."""
 
@@ -88,6 +97,7 @@ STEPS: tuple[Step, ...] = (
     Step(before=_drop_whole_index_of_events),  # 5: a message whose parent is deleted has none
     Step(after=_forget_texts),  # 6: changes tell what a memory was before, and nothing of a deleted one's text
     Step(after=_read_conventions),  # 7: what spans tell by any convention is read when they come
+    Step(after=_end_superseded),  # 8: what was superseded was valid until then
 )
 """Never edited once released, only added to."""
 

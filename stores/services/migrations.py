@@ -179,6 +179,18 @@ def _drop_what_is_longer_now(run: Run) -> None:
     run("DROP INDEX memory_holder_status IF EXISTS")
 
 
+def _end_superseded(run: Run) -> None:
+    """Says until when memories were valid that were superseded before that ended it: until the others began. The vector
+    index is told."""
+    run(
+        "MATCH (n:Memory) WHERE n.status = 'SUPERSEDED' AND n.valid_until IS NULL CALL (n) { "
+        "MATCH (s:Memory)-[l:LINK {kind: 'SUPERSEDES'}]->(n) "
+        "WITH n, min(coalesce(s.valid_from, l.created_at)) AS at MATCH (w:Workspace {name: n.workspace}) "
+        "SET n.valid_until = at CREATE (:Outbox {workspace: n.workspace, place: coalesce(w.writes, 0), memory: n.id}) "
+        f"}} IN TRANSACTIONS OF {_BATCH} ROWS"
+    )
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -189,6 +201,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _forget_what_is_gone,  # 8: nothing names what is gone
     _read_conventions,  # 9: what spans tell by any convention is read when they come
     _drop_what_is_longer_now,  # 10: an owner's memories are read by their weights
+    _end_superseded,  # 11: what was superseded was valid until then
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

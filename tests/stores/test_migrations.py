@@ -21,7 +21,7 @@ from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
 from stores.errors import CannotOpen
 from stores.ports import Collection, Log, Search, Transaction
-from tests.support.before import assert_holds_what_was_told, old_folder
+from tests.support.before import assert_holds_what_was_told, old_folder, superseded_before
 
 
 def open_folder(folder: Path) -> Any:
@@ -160,3 +160,15 @@ async def test_places_of_a_log_are_not_given_again_by_a_table_that_is_built_anew
         migrations._rebuild(db, event, list(migrations._columns(db, "event")))
     assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchall() == [(last,)]
     db.close()
+
+
+async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    engine = open_folder(folder)
+    store = engine.workspace("main")
+    before, told = await superseded_before(store)
+    await engine.close()
+    changed(folder, f"PRAGMA user_version = {VERSION - 1}")
+    engine = open_folder(folder)
+    assert await engine.workspace("main").get(Memory, before) == told
+    await engine.close()

@@ -21,14 +21,16 @@ import numpy as np
 from domain.audit import AuditEntry
 from domain.caller import LOCAL
 from domain.key import ApiKey
-from domain.node import Node
+from domain.link import MemoryLinkKind
+from domain.memory import Memory, MemoryStatus
+from domain.node import Id, Node
 from domain.span import Trace
 from formats.recollect import jsonl
 from formats.recollect.lines import Entry, read
 from resolvers.context import Context
-from stores.contract.making import DIMENSION
+from stores.contract.making import DIMENSION, after, axis, keep, link, memory, remember
 from stores.embedded.engine import FILE
-from stores.ports import Engine
+from stores.ports import Engine, Store
 from tests.support import services
 
 FIXTURES = Path(__file__).parents[1] / "stores" / "fixtures"
@@ -95,3 +97,21 @@ def _comparable(entry: Any) -> Any:
     if isinstance(record, Trace):  # their sums were not kept, and few told them
         record = Trace(id=record.id, trace_id=record.trace_id, session_id=record.session_id, started_at=_EPOCH)
     return entry.type, record, None if entry.vector is None else np.asarray(entry.vector).tolist()
+
+
+async def superseded_before(store: Store) -> tuple[list[Id], list[Memory]]:
+    """Writes memories as they were superseded before that ended their validity; their ids, and what they are to be: the
+    end where nobody has said one, the first of several, a beginning before the time of the link."""
+    superseded = MemoryStatus.SUPERSEDED
+    drafts = [memory(status=superseded), memory(status=superseded), memory(), memory(status=superseded)]
+    *old, new, later = await remember(
+        store, *drafts, memory(), memory(valid_from=after(days=300)), vectors=[axis(0)] * 6
+    )
+    kind = MemoryLinkKind.SUPERSEDES
+    pairs = [(new, old[0]), (later, old[1]), (new, old[2]), (later, old[0])]
+    links = [link(a, b, kind=kind, created_at=after(days=10)) for a, b in pairs]
+    await keep(store, *links, link(new, old[3], kind=MemoryLinkKind.SUPPORTS))
+    ends = [after(days=10), after(days=300), None, None]
+    return [one.id for one in old], [
+        msgspec.structs.replace(one, valid_until=end) for one, end in zip(old, ends, strict=True)
+    ]

@@ -11,7 +11,7 @@ import pytest
 
 from domain.actor import ActorOrder, ActorOrderField, Agent
 from domain.link import MemoryLink
-from domain.memory import Memory
+from domain.memory import Memory, MemoryFilter
 from domain.message import ThreadOrder, ThreadOrderField
 from domain.page import OrderDirection
 from domain.search import Recall, SearchMode
@@ -21,6 +21,7 @@ from domain.trace import TraceEvent
 from stores.contract.making import (
     DIMENSION,
     Clock,
+    after,
     axis,
     keep,
     message,
@@ -36,10 +37,11 @@ from stores.contract.making import (
 from stores.errors import CannotOpen
 from stores.ports import Collection, Search
 from stores.services import migrations
+from stores.services.engine import ServicesEngine
 from stores.services.labels import TRACE
 from stores.services.migrations import VERSION
 from tests.stores.services.conftest import drained
-from tests.support.before import assert_holds_what_was_told, old_graph
+from tests.support.before import assert_holds_what_was_told, old_graph, superseded_before
 from tests.support.services import open_services, run
 
 
@@ -175,4 +177,23 @@ async def test_a_migration_that_was_broken_off_goes_on(graph: Path, monkeypatch:
     engine = open_graph(graph)
     await assert_holds_what_was_told(engine, "graph")
     assert noted()[0] == VERSION
+    await engine.close()
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) -> None:
+    engine = open_services(tmp_path, "test", DIMENSION, Clock())
+    before, told = await superseded_before(engine.workspace("main"))
+    await engine.close()
+    run("MATCH (n:Recollect) SET n.version = $version", version=VERSION - 1)
+    engine = open_services(tmp_path, "test", DIMENSION, Clock())
+    store = engine.workspace("main")
+    assert await store.get(Memory, before) == told
+    assert isinstance(engine, ServicesEngine)
+    assert await drained(engine)
+    searched = Search(
+        mode=SearchMode.SEMANTIC, threshold=0, limit=9, vector=axis(0), filter=MemoryFilter(valid_at=after(days=400))
+    )
+    [found] = await store.search([searched])
+    assert before[0] not in [one.key for one in found.candidates]
     await engine.close()
