@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.page import OrderDirection
-from domain.values import Command, GivenObject, Json, Key, Name, Text
+from domain.values import Called, Command, GivenObject, Json, Key, Text
 
 
 class User(Node, frozen=True, kw_only=True, gc=False):
@@ -72,7 +72,7 @@ class UpsertUserInput(Command, frozen=True, kw_only=True):
     ones."""
 
     external_id: Key
-    name: Name | UnsetType = UNSET
+    name: Called | UnsetType = UNSET
     profile: GivenObject | UnsetType | None = UNSET
     idempotency_key: Key | None = None
 
@@ -82,7 +82,7 @@ class UpsertAgentInput(Command, frozen=True, kw_only=True):
     ones."""
 
     external_id: Key
-    name: Name | UnsetType = UNSET
+    name: Called | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     config: GivenObject | UnsetType | None = UNSET
     capabilities: list[Key] | UnsetType | None = UNSET

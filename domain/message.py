@@ -19,6 +19,7 @@ from domain.target import TargetFilter
 from domain.values import (
     MAX_BATCH,
     NULL,
+    Called,
     Command,
     GivenJson,
     GivenObject,
@@ -240,7 +241,7 @@ class MessageInput(Command, frozen=True, kw_only=True):
     name."""
 
     role: str | None = None
-    sender_name: Name | None = None
+    sender_name: Called | None = None
     sender: Whose = None
     text: Text | None = None
     content: list[ContentInput] | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from domain.declaration import NATURAL, listed, refers
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import Command, Key, Name, Ref, Whose
+from domain.values import Called, Command, Key, Ref, Whose
 
 
 class SenderType(enum.Enum):
@@ -83,8 +83,8 @@ class ParticipantInput(Command, frozen=True, kw_only=True):
 
     type: SenderType = SenderType.USER
     actor: Whose = None
-    role: Name | None = None
-    name: Name | None = None
+    role: Called | None = None
+    name: Called | None = None
     external_id: Key | None = None
 
 

@@ -28,7 +28,10 @@ GivenObject: TypeAlias = Annotated[Any, Meta(extra={"json": "object"})]
 
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME)]
-Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Called: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME, pattern=r"^$|\S")]
+"""What somebody is called: not blanks alone; an empty one is as if none were given."""
+
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"\S")]
 UnitFloat: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=1)]
 

@@ -178,12 +178,12 @@ def _message(placed: _Placed, conversation: str) -> MessageInput:
     role = member(author, "author.role", str, where)
     if role not in _ROLES:
         raise FormatError(f"author.role is {role[:40]!r}; expected one of {', '.join(_ROLES)}", where)
-    name = member(author, "author.name", str, where, optional=True) or _ROLES[role]
+    name = member(author, "author.name", str, where, optional=True) or ""
     content = member(message, "content", dict, where)
     return MessageInput(
         external_id=f"{conversation}:{placed.node.id}",
         role=_ROLES[role],
-        sender_name=name[:MAX_NAME],
+        sender_name=(name if name.strip() else _ROLES[role])[:MAX_NAME],
         parent=None if placed.above is None else Ref(external_id=f"{conversation}:{placed.above}"),
         content=[ContentInput(text=text) for text in _texts(content, where) or [""]],
         created_at=placed.time,

@@ -182,7 +182,7 @@ def _message(message: dict[str, Any], key: str, before: Ref | None, tools: dict[
     return MessageInput(
         external_id=key,
         role=_ROLES[role],
-        sender_name=(name or _ROLES[role])[:MAX_NAME],
+        sender_name=(name if name and name.strip() else _ROLES[role])[:MAX_NAME],
         parent=before,
         content=content,
         created_at=_created(message),

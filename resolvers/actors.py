@@ -103,8 +103,8 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
         return found
     if ref.external_id is None:
         raise not_found(kind.noun, path)
-    if not 0 < len(ref.external_id) <= MAX_NAME:
-        raise invalid(f"Must have 1 to {MAX_NAME} characters.", [*path, "externalId"])
+    if not ref.external_id.strip() or len(ref.external_id) > MAX_NAME:
+        raise invalid(f"Must have 1 to {MAX_NAME} characters, not only blanks.", [*path, "externalId"])
     made: Any = _new_agent(tx, ref.external_id) if kind is Agent else _new_user(tx, ref.external_id)
     await tx.put([made])
     return cast(A, made)

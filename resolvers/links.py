@@ -22,7 +22,7 @@ from domain.node import Id
 from domain.page import Page
 from domain.supersession import ending, superseded
 from domain.values import EMPTY_OBJECT, Ref, changed, given
-from resolvers.context import Context, lookup_all
+from resolvers.context import Context, Unchanged, lookup_all
 from resolvers.idempotency import write
 from resolvers.lists import MEMORY_LINKS
 from resolvers.supersession import check_circles, release, replacing
@@ -57,7 +57,14 @@ async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory 
 async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
     """Links memories, all or none; an existing link gets the new weight and metadata."""
     await check_circles(context, input.links)
-    return await write(context, input, lambda tx: put_links(tx, input.links, ["links"]))
+
+    async def script(tx: Transaction) -> list[MemoryLink]:
+        stored, changed = await _put_links(tx, input.links, ["links"], {})
+        if not changed:
+            raise Unchanged(stored)
+        return stored
+
+    return await write(context, input, script)
 
 
 async def put_links(
@@ -67,7 +74,15 @@ async def put_links(
 
     Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself, or back to what supersedes it.
     """
-    ends = await _ends(tx, inputs, path, fresh or {})
+    return (await _put_links(tx, inputs, path, fresh or {}))[0]
+
+
+async def _put_links(
+    tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory]
+) -> tuple[list[MemoryLink], bool]:
+    """The links as they are stored, and whether any of them has changed."""
+    has_changed = False
+    ends = await _ends(tx, inputs, path, fresh)
     keys = [(source.id, input.kind.value, target.id) for input, (source, target) in zip(inputs, ends, strict=True)]
     there = dict(zip(keys, await tx.find(MemoryLink, keys), strict=True)) if keys else {}
     await _not_back(tx, keys, path)
@@ -90,6 +105,7 @@ async def put_links(
         record = there[key] = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
         stored.append(record)
         if record is not before:
+            has_changed = True
             await tx.put([record])
             await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
         ended = superseded(target, ending(record, source).at, tx.now) if supersedes and before is None else target
@@ -97,7 +113,7 @@ async def put_links(
             after = marked[target.id] = msgspec.structs.replace(ended, updated_at=tx.now)
             await tx.put([after])
             await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=target)])
-    return stored
+    return stored, has_changed
 
 
 async def _not_back(tx: Transaction, keys: Sequence[tuple[str, str, str]], path: Path) -> None:

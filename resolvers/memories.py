@@ -218,7 +218,7 @@ def _made(tx: Transaction, input: MemoryInput, owner: Id | None, source: Message
         decay_factor=1.0,
         access_count=0,
         last_accessed_at=None,
-        created_at=input.created_at or tx.now,
+        created_at=min(input.created_at or tx.now, tx.now),
         updated_at=tx.now,
         expires_at=expiry(input.ttl_seconds, tx.now),
         version=1,

@@ -172,10 +172,11 @@ def _bound(meta: Meta, unit: str) -> str | None:
         return f"Must be more than {meta.gt} and at most {meta.le}."
     if meta.ge is not None:
         return f"Must be at least {meta.ge}."
+    but = "" if meta.pattern is None else ", not only blanks"
     if meta.min_length is not None:
-        return f"Must have {meta.min_length} to {meta.max_length} {unit}."
+        return f"Must have {meta.min_length} to {meta.max_length} {unit}{but}."
     if meta.max_length is not None:
-        return f"Must have at most {meta.max_length} {unit}."
+        return f"Must have at most {meta.max_length} {unit}{but}."
     return None
 
 

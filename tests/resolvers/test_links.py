@@ -285,3 +285,18 @@ class TestSharedReferences:
         assert (await graph.data(self.QUERY, first=0))["memory"]["sharedReferences"] == []
         for first in (-1, 201):
             assert await graph.refusal(self.QUERY, first=first) == ("INVALID", ["first"])
+
+
+@pytest.mark.both_families
+async def test_a_link_that_changes_nothing_is_no_write(graph: Graph) -> None:
+    await graph.do("createMemories", {"memories": [{"externalId": n, "scope": "GLOBAL", "text": n} for n in "ab"]})
+    a_to_b = {"source": {"externalId": "a"}, "target": {"externalId": "b"}, "kind": "SUPERSEDES", "metadata": {"m": 1}}
+    first = await graph.do("linkMemories", {"links": [a_to_b]}, "links { id }")
+    asked = "{ memoryCursor auditLog { totalCount } }"
+    before = await graph.data(asked)
+    again = await graph.do("linkMemories", {"links": [{**a_to_b, "metadata": {"m": 1.0}}, a_to_b]}, "links { id }")
+    assert {one["id"] for one in again["links"]} == {one["id"] for one in first["links"]}
+    assert (await graph.do("linkMemories", {"links": []}, "links { id }"))["links"] == []
+    assert await graph.data(asked) == before
+    await graph.do("linkMemories", {"links": [a_to_b, {**a_to_b, "weight": 0.5}]})
+    assert await graph.data(asked) != before

@@ -328,3 +328,57 @@ def test_a_filter_without_measure(
     query = "query ($f: %s) { %s(filter: $f) { nodes { id } } }" % (kind, name)
     answer = runner.run(filled[0].ask(query, f=filter))
     assert {error["extensions"]["code"] for error in answer.get("errors", ())} <= TOLD, answer["errors"]
+
+
+BLANK = ["createSession", "upsertUser", "upsertAgent", "addMessage", "createMemory", "addParticipant", "owner", "actor"]
+
+
+@pytest.mark.parametrize("blank", [" ", "   ", "\t\n", "\u2003"])
+@pytest.mark.parametrize("way", BLANK)
+async def test_nothing_is_called_by_blanks(graph: Graph, way: str, blank: str) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+    s = {"session": {"externalId": "s"}}
+    mutation, given, path = {
+        "createSession": ("createSession", {"externalId": blank}, ["externalId"]),
+        "upsertUser": ("upsertUser", {"externalId": blank}, ["externalId"]),
+        "upsertAgent": ("upsertAgent", {"externalId": blank}, ["externalId"]),
+        "addMessage": ("addMessage", {**s, "role": "user", "text": "x", "externalId": blank}, ["externalId"]),
+        "createMemory": ("createMemory", {"text": "x", "scope": "GLOBAL", "externalId": blank}, ["externalId"]),
+        "addParticipant": ("addParticipant", {**s, "externalId": blank}, ["externalId"]),
+        "owner": ("createMemory", {"text": "x", "owner": {"externalId": blank}}, ["owner", "externalId"]),
+        "actor": ("addParticipant", {**s, "actor": {"externalId": blank}}, ["actor", "externalId"]),
+    }[way]
+    with graph.untouched():
+        assert await graph.fails(mutation, given) == ("INVALID", path)
+
+
+@pytest.mark.parametrize(
+    ("mutation", "given", "path"),
+    [
+        (
+            "addMessage",
+            {"session": {"externalId": "s"}, "role": "user", "senderName": "  ", "text": "x"},
+            ["senderName"],
+        ),
+        ("addMessage", {"session": {"externalId": "s"}, "role": "user", "thread": "  ", "text": "x"}, ["thread"]),
+        ("addParticipant", {"session": {"externalId": "s"}, "name": " "}, ["name"]),
+        ("upsertUser", {"externalId": "u", "name": " "}, ["name"]),
+        ("createMemory", {"text": "x", "scope": "GLOBAL", "tags": ["a", " "]}, ["tags", "1"]),
+        ("setState", {"namespace": " ", "key": "k", "value": 1}, ["namespace"]),
+    ],
+)
+async def test_no_name_is_blanks(graph: Graph, mutation: str, given: Any, path: list[str]) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+    with graph.untouched():
+        assert await graph.fails(mutation, given) == ("INVALID", path)
+
+
+@pytest.mark.both_families
+async def test_a_memory_of_a_time_to_come_is_of_now(graph: Graph) -> None:
+    for name, at in (("later", "2099-01-01T00:00:00Z"), ("now", None), ("before", "2001-01-01T00:00:00Z")):
+        given = {"text": name, "scope": "GLOBAL", "createdAt": at}
+        made = await graph.do("createMemory", given, "memory { createdAt }")
+        assert made["memory"]["createdAt"] < "2090" and (name != "before" or made["memory"]["createdAt"] == at)
+        graph.clock.forward(seconds=1)
+    found = (await graph.data("{ memories { nodes { text } } }"))["memories"]["nodes"]
+    assert [one["text"] for one in found] == ["now", "later", "before"]
