@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,24 @@ class Event(msgspec.Struct, frozen=True):
 
     body: bytes
     cursor: str | None = None
+
+
+class Batch:
+    """Events that are given to many subscribers. Who sends them the same way shares what is sent: it is made once for
+    those that follow each other, as nearly all do."""
+
+    __slots__ = ("_made", "_way", "events")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self._way: object = None
+        self._made = b""
+
+    def sent(self, way: bytes, make: Callable[[bytes, Sequence[Event]], bytes]) -> bytes:
+        """What `make` makes of a way and the events."""
+        if self._way != way:
+            self._way, self._made = way, make(way, self.events)
+        return self._made
 
 
 class Events:

@@ -13,17 +13,17 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextvars import Context
 
 from graphql import FieldNode, NullValueNode, VariableNode
 
-from server.graphql.events import Event, Events
+from server.graphql.events import Batch, Event, Events
 from server.graphql.operation import Operation
 from server.graphql.ring import Ring, Rings
 from server.graphql.timeslice import give_way
 
-Push = Callable[[Sequence[Event]], bool]
+Push = Callable[[Batch], bool]
 """Takes events at once, or says no: then they are pulled when their subscriber has room again."""
 
 PUSH_BYTES = 64 << 10
@@ -50,6 +50,7 @@ class _Group:
         self._waiting: dict[asyncio.Future[None], _Place] = {}
         self._source = source
         self._grown = asyncio.Event()
+        self._batch: tuple[int, int, Batch] | None = None
         # In a context of its own: it outlives the request that began it.
         self._tasks = Context().run(lambda: asyncio.gather(self._pump(), self._push()))
 
@@ -85,6 +86,7 @@ class _Group:
                 for waiting in list(self._waiting):
                     self._offer(waiting)
                     await give_way()
+                self._batch = None
         except Exception as error:
             self.ended = error
         for waiting in list(self._waiting):
@@ -93,15 +95,17 @@ class _Group:
     def _offer(self, waiting: asyncio.Future[None]) -> None:
         place, ring = self._waiting.get(waiting), self.ring
         while place is not None and place.number < ring.end:
-            if (
-                place.push is None
-                or place.number < ring.first
-                or not place.push(events := ring.some(place.number, PUSH_BYTES))
-            ):
+            if place.push is None or place.number < ring.first or not place.push(batch := self._from(place.number)):
                 self._release(waiting)
                 return
-            place.number += len(events)
-            place.last = events[-1].cursor
+            place.number += len(batch.events)
+            place.last = batch.events[-1].cursor
+
+    def _from(self, number: int) -> Batch:
+        """The next events from a number on: those who wait at one place share them."""
+        if self._batch is None or self._batch[:2] != (number, self.ring.end):
+            self._batch = number, self.ring.end, Batch(self.ring.some(number, PUSH_BYTES))
+        return self._batch[2]
 
     def _release(self, waiting: asyncio.Future[None]) -> None:
         del self._waiting[waiting]

@@ -14,14 +14,14 @@ from domain.caller import LOCAL, Caller
 from server.access.admission import Access, expired
 from server.errors import FormattedError, OperationRefused, formatted
 from server.graphql.documents import Request
-from server.graphql.events import Event
+from server.graphql.events import Batch, Event
 from server.graphql.executor import Executor
 from server.graphql.live import Push
 from server.graphql.timeslice import give_way
 from server.instrumentation import current
 from server.limits import Limits, exceeded
 from server.telemetry.middleware import operation as observed_operation
-from server.websocket.frames import write_text
+from server.websocket.frames import text_frame, write_frames
 from server.websocket.protocol import (
     FORBIDDEN,
     ID_IN_USE,
@@ -206,13 +206,13 @@ class Connection:
 
     def _pusher(self, id: str) -> Push | None:
         """Sends events of an operation at once, where the socket has room and nothing else is on its way."""
-        write = write_text(self._socket.scope)
+        write = write_frames(self._socket.scope)
         if write is None:
             return None
         before = message_of(id, self._words.result, "").removesuffix("}").encode()
 
-        def push(events: Sequence[Event]) -> bool:
-            return not self._sending and write([before + event.body + b"}" for event in events])
+        def push(batch: Batch) -> bool:
+            return not self._sending and write(batch.sent(before, _frames))
 
         return push
 
@@ -245,6 +245,10 @@ class Connection:
                     return
                 if self._ready and self._words.keeps_alive and not self._sending:
                     await self._send('{"type":"ka"}')
+
+
+def _frames(before: bytes, events: Sequence[Event]) -> bytes:
+    return b"".join([text_frame(before + event.body + b"}") for event in events])
 
 
 async def close(socket: WebSocket, end: Closed, seconds: float) -> None:

@@ -7,7 +7,7 @@ costs some 25 us of wrapping, from here 5, nearly all of it the system's; so sev
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 from starlette.types import Scope
@@ -16,7 +16,7 @@ from websockets.frames import CloseCode, Frame
 
 from domain.unicode import decoded
 
-EXTENSION = "recollect.write_text"
+EXTENSION = "recollect.write_frames"
 
 MAX_FRAGMENTS = 10_000
 """Of which a message may be made: also an empty one takes room until the last has come."""
@@ -26,11 +26,11 @@ _TEXT_FRAME = 0x81
 
 
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """Offers `write_text` to the application, in the scope's extensions. Only right without compression."""
+    """Offers `write_frames` to the application, in the scope's extensions. Only right without compression."""
 
     async def run_asgi(self) -> None:
         extensions = cast("dict[str, object]", self.scope.setdefault("extensions", {}))
-        extensions[EXTENSION] = self.write_text
+        extensions[EXTENSION] = self.write_frames
         await super().run_asgi()
 
     def handle_ping(self) -> None:
@@ -62,12 +62,17 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.conn.fail = lambda code, reason="": fail(CloseCode.TRY_AGAIN_LATER, reason)  # type: ignore[method-assign]
         super().keepalive_timeout()
 
-    def write_text(self, payloads: Sequence[bytes]) -> bool:
-        """Sends text messages (UTF-8) at once; False, with nothing sent, while the client is slow or is leaving."""
+    def write_frames(self, frames: bytes) -> bool:
+        """Sends finished frames at once; False, with nothing sent, while the client is slow or is leaving."""
         if not self.writable.is_set() or not self.handshake_complete or self.close_sent or self.disconnected:
             return False
-        self.transport.write(b"".join([part for one in payloads for part in (_header(len(one)), one)]))
+        self.transport.write(frames)
         return True
+
+
+def text_frame(message: bytes) -> bytes:
+    """The frame of a text message (UTF-8)."""
+    return _header(len(message)) + message
 
 
 def _header(length: int) -> bytes:
@@ -78,7 +83,7 @@ def _header(length: int) -> bytes:
     return struct.pack("!BBQ", _TEXT_FRAME, 127, length)
 
 
-def write_text(scope: Scope) -> Callable[[Sequence[bytes]], bool] | None:
+def write_frames(scope: Scope) -> Callable[[bytes], bool] | None:
     """The way to write frames of a socket's scope; None where another server runs us."""
-    found: Callable[[Sequence[bytes]], bool] | None = (scope.get("extensions") or {}).get(EXTENSION)
+    found: Callable[[bytes], bool] | None = (scope.get("extensions") or {}).get(EXTENSION)
     return found

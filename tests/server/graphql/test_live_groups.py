@@ -17,7 +17,7 @@ import server.graphql.timeslice
 from domain.caller import LOCAL
 from server.errors import OperationRefused
 from server.graphql.documents import Request
-from server.graphql.events import Event
+from server.graphql.events import Batch, Event
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -140,8 +140,8 @@ async def test_what_a_push_refuses_is_pulled_in_its_place(service: Service) -> N
     pushed: list[int] = []
     pulled: list[int] = []
 
-    def push(events: Sequence[Event]) -> bool:
-        numbers = list(map(number, events))
+    def push(batch: Batch) -> bool:
+        numbers = list(map(number, batch.events))
         if any(one % 7 == 3 for one in numbers):
             return False
         pushed.extend(numbers)
@@ -171,8 +171,8 @@ async def test_what_a_push_refuses_is_pulled_in_its_place(service: Service) -> N
 async def test_what_comes_together_is_pushed_together(service: Service) -> None:
     pushed: list[list[int]] = []
 
-    def push(events: Sequence[Event]) -> bool:
-        pushed.append(list(map(number, events)))
+    def push(batch: Batch) -> bool:
+        pushed.append(list(map(number, batch.events)))
         return True
 
     stream = subscribed(service, push=push)
@@ -186,12 +186,41 @@ async def test_what_comes_together_is_pushed_together(service: Service) -> None:
     await ended(waiting, stream)
 
 
+async def test_what_is_sent_alike_is_made_once(service: Service) -> None:
+    sent: dict[str, list[bytes]] = {"a": [], "b": [], "c": []}
+    made: list[bytes] = []
+
+    def make(way: bytes, events: Sequence[Event]) -> bytes:
+        made.append(way)
+        return way + b"".join(event.body for event in events)
+
+    def pushing(name: str, way: bytes) -> Any:
+        def push(batch: Batch) -> bool:
+            sent[name].append(batch.sent(way, make))
+            return True
+
+        return push
+
+    streams = [subscribed(service, push=pushing(name, way)) for name, way in (("a", b"1"), ("b", b"1"), ("c", b"2"))]
+    waiting = await started(*streams)
+    for one in range(2):
+        await append(service, range(one, one + 1))
+        async with asyncio.timeout(10):
+            while not all(len(of) > one for of in sent.values()):  # noqa: ASYNC110 - the lists grow
+                await asyncio.sleep(0.001)
+    assert all(one is other and one[:1] == b"1" for one, other in zip(sent["a"], sent["b"], strict=True))
+    assert [one[1:] for one in sent["c"]] == [one[1:] for one in sent["a"]] and sent["c"][0][:1] == b"2"
+    assert len(made) == 4
+    for task, stream in zip(waiting, streams, strict=True):
+        await ended(task, stream)
+
+
 async def test_much_is_pushed_in_parts(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.graphql.live, "PUSH_BYTES", 1)
     pushed: list[list[int]] = []
 
-    def push(events: Sequence[Event]) -> bool:
-        pushed.append(list(map(number, events)))
+    def push(batch: Batch) -> bool:
+        pushed.append(list(map(number, batch.events)))
         return len(pushed) < 3
 
     stream = subscribed(service, push=push)
@@ -209,8 +238,8 @@ async def test_many_subscribers_do_not_hold_up_the_loop(service: Service, monkey
     at: list[int] = []
     ticks = 0
 
-    def push(events: Sequence[Event]) -> bool:
-        at.extend([ticks] * len(events))
+    def push(batch: Batch) -> bool:
+        at.extend([ticks] * len(batch.events))
         return True
 
     streams = [subscribed(service, push=push) for _ in range(30)]
