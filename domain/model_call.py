@@ -9,6 +9,9 @@ import msgspec
 from domain.message import Content, TextContent, ToolCall, ToolResponse
 from domain.tool_calls import CallPart, Spot, Step, answers
 
+MAX_HEARD = 1_000
+"""How many messages of events and log records a call has at the most; the latest are kept."""
+
 
 class ModelMessage(msgspec.Struct, frozen=True, gc=False):
     """What was said to a model or by it. role: as the model knows it, such as system, user, assistant or tool."""
@@ -70,7 +73,7 @@ class ModelCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         heard = [*self.heard, *(one for one in later.heard if one.key not in known)]
         if len(heard) > len(self.heard) > 0:
             heard.sort(key=lambda one: one.time)
-        return ModelCall(later.asked or self.asked, later.said or self.said, heard, ran)
+        return ModelCall(later.asked or self.asked, later.said or self.said, heard[-MAX_HEARD:], ran)
 
 
 def _ran(before: ToolCall, later: ToolCall) -> ToolCall:

@@ -45,7 +45,8 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
 
     trace_id, span_id and parent_span_id are in lower-case hex. told: what it tells by any convention. A report without
     ended_at is of a span that runs, one without started_at of a span whose start is not known. notes: what of it could
-    not be taken as it came; shortened, left_out: how many attributes. is_log: its event is a log record.
+    not be taken as it came; shortened, left_out: how many attributes. line: of a log
+    record, which is the report's event, what it is called each time that it is sent.
     """
 
     trace_id: str
@@ -63,7 +64,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     notes: list[str] = []
     shortened: int = 0
     left_out: int = 0
-    is_log: bool = False
+    line: str | None = None
 
 
 class Received(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from resolvers.sessions import create_in, join
 from stores.ports import Collection, Transaction
 
 _PAGE = 500
+_OF_SPANS = (SPAN_START, SPAN_END, SPAN_UPDATE)
 _MAX_DEPTH = 200
 """How far above a span an ancestor is looked for."""
 
@@ -80,6 +81,7 @@ class _Receiving:
         self._sessions: dict[str, Id | None] = {}
         self._users: dict[str, User] = {}
         self._agents: dict[str, Agent] = {}
+        self._known_lines: set[tuple[Id | None, str]] = set()
         self._changed: dict[tuple[str, ...], Span] = {}
         self._claims: dict[str, Id] = {}
         self._lines: list[_Line] = []
@@ -87,6 +89,7 @@ class _Receiving:
     async def take(self, reports: Sequence[SpanReport]) -> _Written:
         """Writes what is new in the reports."""
         await self._look_up(reports)
+        await self._look_up_lines(reports)
         new = sum(self._take(report) for report in reports)
         await self._tx.put(list(self._changed.values()))
         await conversation.tell(self._tx, self._changed.values(), self._told_messages)
@@ -114,6 +117,18 @@ class _Receiving:
             tx, Agent, _called((report.told.agent, report.told.agent_name) for report in reports)
         )
         await self._look_up_sessions(reports)
+
+    async def _look_up_lines(self, reports: Sequence[SpanReport]) -> None:
+        """Which log records are lines of their session already: exporters send again what they had no answer to."""
+        keys: dict[tuple[str, str], None] = {}
+        for report in reports:
+            if report.line is not None:
+                there = self._spans.get((report.trace_id, report.span_id))
+                if (id := there.session_id if there is not None else self._session(report)) is not None:
+                    keys[id, report.line] = None
+        if keys:
+            found = await self._tx.find(TraceEvent, list(keys))
+            self._known_lines = {(event.session_id, event.external_id or "") for event in found if event is not None}
 
     async def _look_up_sessions(self, reports: Sequence[SpanReport]) -> None:
         """The sessions that are named, created where they are missing, and the session of each trace."""
@@ -174,7 +189,7 @@ class _Receiving:
         key = (report.trace_id, report.span_id)
         before = self._spans.get(key)
         after = self._told(report, before)
-        if after == before and not report.is_log:
+        if after == before and (report.line is None or (after.session_id, report.line) in self._known_lines):
             return False
         if after != before:
             self._spans[key] = self._changed[key] = after
@@ -227,7 +242,12 @@ class _Receiving:
         if before is None:
             data = after.attributes if end is None else EMPTY_OBJECT
             self._line(report, after, SPAN_START, start, (0, -length), data)
-        for event in report.events if report.is_log else _folded(_fresh(report.events, before)):
+        if report.line is None:
+            events: Sequence[ReportedEvent] = _folded(_fresh(report.events, before))
+        else:
+            events = () if (after.session_id, report.line) in self._known_lines else report.events
+            self._known_lines.add((after.session_id, report.line))
+        for event in events:
             self._line(report, after, event.name, event.time or end or start, (1, 0), event.attributes)
         if end is not None and (before is None or before.ended_at is None):
             self._line(report, after, SPAN_END, end, (2, length), _ending(after), length)
@@ -259,7 +279,7 @@ class _Receiving:
             parent_id=None,
             span_record_id=span.id,
             memory_ids=[],
-            external_id=None,
+            external_id=report.line if type not in _OF_SPANS and span.session_id is not None else None,
         )
         self._lines.append(_Line((time, *rank), event))
 

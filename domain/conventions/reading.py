@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.conventions import content
+from domain.conventions.fitting import fitted, may_be_long
 from domain.conventions.lookup import (
     CHUNKS,
     FIRST_TOKENS,
@@ -161,6 +162,9 @@ class _Reader:
         kind = kind or self._kind()
         provider, is_running = self._provider(kind)
         agent, agent_name = self._agent(kind)
+        call = self._call(kind)
+        if call is not None and may_be_long(self._given):
+            call = fitted(call, self._warnings)
         tokens = TokenUsage() if is_running else usage(self._given, self._warnings)
         found = Reading(
             kind,
@@ -174,7 +178,7 @@ class _Reader:
             self._first_token(),
             self._reasons(),
             tokens,
-            self._call(kind),
+            call,
             self._warnings,
         )
         return _with_events(found, events, self._start) if events else found
@@ -461,8 +465,9 @@ def heard(event: Event) -> Reading:
     if not said:
         return replace(NOTHING, finish_reasons=reasons)
     key = hashlib.blake2b(msgspec.json.encode([event.time, event.name, told]), digest_size=8).hexdigest()
-    call = ModelCall(heard=[Heard(event.time, key, by_model, one) for one in said[:1]])
-    return replace(NOTHING, finish_reasons=reasons, call=call)
+    warnings: list[str] = []
+    call = fitted(ModelCall(heard=[Heard(event.time, key, by_model, one) for one in said[:1]]), warnings)
+    return replace(NOTHING, finish_reasons=reasons, call=call, warnings=warnings)
 
 
 def _tool_event(event: Event) -> Reading:

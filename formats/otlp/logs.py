@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otel/logs/data-model/ and opentelemetry/prot
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,6 +63,8 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanRep
     kept = bounded({key: value for key, value in line.items() if value is not None and value != ""}, limit)
     told = heard(Event(log.time, name, log.attributes, log.body)) if tells_content(name) else NOTHING
     told = replace(told, kind=SpanKind.OTHER)  # OpenLIT writes records of a stream in the span above the call
+    sent = [log.trace_id, log.span_id, log.time, name, log.severity]
+    digest = hashlib.blake2b(msgspec.json.encode(sent) + bytes(kept.value), digest_size=12).hexdigest()
     return SpanReport(
         hex_id(log.trace_id, 32, "traceId"),
         hex_id(log.span_id, 16, "spanId"),
@@ -78,5 +81,5 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanRep
         list(told.warnings),
         len(kept.shortened),
         len(kept.left_out),
-        is_log=True,
+        line=f"log-{digest}",
     )

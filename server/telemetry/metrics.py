@@ -29,7 +29,7 @@ OTHER = "other"
 """How many names of operations are told apart, and how long they may be; names are the callers' own. The rest of them
 is this one."""
 
-ROUTES = ("/", "/graphql", "/v1/traces", "/healthz", "/readyz", "/metrics")
+ROUTES = ("/", "/graphql", "/v1/traces", "/v1/logs", "/v1/metrics", "/healthz", "/readyz", "/metrics")
 
 OPERATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 LATENESS_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -119,6 +119,7 @@ LLM = {"gen_ai__operation__name": "chat", "session__id": "s"}
 ASKED, SAID = "gen_ai__input__messages", "gen_ai__output__messages"
 
 
+@pytest.mark.both_families
 class TestLogs:
     HEARD = (
         record(1, "gen_ai.system.message", {"content": "Be brief."}, at=0.1),
@@ -180,6 +181,14 @@ class TestLogs:
         found = {one["type"]: one["data"] for one in lines}
         assert found["log"] == {"body": "GET /tea", "code": 200}
         assert found["tea.made"] == {"body": {"cups": 2}}
+
+    async def test_those_that_are_sent_again_are_one_line(self, door: Door) -> None:
+        await door.spans(span(1, **LLM))
+        records = (record(1, "", "GET /tea", at=0.5), record(1, "", "GET /tea", at=0.6), *self.HEARD)
+        for _ in range(2):
+            await door.logs(*records, records[0])
+        lines = [one["type"] for one in (await door.read())[1]["events"]["nodes"]]
+        assert (lines.count("log"), lines.count("gen_ai.choice")) == (2, 1)
 
     async def test_those_of_no_span_are_told(self, door: Door) -> None:
         partial = await door.logs(record(None, "", "started"), record(1, "", "here"))
@@ -243,6 +252,31 @@ class TestWhatIsWrong:
         [said] = (await door.read())[1]["inputMessages"]
         assert [part["__typename"] for part in said["content"]] == ["TextContent", "MediaContent"]
         assert said["text"] == "Look"
+        warnings = (await door.read())[1]["warnings"]
+        assert warnings == ["An image or file of 1,000,022 characters was left out"]
+
+    async def test_texts_arguments_and_results_that_are_too_long(self, door: Door) -> None:
+        parts = [
+            {"type": "text", "content": "é" * 200_000},
+            {"type": "tool_call", "id": "1", "name": "f", "arguments": {"a": "x" * 300_000}},
+            {"type": "tool_call_response", "id": "1", "response": "y" * 300_000},
+        ]
+        await door.spans(span(1, **LLM, **{ASKED: json.dumps([{"role": "assistant", "parts": parts}])}))
+        one = (await door.read())[1]
+        assert len(one["inputMessages"][0]["text"]) == 100_000
+        assert set(one["warnings"]) == {
+            "A text of more than 100,000 characters was shortened",
+            "Arguments of more than 262,144 bytes were left out",
+            "A result of more than 262,144 bytes was left out",
+        }
+
+    async def test_of_a_very_long_history_the_latest_is_kept(self, door: Door) -> None:
+        words = [f"user {n} {'x' * 90_000}" for n in range(60)]
+        await door.spans(span(1, **LLM, **{ASKED: chat("system Be brief.", *words)}))
+        one = (await door.read())[1]
+        texts = [said["text"].split()[0] for said in one["inputMessages"]]
+        assert (texts[0], texts[-1], len(texts) < 50) == ("Be", "59", True)
+        assert one["warnings"] == ["Messages of more than 4,194,304 characters: the earliest were left out"]
 
     async def test_content_that_is_no_text_and_roles_that_are_none(self, door: Door) -> None:
         odd = [{"role": 7, "parts": {}}, {"role": "user", "parts": [3, None, {"type": []}]}, "words", None, []]
@@ -290,6 +324,7 @@ class TestTools:
         assert one["statusMessage"] == "no water"
 
 
+@pytest.mark.both_families
 class TestWhoAndWhere:
     async def test_an_agent_and_a_user_come_from_the_nearest_ancestor(self, door: Door) -> None:
         await door.spans(span(3, 2, **LLM))
@@ -314,6 +349,7 @@ class TestWhoAndWhere:
         assert (await door.read())[5]["session"]["externalId"] == "b"
 
 
+@pytest.mark.both_families
 class TestAtTheStart:
     async def test_a_span_that_begins_is_shown_and_completed(self, door: Door) -> None:
         await door.spans(span(1, lasts=None, **LLM, **{ASKED: chat("user Tea?")}))
@@ -345,6 +381,7 @@ class TestAtTheStart:
         assert one["timeToFirstTokenMs"] == 200
 
 
+@pytest.mark.both_families
 class TestTheConversation:
     async def test_what_a_tool_asks_a_model_is_no_part_of_it(self, door: Door) -> None:
         await door.spans(
