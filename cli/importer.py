@@ -17,8 +17,8 @@ from cli.server_sink import ServerError, UrlSink
 from cli.show import bar
 from cli.sink import Progress, Sink
 from cli.store_sink import StoreSink
-from domain.message import unasked
-from formats.conversation import FormatError
+from domain.message import Answering
+from formats.conversation import Conversation, FormatError
 from formats.otlp.json import Exports
 from formats.recollect.restore import Loaded
 from formats.registry import Opened, open_file
@@ -42,13 +42,15 @@ class Summary(msgspec.Struct, frozen=True):
     """What an import did: the format of the file, and counts by what was counted ("sessions", "messages", ...).
 
     replaced: how many places of the file held no Unicode; they have U+FFFD now.
-    unasked: how many tool responses answer no call before them. notes: what was not taken as it came.
+    unasked, twice: how many tool responses answer no call before them, and how many one that was answered before.
+    notes: what was not taken as it came.
     """
 
     format: str
     counts: dict[str, Loaded]
     replaced: int = 0
     unasked: int = 0
+    twice: int = 0
     notes: list[str] = []
 
 
@@ -95,17 +97,29 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
         )
     conversations = opened.content
     counts = {"sessions": Loaded(), "messages": Loaded(), **({} if owner is None else {"memories": Loaded()})}
-    orphans = 0
+    orphans = twice = 0
     for start in range(0, len(conversations), _AT_ONCE):
         batch = conversations[start : start + _AT_ONCE]
         for one in batch:
-            orphans += sum(map(len, unasked([message.content or () for message in one.messages], set())))
+            odd = _odd(one)
+            orphans, twice = orphans + odd.count(None), twice + sum(other is not None for other in odd)
         for added in await asyncio.gather(*(sink.add(one, owner) for one in batch)):
             for name, count in added.items():
                 counts[name] = counts.get(name, Loaded()) + count
         if progress is not None:
             progress(start + len(batch), len(conversations))
-    return Summary(opened.format, counts, opened.replaced, orphans)
+    return Summary(opened.format, counts, opened.replaced, orphans, twice)
+
+
+def _odd(conversation: Conversation) -> list[str | None]:
+    """For each odd tool response None where nobody has made the call, else what answered it before on its branch."""
+    answering, found = Answering(), list[str | None]()
+    tree = any(message.parent is not None for message in conversation.messages)
+    for message in conversation.messages:
+        for odd in answering.take(message.external_id, message.content or ()):
+            if odd.before is None or not tree or odd.before in conversation.branch(message.external_id):
+                found.append(odd.before)
+    return found
 
 
 @contextlib.asynccontextmanager
@@ -141,5 +155,7 @@ def _counted(summary: Summary) -> str:
         counts.append(f"{summary.replaced:,} invalid Unicode sequences replaced by U+FFFD")
     if summary.unasked:
         counts.append(f"{summary.unasked:,} tool responses that answer no earlier call")
+    if summary.twice:
+        counts.append(f"{summary.twice:,} tool responses to calls that were answered before")
     counts += [*summary.notes[:_NOTES], *(["..."] if len(summary.notes) > _NOTES else [])]
     return "; ".join(counts) or "nothing in it"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -138,24 +138,40 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
         ]
 
 
-def unasked(messages: Iterable[Sequence[Any]], asked: set[str]) -> list[list[str]]:
-    """The call ids of responses to calls that nobody has made, by message, of messages in order. Parts are those of
-    stored messages or of ones to be.
+class Odd(NamedTuple):
+    """A tool response that may not be as it was meant: to a call that nobody has made, or to one that was answered
+    before, by the message of this key."""
 
-    asked: the ids of the calls before, to which those of these messages are added.
-    """
-    found = []
-    for parts in messages:
-        here = []
+    call_id: str
+    before: Any = None
+
+
+class Answering:
+    """Takes the parts of messages in order, stored ones or ones to be, and finds which responses are odd. It knows
+    nothing of branches: an answer on another one is no answer before."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, int] = {}
+        self._answered: dict[str, Any] = {}
+
+    def take(self, key: Any, parts: Sequence[Any]) -> list[Odd]:
+        """key: what the caller tells messages apart by."""
+        found = []
         for part in parts:
             call = part if isinstance(part, ToolCall) else getattr(part, "tool_call", None)
             response = part if isinstance(part, ToolResponse) else getattr(part, "tool_response", None)
             if call is not None:
-                asked.add(call.call_id)
-            elif response is not None and response.call_id not in asked:
-                here.append(response.call_id)
-        found.append(here)
-    return found
+                self._waiting[call.call_id] = self._waiting.get(call.call_id, 0) + 1
+            elif response is not None:
+                id, waiting = response.call_id, self._waiting.get(response.call_id)
+                if waiting is None:
+                    found.append(Odd(id))
+                elif waiting == 0:
+                    found.append(Odd(id, self._answered[id]))
+                else:
+                    self._waiting[id] = waiting - 1
+                self._answered[id] = key
+        return found
 
 
 register(Thread, Message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -14,15 +14,16 @@ from domain.memory import Memory
 from domain.message import (
     AddMessageInput,
     AddMessagesInput,
+    Answering,
     MemoryRef,
     Message,
     MessageInput,
+    Odd,
     Thread,
     ToolCall,
     ToolResponse,
     contents,
     sender_type,
-    unasked,
 )
 from domain.node import Id
 from domain.page import Slice
@@ -87,30 +88,59 @@ async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolRes
 
 
 async def warnings(context: Context, messages: Sequence[Message]) -> list[list[str]]:
-    """What of each message may not be as it was meant. Only where the call that a tool answered is not among these
-    messages, the session before them is read for it."""
+    """What of each message may not be as it was meant. Only where what a tool answered is not among these messages, the
+    session before them is read for it."""
+    found: dict[Id, list[str]] = {message.id: [] for message in messages}
+    twice: list[tuple[Message, Odd]] = []
     ordered = sorted(messages, key=lambda message: (message.session_id, message.place))
-    found: dict[Id, list[str]] = {}
     for _, of in groupby(ordered, lambda message: message.session_id):
-        group = list(of)
-        for message, missing in zip(group, unasked([message.content for message in group], set()), strict=True):
-            ids = await _unasked(context, message, missing) if missing else ()
-            found[message.id] = [f"The tool response {id[:_SHOWN]} answers no earlier call." for id in ids]
+        for message, odd in await _odd(context, list(of)):
+            if odd.before is None:
+                found[message.id].append(f"The tool response {odd.call_id[:_SHOWN]} answers no earlier call.")
+            else:
+                twice.append((message, odd))
+    branches = await context.store.branches([message.id for message, _ in twice]) if twice else []
+    for (message, odd), places in zip(twice, branches, strict=True):
+        if odd.before in places:
+            told = f"The tool response {odd.call_id[:_SHOWN]} answers a call that was answered before."
+            found[message.id].append(told)
     return [found[message.id] for message in messages]
 
 
-async def _unasked(context: Context, message: Message, missing: list[str]) -> list[str]:
-    """Those of these ids that no call before a message has; the latest messages are looked at first."""
+async def _odd(context: Context, group: Sequence[Message]) -> list[tuple[Message, Odd]]:
+    """The odd tool responses of some messages of one session, in the order of their places."""
+    known = {message.place: message for message in group}
+    answering = Answering()
+    odd = [(message, one) for message in group for one in answering.take(message.place, message.content)]
+    missing = {one.call_id: message.place for message, one in reversed(odd) if one.before is None}
+    if group[-1].place - group[0].place >= len(group):  # what is between them may have answered
+        said = [(part, message.place) for message in reversed(group) for part in message.content]
+        missing = {part.call_id: place for part, place in said if type(part) is ToolResponse}
+    if not missing:
+        return odd
+    async for message in _back(context, group[-1]):
+        known.setdefault(message.place, message)
+        for call in message.tool_calls:
+            if message.place < missing.get(call.call_id, 0):  # before the first that it can be answered by
+                del missing[call.call_id]
+        if not missing:
+            break
+    answering, here = Answering(), {message.id for message in group}
+    every = [known[place] for place in sorted(known)]
+    odd = [(message, one) for message in every for one in answering.take(message.place, message.content)]
+    return [(message, one) for message, one in odd if message.id in here]
+
+
+async def _back(context: Context, message: Message) -> AsyncIterator[Message]:
+    """The messages of a session before one, the latest first."""
     listing = context.store.listing(Log("messages", message.session_id))
     before: str | None = listing.cursor((message.place,))
-    while missing and before is not None:
+    while before is not None:
         slice = Slice(_PAGE, backward=True, before=before)
         [page] = await context.store.pages(Collection.SESSION_MESSAGES, [message.session_id], slice)
-        asked: set[str] = set()
-        unasked([one.content for one in page.nodes], asked)
-        missing = [id for id in missing if id not in asked]
+        for one in reversed(page.nodes):
+            yield one
         before = page.page_info.start_cursor if page.has_previous_page else None
-    return missing
 
 
 async def add(context: Context, input: AddMessageInput) -> Message:

@@ -98,7 +98,9 @@ class Message(Node):
     replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
     tool_calls: list[ToolCall]
     warnings = relation(
-        messages.warnings, list[str], "Possible mistakes, such as tool responses that answer no earlier call."
+        messages.warnings,
+        list[str],
+        "Possible mistakes: tool responses that answer no earlier call, or one that is answered.",
     )
     span = relation(
         messages.spans, refs.optional(refs.Span), "The span that tells of it, where the message came by telemetry."

@@ -511,3 +511,11 @@ async def test_who_has_gone_on_since_is_moved_by_a_later_export_only(
     for time, shown in ((2.0, [*RYE, "Why?"]), (1.0, [*RYE, "Why?"]), (3.0, WHEAT)):
         await bring(sink, tmp_path, "rye" if time < 3 else "wheat", time)
         assert await current(context) == shown
+
+
+def test_calls_that_are_answered_again_are_told(tmp_path: Path) -> None:
+    file = written(tmp_path, [ASK, CALL, RESULT, RESULT, RESULT])
+    status, out, _ = recollect("import", str(file), "--data", str(tmp_path / "data"))
+    assert status == 0
+    assert "2 tool responses to calls that were answered before" in out
+    assert "no earlier call" not in out

@@ -173,3 +173,45 @@ async def test_a_response_without_a_call_is_kept_with_a_warning(graph: Graph) ->
         [],
     ]
     assert nodes[0]["content"] == [{"__typename": "ToolResponse"}] * 2
+
+
+WARNED = """query ($first: Int, $last: Int, $filter: MessageFilter) { session(by: {externalId: "s"}) {
+  messages(first: $first, last: $last, filter: $filter) { nodes { text warnings } } } }"""
+
+
+async def warned(talk: Talk, **page: Any) -> list[str]:
+    """The messages that have warnings, each with how many."""
+    nodes = (await talk.graph.data(WARNED, **page))["session"]["messages"]["nodes"]
+    assert all("was answered before" in told for node in nodes for told in node["warnings"])
+    return [f"{node['text']}{len(node['warnings'])}" for node in nodes if node["warnings"]]
+
+
+@pytest.mark.both_families
+async def test_a_call_that_is_answered_again_is_told(talk: Talk) -> None:
+    await talk.say("assistant", call("one"), call("two", "other"))
+    await talk.say("tool", "a", result(1))
+    await talk.say("tool", "b", result(2, "other"))
+    await talk.say("tool", "c", result(3), result(4))
+    assert await warned(talk) == ["c2"]
+    assert await warned(talk, last=1) == ["c2"]
+    assert await warned(talk, first=3) == []
+    assert await warned(talk, filter={"text": "c"}) == ["c2"]
+    await talk.say("assistant", call("again"))
+    await talk.say("tool", "d", result(5))
+    assert await warned(talk) == ["c2"]
+    assert await warned(talk, last=2) == []
+    assert await warned(talk, filter={"senderTypes": ["TOOL"]}) == ["c2"]
+
+
+async def test_an_answer_on_another_branch_or_thread_is_none_before(talk: Talk) -> None:
+    await talk.say("assistant", call("one"), name="call")
+    await talk.say("tool", "a", result(1), parent="call", name="a")
+    await talk.say("tool", "b", result(2), parent="call", name="b")
+    assert await warned(talk) == []
+    await talk.say("tool", "c", result(3), parent="b", name="c")
+    assert await warned(talk) == await warned(talk, last=1) == ["c1"]
+
+
+async def test_two_answers_in_one_message(talk: Talk) -> None:
+    await talk.say("assistant", call("one"), result(1), result(2))
+    assert await warned(talk) == ["1"]
