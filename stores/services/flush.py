@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from domain.link import MemoryLink
@@ -18,7 +19,7 @@ from stores.changes import kept
 from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
-from stores.services.labels import LINK, MEMORY, Label, label, seek
+from stores.services.labels import AUDIT, LINK, MEMORY, MESSAGE, SESSION, Label, label, seek
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
 from stores.services.snapshot import Snapshot
@@ -27,12 +28,21 @@ BATCH = 400
 """Rows of one UNWIND."""
 
 
-async def flush(to: Snapshot, pending: Pending) -> None:
-    """Writes what is pending. Neighbours of a new node are matched, so what refers to others comes after them."""
+async def flush(to: Snapshot, pending: Pending, last: int) -> None:
+    """Writes what is pending. Neighbours of a new node are matched, so what refers to others comes after them.
+
+    last: the last id that was given. What nearly every write has, a session as it is now, messages and lines of the
+    audit log, goes in one statement with where the workspace's logs stand: a round trip costs more than most of that.
+    """
     await _free(to, pending)
-    for of in map(label, (kind.record for kind in KINDS if kind is not LINK)):
-        if puts := pending.records.get(of.kind.name):
-            await _nodes(to, of, puts, pending.vectors)
+    kinds = [label(kind.record) for kind in KINDS if kind is not LINK]
+    first = [of for of in kinds[: kinds.index(MESSAGE)] if pending.records.get(of.kind.name)]
+    for of in first if first != [SESSION] else ():
+        await _nodes(to, of, pending)
+    await _usual(to, pending, f"{last:032x}", sessions=first == [SESSION])
+    for of in kinds[kinds.index(MESSAGE) :]:
+        if of not in (MESSAGE, AUDIT):
+            await _nodes(to, of, pending)
     if messages := pending.records.get("message"):
         stale = [id for id in messages if id not in pending.fresh]
         if stale:
@@ -72,28 +82,64 @@ def _same(kind: Kind[Any]) -> str:
     return ", ".join(["workspace: $workspace", *(f"{column}: r.{column}" for column in columns)])
 
 
-async def _nodes(to: Snapshot, of: Label[Any], puts: dict[Id, Put], vectors: dict[Id, bytes]) -> None:
+def _clause(of: Label[Any], fresh: bool) -> str:
+    """Makes a node of a row r, or changes the one there is."""
+    made = f"CREATE (n:{of.name}) SET n = r" if fresh else f"MERGE (n:{of.name} {{{_same(of.kind)}}}) SET n += r"
+    holder = ", n.holder = coalesce(r.owner, $workspace)" if of is MEMORY else ""
     related = "".join(
-        f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}) WHERE NOT EXISTS {{ (n)-[:{edge}]->() }} "
-        f"CREATE (n)-[:{edge}]->(o) }}"
+        f" CALL (n) {{ MATCH (o:{target} {{id: n.{column}}}){missing} CREATE (n)-[:{edge}]->(o) }}"
         for column, (edge, labels) in of.edges.items()
+        for missing in ["" if fresh else f" WHERE NOT EXISTS {{ (n)-[:{edge}]->() }}"]
         for target in labels
     )
-    statement = (
-        f"UNWIND $rows AS r MERGE (n:{of.name} {{{_same(of.kind)}}}) "
-        "SET n += r, n.workspace = $workspace"
-        f"{', n.holder = coalesce(r.owner, $workspace)' if of is MEMORY else ''}"
-        f"{' WITH n' + related if related else ''}"
-    )
-    rows = []
-    for id, (record, row) in puts.items():
-        properties = dict(zip(of.columns, row, strict=True))
-        properties.update(extras(record))
-        if id in vectors:
-            properties["vector"] = vectors[id]
-        rows.append(properties)
-    for batch in _batches(rows):
-        await to.run(statement, rows=batch)
+    return f"UNWIND $rows AS r {made}, n.workspace = $workspace{holder}{' WITH n' + related if related else ''}"
+
+
+def _rows(of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The properties of a kind's nodes: of those that are new, and of those that may be there. What takes the place of
+    another by its natural key may be, however new its id is."""
+    new: list[dict[str, Any]] = []
+    old: list[dict[str, Any]] = []
+    for id, (record, row) in pending.records.get(of.kind.name, {}).items():
+        properties = dict(zip(of.columns, row, strict=True)) | extras(record)
+        if id in pending.vectors:
+            properties["vector"] = pending.vectors[id]
+        (new if id in pending.fresh and not of.kind.replaces else old).append(properties)
+    return new, old
+
+
+async def _nodes(to: Snapshot, of: Label[Any], pending: Pending) -> None:
+    for rows, fresh in zip(_rows(of, pending), (True, False), strict=True):
+        for batch in _batches(rows):
+            await to.run(_clause(of, fresh), rows=batch)
+
+
+def _part(of: Label[Any], fresh: bool, rows: str) -> str:
+    return f"CALL () {{ {_clause(of, fresh).replace('$rows', rows)} }} "
+
+
+_USUAL = (
+    f"{_part(SESSION, False, '$sessions')}{_part(MESSAGE, True, '$messages')}{_part(AUDIT, True, '$audit')}"
+    "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.changes = $changes, w.last_id = $last FINISH"
+)
+
+
+async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool) -> None:
+    """What nearly every write has; and where the logs stand, which is written once more where there is more to come."""
+    messages, changed = _rows(MESSAGE, pending)
+    audit, _ = _rows(AUDIT, pending)
+    of_sessions = [row for rows in _rows(SESSION, pending) for row in rows] if sessions else []
+    several = list(zip_longest(*map(_batches, (of_sessions, messages, audit)), fillvalue=()))
+    for batches in several or [((), (), ())]:
+        await to.run(
+            _USUAL,
+            **dict(zip(("sessions", "messages", "audit"), batches, strict=True)),
+            events=pending.events,
+            changes=pending.changes,
+            last=last,
+        )
+    for batch in _batches(changed):
+        await to.run(_clause(MESSAGE, False), rows=batch)
 
 
 async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:

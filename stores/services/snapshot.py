@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
-from stores.services.labels import LINK, PARTICIPANT, Label, label, link_lists, seek
+from stores.services.labels import HELD, LINK, PARTICIPANT, Label, label, link_lists, seek
 from stores.services.neo4j_client import Unit
 
 N = TypeVar("N", bound=Node)
@@ -32,7 +32,7 @@ class ReadBatch:
     """Gathers what is asked in one turn of the event loop into one statement: a round trip costs more than its work."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
-        """run: runs a statement with its parameters and gives its one record."""
+        """run: runs a statement with its parameters and gives the values of its one record, or more."""
         self._run = run
         self._asked: list[tuple[str, Sequence[Any], asyncio.Future[Any]]] = []
 
@@ -58,22 +58,58 @@ class ReadBatch:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for (_, _, answer), value in zip(asked, record, strict=True):
+        for (_, _, answer), value in zip(asked, record, strict=False):
             if not answer.done():
                 answer.set_result(value)
+
+
+_LOCK = (
+    f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 "
+    "WITH [coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes] AS held "
+)
+"""Begins the first statement of a transaction, which ends with a RETURN of values."""
+
+_TURNS = 4
+"""Of the event loop, after which what the scripts ask first has been gathered into one statement."""
+
+
+class Held(NamedTuple):
+    """A workspace that is locked: where its logs stand, the last id given, how many writes it has had with this one."""
+
+    events: int
+    changes: int
+    last_id: str
+    writes: int
 
 
 class Snapshot:
     """Records by id and by natural key, and the few other things that scripts ask for. now: microseconds since 1970."""
 
-    def __init__(self, unit: Unit, workspace: str, now: int, place: int) -> None:
-        """place: how many writes the workspace has had with this one."""
-        self.unit, self._given = unit, {"workspace": workspace, "now": now, "place": place}
+    def __init__(self, unit: Unit, workspace: str, now: int) -> None:
+        self.unit, self._given = unit, {"workspace": workspace, "now": now, "place": 0}
+        self._held: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
+        self._asked = False
         self._known: dict[What, dict[Any, Any]] = {}
         self._wanted: dict[What, dict[Any, None]] = {}
         self._coming: dict[What, asyncio.Future[None]] = {}
-        self._turn = ReadBatch(self.run)
+        self._turn = ReadBatch(self._ask)
+        self._fetching: set[asyncio.Future[None]] = set()
         self._one = asyncio.Lock()
+
+    async def lock(self) -> Held:
+        """Waits for the workspace; what is asked meanwhile for the first time is read by the same statement."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        if not self._asked:
+            await self._first("CALL () { RETURN 0 AS r0 } RETURN r0")
+        held = Held(*await self._held)
+        self._given["place"] = held.writes
+        return held
+
+    async def answered(self) -> None:
+        """Until everything that was asked has its answer."""
+        while self._fetching:
+            await asyncio.gather(*self._fetching, return_exceptions=True)
 
     def forget(self) -> None:
         """Reads everything anew from now on."""
@@ -101,9 +137,31 @@ class Snapshot:
         return found
 
     async def run(self, statement: str, **parameters: Any) -> Any:
-        """A statement of the transaction, when its turn has come."""
+        """A statement of the transaction, when its turn has come; after the lock, for it may begin in any way."""
+        if not self._held.done():
+            await asyncio.shield(self._held)
+        return await self._run(statement, **parameters)
+
+    async def _ask(self, statement: str, **parameters: Any) -> Any:
+        return await (self._run if self._asked else self._first)(statement, **parameters)
+
+    async def _run(self, statement: str, **parameters: Any) -> Any:
         async with self._one:
             return await self.unit.run(statement, **self._given, **parameters)
+
+    async def _first(self, statement: str, **parameters: Any) -> Any:
+        """The first statement of the transaction, which locks the workspace before it reads."""
+        self._asked = True
+        async with self._one:
+            try:
+                record = await self.unit.run(f"{_LOCK}{statement}, held", **self._given, **parameters)
+            except BaseException as error:
+                self._held.set_exception(error)
+                self._held.exception()  # seen: nobody may wait for it
+                raise
+            assert record is not None
+            self._held.set_result(record["held"])
+            return record
 
     async def _read(self, what: What, keys: Sequence[Any]) -> list[Any]:
         known = self._known.setdefault(what, {})
@@ -111,6 +169,8 @@ class Snapshot:
             self._wanted.setdefault(what, {}).update(dict.fromkeys(missing))
             if (coming := self._coming.get(what)) is None:
                 coming = self._coming[what] = asyncio.ensure_future(self._fetch(what))
+                self._fetching.add(coming)
+                coming.add_done_callback(self._fetching.discard)
             await asyncio.shield(coming)
         return [known.get(key) for key in keys]
 

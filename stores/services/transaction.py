@@ -271,6 +271,6 @@ class ServicesTransaction:
                 raise Alone
             return
         if self.pending:
-            await flush(self._committed, self.pending)
+            await flush(self._committed, self.pending, self._ids.last)
             self.pending.empty()
             self._committed.forget()

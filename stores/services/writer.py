@@ -22,10 +22,9 @@ from stores.policies import GROUP
 from stores.ports import Script
 from stores.rows import micros
 from stores.services.flush import flush
-from stores.services.labels import HELD
 from stores.services.neo4j_client import PATIENCE, Collided, InDoubt, Neo4jClient, Unit, patience
 from stores.services.pending import Pending
-from stores.services.snapshot import Snapshot
+from stores.services.snapshot import Held, Snapshot
 from stores.services.transaction import Alone, ServicesTransaction
 
 T = TypeVar("T")
@@ -184,15 +183,15 @@ class Writer:
         alone = group[0].alone
         async with self._graph.transaction() as unit:
             now = self._clock()
-            pending, write = await self._lock(unit)
-            places = pending.events, pending.changes
-            committed = Snapshot(unit, self._workspace, micros(now) or 0, write)
+            committed = Snapshot(unit, self._workspace, micros(now) or 0)
 
             def begin(before: Pending) -> ServicesTransaction:
                 return ServicesTransaction(committed, before, self._workspace, now, self._ids, alone)
 
-            if len(group) > 1:
-                await self._look_ahead(group, lambda: begin(Pending(*places)), unit)
+            held = await self._look_ahead(group, committed, lambda: begin(Pending()), unit)
+            pending = Pending(held.events, held.changes)
+            places = held.events, held.changes
+            self._ids.follow(int(held.last_id, 16) if held.last_id else 0)
             done: list[_Job] = []
             for job in group:
                 transaction = begin(pending)
@@ -210,40 +209,31 @@ class Writer:
                 if pending.size > _FULL:
                     break
             if pending or pending.grown or (pending.events, pending.changes) != places or alone:
-                await flush(committed, pending)
-                await self._unlock(unit, pending)
+                await flush(committed, pending, self._ids.last)
             else:
                 await unit.roll_back()
         return done, pending
 
-    async def _look_ahead(self, group: list[_Job], begin: Callable[[], ServicesTransaction], unit: Unit) -> None:
-        """Runs all side by side for what they read; what comes of it is forgotten."""
+    async def _look_ahead(
+        self, group: list[_Job], committed: Snapshot, begin: Callable[[], ServicesTransaction], unit: Unit
+    ) -> Held:
+        """Locks the workspace, and meanwhile runs the scripts for what they ask: one alone up to its first question,
+        several side by side for all they read. What comes of it is forgotten."""
 
         async def look(job: _Job) -> None:
             with contextlib.suppress(Alone):
                 await job.run(begin(), unit)
 
-        await asyncio.gather(*map(look, group), return_exceptions=True)
+        looking = [asyncio.ensure_future(look(job)) for job in group if not job.alone]
+        try:
+            held = await committed.lock()
+            if len(group) > 1:
+                await asyncio.wait(looking)
+        finally:
+            for one in looking:
+                one.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
+        await committed.answered()
         if unit.failure is not None:
             raise unit.failure
-
-    async def _lock(self, unit: Unit) -> tuple[Pending, int]:
-        """Waits for the workspace; where its logs stand, and how many writes it has had with this one."""
-        record = await unit.run(
-            f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 "
-            "RETURN coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes",
-            workspace=self._workspace,
-        )
-        assert record is not None
-        events, changes, last, write = record
-        self._ids.follow(int(last, 16) if last else 0)
-        return Pending(events, changes), write
-
-    async def _unlock(self, unit: Unit, pending: Pending) -> None:
-        await unit.run(
-            "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.changes = $changes, w.last_id = $last",
-            workspace=self._workspace,
-            events=pending.events,
-            changes=pending.changes,
-            last=f"{self._ids.last:032x}",
-        )
+        return held

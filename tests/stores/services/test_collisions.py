@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.search import SearchMode
@@ -27,7 +28,7 @@ from stores.contract.making import (
     talk,
 )
 from stores.open import open_engine
-from stores.ports import Opening, Search
+from stores.ports import Opening, Search, Transaction
 from stores.services.engine import ServicesEngine
 from stores.services.neo4j_client import Address, Collided, Neo4jClient
 from tests.support.services import empty, run, urls
@@ -110,18 +111,33 @@ async def test_a_write_that_meets_another_transaction_is_made_again(engines: lis
     [where] = await keep(store, session())
     other = Neo4jClient(Address(urls()["graph_url"]))
     lost = 0
+    run("UNWIND range(1, 500) AS i CREATE (:Thing)")  # Neo4j goes by who has more locks
+
+    async def write(number: int) -> None:
+        async def slowly(tx: Transaction) -> None:
+            [now] = await tx.get(Session, [where.id])
+            assert now is not None
+            await asyncio.sleep(0.3)  # the other waits for the workspace meanwhile
+            await tx.put([msgspec.structs.replace(now, message_count=number)])
+
+        await store.write(slowly)
+
     for number in range(1, 6):
         try:
             async with other.transaction() as unit:
-                await unit.run("MATCH (n:Session {id: $id}) SET n.held = true FINISH", id=where.id)
-                writing = asyncio.ensure_future(replace(store, where, message_count=number))
-                await asyncio.sleep(0.1)
+                await unit.run(
+                    "MATCH (n:Session {id: $id}) SET n.held = true WITH n MATCH (t:Thing) SET t.held = true FINISH",
+                    id=where.id,
+                )
+                writing = asyncio.ensure_future(write(number))
+                await asyncio.sleep(0.15)
                 await unit.run("MATCH (w:Workspace {name: 'main'}) SET w.held = true FINISH")
         except Collided:
             lost += 1
-        assert (await writing).message_count == number
+        await writing
     await other.close()
     [now] = await store.get(Session, [where.id])
-    assert now is not None and now.message_count == 5
+    assert now is not None
+    assert now.message_count == 5
     assert engines[0].graph.breaker.errors == 0
     assert lost < 5, "Neo4j ends either of the two; the write was never it"
