@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +38,7 @@ MAX_TOLD = 64 * 1024 * 1024
 written down with each span, so ten thousand spans can tell ten thousand times what stands in the request once."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_is_hex = re.compile("[0-9A-Fa-f]+").fullmatch
 _KINDS = ("", "internal", "server", "client", "producer", "consumer")
 _STATUS = (SpanStatusCode.UNSET, SpanStatusCode.OK, SpanStatusCode.ERROR)
 
@@ -221,18 +223,11 @@ def hex_id(text: str, length: int, name: str) -> str:
     return text.lower()
 
 
-def _is_hex(text: str) -> bool:
-    try:
-        return len(bytes.fromhex(text)) * 2 == len(text)
-    except ValueError:
-        return False
-
-
 def time_of(ns: int) -> datetime | None:
     if ns == 0:
         return None
     try:
-        return _EPOCH + timedelta(microseconds=ns // 1000)
+        return _EPOCH + timedelta(0, 0, ns // 1000)
     except OverflowError:
         raise Unacceptable("a time is out of range") from None
 
