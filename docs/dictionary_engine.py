@@ -46,7 +46,20 @@ from stores.ids import Ids
 from stores.lists import declared
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, MOST_WORDS, REFERENCES_SHOWN, SHARED_SHOWN, SHARING
-from stores.ports import Collection, Drawn, Explored, Found, Log, NaturalKey, Opening, Records, Search, Shared, Usage
+from stores.ports import (
+    Collection,
+    Drawn,
+    Explored,
+    Fields,
+    Found,
+    Log,
+    NaturalKey,
+    Opening,
+    Records,
+    Search,
+    Shared,
+    Usage,
+)
 from stores.predicate import World, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
@@ -365,7 +378,13 @@ class DictionaryStore:
         return sorted(found, key=lambda record: record.id)[:limit]
 
     async def pages(
-        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self,
+        of: Collection | Records,
+        parents: Sequence[Id],
+        slice: Slice,
+        filter: Any = None,
+        order: Any = None,
+        fields: Fields | None = None,
     ) -> list[Page[Any]]:
         now, chosen = self._now, order_of(of, order)
         pages = []
@@ -380,7 +399,7 @@ class DictionaryStore:
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         return [sum(1 for _ in _members(self._now, *key)) for key in keys]
 
-    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
+    async def memory_refs(self, message_ids: Sequence[Id], fields: Fields | None = None) -> Drawn:
         now = self._now
         memories = {one.id: one for one in now.all(Memory)}
         drawn = [now.graph.refs.get(id, {}).values() for id in message_ids]

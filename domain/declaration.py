@@ -18,10 +18,25 @@ say what it refers to. The record itself gets a line in stores/catalogue/kinds.p
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from domain.node import Node
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def made_of(*fields: str) -> Callable[[F], F]:
+    """Says of a property of a record that it looks at these fields alone; a record that is read for it need not have
+    the others."""
+
+    def said(function: F) -> F:
+        function.made_of = frozenset(fields)  # type: ignore[attr-defined]
+        return function
+
+    return said
+
 
 Gone = Literal["cascade", "null", "refuse", "keep"]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import EXPIRES, NATURAL, SORTED, listed, refers
+from domain.declaration import EXPIRES, NATURAL, SORTED, listed, made_of, refers
 from domain.errors import invalid
 from domain.link import NewLinkInput
 from domain.node import Id, Node, register
@@ -94,6 +94,7 @@ class Memory(Node, frozen=True, kw_only=True, gc=False):
     session_id: Annotated[Id | None, refers("Session", gone="null", edge="FORMED_IN"), listed("created_at")]
 
     @property
+    @made_of("type")
     def type_name(self) -> str:
         """Its type, where types of other nodes are texts too."""
         return self.type.value

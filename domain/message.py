@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from domain.declaration import NATURAL, Stored, listed, refers
+from domain.declaration import NATURAL, Stored, listed, made_of, refers
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
@@ -115,6 +115,7 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     span_record_id: Annotated[Id | None, refers("Span", gone="keep"), Stored("span")] = None
 
     @property
+    @made_of("content")
     def text(self) -> str:
         content = self.content
         if len(content) == 1 and type(content[0]) is TextContent:  # nearly all
@@ -122,10 +123,12 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
         return "\n".join([part.text for part in content if type(part) is TextContent])
 
     @property
+    @made_of("content", "session_id", "place")
     def tool_calls(self) -> list[ToolCall]:
         return [part for part in self.placed_content if type(part) is ToolCall]
 
     @property
+    @made_of("content", "session_id", "place")
     def placed_content(self) -> list[Content]:
         """The parts; tool calls know where they stand."""
         if ToolCall not in map(type, self.content):

@@ -11,7 +11,7 @@ from domain.page import Page, Slice
 from domain.session import Session
 from resolvers.context import Context, named_by, present
 from resolvers.lists import MESSAGE_BRANCH, SESSION_MESSAGES
-from stores.ports import Collection
+from stores.ports import Collection, Fields
 
 
 async def ends(context: Context, sessions: Sequence[Session]) -> list[Message | None]:
@@ -44,6 +44,7 @@ async def messages(  # noqa: PLR0913 - the arguments of a field
     before: str | None = None,
     filter: MessageFilter | None = None,
     order_by: MessageOrder | None = None,
+    fields: Fields | None = None,
 ) -> list[Page[Message]]:
     """All messages of each session, or those of the branch that ends at one. Raises Rejected: INVALID, and NOT_FOUND
     where that one is of another session."""
@@ -53,4 +54,4 @@ async def messages(  # noqa: PLR0913 - the arguments of a field
         if end is None or any(id != end.session_id for id in ids):
             raise not_found("message of this session", ["branch"])
         listed, ids = MESSAGE_BRANCH, [end.id for _ in ids]
-    return await listed.pages(context, ids, first, after, last, before, filter, order_by)
+    return await listed.pages(context, ids, first, after, last, before, filter, order_by, fields)

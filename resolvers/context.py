@@ -16,7 +16,7 @@ from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.embedder import Batching
 from stores.outage import OUTAGE_SECONDS, PatientStore
-from stores.ports import Engine, Script, Store, Transaction
+from stores.ports import Engine, Fields, Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Context:
 
     outage_seconds: how long a subscription waits for a store that does not answer. action: what its writes are called
     in the audit log; None for those that are not noted there. drawn: memories that the last read of references to
-    memories brought along.
+    memories brought along, and the fields they have; None: all.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Context:
         self.store: Store = engine.workspace(caller.workspace)
         self.outage_seconds = outage_seconds
         self.action: str | None = None
-        self.drawn: Mapping[Id, Memory] = {}
+        self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
 
     def stay(self) -> None:
         """Its reads wait through outages of the store from now on."""

@@ -12,7 +12,7 @@ from domain.audit import AuditFilter
 from domain.errors import invalid
 from domain.memory import MemoryFilter, says_when
 from domain.message import MessageFilter
-from domain.node import Id
+from domain.node import Id, Node
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
 from domain.session import SessionFilter
 from domain.span import SpanFilter
@@ -20,8 +20,9 @@ from domain.state import StateEntry, StateFilter, StateOrder
 from domain.trace import TraceFilter
 from resolvers.actors import whose
 from resolvers.context import Context
+from stores.lists import record_of
 from stores.orders import default_order
-from stores.ports import Collection, Records
+from stores.ports import Collection, Fields, Records
 
 ROOT = Id("")
 """The parent of a workspace's own lists."""
@@ -35,11 +36,16 @@ class Listed(NamedTuple):
     cap: int = MAX_FIRST
 
     @property
+    def record(self) -> type[Node]:
+        """Of which class its records are."""
+        return record_of(self.of)
+
+    @property
     def order(self) -> type:
         """What orders are asked for with."""
         return type(default_order(self.of))
 
-    async def pages(
+    async def pages(  # noqa: PLR0913 - what a list takes
         self,
         context: Context,
         parents: Sequence[Id],
@@ -49,8 +55,11 @@ class Listed(NamedTuple):
         before: str | None = None,
         filter: Any = None,
         order_by: Any = None,
+        fields: Fields | None = None,
     ) -> list[Page[Any]]:
-        """A page for each parent. Raises Rejected (INVALID) for a number out of range, for a cursor of another list,
+        """A page for each parent; fields as stores.ports.Store.pages has them.
+
+        Raises Rejected (INVALID) for a number out of range, for a cursor of another list,
         and for a cursor where there are several parents."""
         slice = slice_of(first, after, last, before, self.cap)
         if len(parents) > 1 and (after is not None or before is not None):
@@ -59,7 +68,7 @@ class Listed(NamedTuple):
         await whose(context, filter)
         if self.filter is MemoryFilter and not says_when(filter):
             filter = msgspec.structs.replace(filter or MemoryFilter(), valid_at=context.clock())
-        return await context.store.pages(self.of, parents, slice, filter, order_by)
+        return await context.store.pages(self.of, parents, slice, filter, order_by, fields)
 
 
 SESSIONS = Listed(Collection.SESSIONS, SessionFilter)

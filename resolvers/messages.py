@@ -34,7 +34,7 @@ from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
-from stores.ports import Collection, Log, Transaction
+from stores.ports import Collection, Fields, Log, Transaction
 
 Path = Sequence[str | int]
 
@@ -64,14 +64,21 @@ async def spans(context: Context, messages: Sequence[Message]) -> list[Span | No
     return await named_by(context, Span, [message.span_record_id for message in messages])
 
 
-async def memory_refs(context: Context, messages: Sequence[Message]) -> list[list[MemoryRef]]:
-    drawn = await context.store.memory_refs([message.id for message in messages])
-    context.drawn = drawn.memories
+async def memory_refs(
+    context: Context, messages: Sequence[Message], fields: Fields | None = None
+) -> list[list[MemoryRef]]:
+    """fields: of the memories, which are kept for `ref_memories`."""
+    drawn = await context.store.memory_refs([message.id for message in messages], fields)
+    context.drawn = drawn.memories, fields
     return drawn.refs
 
 
-async def ref_memories(context: Context, refs: Sequence[MemoryRef]) -> list[Memory | None]:
-    known = context.drawn
+async def ref_memories(
+    context: Context, refs: Sequence[MemoryRef], fields: Fields | None = None
+) -> list[Memory | None]:
+    known, having = context.drawn
+    if having is not None and (fields is None or not fields <= having):  # of another selection
+        known = {}
     missing = list({ref.memory_id for ref in refs if ref.memory_id not in known})
     read = dict(zip(missing, await context.store.get(Memory, missing), strict=True)) if missing else {}
     return [known.get(ref.memory_id) or read.get(ref.memory_id) for ref in refs]

@@ -23,7 +23,7 @@ from resolvers.lists import ROOT, Listed
 from schema.inputs import Arguments, camel, graphql_type
 from schema.loading import Loading, Relation
 from stores.catalogue.kinds import kind, referring
-from stores.ports import Records
+from stores.ports import Fields, Records
 
 T = TypeVar("T")
 
@@ -100,9 +100,9 @@ def _parameters(resolver: Callable[..., Any], skip: int) -> dict[str, tuple[Any,
 
 
 class _Relation(Bound):
-    def __init__(self, resolver: Callable[..., Any], arguments: Arguments) -> None:
+    def __init__(self, resolver: Callable[..., Any], arguments: Arguments, **known: Any) -> None:
         super().__init__(resolver, arguments)
-        self.relation = Relation(resolver, arguments.convert)  # one for all types that inherit the field
+        self.relation = Relation(resolver, arguments.convert, **known)  # one for all types that inherit the field
 
     def install(self, field: GraphQLField) -> None:
         relation = self.relation
@@ -115,9 +115,24 @@ class _Relation(Bound):
         field.resolve = resolve
 
 
-def relation(resolver: Callable[..., Awaitable[Sequence[Any]]], graphql: Any, description: str | None = None) -> Any:
-    """A field whose resolver takes the context and the list of all parents on its level, and returns their results."""
-    return _declared(_Relation(resolver, Arguments(resolver.__name__, _parameters(resolver, 2))), graphql, description)
+def relation(
+    resolver: Callable[..., Awaitable[Sequence[Any]]],
+    graphql: Any,
+    description: str | None = None,
+    *,
+    reads: Sequence[str] | None = None,
+    of: type[Node] | None = None,
+    along: bool = False,
+) -> Any:
+    """A field whose resolver takes the context and the list of all parents on its level, and returns their results.
+
+    reads, of, along: see Relation. Where it is not said what a resolver reads of its parents they are read whole.
+    """
+    parameters = _parameters(resolver, 2)
+    if of is not None:
+        del parameters["fields"]
+    known = {"reads": None if reads is None else frozenset(reads), "of": of, "along": along}
+    return _declared(_Relation(resolver, Arguments(resolver.__name__, parameters), **known), graphql, description)
 
 
 def _listing(listed: Listed) -> Arguments:
@@ -139,7 +154,8 @@ def connection(listed: Listed, graphql: Any, description: str | None = None) -> 
     async def pages(context: Any, parents: Sequence[Any], **arguments: Any) -> Sequence[Any]:
         return await listed.pages(context, [parent.id for parent in parents], **arguments)
 
-    return _declared(_Relation(pages, _listing(listed)), graphql, description)
+    known = {"reads": frozenset({"id"}), "of": listed.record}
+    return _declared(_Relation(pages, _listing(listed), **known), graphql, description)
 
 
 def with_lists(record: type[Node]) -> Callable[[type[T]], type[T]]:
@@ -272,6 +288,21 @@ def read_by(field: GraphQLField) -> str | Relation | None:
     if isinstance(bound, _Relation):
         return bound.relation
     return declared.python_name if bound is None and declared.is_basic_field else None
+
+
+def read_of(type_name: str, how: str | Relation) -> Fields | None:
+    """The fields of a record that a field of a type is made of, as `read_by` has it; None where that is not known."""
+    if isinstance(how, Relation):
+        return how.reads
+    found: Fields = frozenset()
+    for record in (record for record, name in _names.items() if name == type_name):
+        if isinstance(made := getattr(record, how, None), property):
+            if (parts := getattr(made.fget, "made_of", None)) is None:
+                return None
+            found |= parts
+        else:
+            found |= {how}
+    return found
 
 
 def bind(schema: GraphQLSchema) -> None:

@@ -9,34 +9,45 @@ from typing import Any
 
 from graphql import FieldNode
 
+from domain.node import Node
 from resolvers.context import Context
+from stores.ports import Fields
 
 
 class Relation:
-    """A resolver that takes all parents of a level, and how its arguments are read."""
+    """A resolver that takes all parents of a level, and how its arguments are read.
 
-    __slots__ = ("convert", "resolver")
+    reads: the fields of a parent that it looks at; None where that is not said. of: the class of records of which it
+    reads but the fields that are shown, told as the argument `fields`. along: its records come with its parents.
+    """
+
+    __slots__ = ("along", "convert", "of", "reads", "resolver")
 
     def __init__(
-        self, resolver: Callable[..., Awaitable[Sequence[Any]]], convert: Callable[[Mapping[str, Any]], dict[str, Any]]
+        self,
+        resolver: Callable[..., Awaitable[Sequence[Any]]],
+        convert: Callable[[Mapping[str, Any]], dict[str, Any]],
+        reads: Fields | None = None,
+        of: type[Node] | None = None,
+        along: bool = False,
     ) -> None:
-        self.resolver, self.convert = resolver, convert
+        self.resolver, self.convert, self.reads, self.of, self.along = resolver, convert, reads, of, along
 
 
 class _Level:
     """The parents that have asked for one relation with the same arguments, and who waits for which results."""
 
-    __slots__ = ("given", "parents", "relation", "waiting")
+    __slots__ = ("fields", "given", "parents", "relation", "waiting")
 
-    def __init__(self, relation: Relation, given: Mapping[str, Any]) -> None:
-        self.relation, self.given = relation, given
+    def __init__(self, relation: Relation, given: Mapping[str, Any], fields: Fields | None) -> None:
+        self.relation, self.given, self.fields = relation, given, fields
         self.parents: list[Any] = []
         self.waiting: list[tuple[asyncio.Future[Any], int, int]] = []
 
 
 _UNWATCHED = nullcontext()
 
-_Key = tuple[Relation, tuple[int, ...]]
+_Key = tuple[Relation, tuple[int, ...], Fields | None]
 
 
 class Loading:
@@ -56,13 +67,18 @@ class Loading:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def load(
-        self, relation: Relation, nodes: Sequence[FieldNode], parents: Sequence[Any], given: Mapping[str, Any]
+        self,
+        relation: Relation,
+        nodes: Sequence[FieldNode],
+        parents: Sequence[Any],
+        given: Mapping[str, Any],
+        fields: Fields | None = None,
     ) -> asyncio.Future[list[Any]]:
-        """The relation's results for some parents, in their order."""
+        """The relation's results for some parents, in their order. fields: of their records that are shown, or all."""
         loop = asyncio.get_running_loop()
-        key = (relation, tuple(map(id, nodes)))
+        key = (relation, tuple(map(id, nodes)), fields)
         if (level := self._levels.get(key)) is None:
-            level = self._levels[key] = _Level(relation, given)
+            level = self._levels[key] = _Level(relation, given, fields)
             task = loop.create_task(self._run(key))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -75,6 +91,8 @@ class Loading:
         level = self._levels.pop(key)
         try:
             arguments = level.relation.convert(level.given)
+            if level.fields is not None:
+                arguments["fields"] = level.fields
             with self._span(level.relation.resolver.__name__):
                 results = await level.relation.resolver(self.context, level.parents, **arguments)
             shares = [list(results[start : start + count]) for _, start, count in level.waiting]

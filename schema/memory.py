@@ -37,7 +37,7 @@ class Memory(Node):
     external_id: str | None
     type_name: str = strawberry.field(name="type", description="EPISODIC, SEMANTIC, PROCEDURAL or WORKING.")
     scope: MemoryScope
-    owner = relation(memories.owners, refs.optional(refs.Actor))
+    owner = relation(memories.owners, refs.optional(refs.Actor), reads=["owner_id"])
     status: NodeStatus
     text: str
     tags: list[str]

@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from domain import message as domain
+from domain.memory import Memory
 from domain.participant import SenderType
 from resolvers import branches, lists, messages, sessions
 from schema import page, refs
@@ -65,7 +66,7 @@ Content = Annotated[
 @backed_by(domain.MemoryRef)
 @strawberry.type(description="A memory used by a message, with its rank.")
 class MemoryRef:
-    memory = relation(messages.ref_memories, refs.Memory)
+    memory = relation(messages.ref_memories, refs.Memory, reads=["memory_id"], of=Memory, along=True)
     score: float | None
     note: str | None
 
@@ -74,7 +75,7 @@ class MemoryRef:
 @strawberry.type(description="A named thread of a session.")
 class Thread(Node):
     name: str
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     created_at: datetime
     messages = connection(lists.THREAD_MESSAGES, page.MessageConnection)
 
@@ -84,17 +85,17 @@ class Thread(Node):
 @with_lists(domain.Message)
 class Message(Node):
     external_id: str | None
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     sender_type: SenderType
-    sender = relation(messages.senders, refs.Participant)
+    sender = relation(messages.senders, refs.Participant, reads=["sender_id"])
     created_at: datetime
     text: str = strawberry.field(description="The text parts, joined by newlines; suitable for lists.")
     placed_content: list[Content] = strawberry.field(name="content", description="All parts, in order.")
-    thread = relation(messages.threads, refs.optional(Thread))
+    thread = relation(messages.threads, refs.optional(Thread), reads=["thread_id"])
     on_current_branch = relation(
         branches.on_current, bool, "Part of the session's current branch, not of an answer that was discarded."
     )
-    parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.")
+    parent = relation(messages.parents, refs.optional(refs.Message), "The message it replies to.", reads=["parent_id"])
     replies = connection(lists.MESSAGE_REPLIES, page.MessageConnection)
     tool_calls: list[ToolCall]
     warnings = relation(
@@ -105,7 +106,15 @@ class Message(Node):
     span = relation(
         messages.spans, refs.optional(refs.Span), "The span that tells of it, where the message came by telemetry."
     )
-    memory_refs = relation(messages.memory_refs, list[MemoryRef], "Memories this message used, with their ranks.")
-    formed_memories = relation(messages.formed_memories, list[refs.Memory], "Memories formed from this message.")
+    memory_refs = relation(
+        messages.memory_refs,
+        list[MemoryRef],
+        "Memories this message used, with their ranks.",
+        reads=["id"],
+        of=Memory,
+    )
+    formed_memories = relation(
+        messages.formed_memories, list[refs.Memory], "Memories formed from this message.", reads=["id"]
+    )
     trace = connection(lists.MESSAGE_TRACE, page.TraceEventConnection, "Trace events about this message.")
     metadata: JSON

@@ -48,7 +48,7 @@ class MemorySearch:
 @strawberry.type(description="A recorded use of a memory, with its score at the time.")
 class Recall(Node):
     memory = relation(search.recalled_memories, refs.Memory)
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     message = relation(messages.messages_of, refs.optional(refs.Message))
     event = relation(search.recall_events, refs.optional(refs.TraceEvent), "The trace event that recorded it.")
     score: float

@@ -8,6 +8,7 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
+from domain.message import Message
 from resolvers import branches, lists, sessions
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
@@ -38,6 +39,8 @@ class Session(Node):
         branches.messages,
         page.MessageConnection,
         "Messages in order of place: all of them, or with branch those from the first to the message with that id.",
+        reads=["id"],
+        of=Message,
     )
     current_branch = relation(
         branches.ends,
@@ -87,7 +90,7 @@ class PlaygroundSession(Session):
 @strawberry.type(description="A participant in a session.")
 class Participant(Node):
     external_id: str | None
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     actor = relation(sessions.participant_actors, refs.optional(refs.Actor), "The user or agent behind it, if any.")
     type_name: str = strawberry.field(name="type", description="USER, AGENT, SYSTEM or TOOL.")
     role: str

@@ -36,7 +36,7 @@ class TokenUsage:
 )
 class TraceEvent(Node):
     external_id: str | None
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     type: str
     component: str
     time: datetime
@@ -65,7 +65,7 @@ class Span(Node):
     trace_id: str = strawberry.field(description="In lower case.")
     span_id: str = strawberry.field(description="In lower case.")
     parent_span_id: str | None
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     parent = relation(traces.span_parents, refs.optional(refs.Span))
     children = connection(lists.SPAN_CHILDREN, page.SpanConnection, "Child spans, in order of their start.")
     kind: NodeKind
@@ -101,7 +101,7 @@ class Span(Node):
 @strawberry.type(description="All spans of one traceId.")
 class Trace(Node):
     trace_id: str
-    session = relation(sessions.sessions_of, refs.optional(refs.Session))
+    session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent.")
     spans = connection(lists.TRACE_SPANS, page.SpanConnection, "In order of their start.")
     started_at: datetime

@@ -7,6 +7,7 @@ from typing import Any
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.key import ApiKey
+from domain.link import MemoryLink
 from domain.memory import Memory, MemoryVersion
 from domain.message import Message, Thread
 from domain.node import Node
@@ -61,6 +62,18 @@ NAMED: dict[Collection, tuple[type[Node], str]] = {
 """The records of the lists that hang on a name, and the column that has it."""
 
 
+_OTHERS: dict[Collection | Records, type[Node]] = {
+    Collection.SESSION_MEMORIES: Memory,
+    Collection.ACTOR_SESSIONS: Session,
+    Collection.MESSAGE_BRANCH: Message,
+    Collection.MEMORY_REFERENCED_BY: Message,
+    Collection.MEMORY_LINKS: MemoryLink,
+    Collection.SPAN_CHILDREN: Span,
+    Collection.TRACE_SPANS: Span,
+}
+"""The records of the lists that follow from no declaration."""
+
+
 def declared(of: Collection | Records) -> tuple[Kind[Any], str] | None:
     """The kind of a list's records, and the column that has what they hang on; "" of a workspace's own. None where the
     list follows from no declaration."""
@@ -72,6 +85,12 @@ def declared(of: Collection | Records) -> tuple[Kind[Any], str] | None:
         record, column = NAMED[of]
         return kind(record), column
     return BY_REFERENCE.get(of)
+
+
+def record_of(of: Collection | Records) -> type[Node]:
+    """The class of a list's records."""
+    found = declared(of)
+    return _OTHERS[of] if found is None else found[0].record
 
 
 def index_of(of: Collection | Records) -> tuple[str, ...]:

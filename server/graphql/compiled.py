@@ -36,11 +36,13 @@ from graphql.execution.values import VariableValues
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.enums import shown
-from schema.fields import read_by, shown_by
+from schema.fields import read_by, read_of, shown_by
 from schema.loading import Loading, Relation
 from server.graphql.arguments import FieldArguments
 from server.graphql.fallbacks import FALLBACKS
+from server.graphql.shown import Shown
 from server.graphql.timeslice import give_way
+from stores.ports import Fields
 
 _EXACT = {
     "String": "type({0}) is str",
@@ -81,13 +83,24 @@ _NOT_ITS_TYPE = (Unfit, KeyError, GraphQLError)
 """What a value raises that is of another type: no such member of an enum, no such type of a union, no such scalar."""
 
 
-class _Load(NamedTuple):
-    """A relation of a plan: what is asked, and the function that fills the holes it left."""
+class _Asked(NamedTuple):
+    """What is asked of a relation. fields: of its records that are shown, where it reads no others."""
 
     relation: Relation
     arguments: FieldArguments
     nodes: tuple[FieldNode, ...]
+    fields: Fields | None
+
+
+class _Load(NamedTuple):
+    """A relation of a plan, and the function that fills the holes it left."""
+
+    asked: _Asked
     fill: Callable[[Any, Any, Any], None]
+
+    def begin(self, loading: Loading, parents: list[Any], values: VariableValues) -> asyncio.Future[list[Any]]:
+        relation, arguments, nodes, fields = self.asked
+        return loading.load(relation, nodes, parents, arguments.read(values), fields)
 
 
 _Holes = list[tuple[list[Any], list[Any]]]
@@ -119,10 +132,7 @@ class Plan:
         output = self._root(value, holes)
         for level in self._levels:
             asked = [(index, load) for index, load in level if holes[index][0]]
-            futures = [
-                loading.load(load.relation, load.nodes, holes[index][0], load.arguments.read(values))
-                for index, load in asked
-            ]
+            futures = [load.begin(loading, holes[index][0], values) for index, load in asked]
             if len(futures) > 1:
                 await asyncio.wait(futures)
             for (index, load), future in zip(asked, futures, strict=True):
@@ -148,9 +158,10 @@ class _Compiler:
             "datetime": datetime,
             "Raw": msgspec.Raw,
         }
-        self._functions: dict[tuple[Any, ...], str] = {}
+        self._functions: dict[tuple[Any, ...], tuple[str, Shown]] = {}
+        self._shown = Shown()
         self._tables: list[dict[type, Any]] = []
-        self._levels: list[list[tuple[int, str, Relation, GraphQLField, tuple[FieldNode, ...]]]] = []
+        self._levels: list[list[tuple[int, str, _Asked]]] = []
         self._count = 0
 
     def compile(self, type_: Any, fields: Any) -> Plan:
@@ -159,13 +170,7 @@ class _Compiler:
         exec(compile("\n".join(self._source), "<selection>", "exec"), self._env)
         for table in self._tables:
             table.update({record: self._env[name] for record, name in table.items()})
-        levels = [
-            [
-                (index, _Load(relation, FieldArguments(field, nodes[0]), nodes, self._env[fill]))
-                for index, fill, relation, field, nodes in level
-            ]
-            for level in self._levels
-        ]
+        levels = [[(index, _Load(asked, self._env[fill])) for index, fill, asked in level] for level in self._levels]
         return Plan(self._env["root"], levels, len(self._functions) + 1)
 
     def _bind(self, stem: str, value: Any = None) -> str:
@@ -214,10 +219,12 @@ class _Compiler:
         """
         key = (type_.name, level, *[id(detail.node) for detail in fields])
         if (known := self._functions.get(key)) is not None:
-            return known
+            self._shown.add(known[1])
+            return known[0]
         if len(self._functions) == MAX_FUNCTIONS:
             raise Plain
-        name = self._functions[key] = self._bind(type_.name)
+        name, around, self._shown = self._bind(type_.name), self._shown, Shown()
+        self._functions[key] = name, self._shown
         x = self._executor
         collected = collect_subfields(x.schema, x.fragments, x.variable_values, x.operation, type_, fields)
         if collected[1]:
@@ -245,6 +252,8 @@ class _Compiler:
                 ]
             )
         )
+        around.add(self._shown)
+        self._shown = around
         return name
 
     def _field(
@@ -260,11 +269,13 @@ class _Compiler:
         refuse_the_unknown(group)
         name = group[0].node.name.value
         if name == "__typename":
+            self._shown.notes(type_.name, frozenset())
             return repr(type_.name)
         field = self._executor.schema.get_field(type_, name)
         how = None if field is None else read_by(field)
         if how is None:
             raise Plain
+        self._shown.notes(type_.name, read_of(type_.name, how))
         if isinstance(how, Relation):
             holes.append((self._relation(how, field, group, level, slot), name))
             return "None"
@@ -277,14 +288,20 @@ class _Compiler:
         index = self._count
         self._count += 1
         fill = self._bind("fill")
+        around, self._shown = self._shown, Shown()
         value = self._value(field.type, group, "r", level + 1)
+        fields = None if relation.of is None else self._shown.of(relation.of)
+        if relation.along:
+            around.add(self._shown)
+        self._shown = around
         self._source.append(
             f"def {fill}(outs, results, L):\n    for out, r in zip(outs, results, strict=True):\n"
             f"        out.f{slot} = {value}"
         )
         while len(self._levels) <= level:
             self._levels.append([])
-        self._levels[level].append((index, fill, relation, field, tuple(detail.node for detail in group)))
+        nodes = tuple(detail.node for detail in group)
+        self._levels[level].append((index, fill, _Asked(relation, FieldArguments(field, nodes[0]), nodes, fields)))
         return index
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from stores.catalogue.column import NO_DEFAULT, Column, Spread
 from stores.rows import EPOCH, MICROSECOND, Row
@@ -33,12 +33,15 @@ class Variants:
 def decoder(
     cls: type[Any], fields: Sequence[Column | Spread], columns: Sequence[Column], variants: Variants | None = None
 ) -> Callable[[Row], Any]:
-    """A function that makes a record of its row. fields: in the order of the record's."""
+    """A function that makes a record of its row. fields: in the order of the record's. columns: of the row; a field
+    without its own is msgspec.UNSET."""
     function = _Function("r")
     place = {column.name: index for index, column in enumerate(columns)}
     values = []
     for field in fields:
-        if isinstance(field, Spread):
+        if (field.columns[0] if isinstance(field, Spread) else field).name not in place:
+            values.append(function.names(UNSET))
+        elif isinstance(field, Spread):
             parts = [_decoded(one, f"r[{place[one.name]}]", function) for one in field.columns]
             values.append(f"{function.names(field.type)}({', '.join(parts)})")
         elif variants is not None and field is variants.column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -21,6 +22,13 @@ class Index(NamedTuple):
     columns: tuple[str, ...]
     unique: bool = False
     where: str = ""
+
+
+class Reading(NamedTuple):
+    """The columns that are read for some fields of a record, the id being the first, and what makes it of them."""
+
+    columns: tuple[str, ...]
+    decode: Callable[[Row], Any]
 
 
 class Kind(Generic[N]):
@@ -62,13 +70,13 @@ class Kind(Generic[N]):
         self.merges = replaces or merges
         self.counted, self.exported, self._more = counted, exported, tuple(indexes)
         self.filter, self.order, self.logged = filter, order, logged
-        fields = read(record)
+        self._fields = fields = read(record)
         columns = [one for field in fields for one in (field.columns if isinstance(field, Spread) else [field])]
         columns += [Column(column, None, derived=make) for column, make in (derived or {}).items()]
         self.columns: dict[str, Column] = {column.name: column for column in columns}
         self.variants = variants[1] if variants else {}
-        told = Variants(self.columns[variants[0]], variants[1]) if variants else None
-        self.decode: Callable[[Row], N] = decoder(record, fields, columns, told)
+        self._told = Variants(self.columns[variants[0]], variants[1]) if variants else None
+        self.decode: Callable[[Row], N] = decoder(record, fields, columns, self._told)
         self.encode: Callable[[N], Row] = encoder(columns)
         key = [(column.natural.place, column.name) for column in columns if column.natural is not None]
         self.natural = (*(column for _, column in sorted(key, key=lambda part: part[0])), *(derived or ()))
@@ -77,6 +85,22 @@ class Kind(Generic[N]):
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"
+
+    def reading(self, fields: frozenset[str] | None) -> Reading:
+        """How some fields of records are read, or all; the others are msgspec.UNSET."""
+        if fields is None:
+            return Reading(tuple(self.columns), self.decode)
+        return _reading(self, fields)
+
+    def partly(self, fields: frozenset[str]) -> Reading:
+        """The same, made anew."""
+        always = {"id", *([self._told.column.name] if self._told else [])}
+        some = [
+            column
+            for name, column in self.columns.items()
+            if name in always or (column.field or "").partition(".")[0] in fields
+        ]
+        return Reading(tuple(column.name for column in some), decoder(self.record, self._fields, some, self._told))
 
     @property
     def references(self) -> list[Column]:
@@ -126,6 +150,11 @@ class Kind(Generic[N]):
     def _tied(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Times are not unique, so ids break ties."""
         return (*columns, "id") if self.columns[columns[-1]].form == "time" else columns
+
+
+@lru_cache(maxsize=512)
+def _reading(of: Kind[Any], fields: frozenset[str]) -> Reading:
+    return of.partly(fields)
 
 
 def is_foreign(column: Column) -> bool:

@@ -53,6 +53,25 @@ def test_every_list_is_tested() -> None:
     assert set(FILLINGS) | grows_by_no_row == set(Collection)
 
 
+@every_list
+async def test_fields_that_are_asked_for_are_there_and_no_other_is_wrong(store: Store, of: Collection) -> None:
+    things = await world(store)
+    await fill(store, of, things, range(3))
+    parents = [FILLINGS[of].parent(things)]
+    [whole] = await store.pages(of, parents, Slice(2))
+    names = whole.nodes[0].__struct_fields__
+    for asked in ([], names[::2], names[1::2], [*names, "no field"]):
+        [some] = await store.pages(of, parents, Slice(2), fields=frozenset(asked))
+        assert cursors(some) == cursors(whole)
+        assert (some.page_info, some.count_key) == (whole.page_info, whole.count_key)
+        for record, complete in zip(some.nodes, whole.nodes, strict=True):
+            assert type(record) is type(complete)
+            assert record.id == complete.id
+            for name in names:
+                read, right = getattr(record, name), getattr(complete, name)
+                assert read == right or (read is msgspec.UNSET and name not in asked), name
+
+
 class Walk:
     """The rows of one list, taken page by page."""
 

@@ -231,6 +231,11 @@ async def test_references_of_a_message_keep_their_order_and_what_was_noted_first
     await store.write(first)
     await store.write(second)
     assert (await store.memory_refs([silent.id, said.id])).refs == [[], [refs[2], refs[0], refs[3], refs[1]]]
+    drawn = await store.memory_refs([silent.id, said.id], frozenset({"text", "importance"}))
+    assert drawn.refs == [[], [refs[2], refs[0], refs[3], refs[1]]]
+    assert {id: (fact.text, fact.importance) for id, fact in drawn.memories.items()} == {
+        fact.id: (fact.text, fact.importance) for fact in facts
+    }
     await delete(store, facts[0])
     assert (await store.memory_refs([said.id])).refs == [[refs[2], refs[3], refs[1]]]
 

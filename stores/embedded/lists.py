@@ -15,7 +15,7 @@ from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
 from stores.lists import BY_REFERENCE, NAMED, OWN
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.ports import Collection, LinkFilter, Records
+from stores.ports import Collection, Fields, LinkFilter, Records
 from stores.rows import Row, text
 
 
@@ -86,7 +86,9 @@ class Lists:
     def __init__(self, db: apsw.Connection, workspace: int, epoch: str) -> None:
         self._db, self._workspace, self._epoch = db, workspace, epoch
 
-    def page(self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any) -> Page[Any]:
+    def page(
+        self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any, fields: Fields | None
+    ) -> Page[Any]:
         spec = _list(of)
         chosen = order_of(of, order)
         sorted_by = _expression(spec, chosen)
@@ -94,7 +96,8 @@ class Lists:
         where = self._where(of, parent, filter)
         after = None if slice.after is None else listing.mark(slice.after, "after")
         before = None if slice.before is None else listing.mark(slice.before, "before")
-        found = self._rows(spec.table, chosen, sorted_by, where, slice, after, before)
+        columns, decode = spec.table.reading(fields)
+        found = self._rows(spec.table, columns, chosen, sorted_by, where, slice, after, before)
         more = len(found) > slice.limit
         found = found[: slice.limit]
         if slice.backward:
@@ -104,7 +107,6 @@ class Lists:
         def outside(mark: Mark | None, side: int) -> bool:
             return mark is not None and self._beyond(spec.table, _compared(chosen, sorted_by, -side), where, mark)
 
-        decode = spec.table.decode
         return Page(
             [decode(row) for row in found],
             [row[-width:] for row in found],
@@ -147,6 +149,7 @@ class Lists:
     def _rows(
         self,
         table: Table[Any],
+        columns: str,
         order: Order,
         sorted_by: str,
         where: Where,
@@ -162,7 +165,7 @@ class Lists:
         way = "DESC" if order.descending != slice.backward else "ASC"
         keys = [sorted_by] if order.log else [sorted_by, "t.id"]
         sql = (
-            f"SELECT {table.columns}, {', '.join(keys)} FROM {table.name} t WHERE {' AND '.join(conditions)} "
+            f"SELECT {columns}, {', '.join(keys)} FROM {table.name} t WHERE {' AND '.join(conditions)} "
             f"ORDER BY {', '.join(f'{key} {way}' for key in keys)} LIMIT ?"
         )
         return self._db.execute(sql, [*params, slice.limit + 1]).fetchall()

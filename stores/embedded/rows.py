@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from domain.link import MemoryLink
@@ -18,6 +18,8 @@ from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, expiring, foreign
 from stores.embedded.tables import BESIDE
+from stores.ports import Fields
+from stores.rows import Row
 
 N = TypeVar("N", bound=Node)
 
@@ -42,13 +44,8 @@ class Table(Generic[N]):
         columns = [name for name in of.columns if name != of.log]
         if of.log:  # the place is the row's own key, and the last column
             self.encode = lambda record: of.encode(record)[:-1]
-        # Not joins: each costs 8 us and more before its first row, where a subquery costs 0.3 us a row.
-        read = [
-            f"(SELECT id FROM {self.keys[name]} WHERE key = t.{name})" if name in self.keys else f"t.{name}"
-            for name in columns
-        ]
         self.live = live = self._live()
-        self.columns = ", ".join([*read, "t.key"] if of.log else read)
+        self.columns = self._listed(of.columns)
         self.select = f"SELECT {self.columns} FROM {self.name} t"
         self.by_id = f"{self.select} WHERE t.id = ? AND t.workspace = ?{live}"
         natural = " AND ".join(map(self.equals, of.natural))
@@ -68,6 +65,21 @@ class Table(Generic[N]):
         ]
         self.add = self._add()
         self.insert = self._insert()
+
+    def reading(self, fields: Fields | None) -> tuple[str, Callable[[Row], N]]:
+        """What is selected for some fields of records, or for all, and what makes records of it."""
+        reading = self.kind.reading(fields)
+        return self.columns if fields is None else self._listed(reading.columns), reading.decode
+
+    def _listed(self, columns: Iterable[str]) -> str:
+        return ", ".join(map(self._value, columns))
+
+    def _value(self, column: str) -> str:
+        if column == self.kind.log:
+            return "t.key"
+        # Not joins: each costs 8 us and more before its first row, where a subquery costs 0.3 us a row.
+        target = self.keys.get(column)
+        return f"t.{column}" if target is None else f"(SELECT id FROM {target} WHERE key = t.{column})"
 
     def equals(self, column: str, value: str = "?") -> str:
         """The condition that a column has a value, that of one parameter where no other is given."""

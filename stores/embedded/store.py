@@ -41,6 +41,7 @@ from stores.ports import (
     Collection,
     Drawn,
     Explored,
+    Fields,
     Found,
     Log,
     NaturalKey,
@@ -134,13 +135,19 @@ class EmbeddedStore:
         return await self._read(lambda db: [of.decode(row) for row in db.execute(of.scan, bindings)], limit)
 
     async def pages(
-        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self,
+        of: Collection | Records,
+        parents: Sequence[Id],
+        slice: Slice,
+        filter: Any = None,
+        order: Any = None,
+        fields: Fields | None = None,
     ) -> list[Page[Any]]:
         workspace, epoch = self._key, self._engine.epoch
 
         def read(db: apsw.Connection) -> list[Page[Any]]:
             lists = Lists(db, workspace, epoch)
-            return [lists.page(of, parent, slice, filter, order) for parent in parents]
+            return [lists.page(of, parent, slice, filter, order, fields) for parent in parents]
 
         return await self._read(read, len(parents) * slice.limit)
 
@@ -153,10 +160,11 @@ class EmbeddedStore:
 
         return await self._read(read)
 
-    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
-        """The memories each message drew on: some 4 us each."""
+    async def memory_refs(self, message_ids: Sequence[Id], fields: Fields | None = None) -> Drawn:
+        """The memories each message drew on: some 4 us each with all fields."""
+        columns, decode = rows.MEMORY.reading(fields)
         sql = (
-            f"SELECT m.id, r.score, r.note, {rows.MEMORY.columns} FROM json_each(?) e JOIN message m ON m.id = e.value "
+            f"SELECT m.id, r.score, r.note, {columns} FROM json_each(?) e JOIN message m ON m.id = e.value "
             "JOIN memory_ref r ON r.message = m.key JOIN memory t ON t.key = r.memory "
             f"WHERE +m.workspace = ?{rows.MEMORY.live} ORDER BY r.message, r.position"
         )
@@ -170,7 +178,7 @@ class EmbeddedStore:
                 id = memory[0]
                 found[message_id].append(MemoryRef(id, score, note))
                 if id not in memories:
-                    memories[id] = rows.MEMORY.decode(memory)
+                    memories[id] = decode(memory)
             return Drawn([found[id] for id in message_ids], memories)
 
         return await self._read(read, len(message_ids))

@@ -16,6 +16,7 @@ from stores.ports.values import (
     Collection,
     Drawn,
     Explored,
+    Fields,
     Found,
     Log,
     NaturalKey,
@@ -43,18 +44,25 @@ class Store(Protocol):
         """Records of a kind in the order of their ids, the next `limit` after an id, archived and ended ones too."""
 
     async def pages(
-        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self,
+        of: Collection | Records,
+        parents: Sequence[Id],
+        slice: Slice,
+        filter: Any = None,
+        order: Any = None,
+        fields: Fields | None = None,
     ) -> list[Page[Any]]:
         """A page of the list for each parent, in the order of the parents; a workspace's own lists have the parent "".
 
+        fields: of the records, besides their id, that will be looked at; the others may be msgspec.UNSET. None: all.
         Raises Rejected (INVALID) for a cursor of another list or order, CursorExpired for one of another epoch.
         """
 
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         """The lengths of whole lists, by the count_key of their pages."""
 
-    async def memory_refs(self, message_ids: Sequence[Id]) -> Drawn:
-        """The memories each message drew on, in order."""
+    async def memory_refs(self, message_ids: Sequence[Id], fields: Fields | None = None) -> Drawn:
+        """The memories each message drew on, in order. fields: of the memories, as for pages."""
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         """The memories formed from each message, oldest first."""

@@ -25,6 +25,10 @@ trace events; (trace id, span id) for spans; (trace id,) for traces; (source id,
 (namespace, key) for state; (digest,) for API keys."""
 
 
+Fields = frozenset[str]
+"""The names of the fields of records that are wanted."""
+
+
 class Collection(enum.Enum):
     """The lists there are. The first word is what a list hangs on; those without one are a workspace's own.
 
@@ -145,7 +149,7 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """What messages drew on: the references of each, and the memories that they name."""
+    """What messages drew on: the references of each, and the memories that they name, with the fields asked for."""
 
     refs: list[list[MemoryRef]]
     memories: Mapping[Id, Memory]

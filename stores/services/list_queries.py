@@ -17,7 +17,7 @@ from stores.catalogue.kind import Kind
 from stores.filters import FILTERS, RefersTo
 from stores.lists import BY_REFERENCE, NAMED, index_of
 from stores.orders import Column, Order
-from stores.ports import Collection, LinkFilter, Records
+from stores.ports import Collection, Fields, LinkFilter, Records
 from stores.services.filters import Where, apply
 from stores.services.labels import (
     AUDIT,
@@ -164,11 +164,12 @@ def _in_order(label: Label[Any], index: tuple[str, ...], order: Order) -> tuple[
     return index
 
 
-def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order) -> Rows:
-    """The rows of a list that a filter lets through; where: takes the filter's parameters."""
+def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order, fields: Fields | None = None) -> Rows:
+    """The rows of a list that a filter lets through; where: takes the filter's parameters. fields: that are read."""
     if of is Collection.MEMORY_LINKS:
-        return _links(filter, where, order)
+        return _links(filter, where, order, fields)
     node, index, match = _list(LABELS[of.kind], *index_of(of)) if isinstance(of, Records) else _LISTS[of]
+    columns, decode = node.kind.reading(fields)
     apply(filter, node.kind.record, where)
     sorted_by = _property(node.kind, order)
     found: Any = None
@@ -189,24 +190,25 @@ def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order) -
     return Rows(
         "n",
         f"{match} AND {node.live()} AND {where.cypher}",
-        node.columns,
+        columns,
         "n[c]",
-        node.decode,
+        decode,
         order,
         _expression("n", node.kind, order),
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
 
 
-def _links(filter: Any, where: Where, order: Order) -> Rows:
+def _links(filter: Any, where: Where, order: Order, fields: Fields | None) -> Rows:
+    columns, decode = LINK.reading(fields)
     apply(filter, LINK.record, where)
     match = _LINKS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
     return Rows(
         "l",
         f"{match} WHERE {MEMORY.live('m')} AND {MEMORY.live('o')} AND {where.cypher}",
-        list(LINK.columns),
+        columns,
         LINK_VALUE,
-        LINK.decode,
+        decode,
         order,
         _expression("l", LINK, order),
     )

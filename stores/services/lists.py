@@ -9,10 +9,9 @@ from domain.branch import runs
 from domain.node import Id
 from domain.page import Mark, Page, Slice
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.ports import Collection, Records
+from stores.ports import Collection, Fields, Records
 from stores.services.branches import branches
 from stores.services.filters import Where
-from stores.services.labels import lists
 from stores.services.list_queries import Rows, rows_of
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.snapshot import ReadBatch
@@ -38,19 +37,26 @@ class Lists:
         return await self._graph.read(statement, workspace=self._workspace, now=self._now, **parameters)
 
     async def pages(
-        self, of: Collection | Records, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None
+        self,
+        of: Collection | Records,
+        parents: Sequence[Id],
+        slice: Slice,
+        filter: Any = None,
+        order: Any = None,
+        fields: Fields | None = None,
     ) -> list[Page[Any]]:
         if not parents:
             return []
         chosen = order_of(of, order)
         where = Where()
-        rows = rows_of(of, filter, where, chosen)
+        rows = rows_of(of, filter, where, chosen, fields)
         after, before = await self._marks(of, parents, slice, chosen)
         record = await self._read(
             _page(_OWNER.get(of, "p") if chosen.log else "p", rows, where, slice),
             parents=parents,
             branches=await self._branches(parents if of is Collection.MESSAGE_BRANCH else ()),
             limit=slice.limit + 1,
+            columns=list(rows.columns),
             **_named("after", after),
             **_named("before", before),
             **where.parameters,
@@ -152,7 +158,7 @@ def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
         f"RETURN collect({rows.row}) AS rs }} WITH i, rs, {far} AS far, {owner} AS owner ORDER BY i "
         f"WITH collect(rs) AS groups, collect(far) AS far, collect(owner) AS owners RETURN owners, far, "
         f"[rs IN groups | [{rows.row} IN rs | {value}]] AS sorted_by, "
-        f"{lists(rows.columns, f'[rs IN groups | [{rows.row} IN rs | {rows.value}]]')} AS columns"
+        f"[c IN $columns | [rs IN groups | [{rows.row} IN rs | {rows.value}]]] AS columns"
     )
 
 

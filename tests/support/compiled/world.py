@@ -166,6 +166,7 @@ def watched(world: World) -> Iterator[None]:
         async def resolve(context: Any, parents: Any, **arguments: Any) -> Any:
             world.calls[name] += 1
             results = await resolver(context, parents, **arguments)
+            arguments.pop("fields", None)  # which only the compiled way knows
             return results if world.spoil is None else world.spoil(name, parents, arguments, results)
 
         return resolve
