@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
@@ -65,39 +65,43 @@ def utterances(asked: Iterable[ModelMessage], said: Iterable[ModelMessage]) -> l
     for answers, messages in ((False, asked), (True, said)):
         for message in messages:
             for sender, content in _by_sender(message):
-                keys = [key for part in content for key in _keys(sender, part)]
+                keys = [key for part in content if (key := _key(sender, part))]
                 if not keys:
                     thoughts += content
                     continue
-                found.append(
-                    Utterance(sender, thoughts + content if sender is SenderType.AGENT else content, keys, answers)
-                )
-                thoughts = []
+                if sender is SenderType.AGENT and thoughts:
+                    content, thoughts = thoughts + content, []
+                found.append(Utterance(sender, content, keys, answers))
     return found
 
 
-def _by_sender(message: ModelMessage) -> Iterator[tuple[SenderType, list[Content]]]:
+def _by_sender(message: ModelMessage) -> Sequence[tuple[SenderType, list[Content]]]:
     """What a message says, by whom: the answers of tools may stand among what a user or an agent says."""
     if message.role == "system":
-        return
-    sender = {"user": SenderType.USER, "tool": SenderType.TOOL}.get(message.role, SenderType.AGENT)
-    content: list[Content] = [part for part in message.content if not isinstance(part, ToolResponse)]
-    if content:
-        yield sender, content
-    for part in message.content:
-        if isinstance(part, ToolResponse):
-            yield SenderType.TOOL, [part]
+        return ()
+    sender = _SENDERS.get(message.role, SenderType.AGENT)
+    if not any(type(part) is ToolResponse for part in message.content):
+        return ((sender, message.content),)
+    own = [part for part in message.content if type(part) is not ToolResponse]
+    answers: list[tuple[SenderType, list[Content]]] = [
+        (SenderType.TOOL, [part]) for part in message.content if type(part) is ToolResponse
+    ]
+    return [(sender, own), *answers] if own else answers
 
 
-def _keys(sender: SenderType, part: Content) -> Iterator[str]:
+_SENDERS = {"user": SenderType.USER, "tool": SenderType.TOOL}
+_TEXTS = {SenderType.USER: "u", SenderType.AGENT: "a", SenderType.TOOL: "r"}
+
+
+def _key(sender: SenderType, part: Content) -> str:
+    """The key of a part; empty for thoughts."""
     if isinstance(part, TextContent):
-        yield ("u" if sender is SenderType.USER else ANSWER) + _digest(part.text.strip())
-    elif isinstance(part, ToolCall):
-        yield "c" + _digest(f"{part.tool} {part.call_id or bytes(part.arguments).decode()}")
-    elif isinstance(part, ToolResponse):
-        yield "r" + _digest(part.call_id or bytes(part.result).decode())
-    elif isinstance(part, MediaContent):
-        yield "m" + _digest(part.url or "")
+        return _TEXTS[sender] + _digest(part.text.strip())
+    if isinstance(part, ToolCall):
+        return "c" + _digest(f"{part.tool} {part.call_id or bytes(part.arguments).decode()}")
+    if isinstance(part, ToolResponse):
+        return "r" + _digest(part.call_id or bytes(part.result).decode())
+    return "m" + _digest(part.url or "") if isinstance(part, MediaContent) else ""
 
 
 ANSWER, ASKED = "a", "um"
@@ -137,7 +141,7 @@ def news(
     has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told)
     at, last, goes_on = (-1 if has_history else _since(known, tellers, by) - 1), -1, False
     for index, one in enumerate(told[-MAX_KNOWN:], max(0, len(told) - MAX_KNOWN)):
-        found = [place for place in (_after(places.get(key, ()), at) for key in one.keys) if place is not None]
+        found = [place for key in one.keys if (place := _after(places.get(key, ()), at)) is not None]
         if found and (not one.answers or len(found) == len(one.keys)):
             at, last = max(found), index
             goes_on = goes_on or one.sender is SenderType.USER

@@ -114,6 +114,14 @@ def test_thoughts_go_before_what_they_lead_to() -> None:
     assert talk.hear("u:one a:Yes u:two", "a:No") == ["two", "No"]
 
 
+def test_thoughts_wait_for_what_the_agent_says_next() -> None:
+    told = utterances(said("t:hm", "r:1", "a:Yes"), [])
+    assert [[type(part).__name__ for part in one.content] for one in told] == [
+        ["ToolResponse"],
+        ["ReasoningContent", "TextContent"],
+    ]
+
+
 def test_thousands_of_messages() -> None:
     talk = Talk()
     words = [word for n in range(2_500) for word in (f"u:q{n}", f"a:a{n}")]
