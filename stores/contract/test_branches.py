@@ -84,6 +84,20 @@ async def test_replies_of_a_deleted_message_go_on_from_the_one_before(store: Sto
     assert await tree.path("c") == ["a", "c"]
 
 
+async def test_a_branch_that_was_read_before_follows_what_happens_to_its_session(store: Store, tree: Tree) -> None:
+    for text in ("a", "b", "c"):
+        await tree.say(text)
+    assert await tree.path("c") == ["a", "b", "c"]
+    await tree.say("reply", "b")  # now it begins a tree
+    assert await tree.path("c") == ["b", "c"]
+    await delete(store, tree.said["reply"])
+    assert await tree.path("c") == ["a", "b", "c"]
+    await delete(store, tree.said["b"])
+    await tree.say("d")
+    assert await tree.path("c") == ["a", "c"]
+    assert await tree.path("d") == ["a", "c", "d"]
+
+
 async def test_branches_are_read_together_each_once(store: Store, elsewhere: Store, tree: Tree) -> None:
     for text, parent in (("a", None), ("b", "a"), ("b2", "a")):
         await tree.say(text, parent)

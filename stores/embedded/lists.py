@@ -10,7 +10,7 @@ from domain.link import LinkDirection
 from domain.node import Id
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
-from stores.embedded.branches import places
+from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
 from stores.lists import BY_REFERENCE, NAMED, OWN
@@ -83,8 +83,8 @@ _DIRECTIONS = {
 
 
 class Lists:
-    def __init__(self, db: apsw.Connection, workspace: int, epoch: str) -> None:
-        self._db, self._workspace, self._epoch = db, workspace, epoch
+    def __init__(self, db: apsw.Connection, branches: Branches, workspace: int, epoch: str) -> None:
+        self._db, self._branches, self._workspace, self._epoch = db, branches, workspace, epoch
 
     def page(
         self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any, fields: Fields | None
@@ -135,7 +135,7 @@ class Lists:
         if of is Collection.MEMORY_LINKS:
             condition = _DIRECTIONS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
         if of is Collection.MESSAGE_BRANCH:
-            where.add(condition, parent, text(places(self._db, self._workspace, Id(parent))))
+            where.add(condition, parent, text(self._branches.places(self._db, self._workspace, Id(parent))))
         elif condition:
             where.add(condition, *[parent] * condition.count("?"))
         # The plus keeps SQLite from taking the workspace's index for a list that hangs on something.

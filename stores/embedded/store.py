@@ -23,7 +23,7 @@ from domain.session import Session
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, lost
 from stores.embedded import graph, known, rows, tool_calls
-from stores.embedded.branches import places
+from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.lists import Lists
 from stores.embedded.memories import scope_of
@@ -74,6 +74,7 @@ class Opened(Protocol):
     clock: Callable[[], datetime]
     ids: Ids
     words: Words
+    branches: Branches
     vectors: VectorIndex
     known: known.Memory
     writer: Writer
@@ -143,19 +144,19 @@ class EmbeddedStore:
         order: Any = None,
         fields: Fields | None = None,
     ) -> list[Page[Any]]:
-        workspace, epoch = self._key, self._engine.epoch
+        branches, workspace, epoch = self._engine.branches, self._key, self._engine.epoch
 
         def read(db: apsw.Connection) -> list[Page[Any]]:
-            lists = Lists(db, workspace, epoch)
+            lists = Lists(db, branches, workspace, epoch)
             return [lists.page(of, parent, slice, filter, order, fields) for parent in parents]
 
         return await self._read(read, len(parents) * slice.limit)
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
-        workspace, epoch = self._key, self._engine.epoch
+        branches, workspace, epoch = self._engine.branches, self._key, self._engine.epoch
 
         def read(db: apsw.Connection) -> list[int]:
-            lists = Lists(db, workspace, epoch)
+            lists = Lists(db, branches, workspace, epoch)
             return [lists.count(key) for key in keys]
 
         return await self._read(read)
@@ -198,8 +199,8 @@ class EmbeddedStore:
         return await self._read(lambda db: tool_calls.responses(db, workspace, calls), len(calls))
 
     async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
-        workspace = self._key
-        return await self._read(lambda db: [places(db, workspace, id) for id in message_ids])
+        branches, workspace = self._engine.branches, self._key
+        return await self._read(lambda db: [branches.places(db, workspace, id) for id in message_ids])
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
         workspace = self._key
