@@ -330,8 +330,9 @@ class Neo4jClient:
         with self._watched():
             for statement in self.plans.hot():
                 async with self._liveness.waiting(CALL_SECONDS), self._session(default_access_mode="WRITE") as session:
-                    # With a parameter, or the plan is not kept.
-                    await (await session.run(Query(f"EXPLAIN {statement}", timeout=CALL_SECONDS), p={})).consume()
+                    with contextlib.suppress(ClientError):  # told to whoever runs it
+                        # With a parameter, or the plan is not kept.
+                        await (await session.run(Query(f"EXPLAIN {statement}", timeout=CALL_SECONDS), p={})).consume()
         self.plans.cold = False
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from stores.services.engine import ServicesEngine
 from stores.services.followers import Followers
 from stores.services.liveness import Liveness
 from stores.services.neo4j_client import CALL_SECONDS, Address, Neo4jClient
-from tests.support.services import empty, urls
+from tests.support.services import empty, run, urls
 
 
 class Wire:
@@ -179,6 +179,32 @@ class TestNeo4j:
         [total] = await graph.read("UNWIND range(1, 2000000) AS x RETURN sum(x % 7 * x % 11)")
         assert total > 0
         assert CALL_SECONDS > 2
+
+    async def test_after_an_outage_it_is_well_once_what_is_run_most_is_planned(self, graph: Neo4jClient) -> None:
+        """As Neo4j was restarted and has forgotten all plans, which take up to a second each."""
+        for number in range(5):
+            await graph.read(
+                f"UNWIND $names AS name MATCH (w:Workspace {{name: name}}) RETURN count(w) + {number}", names=["a"]
+            )
+        planned: dict[bool, int] = {}
+        for cold in (False, True):
+            graph.plans.cold = cold
+            run("CALL db.clearQueryCaches()")
+            await graph.latency_ms()
+            [[said]] = run("CALL db.clearQueryCaches()")
+            planned[cold] = int("".join(filter(str.isdigit, said)))
+        assert planned[True] >= planned[False] + 5
+        assert not graph.plans.cold
+
+    async def test_an_outage_makes_plans_doubtful(self, graph: Neo4jClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(breaking, "_REST_SECONDS", 0.0)
+        await graph.read("RETURN 1")
+        assert not graph.plans.cold
+        graph.breaker.trip("hangs")
+        await graph.read("RETURN 1")
+        assert graph.plans.cold
+        assert await graph.latency_ms() > 0
+        assert not graph.plans.cold
 
     async def test_many_more_calls_than_connections(self, graph: Neo4jClient) -> None:
         found = await asyncio.gather(*(graph.read("RETURN $n", n=n) for n in range(200)))

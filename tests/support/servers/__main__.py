@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -27,6 +28,7 @@ python -m tests.support.servers install         only fetches"""
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code."""
     signal.signal(signal.SIGTERM, _end)
+    os.environ.setdefault("TMPDIR", tempfile.gettempdir())  # data on a disk, as whoever measures wants it
     try:
         match arguments:
             case []:

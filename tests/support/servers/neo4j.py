@@ -14,7 +14,7 @@ from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
 from tests.support.servers.installing import cache, command, whole
-from tests.support.servers.process import HOST, Server
+from tests.support.servers.process import HOST, Server, in_memory
 
 VERSION = "5.26.0"
 JAVA = 17
@@ -81,7 +81,8 @@ class Neo4j(Server):
             f"server.bolt.advertised_address={HOST}:{self.ports[0]}",
             "server.http.enabled=false",
             "server.memory.pagecache.size=512m",
-            "dbms.cypher.min_replan_interval=1h",  # tests empty and fill it all the time; a plan takes 0.1 s
+            # Tests, whose data is in memory, empty and fill it all the time, and a plan takes 0.1 s.
+            *(["dbms.cypher.min_replan_interval=1h"] if in_memory() else []),
             "db.tx_log.preallocate=false",  # else a quarter of a gigabyte for each of its two databases
             f"dbms.security.auth_enabled={str(self.password is not None).lower()}",
             "dbms.usage_report.enabled=false",

@@ -41,7 +41,7 @@ if os.getppid() == int(parent):
 ROOM = 4 * 2**30
 
 
-def _in_memory() -> Path | None:
+def in_memory() -> Path | None:
     """A file system without a disk, where there is one with room and TMPDIR names no other: a test does not wait for it.
     It outlives a SIGKILL."""
     if os.environ.get("TMPDIR"):
@@ -63,7 +63,7 @@ class Server(ABC):
     def __init__(self, ports: int) -> None:
         """Chooses free ports and makes a temporary folder."""
         self.ports = free_ports(ports)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"recollect-{self.name.lower()}-", dir=_in_memory()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"recollect-{self.name.lower()}-", dir=in_memory()))
         self.log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
