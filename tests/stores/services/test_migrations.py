@@ -190,6 +190,7 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
     store = engine.workspace("main")
     assert await store.get(Memory, before) == told
     assert isinstance(engine, ServicesEngine)
+    await engine.health()  # as a server asks at its start: the relay goes on then
     assert await drained(engine)
     searched = Search(
         mode=SearchMode.SEMANTIC, threshold=0, limit=9, vector=axis(0), filter=MemoryFilter(valid_at=after(days=400))
