@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import count, product
+from itertools import combinations, count, product
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,7 +30,7 @@ from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Mark, Page, Slice
 from domain.participant import Participant, SenderType
-from domain.search import Candidate, Recall, SearchMode, similarity
+from domain.search import Candidate, Recall, SearchMode, Tie, asks, similarity
 from domain.session import Session
 from domain.span import Span, Trace
 from domain.tally import Tally
@@ -45,7 +45,7 @@ from stores.errors import Taken, Unavailable
 from stores.ids import Ids
 from stores.lists import declared
 from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.policies import IDEMPOTENCY_US, MOST_WORDS, REFERENCES_SHOWN, SHARED_SHOWN, SHARING
+from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, USUAL, USUAL_LEAST
 from stores.ports import (
     Collection,
     Drawn,
@@ -63,7 +63,8 @@ from stores.ports import (
 from stores.predicate import World, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
-from stores.words import stem
+from stores.words import asked as looked_for
+from stores.words import stored
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -445,6 +446,11 @@ class DictionaryStore:
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         return [_found(self._now, search) for search in searches]
 
+    async def usual(self, words: Sequence[str], search: Search) -> set[str]:
+        memories = _searched(self._now, search)
+        most = max(USUAL_LEAST, int(USUAL * len(memories)))
+        return {word for word in words if sum(word in _words(one.text)[0] for one in memories) > most}
+
     async def vectors(self, memory_ids: Sequence[Id]) -> list[ports.Vector | None]:
         return [self._now.graph.vectors.get(id) for id in memory_ids]
 
@@ -680,40 +686,73 @@ def _shared(now: Reads, memory_id: Id) -> list[Shared]:
 
 # Search
 
-_words = lru_cache(10_000)(lambda text: Counter(stem(text).split()))
+_words = lru_cache(10_000)(lambda text: tuple(map(Counter, stored(text))))
 
 
-def _found(now: Reads, search: Search) -> Found:
-    """All that may be found: with so few memories there is nothing to choose."""
+def _searched(now: Reads, search: Search) -> list[Memory]:
+    """The memories that a search is among."""
     filter = search.filter or MemoryFilter()
     statuses = [MemoryStatus.ACTIVE] if filter.statuses is None else filter.statuses
     filter = replace(filter, statuses=statuses, valid_at=filter.valid_at if says_when(filter) else now.now)
     owners = None if search.owners is None else {*search.owners, None}
     seen = (one for one in now.all(Memory) if one.id != search.exclude and (owners is None or one.owner_id in owners))
-    memories = list(now.passing(seen, filter)) if search.limit else []
+    return list(now.passing(seen, filter)) if search.limit else []
+
+
+def _found(now: Reads, search: Search) -> Found:
+    """All that may be found: with so few memories there is nothing to choose."""
+    memories = _searched(now, search)
     vector = None if search.mode is SearchMode.TEXT else search.vector
     text = None if search.mode is SearchMode.SEMANTIC else search.text
-    ranks = _ranks(now, memories, stem(text).split()[:MOST_WORDS]) if text else {}
+    ranks = _ranks(now, memories, text) if text else {}
+    both = search.mode is SearchMode.HYBRID
     candidates = []
     for one in memories:
         own = now.graph.vectors.get(one.id)
         alike = None if vector is None or own is None else similarity(float(own @ vector))
         if alike is not None or one.id in ranks:
-            candidates.append(Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id)))
-    return Found(candidates)
+            candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
+            candidates.append(_placed(now, one, candidate) if both else candidate)
+    there = {one.id for one in candidates}
+    return Found(candidates, ties=[tie for tie in _ties(now) if {tie.one, tie.other} <= there] if both else [])
 
 
-def _ranks(now: Reads, memories: Sequence[Memory], words: Sequence[str]) -> dict[Id, float]:
+def _placed(now: Reads, memory: Memory, candidate: Candidate) -> Candidate:
+    """The candidate with what is known of its memory's place."""
+    message = now.one(Message, memory.source_message_id or Id(""))
+    parent = None if message is None else now.one(Message, message.parent_id or Id(""))
+    sender = None if message is None else now.one(Participant, message.sender_id)
+    owner = now.any(memory.owner_id or "")
+    return replace(
+        candidate,
+        at=memory.created_at,
+        asks=asks(memory.text[-40:]),
+        session_id=memory.session_id if message is None else message.session_id,
+        place=None if message is None else message.place,
+        parent=parent.place if parent and message and parent.session_id == message.session_id else None,
+        people=tuple(name for one in (sender, owner) if (name := getattr(one, "name", None))),
+    )
+
+
+def _ties(now: Reads) -> list[Tie]:
+    links = [Tie(one.source_id, one.target_id, one.kind, one.weight) for one in now.all(MemoryLink)]
+    drawn = (Tie(a, b, None, 1.0) for refs in now.graph.refs.values() for a, b in combinations(refs, 2))
+    return [*links, *drawn]
+
+
+def _ranks(now: Reads, memories: Sequence[Memory], text: str) -> dict[Id, float]:
     """How well words fit each memory that has any: BM25 (k1 = 1.2, b = 0.75) as a share of the best one's."""
     corpus = {one.id: _words(one.text) for one in now.all(Memory)}
-    average = sum(counts.total() for counts in corpus.values()) / max(len(corpus), 1)
+    sizes = {id: exact.total() + loose.total() for id, (exact, loose) in corpus.items()}
+    average = max(sum(sizes.values()) / max(len(sizes), 1), 1)
     scores: defaultdict[Id, float] = defaultdict(float)
-    for word in dict.fromkeys(words):
-        having = sum(word in counts for counts in corpus.values())
-        rarity = max(math.log((len(corpus) - having + 0.5) / (having + 0.5)), 1e-6)
-        for one in memories:
-            if often := corpus[one.id][word]:
-                length = corpus[one.id].total() / average
-                scores[one.id] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
+    for line, (words, counts) in enumerate(zip(looked_for(text), (1.0, LOOSE), strict=True)):
+        for word in words:
+            having = sum(word in of[line] for of in corpus.values())
+            rarity = max(math.log((len(corpus) - having + 0.5) / (having + 0.5)), 1e-6)
+            for one in memories:
+                if often := counts * corpus[one.id][line][word]:
+                    length = sizes[one.id] / average
+                    scores[one.id] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
     best = max(scores.values(), default=1.0)
     return {id: score / best for id, score in scores.items()}

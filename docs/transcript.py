@@ -250,7 +250,7 @@ def lists(server: Server, notes: Notes) -> None:
         "drew on, with the session each of those was formed in: one query."
     )
     notes.asked(server, ONE_SESSION)
-    notes.say("## A search\n\nThe score is fusion x importance x decay.")
+    notes.say("## A search\n\nThe score is fusion x (0.9 + 0.1 x importance x decay).")
     notes.asked(server, SEARCH)
     notes.say("## A neighbourhood\n\nWhat leads to Jonas's second late parcel and what it leads to, two links deep.")
     notes.asked(server, NEIGHBOURHOOD)

@@ -1,23 +1,21 @@
-"""Memory search: queries, and how hits are scored and ranked."""
+"""Memory search: queries, what stores find for them, and hits. How hits are ranked: domain.ranking."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+import re
 from datetime import datetime
 from typing import Annotated, ClassVar
 
 import msgspec
 
 from domain.declaration import listed, refers
+from domain.link import MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.trace import TraceEvent
 from domain.values import Command, Text, UnitFloat, Whose
-
-TEXT_SHARE = 0.5
-"""How much of the fusion is the words; the rest is the meaning."""
 
 
 class SearchMode(enum.Enum):
@@ -26,6 +24,13 @@ class SearchMode(enum.Enum):
     HYBRID = "HYBRID"
     SEMANTIC = "SEMANTIC"
     TEXT = "TEXT"
+
+
+class Ranking(enum.Enum):
+    """RELEVANCE: importance and decay order what is about equally relevant. PRODUCT: relevance x importance x decay."""
+
+    RELEVANCE = "RELEVANCE"
+    PRODUCT = "PRODUCT"
 
 
 class MemoryQuery(Command, frozen=True, kw_only=True):
@@ -37,21 +42,34 @@ class MemoryQuery(Command, frozen=True, kw_only=True):
 
 
 class ScoreParts(msgspec.Struct, frozen=True, gc=False):
-    """What a score is made of. similarity is (1 + cosine) / 2; text_rank and fusion are between 0 and 1."""
+    """What a score is made of, each between 0 and 1. similarity is (1 + cosine) / 2. From neighbors on: what vouches
+    for a hit of HYBRID beside its own words and meaning (domain.ranking.Weights)."""
 
     importance: float
     decay: float
     similarity: float | None = None
     text_rank: float | None = None
     fusion: float | None = None
+    neighbors: float | None = None
+    reply: float | None = None
+    session: float | None = None
+    people: float | None = None
+    links: float | None = None
+    references: float | None = None
+    time: float | None = None
+
+
+VOUCHING = ("neighbors", "reply", "session", "people", "links", "references", "time")
+"""The parts that vouch for a hit."""
 
 
 class MemoryHit(msgspec.Struct, frozen=True, gc=False):
-    """A memory that was found: score = relevance x importance x decay."""
+    """A memory that was found. folded: others that say the same in almost the same words, best first."""
 
     memory: Memory
     score: float
     parts: ScoreParts
+    folded: list[Memory] = []
 
 
 class MemorySearch(msgspec.Struct, frozen=True, gc=False):
@@ -64,13 +82,33 @@ class MemorySearch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A memory that may be a hit, as a store found it: its weight's parts and what it has of the two relevances."""
+    """A memory that may be a hit, as a store found it: its weight's parts and what it has of the two relevances.
+
+    What follows is known of it in a HYBRID search. at: when it was made. asks: whether it ends as a question.
+    session_id, place: where the message stands that it was formed from. parent: the place of the message which that one
+    replies to. people: names of who said it and whose it is.
+    """
 
     id: Id
     importance: float
     decay: float
     similarity: float | None
     text_rank: float | None
+    at: datetime | None = None
+    asks: bool = False
+    session_id: Id | None = None
+    place: int | None = None
+    parent: int | None = None
+    people: tuple[str, ...] = ()
+
+
+class Tie(msgspec.Struct, frozen=True, gc=False):
+    """A link between two candidates; kind None: the same messages drew on both. weight: between 0 and 1."""
+
+    one: Id
+    other: Id
+    kind: MemoryLinkKind | None
+    weight: float
 
 
 class Recall(Node, frozen=True, kw_only=True, gc=False):
@@ -113,6 +151,7 @@ class RecallInput(Command, frozen=True, kw_only=True):
     query: MemoryQuery
     filter: MemoryFilter | None = None
     mode: SearchMode = SearchMode.HYBRID
+    ranking: Ranking | None = None
     threshold: UnitFloat = 0.5
     first: int = 10
     session: Whose = None
@@ -127,42 +166,14 @@ class Recalled(msgspec.Struct, frozen=True):
     event: TraceEvent | None
 
 
+_QUESTION = re.compile(r"[?\uff1f\u061f]\W*$")
+
+
+def asks(text: str) -> bool:
+    """Whether a text, of which the end is enough, ends as a question."""
+    return _QUESTION.search(text) is not None
+
+
 def similarity(cosine: float) -> float:
     """A cosine between -1 and 1 as a similarity between 0 and 1."""
     return (1.0 + cosine) / 2.0
-
-
-def fuse(similarity: float | None, text_rank: float | None) -> float:
-    """The relevance of a hybrid hit, between 0 and 1, from what is known of its two sides."""
-    return (1 - TEXT_SHARE) * (similarity or 0.0) + TEXT_SHARE * (text_rank or 0.0)
-
-
-def score(candidate: Candidate, mode: SearchMode) -> tuple[float, ScoreParts]:
-    """relevance x importance x decay, and its parts; relevance is similarity in SEMANTIC, text_rank in TEXT,
-    their fusion in HYBRID."""
-    fusion = None
-    if mode is SearchMode.SEMANTIC:
-        relevance = candidate.similarity or 0.0
-    elif mode is SearchMode.TEXT:
-        relevance = candidate.text_rank or 0.0
-    else:
-        relevance = fusion = fuse(candidate.similarity, candidate.text_rank)
-    parts = ScoreParts(candidate.importance, candidate.decay, candidate.similarity, candidate.text_rank, fusion)
-    return relevance * candidate.importance * candidate.decay, parts
-
-
-def passes(candidate: Candidate, mode: SearchMode, threshold: float) -> bool:
-    """Whether a candidate may be a hit: the threshold applies to similarity, and in HYBRID never drops one that was
-    found by its words."""
-    if mode is SearchMode.TEXT or (mode is SearchMode.HYBRID and candidate.text_rank is not None):
-        return candidate.text_rank is not None
-    return candidate.similarity is not None and candidate.similarity >= threshold
-
-
-def rank(
-    candidates: Iterable[Candidate], mode: SearchMode, threshold: float, first: int
-) -> list[tuple[Candidate, float, ScoreParts]]:
-    """The best `first` candidates with their scores, best first; ties by id, newest first."""
-    scored = [(c, *score(c, mode)) for c in candidates if passes(c, mode, threshold)]
-    scored.sort(key=lambda row: (row[1], row[0].id), reverse=True)
-    return scored[:first]

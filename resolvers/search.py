@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 import numpy as np
 
 from domain.errors import invalid, not_found
+from domain.folding import said
 from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, says_whose, touched
 from domain.message import MemoryRef, Message
 from domain.node import Id, id_of
 from domain.page import MAX_FIRST
+from domain.ranking import Asked, Ranked, rank
 from domain.search import (
+    VOUCHING,
     MemoryHit,
     MemoryQuery,
     MemorySearch,
+    Ranking,
     Recall,
     Recalled,
     RecallInput,
     ScoreParts,
     SearchMode,
-    rank,
 )
 from domain.session import Session
 from domain.trace import RECALL, TraceEvent
@@ -31,7 +34,12 @@ from resolvers.actors import whose
 from resolvers.context import Context, Reader, present, require
 from resolvers.memories import unit_vector
 from resolvers.sessions import taking_part
-from stores.ports import Search, Transaction, Vector
+from stores import words
+from stores.policies import LEAST_CANDIDATES
+from stores.ports import Found, Search, Transaction, Vector
+
+_WIDER = 5
+"""How many times as many candidates are asked for where those that fold left room."""
 
 
 async def search(
@@ -41,29 +49,22 @@ async def search(
     mode: SearchMode = SearchMode.HYBRID,
     threshold: float = 0.5,
     first: int = 10,
+    ranking: Ranking | None = None,
 ) -> MemorySearch:
     """The best `first` memories for a query. Raises Rejected: INVALID; AMBIGUOUS for an owner who may be two; NOT_FOUND
     for `like` of an unknown memory."""
-    return await _search(context, query, filter, mode, threshold, first)
+    return await _search(context, query, filter, Search(mode, threshold, first, ranking=ranking))
 
 
-async def _search(
-    context: Context,
-    query: MemoryQuery,
-    filter: MemoryFilter | None,
-    mode: SearchMode,
-    threshold: float,
-    first: int,
-    owners: Sequence[Id] | None = None,
-) -> MemorySearch:
+async def _search(context: Context, query: MemoryQuery, filter: MemoryFilter | None, how: Search) -> MemorySearch:
     begun = time.perf_counter()
-    _check(threshold, first)
+    _check(how.threshold, how.limit)
     await whose(context, filter)
     if filter is not None and filter.statuses is None and says_when(filter):
         filter = msgspec.structs.replace(filter, statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED])
-    asked = await _asked(context, query, filter, mode, threshold, first)
-    [(hits, degraded)] = await _found(context, [msgspec.structs.replace(asked, owners=owners)])
-    return MemorySearch(hits, mode, degraded, (time.perf_counter() - begun) * 1000)
+    asked = await _asked(context, query, msgspec.structs.replace(how, filter=filter))
+    [(hits, degraded)] = await _found(context, [asked])
+    return MemorySearch(hits, how.mode, degraded, (time.perf_counter() - begun) * 1000)
 
 
 def _check(threshold: float, first: int) -> None:
@@ -76,19 +77,53 @@ def _check(threshold: float, first: int) -> None:
 async def _found(context: Context, searches: Sequence[Search]) -> list[tuple[list[MemoryHit], bool]]:
     """The hits of each search, the best first, and whether a part of the store was down."""
     found = await context.store.search(searches)
-    ranked = [rank(of.candidates, s.mode, s.threshold, s.limit) for s, of in zip(searches, found, strict=True)]
-    known = {id: record for of in found for id, record in of.records.items()}
-    missing = list({candidate.id for of in ranked for candidate, _, _ in of if candidate.id not in known})
-    known.update({record.id: record for record in await present(context.store, Memory, missing)} if missing else {})
-    return [
-        ([MemoryHit(known[c.id], score, parts) for c, score, parts in best if c.id in known], of.degraded)
-        for best, of in zip(ranked, found, strict=True)
-    ]
+    return [await _folded(context, search, of) for search, of in zip(searches, found, strict=True)]
 
 
-async def _asked(
-    context: Context, query: MemoryQuery, filter: MemoryFilter | None, mode: SearchMode, threshold: float, first: int
-) -> Search:
+async def _folded(context: Context, search: Search, found: Found) -> tuple[list[MemoryHit], bool]:
+    """The hits of a search, of which those that say the same are one. Where they took the places of others, more
+    candidates are asked for, once."""
+    known = dict(found.records)
+    hits = await _hits(context, search, _ranked(context, search, found), known)
+    if len(hits) < search.limit and any(hit.folded for hit in hits) and len(found.candidates) >= LEAST_CANDIDATES:
+        [found] = await context.store.search([msgspec.structs.replace(search, limit=_WIDER * search.limit)])
+        hits = await _hits(context, search, _ranked(context, search, found), known)
+    return hits, found.degraded
+
+
+def _ranked(context: Context, search: Search, found: Found) -> list[Ranked]:
+    asked = Asked(
+        search.mode,
+        search.threshold,
+        len(found.candidates),
+        search.ranking,
+        search.text,
+        context.clock(),
+        context.embedder.kindred,
+    )
+    return rank(found.candidates, asked, found.ties)
+
+
+async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], known: dict[Id, Memory]) -> list[MemoryHit]:
+    """The first of the ranked that say different things."""
+    hits: dict[Hashable, MemoryHit] = {}
+    at = 0
+    while len(hits) < search.limit and at < len(ranked):
+        batch = ranked[at : at + max(search.limit - len(hits), 1)]
+        at += len(batch)
+        missing = [one.candidate.id for one in batch if one.candidate.id not in known]
+        known.update({record.id: record for record in await present(context.store, Memory, missing)} if missing else {})
+        for candidate, score, parts in batch:
+            if (memory := known.get(candidate.id)) is None:
+                continue
+            if (hit := hits.get(key := said(memory))) is None:
+                hits[key] = MemoryHit(memory, score, parts)
+            else:
+                hits[key] = msgspec.structs.replace(hit, folded=[*hit.folded, memory])
+    return list(hits.values())
+
+
+async def _asked(context: Context, query: MemoryQuery, how: Search) -> Search:
     text, vector, exclude = query.text, None, None
     if query.vector is not None:
         vector = unit_vector(query.vector, context.embedder.dimension, ["query", "vector"])
@@ -100,13 +135,22 @@ async def _asked(
         vector = (await context.store.vectors([memory.id]))[0]
     elif text is None:
         raise invalid("Give exactly one of text, vector, like.", ["query"])
-    if mode is SearchMode.TEXT:
+    if how.mode is SearchMode.TEXT:
         if text is None:
             raise invalid("A vector cannot be searched in TEXT mode; use SEMANTIC or HYBRID.", ["mode"])
         vector = None
     elif vector is None and text is not None:
-        vector = _directed((await context.embedder.embed([text]))[0])
-    return Search(mode, threshold, first, text, vector, filter, exclude)
+        telling = await _telling(context, text, how) if how.mode is SearchMode.HYBRID else text
+        vector = _directed((await context.embedder.embed([telling]))[0])
+    return msgspec.structs.replace(how, text=text, vector=vector, exclude=exclude)
+
+
+async def _telling(context: Context, text: str, how: Search) -> str:
+    """A query without the words that most of the memories have that are looked at, above all names: they would draw its
+    vector to all of them alike."""
+    exact = words.asked(text).exact
+    usual = await context.store.usual(exact, how) if exact else set()
+    return words.without(text, usual) if usual else text
 
 
 def _directed(vector: Vector) -> Vector | None:
@@ -140,13 +184,14 @@ async def recall(context: Context, input: RecallInput) -> Recalled:
     owners = None
     if session is not None and not input.anyone and not says_whose(input.filter):
         owners = [one.actor_id for one in await taking_part(context, session) if one.actor_id is not None]
-    found = await _search(context, input.query, input.filter, input.mode, input.threshold, input.first, owners)
+    how = Search(input.mode, input.threshold, input.first, owners=owners, ranking=input.ranking)
+    found = await _search(context, input.query, input.filter, how)
 
     async def script(tx: Transaction) -> Recalled:
         session, message = await _occasion(tx, input)
         current = await tx.get(Memory, [hit.memory.id for hit in found.hits])
         hits = [
-            MemoryHit(touched(memory, tx.now), hit.score, hit.parts)
+            msgspec.structs.replace(hit, memory=touched(memory, tx.now))
             for memory, hit in zip(current, found.hits, strict=True)
             if memory is not None
         ]
@@ -212,13 +257,16 @@ def _explained(input: RecallInput, hits: Sequence[MemoryHit]) -> Json:
 
 
 def _shown(parts: ScoreParts) -> dict[str, float | None]:
-    return {
+    """The parts by their names in the schema; of what vouches for a hit what there is."""
+    always = {
         "similarity": parts.similarity,
         "textRank": parts.text_rank,
         "fusion": parts.fusion,
         "importance": parts.importance,
         "decay": parts.decay,
     }
+    values = msgspec.structs.asdict(parts)
+    return always | {name: value for name, value in values.items() if name in VOUCHING and value is not None}
 
 
 def _recall(

@@ -13,7 +13,7 @@ from domain.graph import GraphEdgeKind
 from domain.link import MemoryLinkKind
 from domain.memory import MemoryScope, MemoryStatus, MemoryType
 from domain.participant import SenderType
-from domain.search import SearchMode
+from domain.search import Ranking, SearchMode
 from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
 
@@ -87,6 +87,7 @@ for _kind in (
     Role,
     SenderType,
     SearchMode,
+    Ranking,
     SessionKind,
     SessionStatus,
     SpanKind,

@@ -16,13 +16,20 @@ from schema.page import Node
 
 
 @backed_by(domain.ScoreParts)
-@strawberry.type(description="The parts of a score: relevance x importance x decay.")
+@strawberry.type(description="The parts of a score, each 0 to 1. From neighbors on: what vouches for a HYBRID hit.")
 class ScoreParts:
     similarity: float | None = strawberry.field(description="(1 + cosine) / 2; the relevance in SEMANTIC mode.")
     text_rank: float | None = strawberry.field(description="0 to 1; the relevance in TEXT mode.")
-    fusion: float | None = strawberry.field(description="Combination of both, 0 to 1; the relevance in HYBRID mode.")
+    fusion: float | None = strawberry.field(description="All signals together; the relevance in HYBRID mode.")
     importance: float
     decay: float
+    neighbors: float | None = strawberry.field(description="What the memories just before and after say.")
+    reply: float | None = strawberry.field(description="What the question says that it follows or replies to.")
+    session: float | None = strawberry.field(description="What the best of its session says.")
+    people: float | None = strawberry.field(description="1 if the query names its sender or owner.")
+    links: float | None = strawberry.field(description="What the best memory linked to it says.")
+    references: float | None = strawberry.field(description="What memories say that the same messages drew on.")
+    time: float | None = strawberry.field(description="1 if it is of a time that the query names.")
 
 
 @backed_by(domain.MemoryHit)
@@ -31,6 +38,9 @@ class MemoryHit:
     memory: Any = strawberry.field(graphql_type=refs.Memory)
     score: float
     parts: ScoreParts
+    folded: list[Any] = strawberry.field(
+        graphql_type=list[refs.Memory], description="Memories that say the same in almost the same words, best first."
+    )
 
 
 @backed_by(domain.MemorySearch)

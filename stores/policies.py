@@ -12,8 +12,19 @@ OVERSAMPLE = 10
 LEAST_CANDIDATES = 100
 """Candidates of each side of a search: ten times what is shown, so that the rank over both keeps its true best."""
 
-MOST_WORDS = 64
-"""How many words of a query are looked for."""
+LOOSE = 0.2
+"""What a loose word of a text counts, where an exact one counts 1."""
+
+BESIDE = 50
+"""Of the best candidates by words and meaning so many are looked at for what stands beside them."""
+
+TIED = 200
+DRAWN_BY = 10
+"""So many ties of theirs are followed; of what a memory was drawn on by, the newest messages."""
+
+USUAL = 0.1
+USUAL_LEAST = 20
+"""Words that more than a tenth of the memories have, and more than 20, say nothing of what a query means."""
 
 SHARING = {"messages": 1.0, "sessions": 0.25, "neighbors": 0.5}
 """What each thing that memories share adds to their score."""

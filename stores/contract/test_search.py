@@ -16,7 +16,8 @@ from domain.actor import User
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, MemoryType
 from domain.node import Id
 from domain.page import Slice
-from domain.search import Candidate, SearchMode, rank, similarity
+from domain.ranking import Asked, Ranked, rank
+from domain.search import Candidate, SearchMode, similarity
 from domain.values import FloatRange, Ref, encode_json
 from stores.contract.making import (
     after,
@@ -31,7 +32,7 @@ from stores.contract.making import (
     session,
     user,
 )
-from stores.ports import Collection, Search, Store, Transaction, Vector
+from stores.ports import Collection, Found, Search, Store, Transaction, Vector
 
 WORDS = [
     "apple", "bridge", "candle", "desert", "engine", "forest", "garden", "harbor", "island", "jungle", "kitchen",
@@ -41,16 +42,20 @@ WORDS = [
 modes = pytest.mark.parametrize("mode", SearchMode)
 
 
+def ranked(search: Search, found: Found) -> list[Ranked]:
+    """The hits, best first, by an embedder whose vectors are about the same wherever the threshold lets them."""
+    asked = Asked(search.mode, search.threshold, search.limit, search.ranking, search.text, after(), -1.0)
+    return rank(found.candidates, asked, found.ties)
+
+
 async def found(store: Store, search: Search) -> set[Id]:
-    """The ids of the hits: the candidates that pass."""
-    candidates = ((await store.search([search]))[0]).candidates
-    return {candidate.id for candidate, _, _ in rank(candidates, search.mode, search.threshold, search.limit)}
+    """The ids of the hits."""
+    return set(await best(store, search))
 
 
 async def best(store: Store, search: Search) -> list[Id]:
     """The ids of the hits, best first."""
-    candidates = ((await store.search([search]))[0]).candidates
-    return [candidate.id for candidate, _, _ in rank(candidates, search.mode, search.threshold, search.limit)]
+    return [hit.candidate.id for hit in ranked(search, (await store.search([search]))[0])]
 
 
 def words(text: str, limit: int = 10, **filter: Any) -> Search:
@@ -101,8 +106,7 @@ class Oracle:
                 known = search.vector is not None and vector is not None and search.mode is not SearchMode.TEXT
                 alike = similarity(float(vector @ search.vector)) if known else None  # type: ignore[operator]
                 candidates.append(Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id)))
-        ranked = rank(candidates, search.mode, search.threshold, search.limit)
-        return [(candidate.id, score) for candidate, score, _ in ranked]
+        return [(hit.candidate.id, hit.score) for hit in ranked(search, Found(candidates))]
 
 
 def usual(one: Memory) -> bool:
@@ -182,11 +186,11 @@ async def test_the_best_ten_are_the_best_there_are(store: Store, mode: SearchMod
                 expected = await oracle.best(store, search, lambda one, holds=holds: holds(one, owners))
                 answer = (await store.search([search]))[0]
                 assert not answer.degraded
-                ranked = rank(answer.candidates, mode, threshold, limit)
-                scores = [score for _, score, _ in ranked]
+                hits = ranked(search, answer)
+                scores = [hit.score for hit in hits]
                 assert scores == pytest.approx([score for _, score in expected], abs=1e-4), (name, text)
                 clear = [id for id, score in expected if sum(abs(score - other) < 1e-4 for _, other in expected) == 1]
-                assert set(clear[:-1]) <= {candidate.id for candidate, _, _ in ranked}, (name, text)
+                assert set(clear[:-1]) <= {hit.candidate.id for hit in hits}, (name, text)
 
 
 def bm25(texts: Sequence[list[str]], asked: list[str]) -> list[float]:
@@ -275,12 +279,11 @@ class TestWords:
     async def test_more_and_rarer_words_rank_higher(self, store: Store) -> None:
         filler = [memory(text=f"common text number {n}") for n in range(30)]
         _, rare, both = await remember(
-            store, memory(text="common word"), memory(text="rare old word"), memory(text="rare common word")
+            store, memory(text="common word"), memory(text="rare ancient word"), memory(text="rare common word")
         )
         await remember(store, *filler)
-        ranked = await best(store, words("rare common", 40))
-        assert ranked[0] == both.id
-        assert ranked[1] == rare.id
+        hits = await best(store, words("rare common", 40))
+        assert hits[:2] == [both.id, rare.id]
 
     async def test_a_word_that_nothing_had_is_found_as_soon_as_something_has_it(self, store: Store) -> None:
         await remember(store, *(memory(text="common") for _ in range(10)))

@@ -19,12 +19,12 @@ import msgspec
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
 from stores.embedded.branches import Branches
+from stores.embedded.frequency import Frequency
 from stores.embedded.known import Memory
 from stores.embedded.migrations import migrate
 from stores.embedded.readers import Readers
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.vectors import VectorIndex
-from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen, InUse
 from stores.ids import Ids
@@ -60,7 +60,7 @@ class EmbeddedEngine:
         migrate(writer_db, self.path)
         self._bind(writer_db, f"{opening.embedder} {opening.dimension}")
         self.epoch = self._epoch(writer_db)
-        self.words, self.known, self.branches = Words(), Memory(), Branches()
+        self.frequency, self.known, self.branches = Frequency(), Memory(), Branches()
         self.vectors = VectorIndex(
             opening.dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
         )
@@ -156,7 +156,7 @@ class EmbeddedEngine:
         return [
             Figure("bytes", "sqlite", size),
             Figure("bytes", "vectors", vectors.cache_bytes),
-            Figure("bytes", "words", self.words.bytes),
+            Figure("bytes", "words", self.frequency.bytes),
             Figure("bytes", "branches", self.branches.bytes),
             Figure("commits", "sqlite", self.writer.commits),
             Figure("writes", "sqlite", self.writer.writes),

@@ -9,9 +9,8 @@ import apsw
 
 from domain.memory import Memory, MemoryStatus, weight
 from domain.node import Id
-from stores.embedded import rows
+from stores.embedded import rows, texts
 from stores.embedded.known import Known
-from stores.embedded.search import scope_token
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
 from stores.ports import Vector
 from stores.rows import Row, text
@@ -79,8 +78,7 @@ class Memories:
         return int(key)
 
     def _index(self, key: int, scope: int, memory: Memory) -> None:
-        words = key, f"w{self._known.key} {scope_token(scope)}", memory.text
-        self._db.execute("INSERT INTO memory_text (rowid, scope, content) VALUES (?, ?, ?)", words)
+        self._db.execute(texts.INSERT, texts.row(self._known.key, key, scope, memory.text))
 
     def _free(self, external_id: str) -> None:
         """Takes an externalId from a memory that has expired and was not swept yet."""

@@ -7,6 +7,7 @@ step is for what cannot follow from them: a column that was renamed or whose val
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,7 +19,7 @@ from domain.conventions.reading import told_again
 from stores import sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
-from stores.embedded import rows
+from stores.embedded import rows, texts
 from stores.embedded.tables import column_of, create_indexes, create_table, create_triggers, schema
 from stores.errors import CannotOpen
 from stores.ids import Ids
@@ -88,6 +89,17 @@ def _end_superseded(db: apsw.Connection) -> None:
     )
 
 
+def _index_texts(db: apsw.Connection) -> None:
+    """Makes the index of texts anew, of our own words; every time they are made otherwise there is such a step."""
+    _run(db, "DROP TABLE IF EXISTS memory_text", texts.CREATE)
+    found: Any = db.execute("SELECT workspace, key, scope_key, text FROM memory")
+    # In lists, so that nothing is written while the same statement reads.
+    while some := list(itertools.islice(found, _BATCH)):
+        db.executemany(texts.INSERT, [texts.row(*row) for row in some])
+
+
+_BATCH = 1_000
+
 _FIRST = 2
 """The version before the first step. Version 1 only lacks tables."""
 
@@ -98,6 +110,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_forget_texts),  # 6: changes tell what a memory was before, and nothing of a deleted one's text
     Step(after=_read_conventions),  # 7: what spans tell by any convention is read when they come
     Step(after=_end_superseded),  # 8: what was superseded was valid until then
+    Step(after=_index_texts),  # 9: words are our own, in every language
 )
 """Never edited once released, only added to."""
 
@@ -213,7 +226,7 @@ def _rebuild(db: apsw.Connection, kind: Kind[Any], kept: list[str]) -> None:
 
 def _made(db: apsw.Connection) -> set[str]:
     """The definitions of the indexes and triggers there are."""
-    found = db.execute("SELECT sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")
+    found: Any = db.execute("SELECT sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")
     return {_definition(str(sql)) for (sql,) in found}
 
 

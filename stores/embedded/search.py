@@ -1,11 +1,10 @@
-"""Candidates of a memory search: by words from FTS5, by meaning from the vector index."""
+"""Candidates of a memory search: by words from FTS5, by meaning from the vector index, and what stands beside them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 import msgspec
@@ -13,65 +12,96 @@ import numpy as np
 
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
+from domain.ranking import influence, weighed
 from domain.search import Candidate, SearchMode, similarity
-from stores.embedded import rows
+from stores import words
+from stores.embedded import rows, texts
 from stores.embedded.filters import Where, apply, is_called, valid_at
+from stores.embedded.frequency import Frequency
+from stores.embedded.surroundings import Surroundings, between
 from stores.embedded.vectors import VectorIndex
-from stores.embedded.words import Words
-from stores.policies import LEAST_CANDIDATES, MOST_WORDS, OVERSAMPLE
+from stores.policies import BESIDE, LEAST_CANDIDATES, OVERSAMPLE
 from stores.ports import Found, Search
 from stores.rows import micros
 
-_WORD = re.compile(r"\w+")
 _MOST_HIDDEN = 1_000
 
 _ACTIVE = [MemoryStatus.ACTIVE]
 
 
-class _Row(NamedTuple):
-    """What the ranking needs of a memory."""
-
-    id: Id
-    importance: float
-    decay: float
-
-
 class Searcher:
-    def __init__(self, db: apsw.Connection, workspace: int, vectors: VectorIndex, words: Words, now: datetime) -> None:
-        self._db, self._workspace, self._vectors, self._words = db, workspace, vectors, words
+    def __init__(
+        self, db: apsw.Connection, workspace: int, vectors: VectorIndex, frequency: Frequency, now: datetime
+    ) -> None:
+        self._db, self._workspace, self._vectors, self._frequency = db, workspace, vectors, frequency
         self._now = micros(now)
+
+    def usual(self, asked: Sequence[str], search: Search) -> set[str]:
+        """See stores.ports.Store.usual."""
+        scopes = self._scopes(search.filter, search.owners)
+        if not scopes:
+            return set()
+        of = {texts.has(word): word for word in asked}
+        return {of[one] for one in self._frequency.usual(self._db, self._among(search, scopes), list(of))}
 
     def find(self, search: Search) -> Found:
         scopes = self._scopes(search.filter, search.owners)
         if not scopes or search.limit == 0:
             return Found([])
         count = max(LEAST_CANDIDATES, OVERSAMPLE * search.limit)
-        texts: dict[int, tuple[_Row, float]] = {}
-        cosines: dict[int, float] = {}
         vector = None if search.mode is SearchMode.TEXT else search.vector
+        ranks: dict[int, float] = {}
+        chosen: list[int] = []
+        cosines: dict[int, float] = {}
         if vector is not None:
             cosines = self._by_meaning(search, scopes, count)
         if search.mode is not SearchMode.SEMANTIC and search.text:
-            texts = self._by_words(search, scopes, count, list(cosines))
-        missing = [key for key in texts if key not in cosines]
-        if vector is not None and missing:
-            found = self._vectors.similarity(self._db, missing, vector)
+            ranks, chosen = self._by_words(search, scopes, count)
+        keys = list(dict.fromkeys([*chosen, *cosines]))
+        self._compare(keys, cosines, search)
+        if search.mode is SearchMode.HYBRID:
+            return self._surrounded(search, scopes, keys, cosines, ranks)
+        alike = {key: similarity(cosine) for key, cosine in cosines.items()}
+        return Found([one for one in self._plain(keys, alike, ranks) if one.id != search.exclude])
+
+    def _compare(self, keys: Iterable[int], cosines: dict[int, float], search: Search) -> None:
+        """Adds the cosines of memories that were found otherwise."""
+        missing = [key for key in keys if key not in cosines]
+        if search.vector is not None and search.mode is not SearchMode.TEXT and missing:
+            found = self._vectors.similarity(self._db, missing, search.vector)
             cosines.update((key, float(c)) for key, c in zip(missing, found, strict=True) if not np.isnan(c))
-        known = {key: row for key, (row, _) in texts.items()}
-        known.update(self._rows([key for key in cosines if key not in known]))
-        return Found(
-            [
-                Candidate(
-                    row.id,
-                    row.importance,
-                    row.decay,
-                    similarity(cosines[key]) if key in cosines else None,
-                    texts[key][1] if key in texts else None,
-                )
-                for key, row in known.items()
-                if row.id != search.exclude
-            ]
+
+    def _surrounded(
+        self,
+        search: Search,
+        scopes: Sequence[int],
+        keys: Sequence[int],
+        cosines: dict[int, float],
+        ranks: Mapping[int, float],
+    ) -> Found:
+        """The candidates, those that stand beside the best of them, and what ties them."""
+        best = sorted(keys, key=lambda key: ranks.get(key, 0.0) + cosines.get(key, 0.0), reverse=True)[:BESIDE]
+        around = Surroundings(self._db)
+        ends = around.ties(best)
+        others = {*around.beside(best), *(key for one in ends for key in one[:2])}.difference(keys)
+        more = self._matching(search, scopes, sorted(others))
+        self._compare(more, cosines, search)
+        alike = {key: similarity(cosine) for key, cosine in cosines.items()}
+        candidates = around.candidates([*keys, *more], alike, ranks)
+        found = [one for one in candidates.values() if one.id != search.exclude]
+        return Found(found, ties=between(ends, candidates))
+
+    def _matching(self, search: Search, scopes: Sequence[int], keys: Sequence[int]) -> list[int]:
+        """Those of these memories that a search is among."""
+        if not keys:
+            return []
+        where = self._where(search)
+        sql = (
+            "SELECT t.key FROM json_each(?) e CROSS JOIN memory t ON t.key = e.value "
+            f"WHERE t.scope_key IN (SELECT value FROM json_each(?)) AND {where.sql}"
         )
+        asked = [msgspec.json.encode(list(some)).decode() for some in (keys, scopes)]
+        return [row[0] for row in self._db.execute(sql, [*asked, *where.params])]
 
     def _scopes(self, filter: MemoryFilter | None, owners: Sequence[Id] | None) -> list[int]:
         """The owners whose memories can match: all of the workspace, one, some, or those of some kinds."""
@@ -106,38 +136,35 @@ class Searcher:
         apply(filter, Memory, where)
         return where
 
-    def _by_words(
-        self, search: Search, scopes: Sequence[int], count: int, also: Sequence[int]
-    ) -> dict[int, tuple[_Row, float]]:
-        """The best by words, and those of `also` that have any, with their text rank: BM25 as a share of the best's.
+    def _by_words(self, search: Search, scopes: Sequence[int], count: int) -> tuple[dict[int, float], list[int]]:
+        """The text rank of all that have any of the words, BM25 as a share of the best's, and the `count` best of them.
 
-        The weight takes part in choosing. One owner of 10,000 memories: 1 to 2 ms.
+        One owner of 10,000 memories: 1 to 2 ms.
         """
         match = self._match(search, scopes)
         if match is None:
-            return {}
+            return {}, []
         where = self._where(search)
         sql = (
-            "WITH found AS MATERIALIZED (SELECT t.key, -bm25(memory_text, 0.0, 1.0) AS words, t.weight "
-            "FROM memory_text JOIN memory t ON t.key = memory_text.rowid "
-            f"WHERE memory_text MATCH ? AND {where.sql}), "
-            "best AS (SELECT key FROM found ORDER BY words * weight DESC, key DESC LIMIT ?) "
-            "SELECT t.key, t.id, t.importance, t.decay_factor, words / (SELECT max(words) FROM found) "
-            "FROM found CROSS JOIN memory t ON t.key = found.key "
-            "WHERE found.key IN (SELECT key FROM best UNION ALL SELECT value FROM json_each(?))"
+            f"SELECT t.key, {texts.RANK}, t.weight FROM memory_text JOIN memory t ON t.key = memory_text.rowid "
+            f"WHERE memory_text MATCH ? AND {where.sql}"
         )
-        keys = msgspec.json.encode(also).decode()
-        found: list[Any] = self._db.execute(sql, [match, *where.params, count, keys]).fetchall()
-        return {row[0]: (_Row(*row[1:4]), row[4]) for row in found}
+        found: list[Any] = self._db.execute(sql, [match, *where.params]).fetchall()
+        best = max((row[1] for row in found), default=0.0)
+        share = influence(search.mode, search.ranking)
+        found.sort(key=lambda row: (weighed(row[1], row[2], share), row[0]), reverse=True)
+        return {key: words / best for key, words, _ in found}, [row[0] for row in found[:count]]
 
     def _match(self, search: Search, scopes: Sequence[int]) -> str | None:
-        words = list(dict.fromkeys(_WORD.findall((search.text or "").lower())))[:MOST_WORDS]
+        asked = texts.asked(words.asked(search.text or ""))
+        scope = self._among(search, scopes)
+        chosen = " OR ".join(self._frequency.rarest(self._db, scope, asked)) if asked else ""
+        return f"scope : {scope} AND ({chosen})" if chosen else None
+
+    def _among(self, search: Search, scopes: Sequence[int]) -> str:
         filter = search.filter
         everyone = search.owners is None and (filter is None or (filter.owner is None and filter.scopes is None))
-        tokens = [f"w{self._workspace}"] if everyone else [scope_token(scope) for scope in scopes]
-        scope = f"({' OR '.join(tokens)})"
-        asked = " OR ".join(f'"{word}"' for word in self._words.rarest(self._db, scope, words)) if words else ""
-        return f"scope : {scope} AND content : ({asked})" if asked else None
+        return texts.anyone(self._workspace) if everyone else texts.among(scopes)
 
     def _by_meaning(self, search: Search, scopes: Sequence[int], count: int) -> dict[int, float]:
         """The cosines of the best by meaning."""
@@ -155,7 +182,10 @@ class Searcher:
             hidden = self._hidden(scopes)
             if len(hidden) > _MOST_HIDDEN:
                 allowed, hidden = np.asarray(self._keys(self._where(search), scopes), np.int64), set()
-        best = self._vectors.search(self._db, scopes, search.vector, count + len(hidden), allowed=allowed, floor=floor)
+        share = influence(search.mode, search.ranking)
+        best = self._vectors.search(
+            self._db, scopes, search.vector, count + len(hidden), allowed=allowed, floor=floor, influence=share
+        )
         pairs = zip(best.keys.tolist(), best.cosines.tolist(), strict=True)
         return {key: cosine for key, cosine in pairs if key not in hidden}
 
@@ -175,17 +205,15 @@ class Searcher:
         )
         return {row[0] for row in self._db.execute(sql, (among, self._now))}
 
-    def _rows(self, keys: Sequence[int]) -> dict[int, _Row]:
+    def _plain(self, keys: Sequence[int], alike: Mapping[int, float], ranks: Mapping[int, float]) -> list[Candidate]:
+        """The memories as candidates, without what stands beside them."""
         sql = "SELECT key, id, importance, decay_factor FROM memory WHERE key IN (SELECT value FROM json_each(?))"
         found: list[Any] = self._db.execute(sql, (msgspec.json.encode(keys).decode(),)).fetchall()
-        return {row[0]: _Row(*row[1:]) for row in found}
+        return [
+            Candidate(Id(id), importance, decay, alike.get(key), ranks.get(key)) for key, id, importance, decay in found
+        ]
 
 
 def _is_plain(filter: MemoryFilter) -> bool:
     """Whether the scopes alone answer the filter."""
     return filter == MemoryFilter(owner=filter.owner, scopes=filter.scopes, statuses=filter.statuses)
-
-
-def scope_token(scope: int) -> str:
-    """The scope as one token of the text index."""
-    return f"s{scope}" if scope >= 0 else f"g{-scope}"

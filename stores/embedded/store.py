@@ -25,6 +25,7 @@ from stores.changes import asked, line_of, lost
 from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
+from stores.embedded.frequency import Frequency
 from stores.embedded.lists import Lists
 from stores.embedded.memories import scope_of
 from stores.embedded.readers import Read, Readers
@@ -32,7 +33,6 @@ from stores.embedded.rows import table
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, trimmed
 from stores.embedded.vectors import VectorIndex
-from stores.embedded.words import Words
 from stores.embedded.writer import Writer
 from stores.ids import Ids
 from stores.orders import CountKey
@@ -73,7 +73,7 @@ class Opened(Protocol):
     epoch: str
     clock: Callable[[], datetime]
     ids: Ids
-    words: Words
+    frequency: Frequency
     branches: Branches
     vectors: VectorIndex
     known: known.Memory
@@ -246,10 +246,18 @@ class EmbeddedStore:
         engine, workspace, now = self._engine, self._key, self._engine.clock()
 
         def run(db: apsw.Connection) -> list[Found]:
-            searcher = Searcher(db, workspace, engine.vectors, engine.words, now)
+            searcher = Searcher(db, workspace, engine.vectors, engine.frequency, now)
             return [searcher.find(search) for search in searches]
 
         return await engine.readers.in_thread(run)
+
+    async def usual(self, words: Sequence[str], search: Search) -> set[str]:
+        engine, workspace, now = self._engine, self._key, self._engine.clock()
+
+        def run(db: apsw.Connection) -> set[str]:
+            return Searcher(db, workspace, engine.vectors, engine.frequency, now).usual(words, search)
+
+        return await self._read(run)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         workspace, index = self._key, self._engine.vectors

@@ -12,6 +12,7 @@ from typing import Any
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Index, Kind
 from stores.catalogue.kinds import KINDS, foreign, targets
+from stores.embedded.texts import CREATE as TEXT_TABLE
 from stores.embedded.vectors import SCHEMA as VECTOR_TABLES
 
 BESIDE = {"memory": ("scope_key INTEGER NOT NULL", "weight REAL NOT NULL AS (importance * decay_factor) VIRTUAL")}
@@ -28,9 +29,7 @@ CREATE TABLE tool_response (
   place INTEGER NOT NULL, part INTEGER NOT NULL, result TEXT NOT NULL, is_error INTEGER NOT NULL,
   PRIMARY KEY (session, call_id, place, part)) WITHOUT ROWID;
 
--- The words of memories. The scope is a token of the index, so that a common word costs what its owner has.
-CREATE VIRTUAL TABLE memory_text USING fts5(
-  scope, content, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
+{TEXT_TABLE};
 
 CREATE TABLE memory_ref (
   message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, position INTEGER NOT NULL,

@@ -94,6 +94,10 @@ class Store(Protocol):
         """Candidates of each search among active memories that are valid now, unless the filter says otherwise
         (domain.memory.says_when)."""
 
+    async def usual(self, words: Sequence[str], search: Search) -> set[str]:
+        """Those of these words (exact ones of stores.words) that so many of the memories a search is among have that
+        they say nothing of what it means (stores.policies.USUAL). What is counted may be a while old."""
+
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
 
     async def write(self, script: Script[T]) -> T:

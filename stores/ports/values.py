@@ -15,7 +15,7 @@ from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef
 from domain.node import Id, Node
-from domain.search import Candidate, SearchMode
+from domain.search import Candidate, Ranking, SearchMode, Tie
 
 Vector = NDArray[float32]
 NaturalKey = tuple[str, ...]
@@ -105,8 +105,9 @@ class Search(msgspec.Struct, frozen=True):
 
     Of the two the mode says which count; the words may stand in for the meaning where a part of the store is down.
     limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
-    by domain.search.rank, are the best there are. exclude: a memory that is not to be found (the one asked with).
-    owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
+    by domain.ranking.rank, are the best there are; in a HYBRID search also those that stand beside the best ones.
+    ranking: None for what is usual in the mode. exclude: a memory that is not to be found (the
+    one asked with). owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
     """
 
     mode: SearchMode
@@ -117,17 +118,19 @@ class Search(msgspec.Struct, frozen=True):
     filter: MemoryFilter | None = None
     exclude: Id | None = None
     owners: Sequence[Id] | None = None
+    ranking: Ranking | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
     """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered.
 
-    records: those of the best candidates' memories that the search has read anyway.
+    records: those of the best candidates' memories that the search has read anyway. ties: between candidates.
     """
 
     candidates: list[Candidate]
     degraded: bool = False
     records: Mapping[Id, Memory] = {}
+    ties: Sequence[Tie] = ()
 
 
 class Explored(msgspec.Struct, frozen=True):

@@ -182,8 +182,8 @@ def statements() -> list[str]:
     for name, several in _INDEXES.items():
         made += _created(name, several)
     made.append(
-        "CREATE FULLTEXT INDEX memory_words IF NOT EXISTS FOR (n:Memory) ON EACH "
-        "[n.words, n.id, n.workspace, n.owner, n.scope, n.status] "
+        "CREATE FULLTEXT INDEX memory_texts IF NOT EXISTS FOR (n:Memory) ON EACH "
+        "[n.words, n.loose, n.id, n.workspace, n.owner, n.scope, n.status] "
         "OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
     )
     return list(dict.fromkeys(made))

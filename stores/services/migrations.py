@@ -28,6 +28,7 @@ from stores.ids import Ids
 from stores.rows import text
 from stores.services.labels import LINK, SPAN, TALLY, TRACE, Label, label, statements
 from stores.services.properties import added
+from stores.words import stored
 
 Run = Callable[..., list[Any]]
 """Runs a statement with its parameters, in a transaction of its own; the records."""
@@ -191,6 +192,17 @@ def _end_superseded(run: Run) -> None:
     )
 
 
+def _index_texts(run: Run) -> None:
+    """Gives memories words of our own; every time they are made otherwise there is such a step."""
+    read = f"MATCH (n:Memory) WHERE n.id > $after RETURN n.id AS id, n.text ORDER BY id LIMIT {_BATCH}"
+    after = ""
+    while lines := run(read, after=after):
+        rows = [[id, *map(" ".join, stored(text))] for id, text in lines]
+        run("UNWIND $rows AS r MATCH (n:Memory {id: r[0]}) SET n.words = r[1], n.loose = r[2]", rows=rows)
+        after = rows[-1][0]
+    run("DROP INDEX memory_words IF EXISTS")
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -202,6 +214,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _read_conventions,  # 9: what spans tell by any convention is read when they come
     _drop_what_is_longer_now,  # 10: an owner's memories are read by their weights
     _end_superseded,  # 11: what was superseded was valid until then
+    _index_texts,  # 12: words are our own, in every language
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

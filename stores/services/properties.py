@@ -2,7 +2,7 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
 tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and names
-are sorted by. size: the UTF-8 bytes of a memory's text. words: its words for the full-text index.
+are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: its words for the full-text index (stores.words).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stores.catalogue.kinds import KINDS, kind
 from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
 from stores.rows import micros
 from stores.services.labels import sorted_texts
-from stores.words import stem
+from stores.words import stored
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -68,7 +68,8 @@ def _moved(found: re.Match[str]) -> str:
 _OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Memory: {
         "size": lambda memory: len(memory.text.encode()),
-        "words": lambda memory: stem(memory.text),
+        "words": lambda memory: " ".join(stored(memory.text).exact),
+        "loose": lambda memory: " ".join(stored(memory.text).loose),
         "weight": lambda memory: memory.importance * memory.decay_factor,
         "last_accessed_at_key": lambda memory: micros(memory.last_accessed_at) or 0,
     },

@@ -12,21 +12,24 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 
 from domain.actor import Agent, User
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
-from domain.search import Candidate, SearchMode, rank, similarity
+from domain.ranking import Asked, influence, rank
+from domain.search import Candidate, SearchMode, similarity
+from stores import words
 from stores.errors import Unavailable
-from stores.policies import MOST_WORDS, OVERSAMPLE
+from stores.policies import BESIDE, LOOSE, OVERSAMPLE, USUAL, USUAL_LEAST
 from stores.ports import Found, Search, Vector
+from stores.services import surroundings
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
 from stores.services.weaviate_client import Hit, Missing, WeaviateClient
-from stores.words import stem
 
 _LEAST, _OVERSAMPLE, _MOST = 40, 4, 1_000
 """Candidates of each side of a search: so many times what is shown, within bounds. Ten times as many found the same, in
@@ -41,6 +44,9 @@ _TOP = 5
 _FEW = 1_000
 """So many memories that match a filter which Weaviate cannot check are all looked at."""
 
+_COUNTED = 100_000
+"""Memories are counted up to so many."""
+
 _FALLBACK = 2_000
 """How many of the best by words Neo4j looks at in Weaviate's place."""
 
@@ -52,15 +58,26 @@ _IMPORTANCE, _DECAY, _VERSION = map(MEMORY.columns.index, ("importance", "decay_
 _CLAUSES = 400
 """Lucene takes 1,024 clauses."""
 
+_MOST_WORDS = 600
+"""Of these so many are words of the query."""
+
 
 async def find(graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> Found:
     """See stores.ports.Store.search. now: microseconds since 1970.
 
-    One call of Weaviate and one of Neo4j side by side, as the mode asks, and one of Neo4j for what only Weaviate found;
-    one more of each where a threshold leaves too few, and of Neo4j where the filter names something by its externalId,
+    One call of Weaviate and one of Neo4j side by side, as the mode asks, and one of Neo4j for what only Weaviate found,
+    and in HYBRID one for what stands beside the best; one more of each where a threshold or the heaviest leave too
+    few, and of Neo4j where the filter names something by its externalId,
     or looks into texts or metadata. By words alone Weaviate is not needed.
     """
     return await _Finding(graph, vectors, workspace, now, search).find()
+
+
+async def usual(
+    graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, words: Sequence[str], search: Search
+) -> set[str]:
+    """See stores.ports.Store.usual."""
+    return await _Finding(graph, vectors, workspace, now, search).usual(words)
 
 
 class Row(NamedTuple):
@@ -80,8 +97,8 @@ class _Finding:
     def __init__(self, graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> None:
         self._graph, self._vectors, self._workspace, self._now, self._search = graph, vectors, workspace, now, search
         self._count = max(_LEAST, min(_OVERSAMPLE * search.limit, _MOST), search.limit)
-        words = list(dict.fromkeys(stem(search.text or "").split()))[:MOST_WORDS]
-        self._all_words = " ".join(words)
+        self._all_words = _query(*words.asked(search.text or "", _MOST_WORDS))
+        self._influence = influence(search.mode, search.ranking)
         self._words = "" if search.mode is SearchMode.SEMANTIC else self._all_words
         self._vector = None if search.mode is SearchMode.TEXT else search.vector
         self._where = self._conditions()
@@ -111,9 +128,9 @@ class _Finding:
         if not within.exact:
             everything = await self._matching(_FEW + 1)
             if len(everything) <= _FEW:
-                return self._found(everything)
+                return await self._found(everything)
         if self._vector is None:
-            return self._found(await self._said(self._words, _LOOKED_AT))
+            return await self._found(await self._said(self._words, _LOOKED_AT))
         if self._workspace in self._vectors.behind:
             return await self._instead()
         try:
@@ -152,7 +169,17 @@ class _Finding:
             count *= OVERSAMPLE
             hits = await self._nearest(within, 1.0, count)
             near |= await self._among(hits, said | near)
-        return self._found(said | near)
+        if self._influence < 1.0 and len(hits) == self._count:
+            near |= await self._among(await self._light(within, near), said | near)
+        return await self._found(said | near)
+
+    async def _light(self, within: Prefilter, near: Rows) -> list[Hit]:
+        """The memories that are nearer than all but the nearest of those that were found, be they ever so light."""
+        cosines = sorted(2 * row.similarity - 1 for row in near.values() if row.similarity is not None)
+        if not cosines:
+            return []
+        least = cosines[-self._search.limit :][0]
+        return [hit for hit in await self._nearest(within, -least, self._count) if hit.score >= 0]
 
     def _passing(self, rows: Rows) -> int:
         return sum((row.similarity or 0.0) >= self._search.threshold for row in rows.values())
@@ -164,8 +191,8 @@ class _Finding:
     async def _instead(self) -> Found:
         """What Neo4j finds by itself: by words, or what is newest where there are none."""
         rows = await (self._said(self._all_words, _FALLBACK) if self._all_words else self._matching(_FEW))
-        found = self._found(rows)
-        return Found(found.candidates, True, found.records)
+        found = await self._found(rows)
+        return msgspec.structs.replace(found, degraded=True)
 
     async def _matching(self, most: int) -> Rows:
         """All that match the filter, the newest first, up to a number."""
@@ -196,14 +223,14 @@ class _Finding:
         filter: where what does not match may have crowded out others, more are looked at."""
         while words:
             looked, rows = await self._read(
-                "CALL (refs) { CALL db.index.fulltext.queryNodes('memory_words', $lucene, {limit: $most}) "
+                "CALL (refs) { CALL db.index.fulltext.queryNodes('memory_texts', $lucene, {limit: $most}) "
                 f"YIELD node AS n, score WITH refs, n, score, ({self._where.cypher}) AS passes "
                 "RETURN count(n) AS looked, collect(CASE WHEN passes THEN {n: n, score: score, "
-                "weighed: score * n.importance * n.decay_factor} END) AS hits } "
+                f"weighed: score * (1 - {self._influence} * (1 - n.importance * n.decay_factor))}} END) AS hits }} "
                 f"CALL (hits) {{ CALL (hits) {{ UNWIND hits[..{_TOP}] AS hit RETURN hit UNION "
                 "UNWIND hits AS hit WITH hit ORDER BY hit.weighed DESC LIMIT $count RETURN hit } "
                 "RETURN collect(hit.n) AS ns, collect([hit.n.id, hit.score]) AS scores }",
-                lucene=f"+words:({words}) {self._within}",
+                lucene=f"+{words} {self._within}",
                 most=most,
                 count=self._count,
             )
@@ -219,7 +246,7 @@ class _Finding:
         return (
             f"CALL (ids) {{ UNWIND range(0, size(ids) - 1, {_CLAUSES}) AS start "
             f"WITH reduce(terms = '', id IN ids[start..start + {_CLAUSES}] | terms + ' ' + id) AS terms "
-            "CALL db.index.fulltext.queryNodes('memory_words', $asked + terms + ')^0') YIELD node AS n, score "
+            "CALL db.index.fulltext.queryNodes('memory_texts', $asked + terms + ')^0') YIELD node AS n, score "
             "RETURN collect([n.id, score]) AS scores } WITH null AS looked, ns, scores"
         )
 
@@ -249,7 +276,7 @@ class _Finding:
             f"{self._where.given}{nodes} RETURN coalesce(looked, 0), scores, {vectors}, {MEMORY.lists()}",
             workspace=self._workspace,
             now=self._now,
-            asked=f"+words:({self._words}) +id:(none",  # Lucene takes no empty brackets
+            asked=f"+{self._words} +id:(none",  # Lucene takes no empty brackets
             **self._where.parameters,
             **parameters,
         )
@@ -263,21 +290,68 @@ class _Finding:
             if None not in (row[0], row[_VERSION])
         }
 
-    def _found(self, rows: Rows) -> Found:
-        """Candidates. Text ranks are the scores as shares of the best's."""
-        best_score = max((row.score or 0.0 for row in rows.values()), default=0.0)
-        candidates = [
+    async def usual(self, asked: Sequence[str]) -> set[str]:
+        """See stores.ports.Store.usual."""
+        within = self._clauses(await names(self._graph, self._workspace, self._search.filter))
+        counting = "CALL db.index.fulltext.queryNodes('memory_texts', {}, {{limit: $most}}) YIELD node RETURN count(*)"
+        [total] = await self._graph.read(
+            f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED
+        )
+        most = max(USUAL_LEAST, int(USUAL * total))
+        of_word = "'+words:' + word + ' ' + $within"
+        [counts] = await self._graph.read(
+            f"UNWIND $words AS word CALL (word) {{ {counting.format(of_word)} AS count }} "
+            "RETURN collect([word, count])",
+            words=list(asked),
+            within=within,
+            most=most + 1,
+        )
+        return {word for word, count in counts if count > most}
+
+    async def _found(self, rows: Rows) -> Found:
+        """Candidates, and in HYBRID what stands beside the best of them. Text ranks are the scores as shares of the
+        best's."""
+        around = surroundings.NOTHING
+        if self._search.mode is SearchMode.HYBRID and rows:
+            most = _best_score(rows)
+            best = sorted(rows, key=lambda key: (rows[key].score or 0.0) / most + (rows[key].similarity or 0.0))
+            around = await surroundings.read(self._graph, list(rows), best[-BESIDE:])
+            others = [Hit(id, 0.0) for id in around.others(rows)]
+            rows = rows | await self._among(others, {}) if others else rows
+        candidates = self._candidates(rows, around)
+        ties = [tie for tie in around.ties if tie.one in rows and tie.other in rows]
+        search = self._search
+        best_hits = rank(
+            candidates, Asked(search.mode, search.threshold, search.limit, search.ranking, search.text), ties
+        )
+        records = {hit.candidate.id: MEMORY.decode(rows[hit.candidate.id].columns) for hit in best_hits}
+        return Found(candidates, records=records, ties=ties)
+
+    def _candidates(self, rows: Rows, around: surroundings.Surroundings) -> list[Candidate]:
+        most = _best_score(rows)
+        return [
             Candidate(
                 id,
                 row.columns[_IMPORTANCE],
                 row.columns[_DECAY],
                 row.similarity,
-                None if row.score is None else row.score / best_score,
+                None if row.score is None else row.score / most,
+                *around.places.get(id, ()),
             )
             for id, row in rows.items()
         ]
-        best = rank(candidates, self._search.mode, self._search.threshold, self._search.limit)
-        return Found(candidates, records={one.id: MEMORY.decode(rows[one.id].columns) for one, _, _ in best})
+
+
+def _best_score(rows: Rows) -> float:
+    return max((row.score for row in rows.values() if row.score is not None), default=1.0)
+
+
+def _query(exact: Sequence[str], loose: Sequence[str]) -> str:
+    """What Lucene looks for; the words are made of letters, digits and dots alone."""
+    parts = [f"words:({' '.join(exact)})"] if exact else []
+    if loose:
+        parts.append(f"loose:({' '.join(loose)})^{LOOSE}")
+    return f"({' '.join(parts)})" if parts else ""
 
 
 def _similarities(vector: Vector | None, stored: Sequence[bytes | None]) -> list[float | None]:

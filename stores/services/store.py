@@ -39,7 +39,7 @@ from stores.services.labels import LINK, MEMORY, label, link_lists, seek
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
-from stores.services.search import find
+from stores.services.search import find, usual
 from stores.services.snapshot import ReadBatch, What, found, statement
 from stores.services.weaviate_client import WeaviateClient
 from stores.services.writer import Writer
@@ -203,6 +203,9 @@ class ServicesStore:
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         now = self._now
         return await _together(find(self._graph, self._engine.vectors, self._name, now, search) for search in searches)
+
+    async def usual(self, words: Sequence[str], search: Search) -> set[str]:
+        return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         value = await self._turn.ask(

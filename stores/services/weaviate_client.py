@@ -178,7 +178,7 @@ class WeaviateClient:
         return [Hit(_id(one), -float(one.metadata.distance or 0.0)) for one in found.objects]
 
     async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
-        """The memories with any of the words (as of stores.words.stem), the best first."""
+        """The memories with any of the words (those of stores.words), the best first."""
         async with self._tenant(workspace, QUERY_SECONDS) as tenant:
             found = await tenant.query.bm25(
                 words,

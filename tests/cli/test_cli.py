@@ -66,7 +66,7 @@ def test_search_shows_hits_with_the_parts_of_their_scores(data: str, capsys: pyt
     status, out, _ = run(capsys, "search", "black tea", "--data", data, "--json", "--first", "1")
     [hit] = json.loads(out)["hits"]
     parts = hit["parts"]
-    assert hit["score"] == pytest.approx(parts["fusion"] * parts["importance"] * parts["decay"])
+    assert hit["score"] == pytest.approx(parts["fusion"] * (0.9 + 0.1 * parts["importance"] * parts["decay"]))
 
 
 def test_search_of_an_owner_who_is_not_there_finds_nothing(data: str, capsys: pytest.CaptureFixture[str]) -> None:

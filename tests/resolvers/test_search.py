@@ -10,9 +10,10 @@ import pytest
 
 from tests.support.graphql_client import Graph, direction, vector_of
 
-SEARCH = """query ($q: MemoryQuery!, $f: MemoryFilter, $m: SearchMode! = HYBRID, $t: Float! = 0.5, $n: Int! = 10) {
-  searchMemories(query: $q, filter: $f, mode: $m, threshold: $t, first: $n) { mode degraded tookMs hits { score
-    memory { externalId importance decayFactor } parts { similarity textRank fusion importance decay } } } }"""
+SEARCH = """query ($q: MemoryQuery!, $f: MemoryFilter, $m: SearchMode! = HYBRID, $t: Float! = 0.5, $n: Int! = 10, $r: Ranking) {
+  searchMemories(query: $q, filter: $f, mode: $m, threshold: $t, first: $n, ranking: $r) { mode degraded tookMs hits {
+    score memory { externalId importance decayFactor } folded { externalId } parts { similarity textRank fusion
+    importance decay neighbors reply session people links references time } } } }"""
 
 
 async def memory(graph: Graph, name: str, **more: Any) -> None:
@@ -32,7 +33,9 @@ async def search(graph: Graph, text: str | None = None, **arguments: Any) -> Any
         relevance = {"HYBRID": parts["fusion"], "SEMANTIC": parts["similarity"], "TEXT": parts["textRank"]}[
             found["mode"]
         ]
-        assert hit["score"] == relevance * parts["importance"] * parts["decay"], "the score is made of its parts"
+        share = 1 if "PRODUCT" in (arguments.get("r"), found["mode"].replace("SEMANTIC", "PRODUCT")) else 0.1
+        weight = parts["importance"] * parts["decay"]
+        assert hit["score"] == pytest.approx(relevance * (1 - share * (1 - weight))), "the score is made of its parts"
         assert parts["importance"] == hit["memory"]["importance"]
         assert parts["decay"] == pytest.approx(hit["memory"]["decayFactor"])
         assert (parts["fusion"] is not None) == (found["mode"] == "HYBRID")
@@ -166,7 +169,7 @@ class TestRanking:
 
     async def test_first(self, graph: Graph) -> None:
         for i in range(15):
-            await memory(graph, f"zebra {i}", importance=i / 20)
+            await memory(graph, f"zebra {i}", importance=i / 20, vector=vector_of("zebra"))
         assert len(await search(graph, "zebra", t=0)) == 10
         assert found(await search(graph, "zebra", t=0, n=2)) == ["zebra 14", "zebra 13"]
         assert await search(graph, "zebra", t=0, n=0) == []
@@ -233,6 +236,7 @@ class TestAmongWhat:
             await search(graph, "zebra", t=0)
 
 
+PARTS = ("similarity", "textRank", "fusion", "importance", "decay")
 RECALL = """search { mode degraded tookMs hits { score memory { id externalId accessCount decayFactor lastAccessedAt } parts { similarity textRank fusion importance decay } } }
   event { id type component durationMs data session { externalId } message { externalId } namedMemories { externalId } }"""
 
@@ -261,9 +265,9 @@ class TestRecalling:
         before = await search(graph, "zebra", t=0)
         done = await graph.do("recall", asked, RECALL)
         hits, event = done["search"]["hits"], done["event"]
-        assert [(hit["score"], hit["parts"]) for hit in hits] == [(hit["score"], hit["parts"]) for hit in before], (
-            "found as by a search"
-        )
+        assert [(hit["score"], hit["parts"]) for hit in hits] == [
+            (hit["score"], {name: hit["parts"][name] for name in PARTS}) for hit in before
+        ], "found as by a search"
         for hit in hits:
             assert hit["memory"]["accessCount"] == 1
             assert hit["memory"]["decayFactor"] == pytest.approx(0.6)

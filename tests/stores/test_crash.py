@@ -14,7 +14,8 @@ import pytest
 
 from domain.memory import Memory
 from domain.message import Message
-from domain.search import SearchMode, rank
+from domain.ranking import Asked, rank
+from domain.search import SearchMode
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import decode_json
@@ -114,7 +115,7 @@ async def check_memories(store: Store, done: Acknowledged) -> int:
         by_word = (await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]
         assert [one.id for one in by_word.candidates] == [there[name].id]
         by_meaning = (await store.search([Search(SearchMode.SEMANTIC, 0.99, 5, None, vector_of(name))]))[0]
-        ranked = rank(by_meaning.candidates, SearchMode.SEMANTIC, 0.99, 1)
+        ranked = rank(by_meaning.candidates, Asked(SearchMode.SEMANTIC, 0.99, 1))
         assert ranked[0][0].id == there[name].id
     for name in random.sample(sorted(done.gone), min(10, len(done.gone))):
         assert ((await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]).candidates == []

@@ -206,7 +206,7 @@ async def test_traces_are_trees_with_usage(told: Context) -> None:
     ],
 )
 async def test_search_finds_what_one_would_expect(told: Context, text: str, expected: set[str]) -> None:
-    found = await search.search(told, MemoryQuery(text=text), first=5)
+    found = await search.search(told, MemoryQuery(text=text), first=8)
     assert expected <= {hit.memory.external_id for hit in found.hits}
     assert found.hits[0].memory.external_id in expected
 

@@ -10,7 +10,8 @@ import pytest
 
 from domain.memory import Memory
 from domain.node import Id
-from domain.search import SearchMode, rank
+from domain.ranking import Asked, rank
+from domain.search import SearchMode
 from stores.contract.making import axis, delete, directions, memory, remember, replace
 from stores.ports import Found, Search, Store, Vector
 from stores.services.engine import ServicesEngine
@@ -26,7 +27,8 @@ def like(vector: Vector, limit: int = 10) -> Search:
 
 
 def ids(found: Found, search: Search) -> list[Id]:
-    return [candidate.id for candidate, _, _ in rank(found.candidates, search.mode, search.threshold, search.limit)]
+    asked = Asked(search.mode, search.threshold, search.limit)
+    return [hit.candidate.id for hit in rank(found.candidates, asked, found.ties)]
 
 
 async def each_is_found(store: Store, made: Sequence[Memory], vectors: Sequence[Vector]) -> None:

@@ -1,4 +1,4 @@
-"""Choose the words of a query to search for: the rare ones, to keep a search short.
+"""How many memories have a word: to look for the rare ones of a query, which tell most, and to keep a search short.
 
 BM25 costs a microsecond and a half for each memory that has one of the words, and a word that most memories have says
 next to nothing. So words are taken from the rarest on until together they are in a tenth of the memories.
@@ -6,11 +6,12 @@ next to nothing. So words are taken from the rarest on until together they are i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import apsw
 
 from stores.bounded import Bounded
+from stores.policies import USUAL, USUAL_LEAST
 
 SHARE = 0.1
 LEAST = 500
@@ -20,10 +21,11 @@ _REMEMBERED_BYTES, _COUNT_BYTES = 16 << 20, 700
 """What the counts may take, and what one takes beside the expression it is of: a scope may name thousands of owners."""
 
 
-class Words:
+class Frequency:
     """Counts of memories by word and scope, remembered until the store has grown by a quarter; for any thread.
 
-    Counting a word that most of 10,000 memories have takes 0.5 ms, a rare one 0.03.
+    Counting a word that most of 10,000 memories have takes 0.5 ms, a rare one 0.03. Words are expressions of the text
+    index such as `content : "word"`; a scope is one, too.
     """
 
     def __init__(self) -> None:
@@ -33,11 +35,10 @@ class Words:
     def bytes(self) -> int:
         return self._counts.bytes
 
-    def rarest(self, db: apsw.Connection, scope: str, words: Sequence[str]) -> list[str]:
-        """The words to look for among the memories of a scope (an expression of the text index), the rarest first."""
-        newest = db.execute("SELECT max(key) FROM memory").fetchone()
-        size = int(newest[0] or 0) if newest else 0
-        counted = sorted((self._count(db, scope, f'content : "{word}"', size), word) for word in words)
+    def rarest(self, db: apsw.Connection, scope: str, words: Iterable[str]) -> list[str]:
+        """The words to look for among the memories of a scope, the rarest first."""
+        size = _size(db)
+        counted = sorted((self._count(db, scope, word, size), word) for word in words)
         room = max(LEAST, int(SHARE * self._count(db, scope, "", size)))
         chosen: list[str] = []
         some = False
@@ -50,6 +51,12 @@ class Words:
             room -= count
         return chosen
 
+    def usual(self, db: apsw.Connection, scope: str, words: Sequence[str]) -> set[str]:
+        """Those of the words that so many memories of a scope have that they say little."""
+        size = _size(db)
+        most = max(USUAL_LEAST, int(USUAL * self._count(db, scope, "", size)))
+        return {word for word in words if self._count(db, scope, word, size) > most}
+
     def _count(self, db: apsw.Connection, scope: str, asked: str, size: int) -> int:
         known = self._counts.get((scope, asked))
         if known is not None and size <= known[1] * 1.25 + 100:
@@ -60,3 +67,8 @@ class Words:
         count = int(row[0])
         self._counts.put((scope, asked), (count, size), _COUNT_BYTES + len(scope) + 4 * len(asked))
         return count
+
+
+def _size(db: apsw.Connection) -> int:
+    newest = db.execute("SELECT max(key) FROM memory").fetchone()
+    return int(newest[0] or 0) if newest else 0

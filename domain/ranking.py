@@ -1,0 +1,285 @@
+"""Rank what a search has found: candidates and their ties go in, hits with the parts of their scores come out.
+
+What a memory says itself comes first: its words and its meaning, each as a share of the best's in this search. In
+HYBRID it is also vouched for by what stands beside it, by its session, links and people, and by the time asked about.
+A signal that is not there adds nothing and takes nothing away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from domain.link import MemoryLinkKind
+from domain.node import Id
+from domain.period import Period, periods
+from domain.search import Candidate, Ranking, ScoreParts, SearchMode, Tie, similarity
+from domain.words import STOP, plain
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """What each signal counts, of which all are between 0 and 1. Own words and meaning are together 1."""
+
+    text: float = 0.6
+    meaning: float = 0.4
+    neighbors: float = 0.9
+    """Of what the memories just before and after say, a third for each, and half as much of those a step further."""
+    reply: float = 0.6
+    """Of what the question says that it follows, or the message that it replies to."""
+    session: float = 0.3
+    """Of what the best other one of its session says."""
+    people: float = 0.3
+    """That the query names who said it, or whose it is."""
+    links: float = 0.3
+    references: float = 0.1
+    """Of what the memories say that the same messages drew on."""
+    time: float = 0.3
+    """That it is of a time that the query names."""
+    question: float = 0.2
+    """What a question loses: it asks, and seldom answers."""
+
+
+WEIGHTS = Weights()
+
+LINKED: Mapping[MemoryLinkKind | None, float] = {
+    MemoryLinkKind.DERIVED_FROM: 1.0,
+    MemoryLinkKind.SUPPORTS: 0.8,
+    MemoryLinkKind.CAUSES: 0.8,
+    MemoryLinkKind.RELATED: 0.6,
+    MemoryLinkKind.CONTRADICTS: 0.6,
+    MemoryLinkKind.PRECEDES: 0.5,
+    MemoryLinkKind.SUPERSEDES: 0.0,
+}
+"""How much of a link's weight counts."""
+
+INFLUENCE = 0.1
+"""How much of a score importance and decay decide: 10 % at the most, so they order what is about equally relevant."""
+
+KINDRED = 0.25
+"""The cosine from which on meaning alone makes a hit, for an embedder that says nothing else."""
+
+VOUCHED = 0.25
+"""What neighbours, a question, links and references give a memory that is shown for these alone, of the best's."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is asked, as far as ranking needs it. kindred: the cosine from which on a text is about the same."""
+
+    mode: SearchMode
+    threshold: float
+    first: int
+    ranking: Ranking | None = None
+    text: str | None = None
+    now: datetime | None = None
+    kindred: float = KINDRED
+
+
+class Ranked(NamedTuple):
+    """A hit."""
+
+    candidate: Candidate
+    score: float
+    parts: ScoreParts
+
+
+class _Signals(NamedTuple):
+    """What vouches for a memory, each between 0 and 1; None where nothing could."""
+
+    neighbors: float | None = None
+    reply: float | None = None
+    session: float | None = None
+    people: float | None = None
+    links: float | None = None
+    references: float | None = None
+    time: float | None = None
+
+    def sum(self, weights: Weights) -> float:
+        counted = (getattr(weights, name) * value for name, value in zip(self._fields, self, strict=True) if value)
+        return float(sum(counted))
+
+    def near(self, weights: Weights) -> float:
+        """What stands beside it and is tied to it."""
+        return self._replace(session=None, people=None, time=None).sum(weights)
+
+
+_NONE = _Signals()
+
+
+def influence(mode: SearchMode, ranking: Ranking | None) -> float:
+    """How much of a score importance and decay decide: all of it by PRODUCT, which is usual in SEMANTIC."""
+    how = ranking or (Ranking.PRODUCT if mode is SearchMode.SEMANTIC else Ranking.RELEVANCE)
+    return 1.0 if how is Ranking.PRODUCT else INFLUENCE
+
+
+def weighed(relevance: float, weight: float, influence: float) -> float:
+    """The score of a relevance and a weight, which is importance x decay. An influence of 1: their product; of 0.1:
+    none comes before another that is more than a ninth more relevant."""
+    return relevance * (1 - influence * (1 - weight))
+
+
+def passes(candidate: Candidate, asked: Asked) -> bool:
+    """Whether a candidate is a hit by what it says itself: the threshold applies to similarity, and in HYBRID never
+    drops one that was found by its words. With a threshold above 0 meaning alone makes a hit of HYBRID only where it is
+    about the same."""
+    if asked.mode is SearchMode.TEXT or (asked.mode is SearchMode.HYBRID and candidate.text_rank is not None):
+        return candidate.text_rank is not None
+    if candidate.similarity is None or candidate.similarity < asked.threshold:
+        return False
+    near = asked.mode is SearchMode.SEMANTIC or asked.text is None or asked.threshold == 0
+    return near or candidate.similarity >= similarity(asked.kindred)
+
+
+def rank(
+    candidates: Iterable[Candidate], asked: Asked, ties: Sequence[Tie] = (), weights: Weights | None = None
+) -> list[Ranked]:
+    """All hits, best first, at most `first`; ties by id, newest first."""
+    found = list(candidates)
+    hits: Iterable[tuple[Candidate, float, float | None, _Signals]]
+    if asked.mode is SearchMode.HYBRID:
+        hits = _hybrid(found, asked, ties, weights or WEIGHTS)
+    else:
+        hits = [(one, _plain(one, asked), None, _NONE) for one in found if passes(one, asked)]
+    share = influence(asked.mode, asked.ranking)
+    ranked = [
+        Ranked(one, weighed(relevance, one.importance * one.decay, share), _parts(one, fusion, signals))
+        for one, relevance, fusion, signals in hits
+    ]
+    ranked.sort(key=lambda hit: (hit.score, hit.candidate.id), reverse=True)
+    return ranked[: asked.first]
+
+
+def _plain(one: Candidate, asked: Asked) -> float:
+    return (one.similarity if asked.mode is SearchMode.SEMANTIC else one.text_rank) or 0.0
+
+
+def _parts(one: Candidate, fusion: float | None, signals: _Signals) -> ScoreParts:
+    return ScoreParts(one.importance, one.decay, one.similarity, one.text_rank, fusion, *signals)
+
+
+def _hybrid(
+    found: Sequence[Candidate], asked: Asked, ties: Sequence[Tie], weights: Weights
+) -> Iterator[tuple[Candidate, float, float, _Signals]]:
+    own = _own(found, asked, weights)
+    vouched = _vouched(found, own, asked, ties)
+    raw = {one.id: (own[one.id] + vouched[one.id].sum(weights)) * (1 - weights.question * one.asks) for one in found}
+    least = VOUCHED * max((raw[one.id] for one in found if own[one.id] > 0), default=float("inf"))
+    hits = [one for one in found if passes(one, asked) or vouched[one.id].near(weights) >= least]
+    best = max([1.0, *(raw[one.id] for one in hits)])
+    for one in hits:
+        relevance = raw[one.id] / best
+        yield one, relevance, relevance, vouched[one.id]
+
+
+def _own(found: Sequence[Candidate], asked: Asked, weights: Weights) -> dict[Id, float]:
+    """What each says itself: nothing where it is no hit by that. A meaning counts from half of the best's cosine on, or
+    from where texts are about the same."""
+    cosines = {one.id: 2 * one.similarity - 1 for one in found if one.similarity is not None}
+    top = max([2 * asked.kindred, *cosines.values()])
+    own = {}
+    for one in found:
+        meaning = max(0.0, 2 * cosines.get(one.id, 0.0) / top - 1) if top > 0 else 0.0
+        own[one.id] = weights.text * (one.text_rank or 0.0) + weights.meaning * meaning if passes(one, asked) else 0.0
+    return own
+
+
+def _vouched(
+    found: Sequence[Candidate], own: Mapping[Id, float], asked: Asked, ties: Sequence[Tie]
+) -> dict[Id, _Signals]:
+    beside = _Beside(found, own)
+    linked, shared = _tied(own, ties)
+    named = _named(found, asked.text)
+    times = periods(asked.text, asked.now) if asked.text and asked.now is not None else []
+    sessions = _Sessions(found, own)
+    return {
+        one.id: _Signals(
+            beside.neighbors(one),
+            beside.reply(one),
+            sessions.best_other(one),
+            None if named is None else float(one.id in named),
+            linked.get(one.id),
+            shared.get(one.id),
+            _in_time(one, times) if times else None,
+        )
+        for one in found
+    }
+
+
+class _Sessions:
+    """The two best of each session."""
+
+    def __init__(self, found: Sequence[Candidate], own: Mapping[Id, float]) -> None:
+        self._best: dict[Id, tuple[float, Id, float]] = {}
+        for one in found:
+            if one.session_id is not None:
+                value, (first, id, second) = own[one.id], self._best.get(one.session_id, (0.0, Id(""), 0.0))
+                best = (value, one.id, first) if value > first else (first, id, max(second, value))
+                self._best[one.session_id] = best
+
+    def best_other(self, one: Candidate) -> float | None:
+        if one.session_id is None:
+            return None
+        first, id, second = self._best[one.session_id]
+        return second if id == one.id else first
+
+
+class _Beside:
+    """The candidates by their places in sessions."""
+
+    def __init__(self, found: Sequence[Candidate], own: Mapping[Id, float]) -> None:
+        self._best: dict[tuple[Id, int], tuple[float, bool]] = {}
+        for one in found:
+            if one.session_id is not None and one.place is not None:
+                at = one.session_id, one.place
+                self._best[at] = max(self._best.get(at, (0.0, False)), (own[one.id], one.asks))
+
+    def _at(self, one: Candidate, place: int) -> tuple[float, bool]:
+        return self._best.get((one.session_id or Id(""), place), (0.0, False))
+
+    def neighbors(self, one: Candidate) -> float | None:
+        """What those before and after say, and half of what those say that are a step further, at most 1."""
+        if one.place is None:
+            return None
+        near = sum(self._at(one, one.place + step)[0] for step in (-1, 1))
+        far = sum(self._at(one, one.place + step)[0] for step in (-2, 2))
+        return (near + far / 2) / 3
+
+    def reply(self, one: Candidate) -> float | None:
+        """What that says which it answers: a question just before it, or the message it replies to."""
+        if one.place is None:
+            return None
+        value, asks = self._at(one, one.place - 1)
+        answered = value if asks else 0.0
+        return answered if one.parent is None else max(answered, self._at(one, one.parent)[0])
+
+
+def _tied(own: Mapping[Id, float], ties: Sequence[Tie]) -> tuple[dict[Id, float], dict[Id, float]]:
+    """What the best linked one says, and the best of those that the same messages drew on."""
+    linked: dict[Id, float] = {}
+    shared: dict[Id, float] = {}
+    for tie in ties:
+        to = shared if tie.kind is None else linked
+        strength = tie.weight * (1.0 if tie.kind is None else LINKED[tie.kind])
+        for one, other in ((tie.one, tie.other), (tie.other, tie.one)):
+            to[one] = max(to.get(one, 0.0), strength * own.get(other, 0.0))
+    return linked, shared
+
+
+def _named(found: Sequence[Candidate], text: str | None) -> Collection[Id] | None:
+    """Those of whose people the query names one; None where it names nobody's, or everybody's."""
+    if not text:
+        return None
+    asked = set(plain(text)) - STOP
+    names: dict[str, bool] = {}
+    for one in found:
+        for name in one.people:
+            if name not in names:
+                names[name] = not asked.isdisjoint(plain(name))
+    named = {one.id for one in found if any(names[name] for name in one.people)}
+    return named if 0 < len(named) < len(found) else None
+
+
+def _in_time(one: Candidate, times: Sequence[Period]) -> float:
+    return 0.0 if one.at is None else float(any(begin <= one.at < end for begin, end in times))

@@ -1,0 +1,287 @@
+"""Split texts into the words that are searched for, in any language; pure, and the same for texts and for questions.
+
+Case, accents, full width and ligatures are folded. A word ends where the script or the case changes, and at digits;
+parts that belong together are also one word (`userName`, `user_name`, `ADR-0005`, `Wi-Fi`), so is a number with what
+stands before it, so that the order of numbers counts (1.2.3, dates, addresses). Scripts without spaces and Hangul are
+written as overlapping pairs of characters. A text has two lines of words: the exact ones, and loose ones that stand for
+words of which more is there: beginnings and pieces of long words, and single characters.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+Stem = Callable[[str, str], str]
+"""A word without its endings, by the script it is written in (the first word of its letters' Unicode names)."""
+
+_BEGINNING = 5
+"""Letters of a loose word: the root of most inflected words of Turkish and Finnish has no more."""
+
+_LONG = 12
+"""Letters from which on a word may be glued of others, which may begin anywhere."""
+
+_MOST_LETTERS = 64
+"""Of a word; what is longer is no word of a language, and is cut."""
+
+_MARKS = "-_./:@\\~+&="
+_APOSTROPHES = "'\u2019\u02bc"
+
+_SHARP, _PLUS = "\ue000", "\ue001"
+_NAMED = re.compile(r"(?<![\w#+])([A-Za-z])(#|\+\+)(?![\w#+])")
+"""Names such as C# and C++, whose mark is a letter of them."""
+
+_ASCII = re.compile(r"[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_GAP = re.compile(r"[^\S\n]?[-_./:@\\~+&=#,()]*[^\S\n]?")
+
+_SCRIPTS = {
+    "KATAKANA-HIRAGANA": "KATAKANA",
+    "IDEOGRAPHIC": "CJK",
+    "HALFWIDTH": "KATAKANA",
+    "FULLWIDTH": "LATIN",
+    "HIRAGANA": "CJK",
+    "BOPOMOFO": "CJK",
+    "MASCULINE": "LATIN",
+    "FEMININE": "LATIN",
+    "MICRO": "GREEK",
+}
+"""Where the first word of a letter's name does not say what it is written with; kana go on after ideographs."""
+
+_PAIRED = frozenset({"CJK", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "JAVANESE"})
+"""Scripts whose words are not set apart, or carry their endings without a seam."""
+
+_SINGLE = frozenset({"CJK", "HANGUL"})
+"""Scripts in which one character may be a word."""
+
+_UNMARKED = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW", "ARMENIAN"})
+"""Scripts whose words are the same without their diacritics and points."""
+
+_ALIKE = str.maketrans(
+    {
+        "\u0131": "i", "\u00f8": "o", "\u0142": "l", "\u0111": "d", "\u00f0": "d", "\u00fe": "th", "\u00e6": "ae",
+        "\u0153": "oe", "\u0640": "", "\u0649": "\u064a", "\u0629": "\u0647", "\u06a9": "\u0643", "\u06cc": "\u064a",
+        "\u03c2": "\u03c3",
+    }
+)  # fmt: skip
+"""Letters that are written for each other and have no decomposition."""
+
+_ENGLISH = """
+a about above after again all am an and any are as at be because been before being below between both but by can could
+did do does doing down during each few for from further had has have having he her here hers him his how i if in into is
+it its itself just me more most my myself no nor not now of off on once only or other our ours out over own same she
+should so some such than that the their theirs them then there these they this those through to too under until up us
+very was we were what when where which while who whom whose why will with would you your yours s t re ll ve d m don didn
+doesn isn wasn
+"""
+STOP = frozenset(_ENGLISH.split())
+"""English words that say nothing of what is asked; they are stored, and looked for where nothing else is asked."""
+
+
+class Word(NamedTuple):
+    """A word of a text, folded. joined: no space is between it and the one before. near: hardly more is."""
+
+    text: str
+    script: str
+    joined: bool
+    near: bool
+
+
+class Words(NamedTuple):
+    """The words of a text in their order, exact and loose."""
+
+    exact: list[str]
+    loose: list[str]
+
+
+def words(text: str, stem: Stem) -> Words:
+    """What a text is found by."""
+    exact: list[str] = []
+    loose: list[str] = []
+    for word in _terms(text):
+        _add(word, stem, exact, loose)
+    return Words(exact, loose)
+
+
+def telling(text: str, stem: Stem) -> Words:
+    """What a question looks for: each word once, without the stop words where there are others."""
+    terms = list(_terms(text))
+    said = [word for word in terms if word.text not in STOP] or terms
+    exact: list[str] = []
+    loose: list[str] = []
+    for word in said:
+        _add(word, stem, exact, loose)
+    return Words(list(dict.fromkeys(exact)), list(dict.fromkeys(loose)))
+
+
+def plain(text: str) -> list[str]:
+    """The words of a text as they are written but for case, accents and the like: names are compared by them."""
+    return [word.text for word in split(text)]
+
+
+def _add(word: Word, stem: Stem, exact: list[str], loose: list[str]) -> None:
+    text, script = word.text, word.script
+    if script in _PAIRED:
+        letters = _clusters(text)
+        exact += map("".join, itertools.pairwise(letters)) if len(letters) > 1 else letters
+        if script in _SINGLE:
+            loose += letters
+        return
+    if script == "DIGIT":
+        exact.append(text)
+        return
+    if script == "JOINED":
+        exact.append(stem(text, "LATIN"))
+        return
+    exact.append(stem(text, script))
+    if len(text) >= _BEGINNING:
+        starts = range(len(text) - _BEGINNING + 1) if len(text) >= _LONG else (0,)
+        loose += [text[start : start + _BEGINNING] for start in starts]
+
+
+def _terms(text: str) -> Iterator[Word]:
+    """The words, and after each the one that it makes with what stands before it."""
+    before: Word | None = None
+    whole: list[str] = []
+    for word in split(text):
+        yield word
+        if before is not None and (pair := _pair(before, word)) is not None:
+            yield pair
+        whole = [*whole, word.text] if word.joined and word.script != "DIGIT" else [word.text]
+        if len(whole) > 2:
+            yield Word("".join(whole)[:_MOST_LETTERS], "JOINED", False, False)
+        before = word
+
+
+def _pair(before: Word, word: Word) -> Word | None:
+    digits = (before.script == "DIGIT") + (word.script == "DIGIT")
+    if not (word.joined or (digits and word.near)) or _PAIRED & {before.script, word.script}:
+        return None
+    if digits < 2 and not word.joined and (before.text in STOP or word.text in STOP):
+        return None
+    between = "." if digits == 2 else ""
+    return Word(f"{before.text}{between}{word.text}", "DIGIT" if digits else "JOINED", False, False)
+
+
+def split(text: str) -> Iterator[Word]:
+    """The words of a text in their order."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = _NAMED.sub(lambda found: found[1] + (_SHARP if found[2] == "#" else _PLUS), text)
+    end = 0
+    for start, run, script in _runs(text):
+        gap = text[end:start]
+        joined = end > 0 and _joins(gap, run)
+        near = end > 0 and len(gap) <= 5 and _GAP.fullmatch(gap) is not None
+        if not (gap and gap[-1] in _APOSTROPHES and len(run) < 3 and joined is False and end > 0 and run in STOP):
+            yield Word(_folded(run, script)[:_MOST_LETTERS], script, joined, near)
+        end = start + len(run)
+
+
+def _joins(gap: str, run: str) -> bool:
+    if not gap:
+        return True
+    if gap in _APOSTROPHES:
+        return len(run) > 2
+    return len(gap) <= 3 and all(mark in _MARKS for mark in gap)
+
+
+def _runs(text: str) -> Iterator[tuple[int, str, str]]:
+    """Where each word begins, the word as it is written, and its script."""
+    if text.isascii():
+        for found in _ASCII.finditer(text):
+            run = found[0]
+            yield found.start(), run, "DIGIT" if run.isdigit() else "LATIN"
+        return
+    start, script = 0, ""
+    for at, char in enumerate(text):
+        now = _script(char, script)
+        if now != script:
+            if script:
+                yield from _cased(text, start, at, script)
+            start, script = at, now
+    if script:
+        yield from _cased(text, start, len(text), script)
+
+
+def _cased(text: str, start: int, end: int, script: str) -> Iterator[tuple[int, str, str]]:
+    """A run of one script, ended where capitals begin."""
+    run = text[start:end]
+    if script == "SYMBOL":
+        return
+    if script == "LATIN" and not run.islower() and not run.isupper():
+        begin = 0
+        for at in range(1, len(run)):
+            ends = run[at].isupper() and (run[at - 1].islower() or (at + 1 < len(run) and run[at + 1].islower()))
+            if ends:
+                yield start + begin, run[begin:at], script
+                begin = at
+        yield start + begin, run[begin:], script
+        return
+    yield start, run, script
+
+
+_REMEMBERED = "\u3400"
+"""Of which characters it is remembered what script they are of: all before the ideographs, in 1 MB."""
+
+
+class _Scripts(dict[str, str]):
+    """The script of each character: DIGIT, "" for what parts words, MARK for what belongs to the letter before."""
+
+    def __missing__(self, char: str) -> str:
+        if "\u3400" <= char <= "\u9fff":
+            return "CJK"
+        if "\uac00" <= char <= "\ud7a3":
+            return "HANGUL"
+        found = self._of(char)
+        if char < _REMEMBERED:
+            self[char] = found
+        return found
+
+    def _of(self, char: str) -> str:
+        if char in (_SHARP, _PLUS):
+            return "MARK"
+        category = unicodedata.category(char)
+        if category[0] == "N" and unicodedata.digit(char, None) is not None:
+            return "DIGIT"
+        if category[0] == "M" or category == "Lm":
+            return "MARK"
+        if category[0] not in "LN" and category != "Co":
+            return ""
+        name = unicodedata.name(char, "PRIVATE").split()[0]
+        return _SCRIPTS.get(name, name)
+
+
+_scripts = _Scripts()
+
+
+def _script(char: str, before: str) -> str:
+    found = _scripts[char]
+    if found == "MARK":
+        return before or ("CJK" if char in "\u3005\u3006\u303b" else "")
+    return found
+
+
+def _folded(run: str, script: str) -> str:
+    if run.isascii():
+        return run.lower()
+    if script == "DIGIT":
+        return "".join(str(unicodedata.digit(char, "")) for char in run)
+    folded = run.casefold()
+    if script in _UNMARKED:
+        apart = unicodedata.normalize("NFKD", folded)
+        folded = "".join(char for char in apart if unicodedata.category(char) != "Mn")
+    return folded.translate(_ALIKE)
+
+
+def _clusters(text: str) -> list[str]:
+    """The characters, each with the marks that belong to it."""
+    found: list[str] = []
+    for char in text:
+        if found and unicodedata.category(char)[0] == "M":
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
