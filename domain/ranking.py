@@ -97,8 +97,15 @@ class _Signals(NamedTuple):
     time: float | None = None
 
     def sum(self, weights: Weights) -> float:
-        counted = (getattr(weights, name) * value for name, value in zip(self._fields, self, strict=True) if value)
-        return float(sum(counted))
+        return (
+            weights.neighbors * (self.neighbors or 0.0)
+            + weights.reply * (self.reply or 0.0)
+            + weights.session * (self.session or 0.0)
+            + weights.people * (self.people or 0.0)
+            + weights.links * (self.links or 0.0)
+            + weights.references * (self.references or 0.0)
+            + weights.time * (self.time or 0.0)
+        )
 
     def near(self, weights: Weights) -> float:
         """What stands beside it and is tied to it."""
@@ -166,7 +173,11 @@ def _hybrid(
     vouched = _vouched(found, own, asked, ties)
     raw = {one.id: (own[one.id] + vouched[one.id].sum(weights)) * (1 - weights.question * one.asks) for one in found}
     least = VOUCHED * max((raw[one.id] for one in found if own[one.id] > 0), default=float("inf"))
-    hits = [one for one in found if passes(one, asked) or vouched[one.id].near(weights) >= least]
+    hits = [
+        one
+        for one in found
+        if passes(one, asked) or (vouched[one.id] is not _NONE and vouched[one.id].near(weights) >= least)
+    ]
     best = max([1.0, *(raw[one.id] for one in hits)])
     for one in hits:
         relevance = raw[one.id] / best
@@ -194,7 +205,9 @@ def _vouched(
     times = periods(asked.text, asked.now) if asked.text and asked.now is not None else []
     sessions = _Sessions(found, own)
     return {
-        one.id: _Signals(
+        one.id: _NONE
+        if one.session_id is None and named is None and not ties and not times
+        else _Signals(
             beside.neighbors(one),
             beside.reply(one),
             sessions.best_other(one),

@@ -38,6 +38,9 @@ from stores import words
 from stores.policies import LEAST_CANDIDATES
 from stores.ports import Found, Search, Transaction, Vector
 
+_MORE = 5
+"""So many times as many hits are ranked as are shown, for some fold."""
+
 _WIDER = 5
 """How many times as many candidates are asked for where those that fold left room."""
 
@@ -95,7 +98,7 @@ def _ranked(context: Context, search: Search, found: Found) -> list[Ranked]:
     asked = Asked(
         search.mode,
         search.threshold,
-        len(found.candidates),
+        _MORE * search.limit,
         search.ranking,
         search.text,
         context.clock(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -12,7 +14,7 @@ import numpy as np
 
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
-from domain.ranking import influence, weighed
+from domain.ranking import influence
 from domain.search import Candidate, SearchMode, similarity
 from stores import words
 from stores.embedded import rows, texts
@@ -27,6 +29,8 @@ from stores.rows import micros
 _MOST_HIDDEN = 1_000
 
 _ACTIVE = [MemoryStatus.ACTIVE]
+
+_weighed_then_key = itemgetter(2, 0)
 
 
 class Searcher:
@@ -145,15 +149,17 @@ class Searcher:
         if match is None:
             return {}, []
         where = self._where(search)
+        share = influence(search.mode, search.ranking)
         sql = (
-            f"SELECT t.key, {texts.RANK}, t.weight FROM memory_text JOIN memory t ON t.key = memory_text.rowid "
-            f"WHERE memory_text MATCH ? AND {where.sql}"
+            f"WITH found AS MATERIALIZED (SELECT t.key, {texts.RANK} AS words, t.weight "
+            "FROM memory_text JOIN memory t ON t.key = memory_text.rowid "
+            f"WHERE memory_text MATCH ? AND {where.sql}) "
+            f"SELECT key, words, words * (1 - {share} * (1 - weight)) FROM found"
         )
         found: list[Any] = self._db.execute(sql, [match, *where.params]).fetchall()
         best = max((row[1] for row in found), default=0.0)
-        share = influence(search.mode, search.ranking)
-        found.sort(key=lambda row: (weighed(row[1], row[2], share), row[0]), reverse=True)
-        return {key: words / best for key, words, _ in found}, [row[0] for row in found[:count]]
+        chosen = heapq.nlargest(count, found, key=_weighed_then_key)
+        return {key: words / best for key, words, _ in found}, [row[0] for row in chosen]
 
     def _match(self, search: Search, scopes: Sequence[int]) -> str | None:
         asked = texts.asked(words.asked(search.text or ""))

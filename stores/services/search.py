@@ -178,8 +178,8 @@ class _Finding:
         cosines = sorted(2 * row.similarity - 1 for row in near.values() if row.similarity is not None)
         if not cosines:
             return []
-        least = cosines[-self._search.limit :][0]
-        return [hit for hit in await self._nearest(within, -least, self._count) if hit.score >= 0]
+        least = cosines[-2 * self._search.limit :][0]
+        return [hit for hit in await self._nearest(within, -least, _OVERSAMPLE * self._count) if hit.score >= 0]
 
     def _passing(self, rows: Rows) -> int:
         return sum((row.similarity or 0.0) >= self._search.threshold for row in rows.values())
