@@ -168,7 +168,7 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
     store = engine.workspace("main")
     before, told = await superseded_before(store)
     await engine.close()
-    changed(folder, f"PRAGMA user_version = {VERSION - 1}")
+    changed(folder, "PRAGMA user_version = 7")
     engine = open_folder(folder)
     assert await engine.workspace("main").get(Memory, before) == told
     await engine.close()
