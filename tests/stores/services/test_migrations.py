@@ -185,7 +185,7 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
     engine = open_services(tmp_path, "test", DIMENSION, Clock())
     before, told = await superseded_before(engine.workspace("main"))
     await engine.close()
-    run("MATCH (n:Recollect) SET n.version = $version", version=VERSION - 1)
+    run("MATCH (n:Recollect) SET n.version = $version", version=10)
     engine = open_services(tmp_path, "test", DIMENSION, Clock())
     store = engine.workspace("main")
     assert await store.get(Memory, before) == told
