@@ -177,6 +177,7 @@ class Relay:
             self._incarnation = incarnation
         for workspace in self._unsure.difference(waiting):
             await self._compare(workspace)
+        await self._vectors.rest()
 
     async def _drain(self, workspace: str, line: _Line) -> None:
         """Passes until nothing is left; through outages too."""

@@ -49,6 +49,8 @@ VERSION = 1
 QUERY_SECONDS = 2.0
 WRITE_SECONDS = 8.0
 _CONNECT_SECONDS = 1.5
+_LOOK_SECONDS = 1.0
+"""How long it may take to look for what a call did not find."""
 
 FIRST, LAST = -(2**53), 2**53 - 1
 """Stand for no time in the past and none to come: Weaviate's numbers come as doubles, and it has no cheap NULL."""
@@ -77,12 +79,6 @@ _PROPERTIES = [
     *(_ranged(name, DataType.INT) for name in ("created_at", "expires_at", "valid_from", "valid_until")),
 ]
 
-_NO_TENANT = "tenant not found"
-_MISSING = re.compile(
-    rf"{_NO_TENANT}|class not found|could not find class|non-existing index|has multi-tenancy disabled"
-)
-"""The last is what it says of a tenant of a collection that it does not know; a write then makes such a collection."""
-
 _LIVE = b"GET /v1/.well-known/live HTTP/1.0\r\n\r\n"
 
 _DETAILS = re.compile(r'details = "(.*)"')
@@ -95,9 +91,9 @@ class Missing(Unavailable):
     everything: there is no collection either.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, everything: bool) -> None:
         super().__init__(reason)
-        self.everything = _NO_TENANT not in reason
+        self.everything = everything
 
 
 class Entry(NamedTuple):
@@ -124,7 +120,8 @@ class WeaviateClient:
     def __init__(self, url: str, dimension: int) -> None:
         """url: weaviate://:APIKEY@host:8080?grpc=50051, weaviates:// for TLS. Raises CannotOpen where it is none."""
         to = Address(url)
-        self._client, self._replicas = _client(to), to.replicas
+        self._client, self._replicas, self._idle = _client(to), to.replicas, to.idle
+        self._used: dict[str, float] = {}  # when a call was last about a workspace
         self._name, self._dimension = f"RecollectMemory_{VERSION}_{dimension}", dimension
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
@@ -221,8 +218,18 @@ class WeaviateClient:
 
     async def forget(self, workspace: str) -> None:
         """Takes away all that is known of a workspace."""
-        async with self._asked(WRITE_SECONDS) as client:
+        async with self._asked(WRITE_SECONDS, workspace) as client:
             await client.collections.use(self._name).tenants.remove([tenant_name(workspace)])
+
+    async def rest(self) -> None:
+        """Sets the tenants inactive that this process has not used for long: they leave the memory of Weaviate, and are
+        active again at their next use, in whichever process that is."""
+        now = time.monotonic()
+        for workspace in [name for name, used in self._used.items() if now - used > self._idle]:
+            del self._used[workspace]
+            with contextlib.suppress(Missing):
+                async with self._asked(WRITE_SECONDS, workspace) as client:
+                    await client.collections.use(self._name).tenants.deactivate([tenant_name(workspace)])
 
     async def latency_ms(self) -> float:
         """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
@@ -238,12 +245,16 @@ class WeaviateClient:
 
     @contextlib.asynccontextmanager
     async def _tenant(self, workspace: str, seconds: float) -> AsyncIterator[CollectionAsync[Any, Any]]:
-        async with self._asked(seconds) as client:
+        self._used[workspace] = time.monotonic()
+        async with self._asked(seconds, workspace) as client:
             yield client.collections.use(self._name).with_tenant(tenant_name(workspace))
 
     @contextlib.asynccontextmanager
-    async def _asked(self, seconds: float) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
-        """One call: bounded, counted in the circuit breaker, its failures named in our words."""
+    async def _asked(self, seconds: float, workspace: str | None = None) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
+        """One call: bounded, counted in the circuit breaker, its failures named in our words.
+
+        workspace: whose tenant it is about; where that is not there, what is raised is Missing.
+        """
         self.breaker.enter()
         self.calls += 1
         try:
@@ -253,15 +264,33 @@ class WeaviateClient:
                 yield self._client
         except (WeaviateBaseError, AioRpcError, httpx.HTTPError, OSError, TimeoutError, _Refused) as error:
             said = _sentence(error)
-            if _MISSING.search(str(error)):
+            if workspace is not None and (missing := await self._missing(workspace, error)):
                 self.breaker.succeeded()
-                raise Missing(said) from error
+                raise missing from error
             self.breaker.failed(said)
             raise Unavailable(f"Weaviate: {said}", self.breaker.retry_after_ms) from error
         except BaseException:
             self.breaker.left()
             raise
         self.breaker.succeeded()
+
+    async def _missing(self, workspace: str, error: Exception) -> Missing | None:
+        """What a call failed for lack of, asked for by itself: each version says it in other words."""
+        if isinstance(error, OSError | httpx.HTTPError):  # TimeoutError is an OSError
+            return None
+        said = _sentence(error)
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                if not await self._client.collections.exists(self._name):
+                    return Missing(said, everything=True)
+                collection = self._client.collections.use(self._name)
+                # A write makes a collection without tenants where there is none; that is no better than none.
+                if not (await collection.config.get()).multi_tenancy_config.enabled:
+                    return Missing(said, everything=True)
+                tenant = tenant_name(workspace)
+                return None if await collection.tenants.get_by_names([tenant]) else Missing(said, everything=False)
+        except (WeaviateBaseError, AioRpcError, httpx.HTTPError, OSError):
+            return None
 
 
 class _Once:
@@ -289,16 +318,18 @@ _FORM = Form(
     "weaviate://:APIKEY@host:8080?grpc=50051",
     ("weaviate", "weaviates"),
     8080,
-    options=("grpc", "replicas", "tls"),
+    options=("grpc", "idle", "replicas", "tls"),
 )
 
 _MOST_REPLICAS = 99
+_IDLE_SECONDS = 24 * 3600
 
 
 class Address:
     """A URL weaviate://:APIKEY@host:8080?grpc=50051&replicas=3, weaviates:// for TLS. Raises CannotOpen.
 
-    replicas: on how many nodes the collection keeps each tenant, when it is made; None where the URL does not say.
+    idle: after how many seconds without use a tenant is set inactive. replicas: on how many nodes the collection keeps
+    each tenant, when it is made; None where the URL does not say.
     """
 
     def __init__(self, url: str) -> None:
@@ -308,6 +339,7 @@ class Address:
         self.replicas = (
             whole_number(parts, _FORM, "replicas", 1, _MOST_REPLICAS) if "replicas" in parts.options else None
         )
+        self.idle = whole_number(parts, _FORM, "idle", _IDLE_SECONDS, 10**9)
         self.key = parts.password
         self.secure = parts.scheme == "weaviates" or parts.options.get("tls") == "true"
 

@@ -16,6 +16,7 @@ from domain.node import Id
 from stores.contract.making import DIMENSION, axis, directions
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
+from stores.services import weaviate_client
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient, tenant_name
 from tests.support.servers import Weaviate
 
@@ -172,3 +173,57 @@ async def test_a_server_that_is_down_is_said_so_at_once_and_back_when_it_is(
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(CannotOpen, match="RECOLLECT_VECTORS_URL must look like"):
         WeaviateClient(url, 4)
+
+
+async def test_an_idle_tenant_rests_and_wakes_by_use(own: Weaviate) -> None:
+    vectors = WeaviateClient(f"{own.url}&idle=1", 4)
+    try:
+        for workspace in ("idle", "used"):
+            await vectors.open(workspace)
+            await vectors.put(workspace, [entry(1, axis(0))])
+        await vectors.rest()
+        assert await states(vectors) == {"idle": "ACTIVE", "used": "ACTIVE"}
+        await asyncio.sleep(1.1)
+        await vectors.nearest("used", axis(0), 1.0, 5, None)
+        await vectors.rest()
+        assert await states(vectors) == {"idle": "INACTIVE", "used": "ACTIVE"}
+        assert [hit.id for hit in await vectors.by_words("idle", "sky", 5, None)] == [number(1)]
+        assert await states(vectors) == {"idle": "ACTIVE", "used": "ACTIVE"}
+        await asyncio.sleep(1.1)
+        await vectors.rest()
+        await vectors.put("idle", [entry(2, axis(1))])
+        assert await vectors.count("idle") == 2
+    finally:
+        await vectors.close()
+
+
+async def states(vectors: WeaviateClient) -> dict[str, str]:
+    tenants = await vectors._client.collections.use(vectors._name).tenants.get_by_names(["idle", "used"])
+    return {name: one.activity_status.value for name, one in tenants.items()}
+
+
+@pytest.mark.parametrize("words", ["nothing of that name", "Mandant unbekannt", ""])
+async def test_what_is_missing_is_looked_for_and_not_told_by_words(
+    own: Weaviate, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version may say it in any words."""
+    monkeypatch.setattr(weaviate_client, "_sentence", lambda _error: words)
+    vectors = WeaviateClient(own.url, 4)
+    try:
+        await vectors.prepare()
+        for ask in (
+            vectors.put("never made", [entry(1, axis(0))]),
+            vectors.remove("never made", [number(1)]),
+            vectors.nearest("never made", axis(0), 1.0, 5, None),
+            vectors.by_words("never made", "sky", 5, None),
+        ):
+            with pytest.raises(Missing) as caught:
+                await ask
+            assert not caught.value.everything
+        assert vectors.breaker.state == "closed"
+        await vectors._client.collections.delete(vectors._name)
+        with pytest.raises(Missing) as caught:
+            await vectors.nearest("never made", axis(0), 1.0, 5, None)
+        assert caught.value.everything
+    finally:
+        await vectors.close()
