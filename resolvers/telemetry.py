@@ -12,7 +12,8 @@ from msgspec import Raw
 from msgspec.structs import force_setattr, replace
 
 from domain.actor import Agent, User
-from domain.conventions import reading
+from domain.conventions import columns
+from domain.conventions.events import is_chunk
 from domain.errors import Rejected
 from domain.node import Id
 from domain.page import Page, Slice
@@ -219,7 +220,7 @@ class _Receiving:
                 message_id=None,
                 agent_id=agent,
                 user_id=user,
-                **reading.fields(told),
+                **columns.fields(told),
             )
         return replace(
             before,
@@ -232,7 +233,7 @@ class _Receiving:
             attributes=_merged(before.attributes, report.attributes),
             agent_id=agent or before.agent_id,
             user_id=user or before.user_id,
-            **reading.told_of(before, told),
+            **columns.told_of(before, told),
         )
 
     def _tell(self, report: SpanReport, before: Span | None, after: Span) -> None:
@@ -333,7 +334,7 @@ def _folded(events: Sequence[ReportedEvent]) -> list[ReportedEvent]:
     found: list[ReportedEvent] = []
     chunks: list[ReportedEvent] = []
     for event in events:
-        if not reading.is_chunk(event.name):
+        if not is_chunk(event.name):
             found.append(event)
             continue
         if not chunks:

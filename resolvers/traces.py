@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from domain.actor import Agent, User
-from domain.conventions import reading
+from domain.conventions import columns, reading
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import Memory
 from domain.message import Message
@@ -263,7 +263,7 @@ class _Appending:
             or (before.message_id if before else None),
             agent_id=await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
             user_id=await self._id(User, input.user, [*path, "user"]) or (before.user_id if before else None),
-            **reading.fields(reading.read(decode_json(attributes), name, kind=kind)),
+            **columns.fields(reading.read(decode_json(attributes), name, kind=kind)),
         )
 
 
@@ -294,7 +294,7 @@ def _closed(input: TraceEventInput, span: Span, tx: Transaction, path: Path) -> 
         status_code=code,
         status_message=message if isinstance(message, str) else span.status_message,
         name=name,
-        **reading.told_of(span, told),
+        **columns.told_of(span, told),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,6 @@ from msgspec.structs import replace
 from domain.conventions import content
 from domain.conventions.fitting import fitted, may_be_long
 from domain.conventions.lookup import (
-    CHUNKS,
-    FIRST_TOKENS,
     KINDS,
     NAMED,
     NO_PROVIDERS,
@@ -28,24 +26,11 @@ from domain.conventions.lookup import (
 )
 from domain.conventions.usage import amount, usage
 from domain.message import Content, ReasoningContent, TextContent, ToolCall, ToolResponse
-from domain.model_call import Heard, ModelCall, ModelMessage
-from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage
-from domain.values import MAX_NAME, NULL, Json, decode_json, encode_json
+from domain.model_call import ModelCall, ModelMessage
+from domain.span import SpanKind, TokenUsage
+from domain.values import MAX_NAME, NULL, Json, encode_json
 
 Attributes = Mapping[str, Any]
-
-_UNNAMED = "unknown_service"
-"""What the SDKs call a service without a name, sometimes with the name of the program behind it."""
-
-_COMPONENTS = {
-    SpanKind.AGENT: "agent",
-    SpanKind.CHAIN: "agent",
-    SpanKind.LLM: "llm",
-    SpanKind.REASONING: "llm",
-    SpanKind.RETRIEVER: "memory",
-    SpanKind.EMBEDDING: "memory",
-    SpanKind.TOOL: "tool",
-}
 
 _TELLING = (
     ("tool", SpanKind.TOOL),
@@ -53,34 +38,11 @@ _TELLING = (
 )
 """What spans without a kind have that tells it."""
 
-_EVENTS = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-    "gen_ai.choice": "assistant",
-}
-"""The events and log records that are one message each, and who said it."""
-
-_CHOICE = "gen_ai.choice"
-_DETAILS = ("gen_ai.client.inference.operation.details", "gen_ai.content.prompt", "gen_ai.content.completion")
-"""Those whose attributes are what those of the span would be."""
-
 _MARK = r"(scrubbed|redacted|filtered|masked|removed|hidden|anonymi[sz]ed)"
 _REDACTED = re.compile(rf"\W+{_MARK}\b.*|{_MARK}|[*•]{{2,}}", re.I | re.S)
 """What stands in the place of an id that a library took out."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
-_TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*|\n\s+(?:File \"|at ).*", re.S)
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """An event of a span, or a log record. time: nanoseconds since 1970. body: of log records, what they say."""
-
-    time: int
-    name: str
-    attributes: Attributes
-    body: Any = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -112,9 +74,8 @@ def read(
     kind: SpanKind | None = None,
     failed: bool = False,
     start: int = 0,
-    events: Sequence[Event] = (),
 ) -> Reading:
-    """What attributes and events of a span tell. name: the span's. kind: where it is known without them. start:
+    """What the attributes of a span tell. name: the span's. kind: where it is known without them. start:
     nanoseconds since 1970, 0 where unknown."""
     given: dict[str, list[tuple[int, str, Any]]] = {}
     trees: dict[str, dict[str, Any]] = {}
@@ -127,13 +88,13 @@ def read(
         elif key.startswith(PREFIXES):
             place, rest = place_below(key)
             trees.setdefault(place.name, {})[rest] = value
-    if not given and not trees and not events:
+    if not given and not trees:
         return NOTHING if kind is None else replace(NOTHING, kind=kind)
     for names, pairs in trees.items():
         place, _ = place_below(names)
         given.setdefault(place.slot, []).append((place.rank, place.name, _tree(pairs)))
     failed = failed or "error.type" in attributes
-    return _Reader(given, name, failed, start).read(kind, events)
+    return _Reader(given, name, failed, start).read(kind)
 
 
 def _member(value: Any, name: str) -> Any:
@@ -158,7 +119,7 @@ class _Reader:
         self._warnings: list[str] = []
         self._own: str | None = None
 
-    def read(self, kind: SpanKind | None, events: Sequence[Event]) -> Reading:
+    def read(self, kind: SpanKind | None) -> Reading:
         kind = kind or self._kind()
         provider, is_running = self._provider(kind)
         agent, agent_name = self._agent(kind)
@@ -166,7 +127,7 @@ class _Reader:
         if call is not None and may_be_long(self._given):
             call = fitted(call, self._warnings)
         tokens = TokenUsage() if is_running else usage(self._given, self._warnings)
-        found = Reading(
+        return Reading(
             kind,
             self._named("session"),
             self._named("user"),
@@ -181,7 +142,6 @@ class _Reader:
             call,
             self._warnings,
         )
-        return _with_events(found, events, self._start) if events else found
 
     def _told(self, slot: str) -> list[tuple[int, str, Any]]:
         return first(self._given, slot)
@@ -396,95 +356,6 @@ def digested(name: str) -> str:
     return f"{name[: MAX_NAME - len(digest) - 1]}…{digest}"
 
 
-def component_of(kind: SpanKind, resource: Attributes) -> str:
-    """The part of the system that did it: the service by its name, else what does that sort of work."""
-    service = resource.get("service.name")
-    if not isinstance(service, str) or not service.strip() or service.startswith(_UNNAMED):
-        return _COMPONENTS.get(kind, "agent")
-    return service if len(service) <= MAX_NAME else digested(service)
-
-
-def error_message(told: str, events: Sequence[Event], attributes: Attributes) -> str:
-    """What went wrong, in words: a traceback is left out."""
-    texts = [told, *(event.attributes.get("exception.message") for event in events if event.name == "exception")]
-    texts += [attributes.get(name) for name in _ERRORS]
-    for text in texts:
-        if isinstance(text, str) and text.strip():
-            if found := _TRACEBACK.sub("", text, count=1).strip():
-                return found
-            return text.strip().rpartition("\n")[2]
-    return ""
-
-
-_ERRORS = [name for name, places in PLACES.items() if any(place.slot == "error" for place in places)]
-
-
-# -- events and log records ------------------------------------------------------------------------------------
-
-
-def is_chunk(name: str) -> bool:
-    """Whether an event is one of those of which there is one for each part of a streamed answer."""
-    return name.startswith(CHUNKS)
-
-
-def tells_content(name: str) -> bool:
-    """Whether an event or log record of that name is a message, or has messages among its attributes."""
-    return name in _EVENTS or name in _DETAILS
-
-
-def _with_events(found: Reading, events: Sequence[Event], start: int) -> Reading:
-    for event in events:
-        name = event.name
-        if name in FIRST_TOKENS or is_chunk(name):
-            if found.time_to_first_token_ms is None and 0 < start <= event.time:
-                found = replace(found, time_to_first_token_ms=(event.time - start) / 1e6)
-        elif name in _EVENTS:
-            found = and_then(found, _tool_event(event) if found.kind is SpanKind.TOOL else heard(event))
-        elif name in _DETAILS:
-            found = and_then(found, replace(read(event.attributes), kind=found.kind))
-    return found
-
-
-def heard(event: Event) -> Reading:
-    """What one event or log record of a message tells."""
-    if event.name in _DETAILS:
-        return read(event.attributes)
-    body = content.structured(event.body) if event.body is not None else event.attributes
-    if isinstance(body, str):
-        body = {"content": body}
-    if not isinstance(body, Mapping):
-        return NOTHING
-    by_model = event.name == _CHOICE
-    reason = body.get("finish_reason", event.attributes.get("finish_reason"))
-    reasons = [reason_of(reason)] if by_model and isinstance(reason, str) and reason else []
-    told = content.structured(body.get("message")) if by_model else dict(body)
-    if not isinstance(told, dict):
-        told = {"content": told}
-    role = _EVENTS[event.name]
-    said = content.messages({"role": role, **told}, role)
-    if not said:
-        return replace(NOTHING, finish_reasons=reasons)
-    key = hashlib.blake2b(msgspec.json.encode([event.time, event.name, told]), digest_size=8).hexdigest()
-    warnings: list[str] = []
-    call = fitted(ModelCall(heard=[Heard(event.time, key, by_model, one) for one in said[:1]]), warnings)
-    return replace(NOTHING, finish_reasons=reasons, call=call, warnings=warnings)
-
-
-def _tool_event(event: Event) -> Reading:
-    """What an event in a tool's span tells: what it was called with, or what it answered."""
-    call_id = event.attributes.get("id")
-    id = call_id if isinstance(call_id, str) else ""
-    if event.name == _CHOICE:
-        value = content.structured(event.attributes.get("message"))
-        value = content.structured(content.unwrapped(value))
-        ran = ToolCall(id, "", NULL, response=ToolResponse(id, encode_json(value), False))
-    elif event.name == "gen_ai.tool.message":
-        ran = ToolCall(id, "", content.plain(event.attributes.get("content")))
-    else:
-        return NOTHING
-    return replace(NOTHING, call=ModelCall(ran=ran))
-
-
 def and_then(before: Reading, later: Reading) -> Reading:
     """What two reports of a span tell: the later one where it tells something."""
     call = (
@@ -505,44 +376,3 @@ def and_then(before: Reading, later: Reading) -> Reading:
         call,
         list(dict.fromkeys([*before.warnings, *later.warnings])),
     )
-
-
-def told_of(before: Span, later: Reading) -> dict[str, Any]:
-    """The fields of a span that conventions tell, after what a later report tells."""
-    known = Reading(
-        kind=before.kind,
-        provider=before.provider,
-        model=before.model,
-        time_to_first_token_ms=before.time_to_first_token_ms,
-        finish_reasons=before.finish_reasons,
-        usage=before.tokens,
-        call=before.call,
-        warnings=before.warnings,
-    )
-    return fields(and_then(known, later))
-
-
-def fields(told: Reading) -> dict[str, Any]:
-    """The fields of a span that conventions tell, but for whom it names."""
-    return {
-        "kind": told.kind,
-        "provider": told.provider,
-        "model": told.model,
-        "time_to_first_token_ms": told.time_to_first_token_ms,
-        "finish_reasons": told.finish_reasons,
-        "tokens": told.usage,
-        "call": told.call,
-        "warnings": told.warnings,
-    }
-
-
-def told_again(span: Span) -> Span:
-    """A span that an older version kept, with what conventions tell today."""
-    kind = None if span.kind is SpanKind.OTHER else span.kind
-    failed = span.status_code is SpanStatusCode.ERROR
-    return replace(span, **fields(read(decode_json(span.attributes), span.name, kind=kind, failed=failed)))
-
-
-def is_told(span: Span) -> bool:
-    """Whether something was read from a span's attributes."""
-    return span.call is not None or span.model is not None or span.provider is not None or span.usage is not None

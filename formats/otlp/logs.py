@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from domain.conventions.reading import NOTHING, Event, component_of, heard, tells_content
+from domain.conventions.columns import component_of
+from domain.conventions.events import Event, heard, tells_content
+from domain.conventions.reading import NOTHING
 from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import EMPTY_OBJECT

@@ -15,15 +15,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr, replace
 
+from domain.conventions.columns import component_of
+from domain.conventions.events import Event, error_message, with_events
 from domain.conventions.lookup import PENDING
-from domain.conventions.reading import (
-    NOTHING,
-    Event,
-    Reading,
-    and_then,
-    component_of,
-    error_message,
-)
+from domain.conventions.reading import NOTHING, Reading, and_then
 from domain.conventions.reading import read as read_conventions
 from domain.shortening import shortened
 from domain.span import SpanKind, SpanStatusCode
@@ -143,7 +138,8 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
     status = _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET
     failed = status is SpanStatusCode.ERROR
     happened = [Event(*event) for event in span.events]
-    told = read_conventions(attributes, span.name, failed=failed, start=span.start, events=happened)
+    told = read_conventions(attributes, span.name, failed=failed, start=span.start)
+    told = with_events(told, happened, span.start) if happened else told
     kept = bounded({**_about(span, source), **attributes}, limit)
     events = [(time_of(time), cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
     fits = [kept, *(data for _, _, data in events)]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from domain.conventions.reading import is_told, told_again
+from domain.conventions.columns import is_told, told_again
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id, Node, kind_of

@@ -16,7 +16,8 @@ from domain.annotation import Annotation
 from domain.audit import AuditEntry
 from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
-from domain.conventions.reading import fields, read
+from domain.conventions.columns import fields
+from domain.conventions.reading import read
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion

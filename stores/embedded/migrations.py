@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from domain.conventions.reading import told_again
+from domain.conventions.columns import told_again
 from stores import sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS

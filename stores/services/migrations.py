@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from neo4j import Driver
 
-from domain.conventions.reading import told_again
+from domain.conventions.columns import told_again
 from stores import sums
 from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind

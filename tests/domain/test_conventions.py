@@ -17,10 +17,11 @@ from opentelemetry.semconv._incubating.attributes import (
     user_attributes,
 )
 
+from domain.conventions.columns import component_of
 from domain.conventions.convention import SLOTS
 from domain.conventions.gen_ai import GEN_AI
 from domain.conventions.openinference import OPENINFERENCE as BY_SPEC
-from domain.conventions.reading import component_of, read
+from domain.conventions.reading import read
 from domain.message import TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelCall, ModelMessage
 from domain.span import SpanKind
