@@ -196,5 +196,5 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
         mode=SearchMode.SEMANTIC, threshold=0, limit=9, vector=axis(0), filter=MemoryFilter(valid_at=after(days=400))
     )
     [found] = await store.search([searched])
-    assert before[0] not in [one.key for one in found.candidates]
+    assert before[0] not in [one.id for one in found.candidates]
     await engine.close()
