@@ -177,23 +177,26 @@ def copy_(source: str, target: str) -> None:
 @click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
               show_default=True, help="Search by words and meaning, by meaning, or by words.")  # fmt: skip
 @click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="Number of results.")
+@click.option("--explain", is_flag=True, help="Show everything that each score is made of.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @workspace_option
-def search(
+def search(  # noqa: PLR0913 - one for each option
     query: str,
     data: Path,
     url: str | None,
     owner: str | None,
     mode: str,
     first: int,
+    explain: bool,
     as_json: bool,
     workspace: str | None,
 ) -> None:
-    """Search memories and show the parts of each score: relevance x importance x decay."""
+    """Search memories and show the parts of each score; what they are is told in docs/recall.md."""
     from cli.client import Target
     from cli.search import find, show_search
 
-    show_search(run(find(Target(data, url, _settings(), workspace), query, owner, mode.upper(), first)), as_json)
+    found = run(find(Target(data, url, _settings(), workspace), query, owner, mode.upper(), first))
+    show_search(found, as_json, explain)
 
 
 @cli.command()

@@ -142,7 +142,7 @@ async def _asked(context: Context, query: MemoryQuery, how: Search) -> Search:
         if text is None:
             raise invalid("A vector cannot be searched in TEXT mode; use SEMANTIC or HYBRID.", ["mode"])
         vector = None
-    elif vector is None and text is not None:
+    elif vector is None and text is not None and (how.mode is SearchMode.SEMANTIC or _means(text)):
         telling = await _telling(context, text, how) if how.mode is SearchMode.HYBRID else text
         vector = _directed((await context.embedder.embed([telling]))[0])
     return msgspec.structs.replace(how, text=text, vector=vector, exclude=exclude)
@@ -154,6 +154,11 @@ async def _telling(context: Context, text: str, how: Search) -> str:
     exact = words.asked(text).exact
     usual = await context.store.usual(exact, how) if exact else set()
     return words.without(text, usual) if usual else text
+
+
+def _means(text: str) -> bool:
+    """Whether a text has letters: of a bare version, date or number a vector says nothing."""
+    return any(letter.isalpha() for letter in text)
 
 
 def _directed(vector: Vector) -> Vector | None:

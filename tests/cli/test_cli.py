@@ -63,6 +63,9 @@ def test_search_shows_hits_with_the_parts_of_their_scores(data: str, capsys: pyt
     assert status == 0
     assert "Do you have black tea?" in out
     assert "similarity" in out
+    assert "neighbors" not in out
+    status, out, _ = run(capsys, "search", "black tea", "--data", data, "--explain", "--first", "2")
+    assert status == 0
     status, out, _ = run(capsys, "search", "black tea", "--data", data, "--json", "--first", "1")
     [hit] = json.loads(out)["hits"]
     parts = hit["parts"]

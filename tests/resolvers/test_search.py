@@ -167,6 +167,31 @@ class TestRanking:
         await graph.do("decayMemories", {"rate": 0.8, "filter": {"tags": ["1"]}})
         assert found(await search(graph, "zebra", m="SEMANTIC")) == ["zebra 2", "zebra 1", "zebra 0"]
 
+    @pytest.mark.parametrize("mode", ["HYBRID", "TEXT"])
+    @pytest.mark.parametrize(
+        ("text", "twin"),
+        [("Release 1.2.3", "Release 3.2.1"), ("due 2026-03-04", "due 2026-04-03"), ("at 7.1", "at 1.7")],
+    )
+    async def test_a_number_comes_before_its_twin(self, graph: Graph, mode: str, text: str, twin: str) -> None:
+        await memory(graph, text, importance=0.1)
+        await memory(graph, twin, importance=1.0)
+        assert found(await search(graph, text.split()[1], m=mode))[0] == text
+
+    async def test_an_identifier_comes_before_what_is_important(self, graph: Graph) -> None:
+        await memory(graph, "Ticket INC-88213 was closed", importance=0.1)
+        for i in range(15):
+            await memory(graph, f"important note {i} about the garden", importance=0.95)
+        assert found(await search(graph, "INC-88213"))[0] == "Ticket INC-88213 was closed"
+
+    async def test_what_says_the_same_takes_one_place(self, graph: Graph) -> None:
+        for i, text in enumerate(("Likes tea.", "likes  the tea", "Does not like tea", "Likes tea?", "likes 2 teas")):
+            await memory(graph, text, vector=vector_of("tea"), importance=(9 - i) / 10)
+        hits = await search(graph, "tea", t=0)
+        assert len(hits) == 4
+        folded = {hit["memory"]["externalId"]: [one["externalId"] for one in hit["folded"]] for hit in hits}
+        assert sorted([len(some) for some in folded.values()]) == [0, 0, 0, 1]
+        assert {"Likes tea.", "likes  the tea"} in [{name, *some} for name, some in folded.items()]
+
     async def test_first(self, graph: Graph) -> None:
         for i in range(15):
             await memory(graph, f"zebra {i}", importance=i / 20, vector=vector_of("zebra"))
