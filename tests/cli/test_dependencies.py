@@ -26,11 +26,14 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 CONTRACT = ROOT / "stores" / "contract"
 """Tests, though they are shipped: who runs them has pytest."""
 
+ELSEWHERE = ROOT / "bench" / "peers" / "scripts"
+"""What runs in environments of its own."""
+
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
     for room in (*PACKAGES, "bench")
     for path in (ROOT / room).rglob("*.py")
-    if not path.is_relative_to(CONTRACT)
+    if not path.is_relative_to(CONTRACT) and not path.is_relative_to(ELSEWHERE)
 )
 
 BLOCKED = f"""
