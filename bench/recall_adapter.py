@@ -1,7 +1,8 @@
 """Our search behind the interface of a turn-level recall scorer: `python recall.py bench/recall_adapter.py`.
 
 A conversation is one user with a session per sitting, a message per turn, and an episodic memory formed from each.
-RECALL_MODE chooses TEXT, SEMANTIC or HYBRID (the default); everything else is as the server has it.
+RECALL_MODE chooses TEXT, SEMANTIC or HYBRID (the default), RECALL_WITHOUT names a signal to be left out; all else
+is as the server has it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from domain.caller import LOCAL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from domain import ranking
 from domain.memory import CreateMemoriesInput, MemoryFilter, MemoryInput
 from domain.message import AddMessagesInput, MessageInput
 from domain.search import MemoryQuery, SearchMode
@@ -26,6 +30,9 @@ from resolvers import memories, messages, sessions
 from resolvers.search import search as search_memories
 from server.service import Service, open_service
 from server.settings import Settings
+
+if without := os.environ.get("RECALL_WITHOUT"):
+    ranking.WEIGHTS = msgspec.structs.replace(ranking.WEIGHTS, **{without: 0.0})
 
 MODE = SearchMode[os.environ.get("RECALL_MODE", "HYBRID")]
 

@@ -169,6 +169,39 @@ def copy_(source: str, target: str) -> None:
     run(copy(source, target, _settings()))
 
 
+@cli.command("eval", short_help="Ask saved questions and count how often the expected memories are found.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@data_option
+@url_option
+@click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
+              show_default=True, help="Search by words and meaning, by meaning, or by words.")  # fmt: skip
+@click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many hits count.")
+@click.option("--bar", type=click.FloatRange(0, 1), help="Fail where the recall is below it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@workspace_option
+def evaluate(
+    file: Path,
+    data: Path,
+    url: str | None,
+    mode: str,
+    first: int,
+    bar: float | None,
+    as_json: bool,
+    workspace: str | None,
+) -> None:
+    """Ask the questions of FILE and count how often the expected memories are found.
+
+    A line of FILE is JSON: {"text": "...", "expected": ["externalId or id", ...], "owner": "externalId"}; the owner may be
+    left out.
+    """
+    from cli import evaluation
+    from cli.client import Target
+
+    asked = evaluation.questions(file)
+    outcomes = run(evaluation.evaluate(Target(data, url, _settings(), workspace), asked, mode.upper(), first))
+    evaluation.show_outcomes(outcomes, first, bar, as_json)
+
+
 @cli.command(short_help="Search memories and show the parts of each score.")
 @click.argument("query")
 @data_option

@@ -58,6 +58,32 @@ def test_help_teaches_the_product(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(capsys, command, "--help")[0] == 0
 
 
+def test_saved_questions_are_asked_and_counted(data: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _, out, _ = run(capsys, "search", "black tea", "--data", data, "--json", "--first", "1")
+    [hit] = json.loads(out)["hits"]
+    file = tmp_path / "questions.jsonl"
+    good, lost = (
+        {"text": "black tea", "expected": [hit["memory"]["id"]]},
+        {"text": "black tea", "expected": ["nowhere"]},
+    )
+    file.write_text(json.dumps(good) + "\n\n" + json.dumps(lost) + "\n")
+    status, out, _ = run(capsys, "eval", str(file), "--data", data, "--bar", "0.5")
+    assert (status, "recall@10 0.500, MRR 0.500" in out, "nowhere" in out) == (0, True, True)
+    assert run(capsys, "eval", str(file), "--data", data, "--bar", "0.6")[0] == 1
+    status, out, _ = run(capsys, "eval", str(file), "--data", data, "--json")
+    assert json.loads(out)["missed"] == [lost | {"owner": None}]
+    for text, told in (
+        ("{", "line 1"),
+        ('{"text": "x"}', "line 1"),
+        ('{"text": "x", "expected": []}', "line 1"),
+        ("", "no question"),
+    ):
+        file.write_text(text)
+        status, _, error = run(capsys, "eval", str(file), "--data", data)
+        assert status == 1
+        assert told in error
+
+
 def test_search_shows_hits_with_the_parts_of_their_scores(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "search", "black tea", "--data", data)
     assert status == 0
