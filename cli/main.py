@@ -191,8 +191,8 @@ def evaluate(
 ) -> None:
     """Ask the questions of FILE and count how often the expected memories are found.
 
-    A line of FILE is JSON: {"text": "...", "expected": ["externalId or id", ...], "owner": "externalId"}; the owner may be
-    left out.
+    A line of FILE is JSON: {"text": "...", "expected": ["externalId or id", ...], "owner": "externalId"};
+    the owner may be left out.
     """
     from cli import evaluation
     from cli.client import Target
