@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,10 @@ async def serve_grpc(host: str, port: int, doors: dict[str, OTLP], max_bytes: in
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
+        # The system is asked first: of a port that is taken grpc at times writes a line of its own, told not to or not.
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         server.add_insecure_port(where)
-    except RuntimeError:
+    except (OSError, RuntimeError):
         raise BadSetting(f"Cannot listen on {where} for gRPC. Choose another RECOLLECT_GRPC_PORT.") from None
     await server.start()
     return server
