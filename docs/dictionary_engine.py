@@ -21,54 +21,39 @@ from msgspec.structs import replace
 
 from domain import graph as hops
 from domain.branch import Entry, branch
-from domain.change import MemoryChange, matched
+from domain.change import MemoryChange
 from domain.errors import CursorExpired
-from domain.graph import GraphEdgeKind, GraphInclude
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, weight
+from domain.memory import Memory, MemoryFilter, MemoryStatus, lightest_first, says_when
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Mark, Page, Slice
 from domain.participant import Participant, SenderType
 from domain.search import Candidate, Recall, SearchMode, Tie, asks, similarity
 from domain.session import Session
-from domain.span import Span, Trace
+from domain.span import Span
 from domain.tally import Tally
-from domain.tool_calls import CallPart, Spot, Step, answers
-from stores import journal, ports, sums
+from domain.tool_calls import Spot, Step, answers, call_parts
+from stores import keeping, ports, words
 from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of
+from stores.changes import asked, line_of, told
 from stores.errors import Taken, Unavailable
 from stores.ids import Ids
 from stores.lists import declared
-from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
-from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, USUAL, USUAL_LEAST
-from stores.ports import (
-    Collection,
-    Drawn,
-    Explored,
-    Fields,
-    Found,
-    Log,
-    NaturalKey,
-    Opening,
-    Records,
-    Search,
-    Shared,
-    Usage,
-)
+from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
+from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, most_of_usual
+from stores.ports import Collection, Log, NaturalKey, Records, Search
 from stores.predicate import World, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
-from stores.words import asked as looked_for
-from stores.words import stored
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
-Clock = Callable[[], datetime]
+Listed = Collection | Records
+Kinds = Iterable[MemoryLinkKind] | None
 
 
 class Graph:
@@ -93,7 +78,8 @@ class Graph:
 
     def over(self, now: datetime) -> Iterator[Node]:
         """The records whose time is over."""
-        return (record for records in self.records.values() for record in records.values() if _is_over(record, now))
+        held = (record for records in self.records.values() for record in records.values())
+        return (record for record in held if kind(type(record)).is_over(record, now))
 
 
 class Shelf:
@@ -108,7 +94,7 @@ class Shelf:
 SHELVES: defaultdict[str, Shelf] = defaultdict(Shelf)
 
 
-def open_dictionaries(opening: Opening) -> DictionaryEngine:
+def open_dictionaries(opening: ports.Opening) -> DictionaryEngine:
     """Opens what is kept under a URL: the engine's entry point."""
     return DictionaryEngine(SHELVES[opening.graph_url], opening.clock)
 
@@ -116,7 +102,7 @@ def open_dictionaries(opening: Opening) -> DictionaryEngine:
 class DictionaryEngine:
     """See stores.ports.Engine."""
 
-    def __init__(self, shelf: Shelf, clock: Clock) -> None:
+    def __init__(self, shelf: Shelf, clock: Callable[[], datetime]) -> None:
         self.shelf, self.clock, self.ids = shelf, clock, Ids(clock, shelf.last_id)
         self.closed, self.writes = False, 0
         self.grown = asyncio.Event()  # set by the next write
@@ -156,12 +142,6 @@ class DictionaryEngine:
         self.grown = asyncio.Event()
 
 
-def _is_over(record: Node, now: datetime) -> bool:
-    expires = kind(type(record)).expires
-    at = getattr(record, expires) if expires else None
-    return at is not None and at <= now
-
-
 class Reads:
     """A graph as it is at one time: what reads and writes have in common."""
 
@@ -169,31 +149,47 @@ class Reads:
         self.graph, self.now = graph, now
         self.world = World(self.any, self.all)
 
-    def any(self, id: str) -> Node | None:
+    def any(self, id: str | None) -> Node | None:
         """The record of an id, expired or not."""
-        return self.graph.records.get(id[:3], {}).get(Id(id))
+        return None if id is None else self.graph.records.get(id[:3], {}).get(Id(id))
 
     def lives(self, record: Node) -> bool:
         """Whether a record is there: it has not expired, and none that it counts on has."""
-        columns = (column for column in kind(type(record)).references if column.refers and column.refers.lives)
+        of = kind(type(record))
+        columns = (column for column in of.references if column.refers and column.refers.lives)
         ends = (self.any(getattr(record, str(column.field))) for column in columns)
-        return not _is_over(record, self.now) and all(end is None or self.lives(end) for end in ends)
+        return not of.is_over(record, self.now) and all(end is None or self.lives(end) for end in ends)
 
     def all(self, what: type[N]) -> Iterator[N]:
         """The records of a kind that are there."""
         records: Iterable[Any] = self.graph.records[what.prefix].values()
         return (record for record in records if self.lives(record))
 
-    def one(self, what: type[N], id: Id) -> N | None:
+    def one(self, what: type[N], id: Id | None) -> N | None:
         """The record of an id, if it is of that kind and is there."""
         record = self.any(id)
         return record if isinstance(record, what) and self.lives(record) else None
+
+    def naming(self, of: Kind[Any], column: str, parent: str) -> Iterable[Any]:
+        """The records of a kind that have the parent in a column; without a column all of them."""
+        field = str(of.columns[column].field) if column else ""
+        return (record for record in self.all(of.record) if not field or getattr(record, field) == parent)
+
+    def lines(self, log: Log) -> list[tuple[int, Any]]:
+        """The lines of a log with their places, in order."""
+        if log.kind == "changes":
+            return sorted(self.graph.changes.items())
+        return sorted(((one.place, one) for one in self.naming(*LOGS[log.kind], log.of)), key=lambda line: line[0])
+
+    def drew(self, memory_id: Id) -> list[Id]:
+        """The messages that drew on a memory."""
+        return sorted(id for id, refs in self.graph.refs.items() if memory_id in refs)
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
         return [self.one(kind, id) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
-        return [self.one(kind, self.graph.keys.get((kind.prefix, tuple(key)), Id(""))) for key in keys]
+        return [self.one(kind, self.graph.keys.get((kind.prefix, tuple(key)))) for key in keys]
 
     def passing(self, records: Iterable[N], filter: Any) -> Iterator[N]:
         """Those that pass a filter. Raises Rejected where it asks too much."""
@@ -216,44 +212,35 @@ class DictionaryTransaction(Reads):
         return sorted(found, key=lambda one: (one.joined_at, one.id))
 
     async def put(self, records: Sequence[Node]) -> None:
-        traces = [one for one in records if isinstance(one, Trace)]
-        spans = [one for one in records if isinstance(one, Span)]
-        if records:
-            await journal.put(self, records)
-        await (sums.put(self, spans) if spans else self.store(await sums.as_kept(self, traces) if traces else records))
+        await keeping.put(self, records)
 
     async def store(self, records: Sequence[Node]) -> None:
         """See stores.sums.Sums."""
+        elsewhere = [graph for name, graph in self._engine.shelf.graphs.items() if name != self._name]
         for record in records:
-            self._store(record)
+            of, prefix = kind(type(record)), record.prefix
+            if any(record.id in graph.records[prefix] for graph in elsewhere):
+                raise Taken
+            before = self.any(record.id)
+            if before is not None and (old := of.natural_key(before)) is not None:
+                self.graph.keys.pop((prefix, old), None)
+            if (key := of.natural_key(record)) is not None:
+                self._free(of, key)
+                self.graph.keys[prefix, key] = record.id
+            self.graph.records[prefix][record.id] = record
 
     async def tallies(self, trace_id: str) -> list[Tally]:
         """See stores.sums.Sums."""
         return [one for one in self.all(Tally) if one.trace_id == trace_id]
 
-    def _store(self, record: Node) -> None:
-        of, prefix = kind(type(record)), record.prefix
-        elsewhere = (graph for name, graph in self._engine.shelf.graphs.items() if name != self._name)
-        if any(record.id in graph.records[prefix] for graph in elsewhere):
-            raise Taken
-        before = self.any(record.id)
-        if before is not None and (old := of.natural_key(before)) is not None:
-            self.graph.keys.pop((prefix, old), None)
-        if (key := of.natural_key(record)) is not None:
-            self._free(of, key)
-            self.graph.keys[prefix, key] = record.id
-        self.graph.records[prefix][record.id] = record
-
     def _free(self, of: Kind[Any], key: NaturalKey) -> None:
         """Takes a natural key from who has it: from one that has expired, and one whose kind replaces what is there."""
-        there = self.any(self.graph.keys.get((of.record.prefix, key), ""))
-        if there is None:
-            return
-        if of.replaces:
+        there = self.any(self.graph.keys.get((of.record.prefix, key)))
+        if there is not None and of.replaces:
             self._drop(of, there)
-        elif self.lives(there):
+        elif there is not None and self.lives(there):
             raise Taken
-        else:
+        elif there is not None:
             emptied = {str(of.columns[name].field): None for name in of.natural if of.columns[name].nullable}
             self.graph.records[there.prefix][there.id] = replace(there, **emptied)
 
@@ -278,24 +265,22 @@ class DictionaryTransaction(Reads):
 
     async def delete(self, kind_: type[Node], ids: Sequence[Id]) -> None:
         gone: dict[Id, Node] = {}
-        self._delete(kind(kind_), {id for id in ids if self.any(id) is not None}, gone)
-        await journal.delete(self, [one for one in gone.values() if kind(type(one)).logged is not None])
-        await sums.take_away(self, [(one.trace_id, one.id) for one in gone.values() if isinstance(one, Span)])
+        await self._delete(kind(kind_), {id for id in ids if self.any(id) is not None}, gone)
+        spans = [(one.trace_id, one.id) for one in gone.values() if isinstance(one, Span)]
+        await keeping.delete(self, gone.values(), spans)
 
-    def _delete(self, of: Kind[Any], ids: set[Id], gone: dict[Id, Node]) -> None:
+    async def _delete(self, of: Kind[Any], ids: set[Id], gone: dict[Id, Node]) -> None:
         """Deletes records, and first what the declarations say of those that name them."""
         for other, column in referring(of) if ids else ():
             field = str(column.field)
             naming = [one for one in self.graph.records[other.record.prefix].values() if getattr(one, field) in ids]
             if column.refers is not None and column.refers.gone == "cascade":
-                self._delete(other, {one.id for one in naming}, gone)
+                await self._delete(other, {one.id for one in naming}, gone)
             else:
-                for one in naming:
-                    self._store(replace(one, **{field: None}))
-        for id in ids:
-            if (record := self.any(id)) is not None:
-                gone[id] = record
-                self._drop(of, record)
+                await self.store([replace(one, **{field: None}) for one in naming])
+        for record in [one for id in ids if (one := self.any(id)) is not None]:
+            gone[record.id] = record
+            self._drop(of, record)
 
     def _drop(self, of: Kind[Any], record: Node) -> None:
         """Takes away one record with what no declaration tells of."""
@@ -306,9 +291,7 @@ class DictionaryTransaction(Reads):
         graph.refs.pop(id, None)
         if isinstance(record, Memory):
             graph.vectors.pop(id, None)
-            for message_id, refs in graph.refs.items():
-                if id in refs:
-                    graph.refs[message_id] = {other: ref for other, ref in refs.items() if other != id}
+            graph.refs = {at: {to: ref for to, ref in refs.items() if to != id} for at, refs in graph.refs.items()}
             for place, change in graph.changes.items():
                 if change.memory_id == id and change.before is not None:
                     graph.changes[place] = replace(change, before=replace(change.before, text=""))
@@ -321,7 +304,7 @@ class DictionaryTransaction(Reads):
 
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
         found = [one for one in self._active() if one.owner_id == owner_id and one.id not in keep]
-        return sorted(found, key=lambda one: (weight(one), one.id))[:count]
+        return lightest_first(found)[:count]
 
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
         memories = (one for one in self._active() if one.id > (after or ""))
@@ -331,11 +314,11 @@ class DictionaryTransaction(Reads):
         return [one for one in self.graph.over(self.now) if isinstance(one, kind)][:limit]
 
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
-        places = sorted(self.graph.changes)
-        old = {place for place in places if self.graph.changes[place].time < before}
-        gone = [place for place in places[:-1] if place in old or place not in places[-keep:]][:limit]
+        changes = sorted(self.graph.changes.items())
+        kept = dict([*(line for line in changes[-keep:] if line[1].time >= before), *changes[-1:]])
+        gone = [place for place, _ in changes if place not in kept][:limit]
         self.graph.trimmed["changes"] = max(gone, default=self.graph.trimmed.get("changes", 0))
-        self.graph.changes = {place: self.graph.changes[place] for place in places if place not in gone}
+        self.graph.changes = {place: change for place, change in changes if place not in gone}
         return len(gone)
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
@@ -379,13 +362,7 @@ class DictionaryStore:
         return sorted(found, key=lambda record: record.id)[:limit]
 
     async def pages(
-        self,
-        of: Collection | Records,
-        parents: Sequence[Id],
-        slice: Slice,
-        filter: Any = None,
-        order: Any = None,
-        fields: Fields | None = None,
+        self, of: Listed, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None, fields: Any = None
     ) -> list[Page[Any]]:
         now, chosen = self._now, order_of(of, order)
         pages = []
@@ -393,18 +370,18 @@ class DictionaryStore:
             session = getattr(now.any(parent), "session_id", None) or ""  # whose log a list of its lines is of
             owner = session if chosen.log and of in OF_A_TRACE else parent
             listing = listing_of(of, owner, chosen, self._engine.shelf.epoch)
-            rows = [(_mark(record, chosen), record) for record in _members(now, of, parent, filter)]
+            rows = [(chosen.mark(record), record) for record in _members(now, of, parent, filter)]
             pages.append(_page(rows, slice, chosen.descending, listing, CountKey(of, parent, filter)))
         return pages
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         return [sum(1 for _ in _members(self._now, *key)) for key in keys]
 
-    async def memory_refs(self, message_ids: Sequence[Id], fields: Fields | None = None) -> Drawn:
+    async def memory_refs(self, message_ids: Sequence[Id], fields: Any = None) -> ports.Drawn:
         now = self._now
         memories = {one.id: one for one in now.all(Memory)}
         drawn = [now.graph.refs.get(id, {}).values() for id in message_ids]
-        return Drawn([[ref for ref in refs if ref.memory_id in memories] for refs in drawn], memories)
+        return ports.Drawn([[ref for ref in refs if ref.memory_id in memories] for refs in drawn], memories)
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         found = sorted(self._now.all(Memory), key=lambda one: one.id)
@@ -412,43 +389,39 @@ class DictionaryStore:
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         logs = [Log("messages", id) for id in {call.at.session_id for call in calls if call.at}]
-        found = {log.of: _answers([one for _, one in _lines(self._now, log)]) for log in logs}
+        found = {log.of: _answers([one for _, one in self._now.lines(log)]) for log in logs}
         return [None if (at := call.at) is None else found[at.session_id].get((at.place, at.index)) for call in calls]
 
     async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
         return [_branch(self._now, self._now.any(id)) for id in message_ids]
 
-    async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]:
+    async def usage(self, owner_ids: Sequence[Id]) -> list[ports.Usage]:
         return [_usage([one for one in self._now.all(Memory) if one.owner_id == id]) for id in owner_ids]
 
-    async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[Explored]:
+    async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[ports.Explored]:
         return [_explored(self._now, center, exploration) for center in centers]
 
-    async def paths(
-        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
-    ) -> list[list[Id]]:
+    async def paths(self, start: Id, goal: Id, kinds: Kinds, max_depth: int, first: int) -> list[list[Id]]:
         now = self._now
         if now.one(Memory, start) is None or now.one(Memory, goal) is None:
             return []
         return hops.shortest_paths(start, goal, _neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
 
-    async def links_between(
-        self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
-    ) -> list[MemoryLink]:
+    async def links_between(self, pairs: Sequence[tuple[Id, Id]], kinds: Kinds) -> list[MemoryLink]:
         best: dict[frozenset[Id], MemoryLink] = {}
         for link in _links(self._now, kinds):
             best.setdefault(frozenset((link.source_id, link.target_id)), link)
         return [best[ends] for pair in pairs if (ends := frozenset(pair)) in best]
 
-    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
+    async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[ports.Shared]]:
         return [_shared(self._now, id)[:first] for id in memory_ids]
 
-    async def search(self, searches: Sequence[Search]) -> list[Found]:
+    async def search(self, searches: Sequence[Search]) -> list[ports.Found]:
         return [_found(self._now, search) for search in searches]
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)
-        most = max(USUAL_LEAST, int(USUAL * len(memories)))
+        most = most_of_usual(len(memories))
         return {word for word in words if sum(word in _words(one.text)[0] for one in memories) > most}
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[ports.Vector | None]:
@@ -458,14 +431,14 @@ class DictionaryStore:
         return Listing(log.name, self._engine.shelf.epoch)
 
     async def ends(self, logs: Sequence[Log]) -> list[int]:
-        return [max((place for place, _ in _lines(self._now, log)), default=0) for log in logs]
+        return [max((place for place, _ in self._now.lines(log)), default=0) for log in logs]
 
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         while True:
             now, grown = self._now, self._engine.grown
             if after < now.graph.trimmed.get(log.kind, 0):
                 raise CursorExpired
-            batch = [line for line in _lines(now, log) if line[0] > after]
+            batch = [line for line in now.lines(log) if line[0] > after]
             lines = [line for _, line in batch]
             lines = _changes(now, lines, filter) if log.kind == "changes" else list(now.passing(lines, filter))
             if lines:
@@ -481,20 +454,14 @@ class DictionaryStore:
 # Lists
 
 
-def _members(now: Reads, of: Collection | Records, parent: str, filter: Any) -> Iterator[Any]:
+def _members(now: Reads, of: Listed, parent: str, filter: Any) -> Iterator[Any]:
     """The records of a list that pass its filter."""
     found = declared(of)
-    records = _by_hand(now, of, parent, filter) if found is None else _naming(now, *found, parent)
+    records = _by_hand(now, of, parent, filter) if found is None else now.naming(*found, parent)
     return now.passing(records, filter)
 
 
-def _naming(now: Reads, of: Kind[Any], column: str, parent: str) -> Iterable[Any]:
-    """The records of a kind that have the parent in a column; without a column all of them."""
-    field = str(of.columns[column].field) if column else ""
-    return (record for record in now.all(of.record) if not field or getattr(record, field) == parent)
-
-
-def _by_hand(now: Reads, of: Collection | Records, parent: str, filter: Any) -> Iterable[Node]:
+def _by_hand(now: Reads, of: Listed, parent: str, filter: Any) -> Iterable[Node]:
     """The records of a list that no declaration tells of."""
     above: Any = now.any(parent)
     match of:
@@ -524,38 +491,28 @@ def _by_hand(now: Reads, of: Collection | Records, parent: str, filter: Any) -> 
     raise NotImplementedError(of)
 
 
-def _mark(record: Node, order: Order) -> Mark:
-    """Where a record stands in its list."""
-    row, (name, since, missing) = kind(type(record)).row(record), order.column
-    found = missing if row[name] is None else row[name] - row[since] if since else row[name]
-    return (found,) if order.log else (found, record.id)
-
-
-def _page(
-    rows: list[tuple[Mark, Any]], slice: Slice, descending: bool, listing: Listing, count_key: CountKey
-) -> Page[Any]:
+def _page(rows: list[tuple[Mark, Any]], slice: Slice, descending: bool, listing: Listing, of: CountKey) -> Page[Any]:
     """Cuts a page out of the rows of a list."""
 
     def key(mark: Mark) -> Any:
         return tuple((isinstance(part, str), part) for part in mark)  # a cursor may hold another type
 
-    def behind(mark: Mark, other: Mark) -> bool:
-        return bool(key(mark) < key(other) if descending else key(mark) > key(other))
+    def ahead(end: Mark) -> int:
+        """How many rows stand ahead of a mark."""
+        return sum(key(mark) > key(end) if descending else key(mark) < key(end) for mark, _ in rows)
 
-    after = None if slice.after is None else listing.mark(slice.after, "after")
-    before = None if slice.before is None else listing.mark(slice.before, "before")
     rows.sort(key=lambda row: key(row[0]), reverse=descending)
-    rest = [row for row in rows if after is None or behind(row[0], after)]
-    inside = [row for row in rest if before is None or behind(before, row[0])]
-    to_come = before is not None and any(not behind(before, mark) for mark, _ in rows)
-    chosen = inside[max(len(inside) - slice.limit, 0) :] if slice.backward else inside[: slice.limit]
-    more = len(inside) > len(chosen)
-    further, back = (to_come, more) if slice.backward else (more, len(rest) < len(rows))
-    return Page([record for _, record in chosen], [mark for mark, _ in chosen], further, back, listing, count_key)
+    after, before = listing.marks(slice)
+    first = 0 if after is None else ahead(after) + sum(key(mark) == key(after) for mark, _ in rows)
+    end = len(rows) if before is None else ahead(before)
+    start, stop = (max(end - slice.limit, first), end) if slice.backward else (first, min(first + slice.limit, end))
+    further, back = (end < len(rows), start > first) if slice.backward else (stop < end, first > 0)
+    chosen = rows[start:stop]
+    return Page([record for _, record in chosen], [mark for mark, _ in chosen], further, back, listing, of)
 
 
 def _branch(now: Reads, end: Any) -> list[int]:
-    messages = [one for _, one in _lines(now, Log("messages", end.session_id))][::-1] if end else []
+    messages = [one for _, one in now.lines(Log("messages", end.session_id))][::-1] if end else []
     replied = {one.parent_id for one in messages}
     said = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
     return branch(end and end.id, said)
@@ -566,25 +523,17 @@ def _answers(messages: Sequence[Message]) -> dict[Spot, ToolResponse]:
     places, replied = {one.id: one.place for one in messages}, {one.parent_id for one in messages}
     steps = []
     for one in messages:
-        calls = ((at, part) for at, part in enumerate(one.content) if isinstance(part, ToolCall | ToolResponse))
-        parts = [CallPart(at, part.call_id, isinstance(part, ToolResponse)) for at, part in calls]
-        by_agent, parent = one.sender_type is SenderType.AGENT, one.parent_id and places[one.parent_id]
-        steps.append(Step(one.place, by_agent, one.thread_id, parent or None, one.id in replied, parts))
+        parent = None if one.parent_id is None else places[one.parent_id]
+        by_agent, parts = one.sender_type is SenderType.AGENT, list(call_parts(one.content))
+        steps.append(Step(one.place, by_agent, one.thread_id, parent, one.id in replied, parts))
     contents: dict[int, Any] = {one.place: one.content for one in messages}
     return {call: contents[place][index] for call, (place, index) in answers(steps).items()}
 
 
-def _usage(memories: Sequence[Memory]) -> Usage:
+def _usage(memories: Sequence[Memory]) -> ports.Usage:
     active = [one for one in memories if one.status is MemoryStatus.ACTIVE]
     archived = sum(one.status is MemoryStatus.ARCHIVED for one in memories)
-    return Usage(len(active), archived, sum(len(one.text.encode()) for one in active))
-
-
-def _lines(now: Reads, log: Log) -> list[tuple[int, Any]]:
-    """The lines of a log with their places, in order."""
-    if log.kind == "changes":
-        return sorted(now.graph.changes.items())
-    return sorted(((one.place, one) for one in _naming(now, *LOGS[log.kind], log.of)), key=lambda line: line[0])
+    return ports.Usage(len(active), archived, sum(len(one.text.encode()) for one in active))
 
 
 def _changes(now: Reads, changes: Sequence[MemoryChange], filter: MemoryFilter | None) -> list[MemoryChange]:
@@ -594,21 +543,20 @@ def _changes(now: Reads, changes: Sequence[MemoryChange], filter: MemoryFilter |
     lines, later, wanted = [], dict[Id, Memory](), {change.place for change in changes}
     for place, one in sorted(now.graph.changes.items(), reverse=True):
         current: Any = now.any(one.memory_id)
-        link = None if one.link is None else msgspec.json.encode(one.link).decode()
         seen = (one.before, later.get(one.memory_id), current, one.lost)
-        line = line_of(place, one.kind.name, one.memory_id, one.time, link, *seen) if place in wanted else None
+        line = line_of(place, one.kind.name, one.memory_id, one.time, one.link, *seen) if place in wanted else None
         lines += [] if line is None else [line]
         if one.before is not None:
             later[one.memory_id] = one.before
     lines.reverse()
     holds = [passes(of, memory, now.world) for memory, of in asked(lines, filter)]
-    return [replace(change, left=left) for change, left in matched(lines, holds)]
+    return told(lines, holds)
 
 
 # The graph of memories
 
 
-def _links(now: Reads, kinds: Iterable[MemoryLinkKind] | None = None, least: float = 0.0) -> list[MemoryLink]:
+def _links(now: Reads, kinds: Kinds = None, least: float = 0.0) -> list[MemoryLink]:
     """The links of some kinds, the heaviest first."""
     among = set(MemoryLinkKind if kinds is None else kinds)
     found = [link for link in now.all(MemoryLink) if link.kind in among and link.weight >= least]
@@ -630,24 +578,24 @@ def _neighbors(links: Iterable[MemoryLink], most: int = hops.FAN_OUT) -> hops.Ne
     return read
 
 
-def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> Explored:
+def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> ports.Explored:
     if now.one(Memory, center) is None:
-        return Explored([], [], False)
+        return ports.Explored([], [], False)
     links = _links(now, exploration.kinds, exploration.min_weight)
     nodes, truncated = hops.nearest(center, _neighbors(links), exploration.depth, exploration.limit)
     within = set(nodes)
     edges = [hops.edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
     ids, edges, more = hops.hang(nodes, edges, _hanging(now, nodes, exploration.include), exploration.limit)
-    return Explored(ids, edges, truncated or more)
+    return ports.Explored(ids, edges, truncated or more)
 
 
-def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[GraphInclude]) -> Iterator[hops.GraphEdge]:
+def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[hops.GraphInclude]) -> Iterator[hops.GraphEdge]:
     """The edges from memories to what they hang on."""
-    wanted: list[tuple[GraphInclude, GraphEdgeKind, Callable[[Memory], Sequence[Id | None]]]] = [
-        (GraphInclude.MESSAGES, GraphEdgeKind.FORMED_FROM, lambda one: [one.source_message_id]),
-        (GraphInclude.MESSAGES, GraphEdgeKind.REFERENCED_BY, lambda one: _drew(now, one.id)[:REFERENCES_SHOWN]),
-        (GraphInclude.SESSIONS, GraphEdgeKind.IN_SESSION, lambda one: [one.session_id]),
-        (GraphInclude.ACTORS, GraphEdgeKind.OWNED_BY, lambda one: [one.owner_id]),
+    wanted: list[tuple[hops.GraphInclude, hops.GraphEdgeKind, Callable[[Memory], Sequence[Id | None]]]] = [
+        (hops.GraphInclude.MESSAGES, hops.GraphEdgeKind.FORMED_FROM, lambda one: [one.source_message_id]),
+        (hops.GraphInclude.MESSAGES, hops.GraphEdgeKind.REFERENCED_BY, lambda one: now.drew(one.id)[:REFERENCES_SHOWN]),
+        (hops.GraphInclude.SESSIONS, hops.GraphEdgeKind.IN_SESSION, lambda one: [one.session_id]),
+        (hops.GraphInclude.ACTORS, hops.GraphEdgeKind.OWNED_BY, lambda one: [one.owner_id]),
     ]
     memories = [memory for id in nodes if (memory := now.one(Memory, id)) is not None]
     for of, edge, others in wanted:
@@ -655,38 +603,33 @@ def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[GraphInclude]) 
             yield from (hops.GraphEdge(memory.id, other, edge, 1.0) for other in others(memory) if other is not None)
 
 
-def _drew(now: Reads, memory_id: Id) -> list[Id]:
-    """The messages that drew on a memory."""
-    return sorted(id for id, refs in now.graph.refs.items() if memory_id in refs)
-
-
-def _shared(now: Reads, memory_id: Id) -> list[Shared]:
+def _shared(now: Reads, memory_id: Id) -> list[ports.Shared]:
     """What shares messages, sessions or neighbours with a memory and is not linked to it; best first, ties by id."""
     memory = now.one(Memory, memory_id)
     if memory is None:
         return []
     read = _neighbors(_links(now))
     near = {other for _, other, _ in read([memory_id])}
-    mine = {*_drew(now, memory_id)[-hops.FAN_OUT :], memory.source_message_id}
+    mine = {*now.drew(memory_id)[-hops.FAN_OUT :], memory.source_message_id}
     found = []
     for other in now.all(Memory):
         if other.id == memory_id or other.id in near:
             continue
         things: dict[str, set[Any]] = {
-            "messages": mine & {*_drew(now, other.id), other.source_message_id},
+            "messages": mine & {*now.drew(other.id), other.source_message_id},
             "sessions": {memory.session_id} & {other.session_id},
             "neighbors": near & {end for _, end, _ in read([other.id])},
         }
         common = {name: sorted(id for id in ids if id) for name, ids in things.items()}
         if score := sum(len(common[name]) * worth for name, worth in SHARING.items()):
             messages, sessions, neighbors = (ids[:SHARED_SHOWN] for ids in common.values())
-            found.append(Shared(other.id, messages, sessions, neighbors, score))
+            found.append(ports.Shared(other.id, messages, sessions, neighbors, score))
     return sorted(found, key=lambda one: (-one.score, one.memory_id))
 
 
 # Search
 
-_words = lru_cache(10_000)(lambda text: tuple(map(Counter, stored(text))))
+_words = lru_cache(10_000)(lambda text: tuple(map(Counter, words.stored(text))))
 
 
 def _searched(now: Reads, search: Search) -> list[Memory]:
@@ -699,11 +642,10 @@ def _searched(now: Reads, search: Search) -> list[Memory]:
     return list(now.passing(seen, filter)) if search.limit else []
 
 
-def _found(now: Reads, search: Search) -> Found:
+def _found(now: Reads, search: Search) -> ports.Found:
     """All that may be found: with so few memories there is nothing to choose."""
     memories = _searched(now, search)
-    vector = None if search.mode is SearchMode.TEXT else search.vector
-    text = None if search.mode is SearchMode.SEMANTIC else search.text
+    vector, text = search.by_meaning, search.by_words
     ranks = _ranks(now, memories, text) if text else {}
     both = search.mode is SearchMode.HYBRID
     candidates = []
@@ -714,24 +656,21 @@ def _found(now: Reads, search: Search) -> Found:
             candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
             candidates.append(_placed(now, one, candidate) if both else candidate)
     there = {one.id for one in candidates}
-    return Found(candidates, ties=[tie for tie in _ties(now) if {tie.one, tie.other} <= there] if both else [])
+    return ports.Found(candidates, ties=[tie for tie in _ties(now) if {tie.one, tie.other} <= there] if both else [])
 
 
 def _placed(now: Reads, memory: Memory, candidate: Candidate) -> Candidate:
     """The candidate with what is known of its memory's place."""
-    message = now.one(Message, memory.source_message_id or Id(""))
-    parent = None if message is None else now.one(Message, message.parent_id or Id(""))
-    sender = None if message is None else now.one(Participant, message.sender_id)
-    owner = now.any(memory.owner_id or "")
+    message = now.one(Message, memory.source_message_id)
+    parent = message and now.one(Message, message.parent_id)
+    sender = message and now.one(Participant, message.sender_id)
+    beside = parent if parent and message and parent.session_id == message.session_id else None
+    session, place = (memory.session_id, None) if message is None else (message.session_id, message.place)
+    who = (getattr(one, "name", None) for one in (sender, now.any(memory.owner_id)))
     return replace(
-        candidate,
-        at=memory.created_at,
-        asks=asks(memory.text[-40:]),
-        session_id=memory.session_id if message is None else message.session_id,
-        place=None if message is None else message.place,
-        parent=parent.place if parent and message and parent.session_id == message.session_id else None,
-        people=tuple(name for one in (sender, owner) if (name := getattr(one, "name", None))),
-    )
+        candidate, at=memory.created_at, asks=asks(memory.text[-40:]), session_id=session, place=place,
+        parent=beside and beside.place, people=tuple(name for name in who if name),
+    )  # fmt: skip
 
 
 def _ties(now: Reads) -> list[Tie]:
@@ -746,8 +685,8 @@ def _ranks(now: Reads, memories: Sequence[Memory], text: str) -> dict[Id, float]
     sizes = {id: exact.total() + loose.total() for id, (exact, loose) in corpus.items()}
     average = max(sum(sizes.values()) / max(len(sizes), 1), 1)
     scores: defaultdict[Id, float] = defaultdict(float)
-    for line, (words, counts) in enumerate(zip(looked_for(text), (1.0, LOOSE), strict=True)):
-        for word in words:
+    for line, (those, counts) in enumerate(zip(words.asked(text), (1.0, LOOSE), strict=True)):
+        for word in those:
             having = sum(word in of[line] for of in corpus.values())
             rarity = max(math.log((len(corpus) - having + 0.5) / (having + 0.5)), 1e-6)
             for one in memories:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from domain.message import Content, TextContent, ToolCall, ToolResponse
-from domain.tool_calls import CallPart, Spot, Step, answers
+from domain.tool_calls import Spot, Step, answers, call_parts
 
 MAX_HEARD = 1_000
 """How many messages of events and log records a call has at the most; the latest are kept."""
@@ -90,7 +88,7 @@ def _answered(messages: list[ModelMessage]) -> list[ModelMessage]:
     if not any(type(part) is ToolResponse for message in messages for part in message.content):
         return messages
     steps = (
-        Step(place, message.role == "assistant", None, None, False, list(_call_parts(message)))
+        Step(place, message.role == "assistant", None, None, False, list(call_parts(message.content)))
         for place, message in enumerate(messages)
     )
     found = {asked: messages[place].content[at] for asked, (place, at) in answers(steps).items()}
@@ -102,9 +100,3 @@ def _answered(messages: list[ModelMessage]) -> list[ModelMessage]:
         ModelMessage(message.role, [part((place, at), one) for at, one in enumerate(message.content)])
         for place, message in enumerate(messages)
     ]
-
-
-def _call_parts(message: ModelMessage) -> Iterator[CallPart]:
-    for at, part in enumerate(message.content):
-        if isinstance(part, ToolCall | ToolResponse):
-            yield CallPart(at, part.call_id, type(part) is ToolResponse)

@@ -87,6 +87,11 @@ class Listing(msgspec.Struct, frozen=True):
             raise CursorExpired
         return mark
 
+    def marks(self, slice: Slice) -> tuple[Mark | None, Mark | None]:
+        """The marks that a slice comes after and before."""
+        after = None if slice.after is None else self.mark(slice.after, "after")
+        return after, None if slice.before is None else self.mark(slice.before, "before")
+
 
 def before(cursor: str) -> str:
     """The cursor that a log's line comes after, for one who begins with that line."""

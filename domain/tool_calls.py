@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from domain.branch import before
+from domain.message import Content, ToolCall, ToolResponse
 
 Spot = tuple[int, int]
 """Where a part stands: the place of its message, and its index among the parts."""
@@ -17,6 +18,13 @@ class CallPart(NamedTuple):
     at: int
     call_id: str
     is_response: bool
+
+
+def call_parts(content: Sequence[Content]) -> Iterator[CallPart]:
+    """Those of a message's parts."""
+    for at, part in enumerate(content):
+        if isinstance(part, ToolCall | ToolResponse):
+            yield CallPart(at, part.call_id, isinstance(part, ToolResponse))
 
 
 class Step(NamedTuple):

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from domain.change import ChangeKind, Line, MemoryChange
+from domain.change import ChangeKind, Line, MemoryChange, matched
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, without_text
 from domain.node import Id
@@ -39,7 +39,7 @@ def line_of(  # noqa: PLR0913 - the columns of a line
     kind: str,
     memory_id: Id,
     time: datetime,
-    link: str | None,
+    link: MemoryLink | None,
     before: Memory | None,
     then: Memory | None,
     now: Memory | None,
@@ -58,14 +58,23 @@ def line_of(  # noqa: PLR0913 - the columns of a line
         after = None
     elif what in (ChangeKind.LINKED, ChangeKind.UNLINKED):
         before = after
-    linked = None if link is None else _link(link)
-    change = MemoryChange(what, memory_id, time, subject, linked, now is None, place, before, lost=lost)
+    change = MemoryChange(what, memory_id, time, subject, link, now is None, place, before, lost=lost)
     return Line(change, before, after)
+
+
+def link_of(text: str | None) -> MemoryLink | None:
+    """The link that a change was about, as its line has it."""
+    return None if text is None else _link(text)
 
 
 def lost(was: str | None) -> Ref | None:
     """The session that a memory lost by a change, as its line has it."""
     return msgspec.json.decode(was, type=_Lost).lost if was is not None and '"lost":' in was else None
+
+
+def told(lines: Sequence[Line[MemoryChange]], holds: Sequence[bool]) -> list[MemoryChange]:
+    """What a follower is told, by the answers to what is asked."""
+    return [replace(change, left=left) for change, left in matched(lines, holds)]
 
 
 def asked(

@@ -5,7 +5,7 @@ What every engine's transaction does in `put` and `delete`, and what those who f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -38,9 +38,10 @@ async def put(tx: Transaction, records: Sequence[Node]) -> None:
         await tx.append([_line(tx, of, old, new) for old, new in pairs if old != new])
 
 
-async def delete(tx: Transaction, records: Sequence[Node]) -> None:
-    """Adds lines for records that are deleted, by themselves or with others."""
-    await tx.append([_line(tx, kinds.kind(type(record)), record, None) for record in records])
+async def delete(tx: Transaction, records: Iterable[Node]) -> None:
+    """Adds lines for those of the records that are deleted, by themselves or with others, whose kind has a log."""
+    about = ((kinds.kind(type(record)), record) for record in records)
+    await tx.append([_line(tx, of, record, None) for of, record in about if of.logged is not None])
 
 
 def _line(tx: Transaction, of: Kind[Any], before: Node | None, after: Node | None) -> RecordChange:

@@ -12,7 +12,8 @@ from domain.key import ApiKeyOrder, ApiKeyOrderField
 from domain.link import MemoryLinkOrder, MemoryLinkOrderField
 from domain.memory import MemoryOrder, MemoryOrderField, MemoryVersionOrder, MemoryVersionOrderField
 from domain.message import MessageOrder, MessageOrderField, ThreadOrder, ThreadOrderField
-from domain.page import Listing, OrderDirection
+from domain.node import Node
+from domain.page import Listing, Mark, OrderDirection
 from domain.participant import ParticipantOrder, ParticipantOrderField
 from domain.search import RecallOrder, RecallOrderField
 from domain.session import SessionOrder, SessionOrderField
@@ -113,6 +114,12 @@ class Order(NamedTuple):
     column: Column
     descending: bool
     log: bool
+
+    def mark(self, record: Node) -> Mark:
+        """Where a record stands in a list of this order."""
+        row, (name, since, missing) = kind(type(record)).row(record), self.column
+        found = missing if row[name] is None else row[name] - row[since] if since else row[name]
+        return (found,) if self.log else (found, record.id)
 
 
 _ORDERED: dict[type[Enum], Kind[Any]] = {get_type_hints(of.order)["field"]: of for of in KINDS if of.order is not None}

@@ -22,10 +22,6 @@ TIED = 200
 DRAWN_BY = 10
 """So many ties of theirs are followed; of what a memory was drawn on by, the newest messages."""
 
-USUAL = 0.1
-USUAL_LEAST = 20
-"""Words that more than a tenth of the memories have, and more than 20, say nothing of what a query means."""
-
 SHARING = {"messages": 1.0, "sessions": 0.25, "neighbors": 0.5}
 """What each thing that memories share adds to their score."""
 
@@ -34,3 +30,9 @@ SHARED_SHOWN = 10
 
 REFERENCES_SHOWN = 100
 """How many of the messages that drew on a memory a neighbourhood shows."""
+
+
+def most_of_usual(memories: int) -> int:
+    """Of so many memories: words that more than a tenth of them have, and more than 20, say nothing of what a query
+    means."""
+    return max(20, memories // 10)

@@ -23,7 +23,7 @@ class Sums(Transaction, Protocol):
     async def tallies(self, trace_id: str) -> list[Tally]:
         """All tallies of a trace, at least of the spans that are there."""
 
-    async def store(self, records: Sequence[Tally] | Sequence[Trace] | Sequence[Span]) -> None:
+    async def store(self, records: Sequence[Node]) -> None:
         """Stores records as they are."""
 
 

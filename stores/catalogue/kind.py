@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -117,6 +118,11 @@ class Kind(Generic[N]):
         row = self.row(record)
         key = tuple(row[column] for column in self.natural)
         return None if None in key else key
+
+    def is_over(self, record: N, now: datetime) -> bool:
+        """Whether the time of a record is over."""
+        at = None if self.expires is None else getattr(record, str(self.columns[self.expires].field))
+        return at is not None and at <= now
 
     def default(self, column: Column) -> Any:
         """The value of a column in the row of a record of before it; None where there is none."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import apsw
 
 from stores.bounded import Bounded
-from stores.policies import USUAL, USUAL_LEAST
+from stores.policies import most_of_usual
 
 SHARE = 0.1
 LEAST = 500
@@ -54,7 +54,7 @@ class Frequency:
     def usual(self, db: apsw.Connection, scope: str, words: Sequence[str]) -> set[str]:
         """Those of the words that so many memories of a scope have that they say little."""
         size = _size(db)
-        most = max(USUAL_LEAST, int(USUAL * self._count(db, scope, "", size)))
+        most = most_of_usual(self._count(db, scope, "", size))
         return {word for word in words if self._count(db, scope, word, size) > most}
 
     def _count(self, db: apsw.Connection, scope: str, asked: str, size: int) -> int:

@@ -94,8 +94,7 @@ class Lists:
         sorted_by = _expression(spec, chosen)
         listing = self._listing(of, parent, chosen)
         where = self._where(of, parent, filter)
-        after = None if slice.after is None else listing.mark(slice.after, "after")
-        before = None if slice.before is None else listing.mark(slice.before, "before")
+        after, before = listing.marks(slice)
         columns, decode = spec.table.reading(fields)
         found = self._rows(spec.table, columns, chosen, sorted_by, where, slice, after, before)
         more = len(found) > slice.limit

@@ -53,13 +53,13 @@ class Searcher:
         if not scopes or search.limit == 0:
             return Found([])
         count = max(LEAST_CANDIDATES, OVERSAMPLE * search.limit)
-        vector = None if search.mode is SearchMode.TEXT else search.vector
+        vector = search.by_meaning
         ranks: dict[int, float] = {}
         chosen: list[int] = []
         cosines: dict[int, float] = {}
         if vector is not None:
             cosines = self._by_meaning(search, scopes, count)
-        if search.mode is not SearchMode.SEMANTIC and search.text:
+        if search.by_words:
             ranks, chosen = self._by_words(search, scopes, count)
         keys = list(dict.fromkeys([*chosen, *cosines]))
         self._compare(keys, cosines, search)
@@ -71,8 +71,8 @@ class Searcher:
     def _compare(self, keys: Iterable[int], cosines: dict[int, float], search: Search) -> None:
         """Adds the cosines of memories that were found otherwise."""
         missing = [key for key in keys if key not in cosines]
-        if search.vector is not None and search.mode is not SearchMode.TEXT and missing:
-            found = self._vectors.similarity(self._db, missing, search.vector)
+        if search.by_meaning is not None and missing:
+            found = self._vectors.similarity(self._db, missing, search.by_meaning)
             cosines.update((key, float(c)) for key, c in zip(missing, found, strict=True) if not np.isnan(c))
 
     def _surrounded(

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import apsw
 import msgspec
 
-from domain.change import Line, MemoryChange, matched
+from domain.change import Line, MemoryChange
 from domain.errors import CursorExpired
 from domain.graph import Exploration
 from domain.link import MemoryLink, MemoryLinkKind
@@ -21,7 +21,7 @@ from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from domain.session import Session
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of, lost
+from stores.changes import asked, line_of, link_of, lost, told
 from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
@@ -348,10 +348,7 @@ class EmbeddedStore:
         if gone is not None and after < int(gone[0]):
             raise CursorExpired
         lines = [line for row in found if (line := self._line(db, row)) is not None]
-        changes = [
-            msgspec.structs.replace(change, left=left)
-            for change, left in matched(lines, [self._holds(db, *one) for one in asked(lines, filter)])
-        ]
+        changes = told(lines, [self._holds(db, *one) for one in asked(lines, filter)])
         return changes, found[-1][0] if found else after, len(found) == _BATCH
 
     def _line(self, db: apsw.Connection, row: Row) -> Line[MemoryChange] | None:
@@ -359,7 +356,8 @@ class EmbeddedStore:
         place, kind, memory_id, time, link, was, then = row
         now = db.execute(f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id, self._key)).fetchone()
         current = None if now is None else rows.MEMORY.decode(now)
-        return line_of(place, kind, memory_id, moment(time), link, _memory(was), _memory(then), current, lost(was))
+        seen = (_memory(was), _memory(then), current, lost(was))
+        return line_of(place, kind, memory_id, moment(time), link_of(link), *seen)
 
     def _holds(self, db: apsw.Connection, memory: Memory, filter: MemoryFilter | None) -> bool:
         """Whether a filter holds for a record, stored or not: its values stand in for the row."""

@@ -18,9 +18,8 @@ from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.participant import Participant
 from domain.session import Session
-from domain.span import Span, Trace
 from domain.tally import Tally
-from stores import journal, sums
+from stores import journal, keeping
 from stores.catalogue.logs import logs_of
 from stores.changes import kept
 from stores.embedded import known, rows
@@ -113,13 +112,7 @@ class EmbeddedTransaction:
             return
         if kind is Message:
             self._forget_responses([record.id for record in records if record.id not in self._made])
-        if kind is Trace:
-            records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
-        await journal.put(self, records)
-        if kind is Span:
-            await sums.put(self, [record for record in records if isinstance(record, Span)])
-        else:
-            await self.store(records)
+        await keeping.put(self, records)
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
 
@@ -257,8 +250,7 @@ class EmbeddedTransaction:
                 "DELETE FROM message WHERE session = (SELECT key FROM session WHERE id = ? AND workspace = ?)", ours
             )
         self._db.executemany(f"DELETE FROM {name} WHERE id = ? AND workspace = ?", ours)
-        await journal.delete(self, list(gone.values()))
-        await sums.take_away(self, spans)
+        await keeping.delete(self, gone.values(), spans)
 
     def _along(self, kind: type[Node], way: journal.Way, ids: Sequence[Id]) -> list[Any]:
         """The records that name others of these ids, by way of nearer ones; without a way those others."""

@@ -96,7 +96,7 @@ class Store(Protocol):
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         """Those of these words (exact ones of stores.words) that so many of the memories a search is among have that
-        they say nothing of what it means (stores.policies.USUAL). What is counted may be a while old."""
+        they say nothing of what it means (stores.policies.most_of_usual). What is counted may be a while old."""
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
 

@@ -120,6 +120,16 @@ class Search(msgspec.Struct, frozen=True):
     owners: Sequence[Id] | None = None
     ranking: Ranking | None = None
 
+    @property
+    def by_words(self) -> str | None:
+        """The text, where its words count."""
+        return None if self.mode is SearchMode.SEMANTIC else self.text
+
+    @property
+    def by_meaning(self) -> Vector | None:
+        """The vector, where the meaning counts."""
+        return None if self.mode is SearchMode.TEXT else self.vector
+
 
 class Found(msgspec.Struct, frozen=True):
     """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered.

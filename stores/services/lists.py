@@ -99,8 +99,7 @@ class Lists:
             [owners] = await self._read(f"UNWIND $parents AS p RETURN collect({_OWNER[of]})", parents=parents)
         after = before = None
         for listing in {listing_of(of, owner, order, self._epoch) for owner in owners}:
-            after = None if slice.after is None else listing.mark(slice.after, "after")
-            before = None if slice.before is None else listing.mark(slice.before, "before")
+            after, before = listing.marks(slice)
         return after, before
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:

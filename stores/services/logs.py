@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
-from domain.change import matched
 from domain.errors import CursorExpired
 from domain.memory import Memory, MemoryFilter
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of, lost
+from stores.changes import asked, line_of, link_of, lost, told
 from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.filters import Where, apply, matches
@@ -125,12 +124,12 @@ class Logs:
             places, *columns, zip(*memories, strict=True), strict=True
         ):
             now = None if row[0] is None else MEMORY.decode(row)
-            line = line_of(place, kind, id, moment(time), link, _state(was), _state(then), now, lost(was[0]))
+            seen = (_state(was), _state(then), now, lost(was[0]))
+            line = line_of(place, kind, id, moment(time), link_of(link), *seen)
             if line is not None:
                 lines.append(line)
         holds = await self._hold(list(asked(lines, filter)))
-        changes = [msgspec.structs.replace(change, left=left) for change, left in matched(lines, holds)]
-        return changes, places[-1] if len(places) == _BATCH else end
+        return told(lines, holds), places[-1] if len(places) == _BATCH else end
 
     async def _hold(self, states: Sequence[tuple[Memory, MemoryFilter | None]]) -> list[bool]:
         """Of which memories their filters hold, all those of one filter by one statement."""

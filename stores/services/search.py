@@ -22,7 +22,7 @@ from domain.ranking import Asked, influence, rank
 from domain.search import Candidate, SearchMode, similarity
 from stores import words
 from stores.errors import Unavailable
-from stores.policies import BESIDE, LOOSE, OVERSAMPLE, USUAL, USUAL_LEAST
+from stores.policies import BESIDE, LOOSE, OVERSAMPLE, most_of_usual
 from stores.ports import Found, Search, Vector
 from stores.services import surroundings
 from stores.services.filters import Where, apply, valid_at
@@ -100,7 +100,7 @@ class _Finding:
         self._all_words = _query(*words.asked(search.text or "", _MOST_WORDS))
         self._influence = influence(search.mode, search.ranking)
         self._words = "" if search.mode is SearchMode.SEMANTIC else self._all_words
-        self._vector = None if search.mode is SearchMode.TEXT else search.vector
+        self._vector = search.by_meaning
         self._where = self._conditions()
 
     def _conditions(self) -> Where:
@@ -297,7 +297,7 @@ class _Finding:
         [total] = await self._graph.read(
             f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED
         )
-        most = max(USUAL_LEAST, int(USUAL * total))
+        most = most_of_usual(total)
         of_word = "'+words:' + word + ' ' + $within"
         [counts] = await self._graph.read(
             f"UNWIND $words AS word CALL (word) {{ {counting.format(of_word)} AS count }} "

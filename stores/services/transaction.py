@@ -16,9 +16,8 @@ from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
 from domain.session import Session
-from domain.span import Span, Trace
 from domain.tally import Tally
-from stores import journal, sums
+from stores import keeping
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import logs_of
@@ -93,8 +92,7 @@ class ServicesTransaction:
 
     def _there(self, record: Any) -> Any:
         """The record, or None where its time is over."""
-        expires = getattr(record, "expires_at", None)
-        return None if expires is not None and expires <= self.now else record
+        return None if kinds.kind(type(record)).is_over(record, self.now) else record
 
     async def participants(self, session_id: Id) -> list[Participant]:
         found = {one.id: one for one in await self._committed.participants(session_id)}
@@ -107,13 +105,7 @@ class ServicesTransaction:
     async def put(self, records: Sequence[Node]) -> None:
         if not records:
             return
-        if isinstance(records[0], Trace):
-            records = await sums.as_kept(self, [record for record in records if isinstance(record, Trace)])
-        await journal.put(self, records)
-        if isinstance(records[0], Span):
-            await sums.put(self, [record for record in records if isinstance(record, Span)])
-        else:
-            await self.store(records)
+        await keeping.put(self, records)
         self.pending.told |= isinstance(records[0], Memory)
         for record in records:
             if isinstance(record, Message):
@@ -179,8 +171,7 @@ class ServicesTransaction:
                     self.pending.grow(Log(log, id).name, GONE)
         self.pending.told = True
         self._committed.forget()
-        await journal.delete(self, gone)
-        await sums.take_away(self, spans)
+        await keeping.delete(self, gone, spans)
 
     async def active(self, owner_id: Id | None) -> int:
         count = await self._committed.active(owner_id)
