@@ -189,7 +189,7 @@ MASTRA = Convention(
     libraries=("@mastra/otel-exporter 1.4.0 and 0.3.3, by their source",),
     needs="an OtelExporter with a custom endpoint; memory: {thread, resource} of a call, or sessionId and userId among "
     "its metadata",
-    faults="1.4.0 leaves out the tool calls of an answer that has text",
+    faults="1.4.0 leaves out the tool calls of an answer, with text or without",
     kinds={
         "mastra.span.type": {
             "agent_run": SpanKind.AGENT,

@@ -16,8 +16,9 @@ OPENINFERENCE = Convention(
     ),
     needs="using_attributes(session_id=..., user_id=...) around the calls; LangChain takes thread_id and user_id of "
     "configurable and metadata",
-    faults="openai-agents 2.6.0 tells neither model nor input of a call that fails; llama-index 4.6.1 has three spans "
-    "for one call; a tool's parameters are as a rule its schema",
+    faults="openai-agents 2.6.0 tells neither model nor input of a call that fails, and as system text what the "
+    "model's server answers as `instructions`, none where that is silent; llama-index 4.6.1 has three spans for one "
+    "call; a tool's parameters are as a rule its schema",
     kinds={
         "openinference.span.kind": {
             "LLM": SpanKind.LLM,
