@@ -168,13 +168,14 @@ async def test_cursors_of_their_sessions_are_refused(world: World) -> None:
 
 @pytest.mark.parametrize("mode", ["TEXT", "SEMANTIC", "HYBRID"])
 async def test_searches_find_ours_alone(world: World, mode: str) -> None:
-    query = "query ($q: MemoryQuery!, $mode: SearchMode!) { searchMemories(query: $q, mode: $mode, threshold: 0, first: 50) { hits { memory { id text } } } }"
+    query = "query ($q: MemoryQuery!, $mode: SearchMode!) { searchMemories(query: $q, mode: $mode, threshold: 0, first: 50) { hits { memory { id text } folded { id text } } } }"
     for mine, other in (world, world[::-1]):
         for asked in ({"text": "black tea"}, {"text": other.mark}, {"like": mine.ids["memory"][0]}):
             answer = await mine.ask(query, q=asked, mode="SEMANTIC" if "like" in asked else mode)
             blind(answer, other)
             if "text" in asked and asked["text"] == "black tea":
-                assert len(answer["data"]["searchMemories"]["hits"]) == 3
+                hits = answer["data"]["searchMemories"]["hits"]
+                assert sum(1 + len(hit["folded"]) for hit in hits) == 3
 
 
 async def test_logs_tell_of_ours_alone(world: World) -> None:
