@@ -11,8 +11,9 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import apsw
@@ -126,3 +127,16 @@ class Readers:
     def close(self) -> None:
         self._quick.shutdown()
         self._long.shutdown()
+
+
+@contextmanager
+def snapshot(db: apsw.Connection) -> Iterator[None]:
+    """One snapshot of the file for several statements: the caller's, or one of our own."""
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")

@@ -28,7 +28,7 @@ from stores.embedded.filters import Where, apply
 from stores.embedded.frequency import Frequency
 from stores.embedded.lists import Lists
 from stores.embedded.memories import scope_of
-from stores.embedded.readers import Read, Readers
+from stores.embedded.readers import Read, Readers, snapshot
 from stores.embedded.rows import table
 from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, trimmed
@@ -318,7 +318,8 @@ class EmbeddedStore:
     def _lines(self, log: Log, after: int, filter: Any, db: apsw.Connection) -> tuple[list[Any], int, bool]:
         """The next lines that match, the place they reach, and whether there may be more already."""
         if log.kind == "changes":
-            return self._changes(db, after, filter)
+            with snapshot(db):  # a memory that a later line changed would be told as it is after that
+                return self._changes(db, after, filter)
         read = db.execute
         lines_of, column = LOGS[log.kind]
         of, place = table(lines_of.record), "t.key" if lines_of.log else "t.place"

@@ -8,8 +8,7 @@ The writer collects what it does in a Changes and hands it over once its transac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apsw
@@ -21,6 +20,7 @@ from stores.embedded.blocks import SCHEMA, Blocks
 from stores.embedded.cache import Cache, Changes, Stats
 from stores.embedded.codes import Floats
 from stores.embedded.copies import DEAD, HIDDEN, Change, Copy, Keys
+from stores.embedded.readers import snapshot
 
 __all__ = ["SCHEMA", "Changes", "Found", "Stats", "VectorIndex", "VectorRow"]
 
@@ -151,7 +151,7 @@ class VectorIndex:
         if not direction.any() or limit < 1 or (allowed is not None and not len(allowed)):
             return _NOTHING
         parts: list[Part] = []
-        with _reading(db):
+        with snapshot(db):
             for scope in dict.fromkeys(scopes):
                 copy = self._cache.copy(db, scope)
                 if not copy.size:
@@ -170,7 +170,7 @@ class VectorIndex:
         direction = self._direction(query)
         unique, back = np.unique(np.asarray(keys, np.int64), return_inverse=True)
         cosines = np.full(len(unique), np.nan, np.float32)
-        with _reading(db):
+        with snapshot(db):
             at, rows = self._blocks.read(db, unique)
         cosines[at] = np.clip(np.vecdot(rows, direction), -1.0, 1.0)
         asked: Floats = cosines[back]
@@ -178,7 +178,7 @@ class VectorIndex:
 
     def vector(self, db: apsw.Connection, key: int) -> Floats | None:
         """A memory's vector (dimension), of length 1 but for its rounding to float16; None when it has none."""
-        with _reading(db):
+        with snapshot(db):
             _, rows = self._blocks.read(db, np.array([key], np.int64))
         return rows[0] if len(rows) else None
 
@@ -251,16 +251,3 @@ def _best(parts: Sequence[Part], limit: int, allowed: Keys | None, floor: float)
         picked = picked[scores[picked] >= np.partition(scores[picked], last)[last]]
     picked = picked[np.lexsort((keys[picked], -scores[picked]))[:limit]]
     return Found(keys[picked], np.clip(cosines[picked], -1.0, 1.0))
-
-
-@contextmanager
-def _reading(db: apsw.Connection) -> Iterator[None]:
-    """One snapshot of the file for several statements: the caller's, or one of our own."""
-    if db.in_transaction:
-        yield
-        return
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("COMMIT")
