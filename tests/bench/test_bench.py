@@ -222,6 +222,7 @@ def test_a_revision_that_is_not_there_is_one_sentence(revision: str) -> None:
     assert failed.exit_code == 1 and failed.output.strip().splitlines()[-1].startswith("Error: "), failed.output
 
 
+@pytest.mark.slow
 def test_the_least_server_is_measured_beside_ours(tmp_path: Path) -> None:
     file = tmp_path / "now.json"
     names = ["cpu-typename", "cpu-add-1", "cpu-spans-json", "cpu-spans-protobuf", "cpu-memory"]

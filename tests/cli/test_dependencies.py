@@ -119,6 +119,7 @@ def ended(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_needs_no_client_of_a_server(without_clients: dict[str, str], tmp_path: Path) -> None:
     talk, data, copied = tmp_path / "talk.json", str(tmp_path / "data"), str(tmp_path / "copied")
     talk.write_text('[{"role": "user", "content": "Black tea, please."}]', encoding="utf-8")

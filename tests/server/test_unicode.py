@@ -192,6 +192,7 @@ async def attributes(server: Running, trace: str) -> list[tuple[str, str]]:
 
 @EVERY
 @pytest.mark.parametrize("format", ["chatgpt", "openai-messages", "otlp"])
+@pytest.mark.slow
 def test_imports_tell_how_many(tmp_path: Path, format: str, cut: bytes, read: str) -> None:
     texts = {
         "chatgpt": b'[{"id": "c", "title": "t %b", "create_time": 1, "mapping": {"n": {"message": {"author": '

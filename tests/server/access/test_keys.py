@@ -170,6 +170,7 @@ class TestStreamsEndWithTheirCredential:
         return made["secret"], end
 
 
+@pytest.mark.slow
 class TestByCommands:
     def run(self, *arguments: str, **settings: str) -> str:
         status, out, err = recollect("keys", *arguments, **settings)
