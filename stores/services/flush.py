@@ -126,8 +126,7 @@ _USUAL = (
 
 async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool) -> None:
     """What nearly every write has; and where the logs stand, which is written once more where there is more to come."""
-    messages, changed = _rows(MESSAGE, pending)
-    audit, _ = _rows(AUDIT, pending)
+    (messages, changed), (audit, copied) = _rows(MESSAGE, pending), _rows(AUDIT, pending)
     of_sessions = [row for rows in _rows(SESSION, pending) for row in rows] if sessions else []
     several = list(zip_longest(*map(_batches, (of_sessions, messages, audit)), fillvalue=()))
     for batches in several or [((), (), ())]:
@@ -138,8 +137,9 @@ async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool) -> N
             changes=pending.changes,
             last=last,
         )
-    for batch in _batches(changed):
-        await to.run(_clause(MESSAGE, False), rows=batch)
+    for of, rows in ((MESSAGE, changed), (AUDIT, copied)):
+        for batch in _batches(rows):
+            await to.run(_clause(of, False), rows=batch)
 
 
 async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:

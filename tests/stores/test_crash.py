@@ -113,12 +113,14 @@ async def check_memories(store: Store, done: Acknowledged) -> int:
     picked = random.sample(sorted(there), min(40, len(there)))
     for name in picked:
         by_word = (await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]
-        assert [one.id for one in by_word.candidates] == [there[name].id]
+        found = [one.id for one in by_word.candidates]  # and others, whose words begin or go on alike
+        assert found.count(there[name].id) == 1
         by_meaning = (await store.search([Search(SearchMode.SEMANTIC, 0.99, 5, None, vector_of(name))]))[0]
         ranked = rank(by_meaning.candidates, Asked(SearchMode.SEMANTIC, 0.99, 1))
         assert ranked[0][0].id == there[name].id
     for name in random.sample(sorted(done.gone), min(10, len(done.gone))):
-        assert ((await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]).candidates == []
+        by_word = (await store.search([Search(SearchMode.TEXT, 0.5, 5, word_of(name))]))[0]
+        assert {one.id for one in by_word.candidates} <= {one.id for one in there.values()}
     return len(there)
 
 

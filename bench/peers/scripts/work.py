@@ -197,10 +197,11 @@ def free_port() -> int:
 def server(command: Sequence[str | Path], ready: str, folder: Path, **environment: str) -> Iterator[int]:
     """A server, by its process id, once the URL answers; it is ended with all that it started."""
     log = folder / "server.log"
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RECOLLECT_")}
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            env={**os.environ, **environment},
+            env={**ours, **environment},
         )  # fmt: skip
     try:
         end = time.monotonic() + _UP_WITHIN_S
