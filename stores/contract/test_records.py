@@ -21,9 +21,12 @@ from domain.trace import TraceEvent
 from domain.values import encode_json
 from stores.contract.making import (
     Clock,
+    Draft,
     World,
     after,
     agent,
+    api_key,
+    audit,
     axis,
     delete,
     keep,
@@ -68,6 +71,23 @@ def keys_of(things: World) -> dict[type[Any], NaturalKey]:
 async def test_every_kind_of_record_comes_back_as_it_was(store: Store, things: World) -> None:
     for record in things.records:
         assert await store.get(type(record), [record.id]) == [record]
+
+
+@pytest.mark.parametrize("draft", [user(), agent(), session(), trace(), api_key(), audit()], ids=lambda draft: "record")
+async def test_a_record_under_an_id_of_another_script_is_kept(store: Store, draft: Draft[Any]) -> None:
+    """As those that are copied from another store have."""
+
+    async def made(tx: Transaction) -> Any:
+        return draft(tx)
+
+    record = await store.write(made)
+
+    async def put(tx: Transaction) -> None:
+        await tx.put([record])
+
+    await store.write(put)
+    assert await store.get(type(record), [record.id]) == [record]
+    assert await store.scan(type(record), None, 10) == [record]
 
 
 async def test_a_script_reads_what_is_committed_as_the_store_does(store: Store, things: World) -> None:
