@@ -171,6 +171,10 @@ async def patience(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0.1, 1) * _RETRY_SECONDS * min(2**attempt, 8))
 
 
+_WARM_SECONDS = 1.0
+"""How long a health check waits for plans."""
+
+
 class Neo4jClient:
     """Statements over a pool. Every call raises Unavailable where Neo4j cannot answer, and StoreError for our faults.
 
@@ -179,6 +183,7 @@ class Neo4jClient:
 
     def __init__(self, address: Address, read_seconds: float = READ_SECONDS) -> None:
         self._address, self._read_seconds = address, read_seconds
+        self._warming: asyncio.Task[None] | None = None
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
         self._heard: dict[str, list[str]] = {}
         self._driver: AsyncDriver | None = None
@@ -316,14 +321,23 @@ class Neo4jClient:
         await self._bookmarks.update_bookmarks(before, bookmarks)
 
     async def latency_ms(self) -> float:
-        """What a trivial call takes just now, in milliseconds; after an outage, once plans are made again. Raises
-        Unavailable."""
+        """What a trivial call takes just now, in milliseconds. Raises Unavailable, after an outage also until plans are
+        made again."""
         begun = time.perf_counter()
         await self.read("RETURN 1")
         took = (time.perf_counter() - begun) * 1000
         if self.plans.cold:
-            await self._warm()
+            await self._warmed()
         return took
+
+    async def _warmed(self) -> None:
+        """Waits a moment, and no longer than a health check may take, for plans that go on being made."""
+        if self._warming is None or self._warming.done():
+            self._warming = asyncio.ensure_future(self._warm())
+        await asyncio.wait([self._warming], timeout=_WARM_SECONDS)
+        if not self._warming.done():
+            raise Unavailable("Neo4j is back and makes its plans again", 1000)
+        self._warming.result()
 
     async def _warm(self) -> None:
         """Has Neo4j plan what this process runs most, for it may have been restarted; one at a time beside others."""
@@ -336,6 +350,10 @@ class Neo4jClient:
         self.plans.cold = False
 
     async def close(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Unavailable):
+                await self._warming
         await self._liveness.close()
         if self._driver is not None:
             await self._driver.close()
