@@ -171,6 +171,7 @@ async def patience(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0.1, 1) * _RETRY_SECONDS * min(2**attempt, 8))
 
 
+_WARM_AT_MOST_SECONDS = 8.0
 _WARM_SECONDS = 1.0
 """How long a health check waits for plans."""
 
@@ -340,9 +341,13 @@ class Neo4jClient:
         self._warming.result()
 
     async def _warm(self) -> None:
-        """Has Neo4j plan what this process runs most, for it may have been restarted; one at a time beside others."""
+        """Has Neo4j plan what this process runs most, for it may have been restarted; one at a time beside others, and
+        for some seconds at most: what is left is planned by who asks it."""
+        end = time.monotonic() + _WARM_AT_MOST_SECONDS
         with self._watched():
             for statement in self.plans.hot():
+                if time.monotonic() > end:
+                    break
                 async with self._liveness.waiting(CALL_SECONDS), self._session(default_access_mode="WRITE") as session:
                     with contextlib.suppress(ClientError):  # told to whoever runs it
                         # With a parameter, or the plan is not kept.
