@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sqlite3
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -23,6 +21,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 
 from bench.baselines import types
 from bench.baselines.file import made
+from bench.baselines.serving import serve
 from bench.data import Data
 
 
@@ -55,20 +54,7 @@ def create_app(db: sqlite3.Connection) -> Starlette:
 def main(file: str, size: str, seed: str) -> None:
     """Serves until SIGTERM."""
     app = create_app(made(Path(file), Data(int(size), int(seed))))
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=3,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(app, ws="websockets-sansio", ws_per_message_deflate=False, timeout_graceful_shutdown=3)
 
 
 if __name__ == "__main__":

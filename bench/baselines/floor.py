@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import socket
 import sys
 import threading
 import time
@@ -15,8 +14,8 @@ from typing import Any
 
 import apsw
 import msgspec
-import uvicorn
 
+from bench.baselines.serving import serve
 from bench.data import LONG, Data
 
 _SCHEMA = """
@@ -119,19 +118,7 @@ async def _answer(writer: _Writer, request: _Request) -> bytes:
 def main(file: str, size: str, seed: str) -> None:
     """Serves until SIGTERM."""
     app = create_app(_Writer(file, [LONG, *Data(int(size), int(seed)).others]))
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(app, lifespan="off", date_header=False)
 
 
 if __name__ == "__main__":

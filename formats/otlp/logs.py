@@ -18,7 +18,7 @@ from domain.conventions.reading import NOTHING
 from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import EMPTY_OBJECT
-from formats.otlp.spans import MAX_SPANS, MAX_TOLD, Read, Source, TooLarge, Unacceptable, cut, hex_id, time_of
+from formats.otlp.spans import Read, Source, Unacceptable, collect, cut, hex_id, time_of
 
 LINE = "log"
 """What a line is called whose record has no name."""
@@ -39,20 +39,7 @@ class SentLog(msgspec.Struct, frozen=True, gc=False):
 def read(logs: Iterable[tuple[SentLog, Source]], limit: int = MAX_ATTRIBUTES) -> Read:
     """What the records of a request tell of spans. Those of no span are not kept. Raises TooLarge, and what reading the
     request raises. limit: how many bytes a line may have; longer ones are shortened."""
-    found, size = Read([], []), 0
-    for place, (log, source) in enumerate(logs):
-        if place == MAX_SPANS:
-            raise TooLarge(f"A request may have at most {MAX_SPANS:,} log records; send it in parts.")
-        try:
-            told = report(log, source, limit)
-        except Unacceptable as reason:
-            found.rejected.append(f"log record {place + 1}: {reason}")
-            continue
-        size += sum(len(bytes(event.attributes)) for event in told.events)
-        if size > MAX_TOLD:
-            raise TooLarge(f"The records have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
-        found.reports.append(told)
-    return found
+    return collect(logs, report, "log record", limit)
 
 
 def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanReport:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import collections
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr, replace
@@ -24,6 +24,8 @@ from domain.shortening import shortened
 from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import MAX_NAME
+
+T = TypeVar("T")
 
 MAX_SPANS = 10_000
 """How many spans a request has at the most."""
@@ -115,18 +117,25 @@ def read(spans: Iterable[tuple[SentSpan, Source]], limit: int = MAX_ATTRIBUTES) 
 
     limit: how many bytes the attributes of a span or event may have; longer ones are shortened.
     """
+    return collect(spans, report, "span", limit)
+
+
+def collect(
+    sent: Iterable[tuple[T, Source]], report: Callable[[T, Source, int], SpanReport], noun: str, limit: int
+) -> Read:
+    """What each of a request's spans or log records tells, or why it cannot be taken. noun: what one is called."""
     found, size = Read([], []), 0
-    for place, (span, source) in enumerate(spans):
+    for place, (one, source) in enumerate(sent):
         if place == MAX_SPANS:
-            raise TooLarge(f"A request may have at most {MAX_SPANS:,} spans; send it in parts.")
+            raise TooLarge(f"A request may have at most {MAX_SPANS:,} {noun}s; send it in parts.")
         try:
-            told = report(span, source, limit)
+            told = report(one, source, limit)
         except Unacceptable as reason:
-            found.rejected.append(f"span {place + 1}: {reason}")
+            found.rejected.append(f"{noun} {place + 1}: {reason}")
             continue
         size += len(bytes(told.attributes)) + sum(len(bytes(event.attributes)) for event in told.events)
         if size > MAX_TOLD:
-            raise TooLarge(f"The spans have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
+            raise TooLarge(f"The {noun}s have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
         found.reports.append(told)
     return found
 
