@@ -44,8 +44,9 @@ def replay(server: Running, *arguments: str) -> str:
         timeout=120,
         check=False,
     )
-    assert done.stdout, done.stderr
-    return "\n".join(line for line in done.stdout.splitlines() if "WRONG" in line or "MISSING" in line)
+    told = "\n".join(line for line in done.stdout.splitlines() if "WRONG" in line or "MISSING" in line)
+    assert done.returncode == (1 if told else 0), done.stderr  # it did not end in the middle
+    return told
 
 
 def test_every_recording_has_its_truth() -> None:
