@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec.structs import replace
 
+from domain.conventions.lookup import Given
 from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import Heard, ModelCall, ModelMessage
 from domain.shortening import shortened
@@ -16,7 +14,7 @@ MAX_TOLD = 4 * 1024 * 1024
 """How many characters the messages to a model have together at the most; the latest are kept."""
 
 
-def may_be_long(given: Mapping[str, list[tuple[int, str, Any]]]) -> bool:
+def may_be_long(given: Given) -> bool:
     """Whether something among what is told for a span may be beyond the bounds."""
     size = 0
     for told in given.values():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from domain.conventions import CONVENTIONS
 from domain.conventions.convention import SLOTS, Convention
 from domain.conventions.gen_ai import GEN_AI
 from domain.span import SpanKind
+
+Told = tuple[int, str, Any]
+"""Something that a span tells: its rank, the name of the attribute, and the value."""
+
+Given = Mapping[str, Sequence[Told]]
+"""By slot what is told for it, the most trusted first."""
 
 
 class Place(NamedTuple):
@@ -74,11 +80,3 @@ def place_below(key: str) -> tuple[Place, str]:
     """The place of a name that begins with one of PREFIXES, and what follows."""
     prefix = next(prefix for prefix in PREFIXES if key.startswith(prefix))
     return BELOW[prefix], key[len(prefix) :]
-
-
-def first(given: Mapping[str, list[tuple[int, str, Any]]], slot: str) -> list[tuple[int, str, Any]]:
-    """What is told for a slot, the most trusted first."""
-    told = given.get(slot)
-    if told is None:
-        return []
-    return told if len(told) == 1 else sorted(told, key=lambda one: one[0])

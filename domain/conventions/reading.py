@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -21,7 +22,8 @@ from domain.conventions.lookup import (
     PREFIXES,
     RUNNING,
     STANDARD,
-    first,
+    Given,
+    Told,
     place_below,
 )
 from domain.conventions.usage import amount, usage
@@ -37,6 +39,9 @@ _TELLING = (
     ("model", SpanKind.LLM),
 )
 """What spans without a kind have that tells it."""
+
+_FIRST_TOKEN = {"first_token", "first_token_ms", "first_token_at"}
+_SPOKEN = {"thoughts", "text", "calls"}
 
 _MARK = r"(scrubbed|redacted|filtered|masked|removed|hidden|anonymi[sz]ed)"
 _REDACTED = re.compile(rf"\W+{_MARK}\b.*|{_MARK}|[*•]{{2,}}", re.I | re.S)
@@ -77,14 +82,14 @@ def read(
 ) -> Reading:
     """What the attributes of a span tell. name: the span's. kind: where it is known without them. start:
     nanoseconds since 1970, 0 where unknown."""
-    given: dict[str, list[tuple[int, str, Any]]] = {}
+    given: dict[str, list[Told]] = {}
     trees: dict[str, dict[str, Any]] = {}
     for key, value in attributes.items():
         if (places := PLACES.get(key)) is not None:
-            for place in places:
-                told = value if not place.member else _member(value, place.member)
-                if told is not None:
-                    given.setdefault(place.slot, []).append((place.rank, place.name, told))
+            for slot, rank, member, told_by in places:
+                found = _member(value, member) if member else value
+                if found is not None:
+                    given.setdefault(slot, []).append((rank, told_by, found))
         elif key.startswith(PREFIXES):
             place, rest = place_below(key)
             trees.setdefault(place.name, {})[rest] = value
@@ -93,8 +98,14 @@ def read(
     for names, pairs in trees.items():
         place, _ = place_below(names)
         given.setdefault(place.slot, []).append((place.rank, place.name, _tree(pairs)))
+    for told in given.values():
+        if len(told) > 1:
+            told.sort(key=_rank)
     failed = failed or "error.type" in attributes
     return _Reader(given, name, failed, start).read(kind)
+
+
+_rank = itemgetter(0)
 
 
 def _member(value: Any, name: str) -> Any:
@@ -112,9 +123,9 @@ def _order(key: str) -> int:
 
 
 class _Reader:
-    """One span on its way. given: by slot what is told for it: rank, name of the attribute, value."""
+    """One span on its way."""
 
-    def __init__(self, given: dict[str, list[tuple[int, str, Any]]], name: str, failed: bool, start: int) -> None:
+    def __init__(self, given: Given, name: str, failed: bool, start: int) -> None:
         self._given, self._name, self._failed, self._start = given, name, failed, start
         self._warnings: list[str] = []
         self._own: str | None = None
@@ -143,8 +154,8 @@ class _Reader:
             self._warnings,
         )
 
-    def _told(self, slot: str) -> list[tuple[int, str, Any]]:
-        return first(self._given, slot)
+    def _told(self, slot: str) -> Sequence[Told]:
+        return self._given.get(slot, ())
 
     def _kind(self) -> SpanKind:
         """The kind of work a span represents."""
@@ -165,7 +176,9 @@ class _Reader:
     def _named(self, slot: str) -> str | None:
         """The first that can be a name; one that is too long keeps its beginning, and a digest tells it from others."""
         taken = None
-        for _, name, value in self._told(slot):
+        if slot not in self._given:
+            return None
+        for _, name, value in self._given[slot]:
             value = content.structured(value) if isinstance(value, str) and value[:1] == '"' else value
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
@@ -212,6 +225,8 @@ class _Reader:
 
     def _first_token(self) -> float | None:
         """Milliseconds until the first part of the answer came. Fractions are seconds, whole numbers milliseconds."""
+        if _FIRST_TOKEN.isdisjoint(self._given):
+            return None
         for _, _, value in self._told("first_token"):
             if (found := amount(value)) is not None and found >= 0:
                 return float(value) if isinstance(value, int) else found * 1000
@@ -254,7 +269,9 @@ class _Reader:
 
     def _messages(self, slot: str, role: str, kind: SpanKind = SpanKind.LLM) -> list[ModelMessage]:
         """The messages of the first attribute that tells any; what goes into an agent as a mere text is none."""
-        for _, name, value in self._told(slot):
+        if slot not in self._given:
+            return []
+        for _, name, value in self._given[slot]:
             read = content.structured(value)
             if isinstance(read, str) and read.lstrip()[:1] in ("{", "["):
                 self._warn(f"{name} is not valid JSON")
@@ -269,6 +286,8 @@ class _Reader:
 
     def _spoken(self) -> list[ModelMessage]:
         """One message whose parts are told by names of their own."""
+        if _SPOKEN.isdisjoint(self._given):
+            return []
         parts: list[Content] = []
         for _, _, value in self._told("thoughts")[:1]:
             parts += [ReasoningContent(value)] if isinstance(value, str) and value else []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from domain.conventions.content import structured
-from domain.conventions.lookup import first
-from domain.span import MAX_COST, MAX_COUNT, TokenUsage
+from domain.conventions.lookup import Given
+from domain.span import MAX_COST, MAX_COUNT, NO_USAGE, TokenUsage
 
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?")
 """A count or a price that is told as text, as attributes of strings alone do."""
@@ -52,25 +51,25 @@ _DETAIL = {
 """The objects inside of it, and what their members are called."""
 
 
-def usage(given: Mapping[str, list[tuple[int, str, Any]]], warnings: list[str]) -> TokenUsage:
+def usage(given: Given, warnings: list[str]) -> TokenUsage:
     """What a span used. A total that is not told is the sum of the others."""
+    if _TELLING.isdisjoint(given):
+        return NO_USAGE
     told: dict[str, float | None] = {}
     for slot in _SLOTS:
-        for _, name, value in first(given, slot):
+        for _, name, value in given.get(slot, ()):
             if (found := amount(value)) is not None:
                 told[slot] = found
                 break
             if value is not None:
                 warnings.append(f"{name} is not a number")
-    for _, name, value in first(given, "usage"):
+    for _, name, value in given.get("usage", ()):
         if isinstance(value := structured(value), dict):
             for slot in _MEMBERS:
                 if told.get(slot) is None:
                     told[slot] = _inside(value, slot)
         else:
             warnings.append(f"{name} is no object")
-    if not told:
-        return TokenUsage()
     asked, said, total = told.get("input_tokens"), told.get("output_tokens"), told.get("total_tokens")
     if total is None and (asked is not None or said is not None):
         total = (asked or 0) + (said or 0)
@@ -85,6 +84,7 @@ def usage(given: Mapping[str, list[tuple[int, str, Any]]], warnings: list[str]) 
 
 
 _SLOTS = (*_MEMBERS, "cost")
+_TELLING = {*_SLOTS, "usage"}
 
 
 def _inside(value: dict[str, Any], slot: str) -> float | None:

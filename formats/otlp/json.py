@@ -28,7 +28,7 @@ R = TypeVar("R")
 _INT64 = range(-(2**63), 2**63)
 
 
-class _Message(msgspec.Struct, rename="camel", omit_defaults=True):
+class _Message(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """A message of the protocol; null stands for what is not given."""
 
 
@@ -206,7 +206,7 @@ def _log(log: LogRecord) -> SentLog:
         _int(log.time_unix_nano) or _int(log.observed_time_unix_nano),
         log.event_name or "",
         log.severity_text or "",
-        None if log.body is None else _value(log.body),
+        _value(log.body),
         _attributes(log.attributes),
     )
 
@@ -235,10 +235,12 @@ def _span(span: JsonSpan) -> SentSpan:
 
 
 def _attributes(pairs: Sequence[KeyValue] | None) -> dict[str, Any]:
-    return {pair.key: None if pair.value is None else _value(pair.value) for pair in pairs or ()}
+    return {pair.key: _value(pair.value) for pair in pairs or ()}
 
 
-def _value(value: AnyValue) -> Any:
+def _value(value: AnyValue | None) -> Any:
+    if value is None:
+        return None
     if value.string_value is not None:
         return value.string_value
     if value.int_value is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -52,6 +52,10 @@ class Unacceptable(ValueError):
     """A span that cannot be taken while the rest of its request can; the message says why."""
 
 
+_DROPPED = ("otel.dropped_attributes_count", "otel.dropped_events_count", "otel.dropped_links_count")
+_NONE_DROPPED = (0, 0, 0)
+
+
 class SentSpan(msgspec.Struct, frozen=True, gc=False):
     """A span as it stands in a request, whatever the encoding: ids in hex, times in nanoseconds since 1970, 0 for none.
 
@@ -72,7 +76,7 @@ class SentSpan(msgspec.Struct, frozen=True, gc=False):
     status_code: int
     status_message: str
     trace_state: str = ""
-    dropped: tuple[int, int, int] = (0, 0, 0)
+    dropped: tuple[int, int, int] = _NONE_DROPPED
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +90,17 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     names: Reading = NOTHING
     """The session, user and agent that the program names for all its spans."""
 
+    about: dict[str, Any] = {}
+    """What is said of it with each span."""
+
     def __post_init__(self) -> None:
+        about = {
+            "otel.scope.name": self.scope,
+            "otel.scope.version": self.scope_version,
+            "otel.scope.attributes": self.scope_attributes,
+            "otel.resource": self.resource,
+        }
+        force_setattr(self, "about", {name: value for name, value in about.items() if value})
         told = read_conventions(self.resource)
         if told is not NOTHING:
             names = (told.session, told.user, told.user_name, told.agent, told.agent_name)
@@ -133,7 +147,9 @@ def collect(
         except Unacceptable as reason:
             found.rejected.append(f"{noun} {place + 1}: {reason}")
             continue
-        size += len(bytes(told.attributes)) + sum(len(bytes(event.attributes)) for event in told.events)
+        size += len(bytes(told.attributes))
+        for event in told.events:
+            size += len(bytes(event.attributes))
         if size > MAX_TOLD:
             raise TooLarge(f"The {noun}s have more than {MAX_TOLD:,} bytes of attributes; send them in parts.")
         found.reports.append(told)
@@ -149,9 +165,14 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
     happened = [Event(*event) for event in span.events]
     told = read_conventions(attributes, span.name, failed=failed, start=span.start)
     told = with_events(told, happened, span.start) if happened else told
-    kept = bounded({**_about(span, source), **attributes}, limit)
-    events = [(time_of(time), cut(name) or "event", bounded(data, limit)) for time, name, data in span.events]
-    fits = [kept, *(data for _, _, data in events)]
+    about = _about(span, source)
+    about.update(attributes)
+    kept = bounded(about, limit)
+    events, shortened, left_out = [], len(kept.shortened), len(kept.left_out)
+    for time, name, data in span.events:
+        fit = bounded(data, limit)
+        shortened, left_out = shortened + len(fit.shortened), left_out + len(fit.left_out)
+        events.append(ReportedEvent(time_of(time), cut(name) or "event", fit.value))
     message = error_message(span.status_message, happened, attributes) if failed else span.status_message
     return SpanReport(
         hex_id(span.trace_id, 32, "traceId"),
@@ -164,11 +185,11 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
         status,
         cut(message) or None,
         kept.value,
-        [ReportedEvent(time, name, data.value) for time, name, data in events],
+        events,
         told if source.names is NOTHING else and_then(source.names, told),
         [*source.names.warnings, *told.warnings, *_long(span)],
-        sum(len(fit.shortened) for fit in fits),
-        sum(len(fit.left_out) for fit in fits),
+        shortened,
+        left_out,
     )
 
 
@@ -190,11 +211,14 @@ def _begun(span: SentSpan) -> SentSpan:
     )
 
 
-def _long(span: SentSpan) -> Iterator[str]:
+def _long(span: SentSpan) -> Iterable[str]:
     """Which names of a span are shortened."""
-    events = max((len(name) for _, name, _ in span.events), default=0)
-    lengths = {"name": len(span.name), "status.message": len(span.status_message), "event.name": events}
-    yield from (f"{what} was shortened, to {MAX_NAME:,} characters" for what in lengths if lengths[what] > MAX_NAME)
+    if not span.events and max(len(span.name), len(span.status_message)) <= MAX_NAME:
+        return ()
+    texts = [("name", span.name), ("status.message", span.status_message)]
+    texts += [("event.name", name) for _, name, _ in span.events]
+    long = dict.fromkeys(what for what, text in texts if len(text) > MAX_NAME)
+    return [f"{what} was shortened, to {MAX_NAME:,} characters" for what in long]
 
 
 def _about(span: SentSpan, source: Source) -> dict[str, Any]:
@@ -203,27 +227,24 @@ def _about(span: SentSpan, source: Source) -> dict[str, Any]:
     https://opentelemetry.io/docs/specs/otel/common/mapping-to-non-otlp/; scope.attributes, resource, links, span_kind,
     trace_state and events_count have none there.
     """
-    attributes, events, links = span.dropped
-    about: dict[str, Any] = {
-        "otel.scope.name": source.scope,
-        "otel.scope.version": source.scope_version,
-        "otel.scope.attributes": source.scope_attributes,
-        "otel.resource": source.resource,
-        "otel.span_kind": _KINDS[span.kind] if 2 <= span.kind < len(_KINDS) else "",
-        "otel.trace_state": span.trace_state,
-        "otel.links": span.links,
-        "otel.dropped_attributes_count": attributes,
-        "otel.dropped_events_count": events,
-        "otel.dropped_links_count": links,
-        EVENTS_COUNT: len(span.events),
-    }
-    return {name: value for name, value in about.items() if value}
+    about = source.about.copy()
+    if 2 <= span.kind < len(_KINDS):
+        about["otel.span_kind"] = _KINDS[span.kind]
+    if span.trace_state:
+        about["otel.trace_state"] = span.trace_state
+    if span.links:
+        about["otel.links"] = span.links
+    if span.dropped != _NONE_DROPPED:
+        about.update((name, count) for name, count in zip(_DROPPED, span.dropped, strict=True) if count)
+    if span.events:
+        about[EVENTS_COUNT] = len(span.events)
+    return about
 
 
 def hex_id(text: str, length: int, name: str) -> str:
     if len(text) != length or not _is_hex(text):
         raise Unacceptable(f"{name} is not {length} hex digits")
-    if not text.strip("0"):
+    if text.count("0") == length:
         raise Unacceptable(f"{name} is all zeros")
     return text.lower()
 
