@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -17,28 +17,31 @@ from domain.link import MemoryLinkKind
 from domain.node import Id
 from domain.period import Period, periods
 from domain.search import Candidate, Ranking, ScoreParts, SearchMode, Tie, similarity
+from domain.values import UnitFloat
 from domain.words import STOP, plain
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
-class Weights(msgspec.Struct, frozen=True):
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What each signal counts, of which all are between 0 and 1. Own words and meaning are together 1."""
 
-    text: float = 0.6
-    meaning: float = 0.4
-    neighbors: float = 0.9
+    text: Share = 0.6
+    meaning: Share = 0.4
+    neighbors: Share = 0.9
     """Of what the memories just before and after say, a third for each, and half as much of those a step further."""
-    reply: float = 0.6
+    reply: Share = 0.6
     """Of what the question says that it follows, or the message that it replies to."""
-    session: float = 0.3
+    session: Share = 0.3
     """Of what the best other one of its session says."""
-    people: float = 0.3
+    people: Share = 0.3
     """That the query names who said it, or whose it is."""
-    links: float = 0.3
-    references: float = 0.1
+    links: Share = 0.3
+    references: Share = 0.1
     """Of what the memories say that the same messages drew on."""
-    time: float = 0.3
+    time: Share = 0.3
     """That it is of a time that the query names."""
-    question: float = 0.2
+    question: UnitFloat = 0.2
     """What a question loses: it asks, and seldom answers."""
 
 
@@ -140,13 +143,13 @@ def passes(candidate: Candidate, asked: Asked) -> bool:
 
 
 def rank(
-    candidates: Iterable[Candidate], asked: Asked, ties: Sequence[Tie] = (), weights: Weights | None = None
+    candidates: Iterable[Candidate], asked: Asked, ties: Sequence[Tie] = (), weights: Weights = WEIGHTS
 ) -> list[Ranked]:
     """All hits, best first, at most `first`; ties by id, newest first."""
     found = list(candidates)
     hits: Iterable[tuple[Candidate, float, float | None, _Signals]]
     if asked.mode is SearchMode.HYBRID:
-        hits = _hybrid(found, asked, ties, weights or WEIGHTS)
+        hits = _hybrid(found, asked, ties, weights)
     else:
         hits = [(one, _plain(one, asked), None, _NONE) for one in found if passes(one, asked)]
     share = influence(asked.mode, asked.ranking)

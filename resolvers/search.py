@@ -104,7 +104,7 @@ def _ranked(context: Context, search: Search, found: Found) -> list[Ranked]:
         context.clock(),
         context.embedder.kindred,
     )
-    return rank(found.candidates, asked, found.ties)
+    return rank(found.candidates, asked, found.ties, context.weights)
 
 
 async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], known: dict[Id, Memory]) -> list[MemoryHit]:

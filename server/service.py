@@ -27,7 +27,7 @@ class Service:
     def __init__(self, engine: Engine, embedder: Batching, settings: Settings) -> None:
         self.timed = TimedEngine(engine)
         self.engine = cast(Engine, self.timed)
-        self.embedder, self.settings = embedder, settings
+        self.embedder, self.settings, self._weights = embedder, settings, settings.signals
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         self.executor = Executor(
             build(),
@@ -49,6 +49,7 @@ class Service:
             settings.memory_capacity,
             telemetry_messages=settings.telemetry_messages,
             outage_seconds=settings.max_outage_seconds,
+            weights=self._weights,
         )
 
     def operation(self, caller: Caller) -> Loading:

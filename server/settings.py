@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.ranking import Weights
 from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
 
@@ -22,6 +23,7 @@ class BadSetting(Exception):
 class Settings(Limits, frozen=True):
     """What can be set, the limits among it. Each field is read from RECOLLECT_ and its name in capitals.
 
+    weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
     trusted_documents: a folder or file of documents, beside which no others run. graph_url, vectors_url, events_url:
     of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
     their --url. rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days,
@@ -32,6 +34,7 @@ class Settings(Limits, frozen=True):
     """
 
     embedder: str = "wordllama"
+    weights: str = ""
     memory_capacity: Count = MEMORY_CAPACITY
     trusted_documents: str = ""
     graph_url: str = ""
@@ -71,17 +74,30 @@ class Settings(Limits, frozen=True):
         """Whether the store is on servers, so that no data folder is used."""
         return bool(self.graph_url or self.vectors_url or self.events_url)
 
+    @property
+    def signals(self) -> Weights:
+        """The weights of a HYBRID search's signals. Raises BadSetting."""
+        given = dict(one.partition("=")[::2] for one in re.split(r"[\s,]+", self.weights) if one)
+        try:
+            return msgspec.convert(given, Weights, strict=False)
+        except msgspec.ValidationError:
+            names = ", ".join(Weights.__struct_fields__)
+            wanted = f"NAME=NUMBER, of {names}, each 0 or above"
+            raise BadSetting(f"RECOLLECT_WEIGHTS must be {wanted}, not {self.weights!r}.") from None
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
         given = {name: value for name in cls.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))}
         try:
-            return msgspec.convert(given, cls, strict=False)
+            settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             name = f"RECOLLECT_{str(error).rpartition('$.')[2].rstrip('`').upper()}"
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
             wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
+        _ = settings.signals  # what cannot be is told at once
+        return settings
 
 
 def web_url(name: str, url: str) -> str:

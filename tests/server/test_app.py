@@ -154,6 +154,23 @@ def test_a_time_to_read_that_cannot_be(value: str) -> None:
         Settings.read({"RECOLLECT_MAX_READ_SECONDS": value})
 
 
+@pytest.mark.parametrize("value", ["0.5", "neighbors", "neighbors=", "people=-1", "time=nan", "question=2", "folk=1"])
+def test_weights_that_cannot_be(value: str) -> None:
+    with pytest.raises(BadSetting, match=r"^RECOLLECT_WEIGHTS must be NAME=NUMBER, of text, .*\.$"):
+        Settings.read({"RECOLLECT_WEIGHTS": value})
+
+
+async def test_weights_are_a_setting(tmp_path: Path) -> None:
+    """What is found by its words alone has what words count."""
+    create = 'mutation { createMemory(input: {text: "1.2.3", scope: GLOBAL}) { memory { id } } }'
+    search = '{ searchMemories(query: {text: "1.2.3"}) { hits { parts { fusion } } } }'
+    service = open_service(tmp_path, Settings.read({"RECOLLECT_WEIGHTS": "people=0, text=0.25"}))
+    await service.executor.execute(Request(create, {}), service.operation(LOCAL))
+    found = json.loads(await service.executor.execute(Request(search, {}), service.operation(LOCAL)))
+    await service.close()
+    assert found["data"]["searchMemories"]["hits"][0]["parts"]["fusion"] == 0.25
+
+
 async def test_the_capacity_is_a_setting(tmp_path: Path) -> None:
     service = open_service(tmp_path, Settings.read({"RECOLLECT_MEMORY_CAPACITY": "10"}))
     query = "mutation ($m: [MemoryInput!]!) { createMemories(input: {memories: $m}) { archived { text } errors { message } } }"
