@@ -35,6 +35,7 @@ from resolvers.context import Context, Reader, present, require
 from resolvers.memories import unit_vector
 from resolvers.sessions import taking_part
 from stores import words
+from stores.errors import NoEmbedder
 from stores.policies import LEAST_CANDIDATES
 from stores.ports import Found, Search, Transaction, Vector
 
@@ -65,9 +66,9 @@ async def _search(context: Context, query: MemoryQuery, filter: MemoryFilter | N
     await whose(context, filter)
     if filter is not None and filter.statuses is None and says_when(filter):
         filter = msgspec.structs.replace(filter, statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED])
-    asked = await _asked(context, query, msgspec.structs.replace(how, filter=filter))
+    asked, without = await _asked(context, query, msgspec.structs.replace(how, filter=filter))
     [(hits, degraded)] = await _found(context, [asked])
-    return MemorySearch(hits, how.mode, degraded, (time.perf_counter() - begun) * 1000)
+    return MemorySearch(hits, asked.mode, degraded or without, (time.perf_counter() - begun) * 1000)
 
 
 def _check(threshold: float, first: int) -> None:
@@ -126,7 +127,9 @@ async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], know
     return list(hits.values())
 
 
-async def _asked(context: Context, query: MemoryQuery, how: Search) -> Search:
+async def _asked(context: Context, query: MemoryQuery, how: Search) -> tuple[Search, bool]:
+    """What is searched for, and whether it does without a vector because the embedder is down: then by words alone."""
+    mode, without = how.mode, False
     text, vector, exclude = query.text, None, None
     if query.vector is not None:
         vector = unit_vector(query.vector, context.embedder.dimension, ["query", "vector"])
@@ -144,8 +147,11 @@ async def _asked(context: Context, query: MemoryQuery, how: Search) -> Search:
         vector = None
     elif vector is None and text is not None and (how.mode is SearchMode.SEMANTIC or _means(text)):
         telling = await _telling(context, text, how) if how.mode is SearchMode.HYBRID else text
-        vector = _directed((await context.embedder.embed([telling]))[0])
-    return msgspec.structs.replace(how, text=text, vector=vector, exclude=exclude)
+        try:
+            vector = _directed((await context.embedder.embed([telling]))[0])
+        except NoEmbedder:
+            mode, without = SearchMode.TEXT if how.mode is SearchMode.SEMANTIC else how.mode, True
+    return msgspec.structs.replace(how, mode=mode, text=text, vector=vector, exclude=exclude), without
 
 
 async def _telling(context: Context, text: str, how: Search) -> str:

@@ -12,7 +12,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 from domain.errors import CursorExpired, Rejected
 from server.instrumentation import current
-from stores.errors import TooLong, Unavailable
+from stores.errors import NoEmbedder, TooLong, Unavailable
 
 log = logging.getLogger("recollect")
 
@@ -96,9 +96,10 @@ def _explained(cause: Exception) -> list[tuple[str, dict[str, Any]]]:
         return [(message, {"code": CURSOR_EXPIRED})]
     if isinstance(cause, Unavailable):
         if not cause.known:
-            log.warning("A store is unavailable: %s", cause, extra={"fields": {"outcome": UNAVAILABLE}})
+            log.warning("A store or embedder is unavailable: %s", cause, extra={"fields": {"outcome": UNAVAILABLE}})
         extensions = {"code": UNAVAILABLE, "retryAfterMs": cause.retry_after_ms}
-        return [("The store is unavailable; try again later.", extensions)]
+        what = "embedder" if isinstance(cause, NoEmbedder) else "store"
+        return [(f"The {what} is unavailable; try again later.", extensions)]
     if isinstance(cause, TooLong):
         message = "The operation reads too much data and was stopped: use a narrower filter or leave out totalCount."
         return [(message, {"code": TIMEOUT})]

@@ -18,7 +18,7 @@ from server.telemetry.store_calls import TimedEngine
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from stores.ports import Engine, Opening
+from stores.ports import Engine, Opening, Remote
 
 
 class Service:
@@ -84,6 +84,11 @@ def _check(executor: Executor, id: str, text: str) -> None:
         raise BadSetting(f"RECOLLECT_TRUSTED_DOCUMENTS: {id} cannot run here: {refused}") from None
 
 
+def remote_of(settings: Settings) -> Remote:
+    dimension = settings.embedder_dimension
+    return Remote(settings.embedder_url, settings.embedder_key, None if dimension == "own" else dimension)
+
+
 def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
     """Opens the servers of the settings, or else a data folder, which is made where it is missing unless it must exist.
 
@@ -91,7 +96,7 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
     """
     if must_exist and not (settings.on_servers or data.exists()):
         raise CannotOpen(f"The folder {data} does not exist; choose one with --data.")
-    embedder = open_embedder(settings.embedder)
+    embedder = open_embedder(settings.embedder, remote_of(settings))
     engine = open_engine(
         Opening(
             embedder=embedder.name,

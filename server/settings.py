@@ -12,6 +12,7 @@ import msgspec
 from domain.ranking import Weights
 from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
+from stores.ports import OPENAI
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -23,17 +24,22 @@ class BadSetting(Exception):
 class Settings(Limits, frozen=True):
     """What can be set, the limits among it. Each field is read from RECOLLECT_ and its name in capitals.
 
+    embedder_url, embedder_key, embedder_dimension: of an embedder that a server has.
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
-    trusted_documents: a folder or file of documents, beside which no others run. graph_url, vectors_url, events_url:
-    of Neo4j, Weaviate and Redis, in place of the data folder's own store. key: what the commands show to the server at
-    their --url. rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days,
-    changes_entries: what the audit log and the log of memory changes keep. log_slow_ms: operations that take longer
-    have a line in the log. metrics: who may see them where there are credentials. telemetry_messages: which sessions
-    get the messages that model calls tell of. grpc_port: where spans and log records are taken over gRPC.
-    ping_seconds, ping_timeout: how often a WebSocket is asked whether it is there, and how long it may take to answer.
+    trusted_documents: a folder or
+    file of documents, beside which no others run. graph_url, vectors_url, events_url: of Neo4j, Weaviate and Redis,
+    in place of the data folder's own store. key: what the commands show to the server at their --url. rate_limit:
+    operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what the audit
+    log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
+    metrics: who may see them where there are credentials. telemetry_messages: which sessions get the messages that
+    model calls tell of. grpc_port: where spans and log records are taken over gRPC. ping_seconds, ping_timeout: how
+    often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
     embedder: str = "wordllama"
+    embedder_url: str = OPENAI
+    embedder_key: str = ""
+    embedder_dimension: Count | Literal["own"] = "own"
     weights: str = ""
     memory_capacity: Count = MEMORY_CAPACITY
     trusted_documents: str = ""

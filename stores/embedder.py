@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from domain.ranking import KINDRED
 from stores.errors import CannotOpen
 from stores.plugins import Plugins
-from stores.ports import Embedder, Vector
+from stores.ports import Embedder, Remote, Vector
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,15 +38,20 @@ _EMBEDDERS = Plugins(
 )
 
 
-def open_embedder(setting: str = "wordllama") -> Embedder:
+def open_embedder(setting: str = "wordllama", remote: Remote | None = None) -> Embedder:
     """The embedder of a setting, NAME or NAME:MODEL. Ours loads on first use, in the thread that uses it.
+
+    remote: for one that a server has.
 
     CannotOpen: there is no such embedder, or what it needs is not installed.
     """
     name, _, model = setting.partition(":")
     make = _EMBEDDERS.load(name)
-    embedder: Embedder = _EMBEDDERS.ask(name, "cannot be opened", lambda: make(model))
-    return embedder
+    return _EMBEDDERS.ask(name, "cannot be opened", lambda: _made(make, model, remote or Remote()))
+
+
+def _made(make: Callable[..., Embedder], model: str, remote: Remote) -> Embedder:
+    return make(model, remote=remote) if "remote" in signature(make).parameters else make(model)
 
 
 class WordLlama:
@@ -152,13 +158,16 @@ class Batching:
     def __init__(self, embedder: Embedder) -> None:
         self.name = embedder.name
         self.dimension = embedder.dimension
-        self.kindred: float = getattr(embedder, "kindred", KINDRED)
-        """The cosine from which on two texts are about the same."""
         self._embedder = embedder
         self._thread = ThreadPoolExecutor(1, "embedder")
         self._waiting: list[tuple[list[str], asyncio.Future[Vector]]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def kindred(self) -> float:
+        """The cosine from which on two texts are about the same."""
+        return getattr(self._embedder, "kindred", None) or KINDRED
 
     async def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors (n, dimension) of the texts.
@@ -178,6 +187,8 @@ class Batching:
         if self._running is not None:
             await asyncio.wait([self._running])
         self._thread.shutdown()
+        if (close := getattr(self._embedder, "close", None)) is not None:
+            close()
 
     async def _part(self, texts: list[str]) -> Vector:
         if self._closed:

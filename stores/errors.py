@@ -32,3 +32,7 @@ class CannotOpen(StoreError):
 
 class InUse(CannotOpen):
     """Another process has the folder open."""
+
+
+class NoEmbedder(Unavailable):
+    """What turns texts into vectors cannot do it now: its server is down, or refuses."""

@@ -4,7 +4,7 @@ Engine opens a data folder or servers; Store is the graph of one workspace; Tran
 sees and does.
 """
 
-from stores.ports.embedder import Embedder
+from stores.ports.embedder import OPENAI, Embedder, Remote
 from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
 from stores.ports.store import Store
 from stores.ports.transaction import Script, Transaction
@@ -27,6 +27,7 @@ from stores.ports.values import (
 
 __all__ = [
     "FIGURES",
+    "OPENAI",
     "READ_SECONDS",
     "SESSION_LOGS",
     "Collection",
@@ -42,6 +43,7 @@ __all__ = [
     "NaturalKey",
     "Opening",
     "Records",
+    "Remote",
     "Script",
     "Search",
     "Shared",

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from stores.breaker import Breaker
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
 from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
-from stores.services.breaker import Breaker
 from stores.services.followers import Followers
 from stores.services.labels import LINK
 from stores.services.neo4j_client import Address, Neo4jClient, prepare

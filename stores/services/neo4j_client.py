@@ -22,9 +22,9 @@ from neo4j.exceptions import (
     TransientError,
 )
 
+from stores.breaker import Breaker
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.ports import READ_SECONDS
-from stores.services.breaker import Breaker
 from stores.services.liveness import NO_ANSWER, Liveness, Place, first_answer
 from stores.services.migrations import VERSION, is_current, migrate
 from stores.services.plans import Plans

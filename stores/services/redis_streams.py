@@ -25,9 +25,9 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from stores.breaker import Breaker
 from stores.errors import CannotOpen, Unavailable
 from stores.rates import MINUTE_US
-from stores.services.breaker import Breaker
 from stores.services.server_url import Form, ServerURL, one_host, parse
 
 SHARDS = 4

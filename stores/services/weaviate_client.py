@@ -34,9 +34,9 @@ from weaviate.exceptions import WeaviateBaseError
 
 from domain.memory import Memory
 from domain.node import Id
+from stores.breaker import Breaker
 from stores.errors import Unavailable
 from stores.ports import Vector
-from stores.services.breaker import Breaker
 from stores.services.liveness import NO_ANSWER, Liveness, Place
 from stores.services.server_url import Form, bracketed, one_host, parse, whole_number
 

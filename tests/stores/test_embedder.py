@@ -91,7 +91,7 @@ def test_loading_leaves_the_host_as_it_was() -> None:
 
 
 def test_an_unknown_embedder_is_one_clear_sentence() -> None:
-    with pytest.raises(CannotOpen, match="unknown embedder 'word2vec'; expected one of wordllama"):
+    with pytest.raises(CannotOpen, match="unknown embedder 'word2vec'; expected one of fastembed, model2vec, openai"):
         open_embedder("word2vec")
     assert open_embedder("wordllama:l2_supercat_256").name == "wordllama:l2_supercat_256"
 

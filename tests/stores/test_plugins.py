@@ -98,7 +98,8 @@ def test_ours_come_before_others_of_the_same_name(installed: Folder) -> None:
         (
             {"embedder": "nonsense"},
             "RECOLLECT_EMBEDDER: unknown embedder 'nonsense'; "
-            "expected one of absent, letters, misspelt, picky, wordllama.",
+            "expected one of absent, fastembed, letters, misspelt, model2vec, openai, picky, "
+            "sentence-transformers, wordllama.",
         ),
         (
             {"embedder": "wordllama:huge"},

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from domain.message import Message
+from stores import breaker as breaking
+from stores.breaker import Breaker
 from stores.contract.making import DIMENSION, Clock, follow, message, say, talk
 from stores.errors import StoreError, Unavailable
 from stores.open import open_engine
 from stores.ports import Log, Opening
-from stores.services import breaker as breaking
-from stores.services.breaker import Breaker
 from stores.services.engine import ServicesEngine
 from stores.services.followers import Followers
 from stores.services.liveness import Liveness

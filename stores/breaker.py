@@ -25,8 +25,8 @@ class Breaker:
     calls, errors: how many it has let through, and how many of them were not answered.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, failure: type[Unavailable] = Unavailable) -> None:
+        self.name, self._raised = name, failure
         self.reason: str | None = None
         self.calls = self.errors = 0
         self._failures = 0
@@ -47,10 +47,10 @@ class Breaker:
         return max(100, int(max(self._until - now, away * random.uniform(0.8, 1.2)) * 1000))
 
     def enter(self) -> None:
-        """Before a call. Raises Unavailable while the circuit is open."""
+        """Before a call. Raises Unavailable, or its kind of that, while the circuit is open."""
         state = self.state
         if state == "open" or (state == "half-open" and self._trying):
-            raise Unavailable(f"{self.name}: {self.reason}", self.retry_after_ms, known=True)
+            raise self._raised(f"{self.name}: {self.reason}", self.retry_after_ms, known=True)
         self.calls += 1
         self._trying = state == "half-open"
 
