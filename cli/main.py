@@ -177,15 +177,18 @@ def copy_(source: str, target: str) -> None:
               show_default=True, help="Search by words and meaning, by meaning, or by words.")  # fmt: skip
 @click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many hits count.")
 @click.option("--bar", type=click.FloatRange(0, 1), help="Fail where the recall is below it.")
+@click.option("--against", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="What --json printed earlier: fail where it was better.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @workspace_option
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one for each option
     file: Path,
     data: Path,
     url: str | None,
     mode: str,
     first: int,
     bar: float | None,
+    against: Path | None,
     as_json: bool,
     workspace: str | None,
 ) -> None:
@@ -198,8 +201,9 @@ def evaluate(
     from cli.client import Target
 
     asked = evaluation.questions(file)
-    outcomes = run(evaluation.evaluate(Target(data, url, _settings(), workspace), asked, mode.upper(), first))
-    evaluation.show_outcomes(outcomes, first, bar, as_json)
+    before = None if against is None else evaluation.earlier(against, mode.upper(), first)
+    result = run(evaluation.evaluate(Target(data, url, _settings(), workspace), asked, mode.upper(), first))
+    evaluation.show_result(result, before, bar, as_json)
 
 
 @cli.command(short_help="Search memories and show the parts of each score.")

@@ -71,7 +71,9 @@ def test_saved_questions_are_asked_and_counted(data: str, capsys: pytest.Capture
     assert (status, "recall@10 0.500, MRR 0.500" in out, "nowhere" in out) == (0, True, True)
     assert run(capsys, "eval", str(file), "--data", data, "--bar", "0.6")[0] == 1
     status, out, _ = run(capsys, "eval", str(file), "--data", data, "--json")
-    assert json.loads(out)["missed"] == [lost | {"owner": None}]
+    told = json.loads(out)
+    assert [one["question"] for one in told["outcomes"] if one["missing"]] == [lost | {"owner": None}]
+    assert (told["questions"], told["recall"], told["mode"]) == (2, 0.5, "HYBRID")
     for text, told in (
         ("{", "line 1"),
         ('{"text": "x"}', "line 1"),
@@ -82,6 +84,40 @@ def test_saved_questions_are_asked_and_counted(data: str, capsys: pytest.Capture
         status, _, error = run(capsys, "eval", str(file), "--data", data)
         assert status == 1
         assert told in error
+
+
+def test_an_earlier_result_is_what_a_later_one_is_held_against(
+    data: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, "search", "black tea", "--data", data, "--json", "--first", "1")
+    [hit] = json.loads(out)["hits"]
+    file, before = tmp_path / "questions.jsonl", tmp_path / "before.json"
+    asked = ["eval", str(file), "--data", data, "--against", str(before)]
+    file.write_text(json.dumps({"text": "black tea", "expected": [hit["memory"]["id"], "nowhere"]}))
+    before.write_text(run(capsys, "eval", str(file), "--data", data, "--json")[1])
+    status, out, _ = run(capsys, *asked)
+    assert (status, "of 1 questions asked both times: recall@10 0.500" in out, "lost" in out) == (0, True, False)
+
+    told = json.loads(before.read_text())
+    told["outcomes"][0] |= {"recall": 1.0, "missing": []}
+    before.write_text(json.dumps(told))
+    status, out, error = run(capsys, *asked)
+    assert (status, "lost: black tea (nowhere)" in out) == (1, True)
+    assert error == "recollect: recall@10 0.500, MRR 1.000, where it was recall@10 1.000, MRR 1.000.\n"
+    status, out, error = run(capsys, *asked, "--json")
+    assert (status, json.loads(out)["recall"]) == (1, 0.5), "what is printed stays JSON"
+
+    told["outcomes"][0] |= {"recall": 0.25, "reciprocal": 0.2}
+    before.write_text(json.dumps(told))
+    assert run(capsys, *asked)[0] == 0, "better is no failure"
+    assert "--first 10" in run(capsys, *asked, "--first", "3")[2]
+    assert "--mode hybrid" in run(capsys, *asked, "--mode", "text")[2]
+    file.write_text(json.dumps({"text": "green tea", "expected": ["nowhere"]}))
+    assert "None of these questions" in run(capsys, *asked)[2]
+    for broken in ("{", "[]", '{"mode": "HYBRID"}'):
+        before.write_text(broken)
+        status, _, error = run(capsys, *asked)
+        assert (status, "is not what" in error) == (1, True)
 
 
 def test_search_shows_hits_with_the_parts_of_their_scores(data: str, capsys: pytest.CaptureFixture[str]) -> None:
