@@ -24,9 +24,11 @@ from stores.services.labels import (
     COMPUTED,
     LABELS,
     LINK,
+    LINK_IS_THERE,
     LINK_VALUE,
     MEMORY,
     MESSAGE,
+    NODE_IS_THERE,
     SESSION,
     SPAN,
     STATE,
@@ -41,7 +43,7 @@ from stores.services.labels import (
 class Rows(NamedTuple):
     """The rows of a list: the name of one in `match`, which is the clauses that find them; its columns, and the value
     of one of them, c; their order, what it sorts by, and what it begins with, the columns of an index that are the same
-    for all rows."""
+    for all rows; and the columns that are read once more (stores.services.labels.whole)."""
 
     row: str
     match: str
@@ -51,6 +53,7 @@ class Rows(NamedTuple):
     order: Order
     sorted_by: str
     first: Sequence[str] = ()
+    there: Sequence[str] = NODE_IS_THERE
 
 
 class _List(NamedTuple):
@@ -211,4 +214,5 @@ def _links(filter: Any, where: Where, order: Order, fields: Fields | None) -> Ro
         decode,
         order,
         _expression("l", LINK, order),
+        there=LINK_IS_THERE,
     )

@@ -12,6 +12,7 @@ from stores.orders import OF_A_TRACE, CountKey, Order, listing_of, order_of
 from stores.ports import Collection, Fields, Records
 from stores.services.branches import branches
 from stores.services.filters import Where
+from stores.services.labels import whole
 from stores.services.list_queries import Rows, rows_of
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.snapshot import ReadBatch
@@ -56,23 +57,22 @@ class Lists:
             parents=parents,
             branches=await self._branches(parents if of is Collection.MESSAGE_BRANCH else ()),
             limit=slice.limit + 1,
-            columns=list(rows.columns),
+            columns=[*rows.columns, *rows.there],
             **_named("after", after),
             **_named("before", before),
             **where.parameters,
         )
-        owners, far, sorted_by, columns = record
+        owners, far, columns = record
         pages = []
         for i, parent in enumerate(parents):
-            found = list(zip(*(column[i] for column in columns), sorted_by[i], strict=True))
-            more = len(found) > slice.limit
-            found = [row for row in found[: slice.limit] if row[-1] is not None]  # or it was deleted meanwhile
+            more = len(columns[0][i]) > slice.limit
+            found = list(whole([column[i][: slice.limit] for column in columns], rows.there))
             if slice.backward:
                 found.reverse()
             pages.append(
                 Page(
-                    [rows.decode(row) for row in found],
-                    [row[-1:] if chosen.log else (row[-1], row[0]) for row in found],
+                    [rows.decode(row[1:]) for row in found],
+                    [row[:1] if chosen.log else row[:2] for row in found],
                     far[i] if slice.backward else more,
                     more if slice.backward else far[i],
                     listing_of(of, owners[i], chosen, self._epoch),
@@ -140,7 +140,7 @@ def _named(name: str, mark: Mark | None) -> dict[str, Any]:
 
 def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
     """The statement for pages. Its record: the owners of the lists, whether there is more on the side that the page is
-    not cut on, and a list for each column and for what is sorted by; each has an entry for each parent."""
+    not cut on, and a list for what is sorted by and for each column; each has an entry for each parent."""
     order = rows.order
     cuts = [_compared(rows, name, side) for name, side in (("after", 1), ("before", -1))
             if getattr(slice, name) is not None]  # fmt: skip
@@ -156,8 +156,8 @@ def _page(owner: str, rows: Rows, where: Where, slice: Slice) -> str:
         f"WITH {rows.row} ORDER BY {', '.join(f'{key} {way}' for key in sorted_by)} LIMIT $limit "
         f"RETURN collect({rows.row}) AS rs }} WITH i, rs, {far} AS far, {owner} AS owner ORDER BY i "
         f"WITH collect(rs) AS groups, collect(far) AS far, collect(owner) AS owners RETURN owners, far, "
-        f"[rs IN groups | [{rows.row} IN rs | {value}]] AS sorted_by, "
-        f"[c IN $columns | [rs IN groups | [{rows.row} IN rs | {rows.value}]]] AS columns"
+        f"[[rs IN groups | [{rows.row} IN rs | {value}]]] "
+        f"+ [c IN $columns | [rs IN groups | [{rows.row} IN rs | {rows.value}]]] AS columns"
     )
 
 

@@ -21,7 +21,7 @@ from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.filters import Where, apply, matches
 from stores.services.followers import GONE, Followers
-from stores.services.labels import HELD, MEMORY, label, lists
+from stores.services.labels import HELD, MEMORY, NODE_IS_THERE, label, lists
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.snapshot import ReadBatch
 
@@ -97,7 +97,9 @@ class Logs:
             **where.parameters,
         )
         lines = of.records(nodes)
-        return lines, lines[-1].place if len(lines) == _BATCH else end
+        if len(nodes[0]) < _BATCH:
+            return lines, end
+        return lines, lines[-1].place if lines else after
 
     async def _changes(self, after: int, end: int, filter: MemoryFilter | None) -> tuple[list[Any], int]:
         """The next lines of the memory log, of memories that match before or after them."""
@@ -105,25 +107,25 @@ class Logs:
             "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL AND d.place > n.place "
             "AND d.workspace = $workspace RETURN [d.memory, d.text] ORDER BY d.place LIMIT 1 }[0]"
         )
-        memory = lists(MEMORY.columns, "[r IN rows | r.m[c]]")
+        memory = lists([*MEMORY.columns, *NODE_IS_THERE], "[r IN rows | r.m[c]]")
         record = await self._read(
             f"MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > $after AND n.place <= $end "
             f"WITH n ORDER BY n.place LIMIT {_BATCH} OPTIONAL MATCH (m:Memory {{id: n.memory_id}}) "
             f"WITH n, m, {then} AS then ORDER BY n.place WITH collect({{n: n, m: m, then: then}}) AS rows "
             "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.memory_id], "
             "[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | [r.n.memory, r.n.text]], "
-            f"[r IN rows | r.then], {_TRIMMED}, {memory}",
+            f"[r IN rows | r.then], {memory}, [r IN rows | r.n.place] AS there, {_TRIMMED}",
             after=after,
             end=end,
         )
-        places, *columns, trimmed, memories = record
-        if after < (trimmed or 0):
+        places, *columns, memories, there, trimmed = record
+        if after < (trimmed or 0) or None in there:  # lines are deleted where they are forgotten, nowhere else
             raise CursorExpired
         lines = []
         for place, kind, id, time, link, was, then, row in zip(
             places, *columns, zip(*memories, strict=True), strict=True
         ):
-            now = None if row[0] is None else MEMORY.decode(row)
+            now = MEMORY.decode(row) if row[-1] else None
             seen = (_state(was), _state(then), now, lost(was[0]))
             line = line_of(place, kind, id, moment(time), link_of(link), *seen)
             if line is not None:

@@ -48,7 +48,7 @@ _TAKE = (
     f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
     "CALL (entries) { UNWIND entries AS o WITH DISTINCT o.memory AS id "
     "OPTIONAL MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
-    f"RETURN collect([id, n IS NOT NULL, {', '.join(f'n.{column}' for column in _COLUMNS)}]) AS memories }} "
+    f"RETURN collect([id, {', '.join(f'n.{column}' for column in _COLUMNS)}, n.id]) AS memories }} "
     "RETURN [o IN entries | elementId(o)], memories"
 )
 """Waits for the workspace's relays, then reads the oldest entries and their memories as they are."""
@@ -243,8 +243,8 @@ class Relay:
         return len(entries) == BATCH
 
     async def _tell(self, workspace: str, rows: Sequence[Sequence[Any]]) -> None:
-        there = [_entry(Id(id), *columns) for id, exists, *columns in rows if exists]
-        gone = [Id(id) for id, exists, *_ in rows if not exists]
+        there = [_entry(Id(id), *columns) for id, *columns, exists in rows if exists]
+        gone = [Id(row[0]) for row in rows if not row[-1]]
         if there:
             await self._vectors.put(workspace, there)
         if gone:
@@ -267,7 +267,7 @@ class Relay:
     async def _lost(self, workspace: str) -> bool:
         """Whether Weaviate has lost some of the vectors that it was told of last; if so, all of them are told again."""
         rows = (await self._graph.read(_TOLD, workspace=workspace))[0]
-        told = [Id(id) for id, vector in rows if any(vector)]
+        told = [Id(id) for id, vector in rows if any(vector or ())]
         lost = set(told) - await self._vectors.indexed(workspace, told) if told else set()
         if not lost:
             return False

@@ -62,7 +62,7 @@ async def names(graph: Neo4jClient, workspace: str, filter: MemoryFilter | None)
     )
     called = {LABELS[kind].name: list(external_ids) for kind, external_ids in wanted.items()}
     record = await graph.read(f"RETURN {lists}", workspace=workspace, **called)
-    return {(kind, name): id for kind, rows in zip(wanted, record, strict=True) for name, id in rows}
+    return {(kind, name): id for kind, rows in zip(wanted, record, strict=True) for name, id in rows if name and id}
 
 
 def _external_ids(filter: MemoryFilter | None) -> Iterator[tuple[Kind, str]]:

@@ -26,7 +26,7 @@ from stores.policies import BESIDE, LOOSE, OVERSAMPLE, most_of_usual
 from stores.ports import Found, Search, Vector
 from stores.services import surroundings
 from stores.services.filters import Where, apply, valid_at
-from stores.services.labels import MEMORY
+from stores.services.labels import MEMORY, whole
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
 from stores.services.weaviate_client import Hit, Missing, WeaviateClient
@@ -53,7 +53,7 @@ _FALLBACK = 2_000
 _TENANT_SECONDS, _TRIES = 2.0, 20
 """How long a search waits for a tenant that is to be made."""
 
-_IMPORTANCE, _DECAY, _VERSION = map(MEMORY.columns.index, ("importance", "decay_factor", "version"))
+_IMPORTANCE, _DECAY = map(MEMORY.columns.index, ("importance", "decay_factor"))
 
 _CLAUSES = 400
 """Lucene takes 1,024 clauses."""
@@ -283,11 +283,8 @@ class _Finding:
         looked, scores, stored, columns = record
         said = dict(scores)
         alike = _similarities(self._vector, stored) if stored else [None] * len(columns[0])
-        # One that is deleted while the statement reads it has lost its columns.
         return looked, {
-            row[0]: Row(row, similarity, said.get(row[0]))
-            for row, similarity in zip(zip(*columns, strict=True), alike, strict=True)
-            if None not in (row[0], row[_VERSION])
+            row[1]: Row(row[1:], row[0], said.get(row[1])) for row in whole([alike, *columns])
         }
 
     async def usual(self, asked: Sequence[str]) -> set[str]:

@@ -18,7 +18,7 @@ from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
-from stores.services.labels import HELD, LINK, PARTICIPANT, Label, label, link_lists, seek
+from stores.services.labels import HELD, PARTICIPANT, Label, label, link_lists, seek, whole_links
 from stores.services.neo4j_client import Unit
 
 N = TypeVar("N", bound=Node)
@@ -240,6 +240,5 @@ def found(what: What, value: Any) -> dict[Any, Any]:
         for one in PARTICIPANT.records(value):
             by_session.setdefault(one.session_id, []).append(one)
         return by_session
-    decode = LINK.decode if kind is MemoryLink else label(kind).decode
-    records = list(map(decode, zip(*value, strict=True)))
+    records = whole_links(value) if kind is MemoryLink else label(kind).records(value)
     return {record.id if name == "get" else natural_key(record): record for record in records}

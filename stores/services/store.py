@@ -35,7 +35,7 @@ from stores.rows import micros
 from stores.services import graph, tool_calls
 from stores.services.branches import branches
 from stores.services.followers import Followers
-from stores.services.labels import LINK, MEMORY, label, link_lists, seek
+from stores.services.labels import MEMORY, NODE_IS_THERE, label, link_lists, seek, whole, whole_links
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
@@ -46,6 +46,13 @@ from stores.services.writer import Writer
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
+
+
+_SCAN_LINKS = (
+    "MATCH (a:Memory)-[l:LINK]->(b:Memory) WHERE l.id > $after AND l.workspace = $workspace "
+    f"AND {MEMORY.live('a')} AND {MEMORY.live('b')} WITH l ORDER BY l.id LIMIT $limit "
+    f"WITH collect(l) AS ls RETURN {link_lists()}"
+)
 
 
 class Opened(Protocol):
@@ -103,23 +110,21 @@ class ServicesStore:
 
     async def scan(self, kind: type[N], after: Id | None, limit: int) -> list[N]:
         if kind is MemoryLink:
-            [links] = await self._read(
-                "MATCH (a:Memory)-[l:LINK]->(b:Memory) WHERE l.id > $after AND l.workspace = $workspace "
-                f"AND {MEMORY.live('a')} AND {MEMORY.live('b')} WITH l ORDER BY l.id LIMIT $limit "
-                f"WITH collect(l) AS ls RETURN {link_lists()}",
-                after=after or "",
-                limit=limit,
-            )
-            return [LINK.decode(row) for row in zip(*links, strict=True)]  # type: ignore[misc]
+            return await self._scan(whole_links, _SCAN_LINKS, after, limit)  # type: ignore[arg-type]
         of = label(kind)
         first = "n.workspace, " if of.kind.clustered else ""  # there is an index of both
-        [nodes] = await self._read(
+        text = (
             f"MATCH (n:{of.name}) WHERE n.id > $after AND {of.live()} WITH n ORDER BY {first}n.id LIMIT $limit "
-            f"WITH collect(n) AS ns RETURN {of.lists()}",
-            after=after or "",
-            limit=limit,
+            f"WITH collect(n) AS ns RETURN {of.lists()}"
         )
-        return of.records(nodes)
+        return await self._scan(of.records, text, after, limit)
+
+    async def _scan(self, records: Callable[[Any], list[T]], text: str, after: Id | None, limit: int) -> list[T]:
+        while True:
+            [lists] = await self._read(text, after=after or "", limit=limit)
+            found = records(lists)
+            if found or not lists[0]:  # else all of them were deleted meanwhile, and there may be more
+                return found
 
     async def pages(
         self,
@@ -142,15 +147,18 @@ class ServicesStore:
             "UNWIND $keys[0] AS k MATCH (m:Message {id: k})-[r:DRAWS_ON]->(n:Memory) "
             f"WHERE m.workspace = $workspace AND {MEMORY.live()} WITH k, r, n ORDER BY r.position "
             "WITH collect(k) AS ks, collect(r) AS rs, collect(n) AS ns "
-            "RETURN [ks, [r IN rs | r.score], [r IN rs | r.note], [c IN $keys[1] | [n IN ns | n[c]]]]",
-            [list(dict.fromkeys(message_ids)), list(columns)],
+            "RETURN [[ks, [r IN rs | r.score], [r IN rs | r.note]], [c IN $keys[1] | [n IN ns | n[c]]], "
+            "[r IN rs | r.position + 1]]",  # last, for it is always there
+            [list(dict.fromkeys(message_ids)), [*columns, *NODE_IS_THERE]],
         )
-        of_messages, scores, notes, memories = value
-        records = list(map(decode, zip(*memories, strict=True)))
+        refs, lists, there = value
+        records: dict[Id, Memory] = {}
         found: dict[Id, list[MemoryRef]] = {id: [] for id in message_ids}
-        for message_id, memory, score, note in zip(of_messages, records, scores, notes, strict=True):
+        for message_id, score, note, *row in whole([*refs, *lists, there], (*NODE_IS_THERE, "position")):
+            memory = decode(tuple(row))
+            records[memory.id] = memory
             found[message_id].append(MemoryRef(memory.id, score, note))
-        return Drawn([found[id] for id in message_ids], {memory.id: memory for memory in records})
+        return Drawn([found[id] for id in message_ids], records)
 
     async def formed_from(self, message_ids: Sequence[Id]) -> list[list[Memory]]:
         value = await self._turn.ask(
@@ -213,7 +221,7 @@ class ServicesStore:
             "RETURN collect([n.id, n.vector])",
             memory_ids,
         )
-        found = {id: np.frombuffer(bytes(vector), "<f4").astype(np.float32) for id, vector in value}
+        found = {id: np.frombuffer(bytes(vector), "<f4").astype(np.float32) for id, vector in value if vector}
         return [found.get(id) for id in memory_ids]
 
     async def write(self, script: Script[T]) -> T:

@@ -17,7 +17,10 @@ _PLACED = (
     "OPTIONAL MATCH (r:Message {id: m.parent}) WHERE r.session = m.session "
     "OPTIONAL MATCH (o:User|Agent {id: n.owner})"
 )
-_PLACE = "[n.id, n.created_at, right(n.text, 40), coalesce(m.session, n.session), m.place, r.place, s.name, o.name]"
+_PLACE = (
+    "[n.id, n.created_at, right(n.text, 40), coalesce(m.session, n.session), m.place, r.place, s.name, o.name, n.id]"
+)
+"""The id once more, last: what is deleted while it is read has lost it."""
 
 _READ = (
     f"CALL () {{ UNWIND $ids AS id MATCH (n:Memory {{id: id}}) {_PLACED} RETURN collect({_PLACE}) AS places }} "
@@ -25,10 +28,10 @@ _READ = (
     "UNWIND [c.place - 1, c.place + 1] AS place MATCH (d:Message {session: c.session, place: place}) "
     f"MATCH (n:Memory {{source_message: d.id}}) WITH DISTINCT n {_PLACED} RETURN collect({_PLACE}) AS near }} "
     "CALL () { UNWIND $best AS id MATCH (:Memory {id: id})-[l:LINK]-(:Memory) WITH DISTINCT l LIMIT $most "
-    "RETURN collect([startNode(l).id, endNode(l).id, l.kind, l.weight]) AS links } "
+    "RETURN collect([startNode(l).id, endNode(l).id, l.kind, l.weight, l.id]) AS links } "
     "CALL () { UNWIND $best AS id MATCH (b:Memory {id: id}) CALL (b) { MATCH (c:Message)-[:DRAWS_ON]->(b) "
     "RETURN c ORDER BY c.created_at DESC LIMIT $newest } MATCH (c)-[:DRAWS_ON]->(o:Memory) WHERE o <> b "
-    "WITH DISTINCT b, o LIMIT $most RETURN collect([b.id, o.id, null, 1.0]) AS drawn } "
+    "WITH DISTINCT b, o LIMIT $most RETURN collect([b.id, o.id, null, 1.0, b.id]) AS drawn } "
     "RETURN places, near, links + drawn"
 )
 
@@ -64,12 +67,16 @@ async def read(graph: Neo4jClient, ids: Sequence[Id], best: Sequence[Id]) -> Sur
     record = await graph.read(_READ, ids=list(ids), best=list(best), most=TIED, newest=DRAWN_BY)
     places, near, ties = record
     return Surroundings(
-        dict(map(_placed, [*places, *near])),
-        [Tie(one, other, None if kind is None else MemoryLinkKind(kind), weight) for one, other, kind, weight in ties],
+        dict(_placed(row) for row in (*places, *near) if row[-1] is not None),
+        [
+            Tie(one, other, None if kind is None else MemoryLinkKind(kind), weight)
+            for one, other, kind, weight, there in ties
+            if None not in (one, other, there)
+        ],
     )
 
 
 def _placed(row: Sequence[Any]) -> tuple[Id, Placed]:
-    id, at, end, session, place, parent, sender, owner = row
+    id, at, end, session, place, parent, sender, owner, _ = row
     people = tuple(name for name in (sender, owner) if name)
     return Id(id), Placed(moment(at), asks(end), session, place, parent, people)

@@ -25,7 +25,7 @@ _SAID = (
     "MATCH (n:Message) WHERE n.session = k[0] AND n.place > coalesce(before, 0) AND n.place <= k[2] "
     "AND n.workspace = $workspace WITH k, n ORDER BY n.place RETURN collect([k[0], n.id, n.place, "
     "n.sender_type = 'AGENT', n.thread, n.parent, n.parent IS NULL AND EXISTS { (n)<-[:REPLIES_TO]-() }, "
-    "CASE WHEN n.content CONTAINS '\"toolCall\"' THEN n.content END])"
+    "CASE WHEN n.content CONTAINS '\"toolCall\"' THEN n.content END, n.id])"
 )
 
 
@@ -35,16 +35,19 @@ async def responses(turn: ReadBatch, calls: Sequence[ToolCall]) -> list[ToolResp
     found: list[Any] = await turn.ask(_RESPONSES, keys) if keys else []
     results: dict[Id, dict[Spot, tuple[str, str, bool]]] = {}
     for session, call_id, place, part, result, is_error in found:
+        if None in (session, call_id, place, part, result, is_error):  # it was deleted meanwhile
+            continue
         results.setdefault(session, {})[place, part] = call_id, result, is_error
     spans = [
         [session, min(wanted[session][call_id].first for call_id, *_ in met.values()), max(place for place, _ in met)]
         for session, met in results.items()
     ]
     said: dict[Id, list[Said]] = {}
-    for session, *row in await turn.ask(_SAID, spans) if spans else ():
-        said.setdefault(session, []).append(Said(*row))
+    for session, *row, there in await turn.ask(_SAID, spans) if spans else ():
+        if there is not None:
+            said.setdefault(session, []).append(Said(*row))
     spots = {
-        session: answered(said[session], [(call_id, *spot) for spot, (call_id, *_) in met.items()])
+        session: answered(said.get(session, []), [(call_id, *spot) for spot, (call_id, *_) in met.items()])
         for session, met in results.items()
     }
 

@@ -27,7 +27,7 @@ from stores.rows import micros
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
 from stores.services.followers import GONE
-from stores.services.labels import LINK, MEMORY, TALLY, label, link_lists, seek
+from stores.services.labels import MEMORY, TALLY, label, link_lists, seek, whole_links
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 
@@ -244,7 +244,7 @@ class ServicesTransaction:
             f"MATCH (n)-[l:LINK {{kind: 'SUPERSEDES'}}]-() WITH collect(DISTINCT l) AS ls RETURN {link_lists()}",
             ids=list(ids),
         )
-        return [LINK.decode(row) for row in zip(*links, strict=True)]
+        return whole_links(links)
 
     async def recalled(self, key: str) -> tuple[str, Any] | None:
         for layer in (self.pending, self._before):
