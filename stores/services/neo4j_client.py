@@ -25,6 +25,7 @@ from neo4j.exceptions import (
 from stores.breaker import Breaker
 from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
 from stores.ports import READ_SECONDS
+from stores.services.connecting import Connecting
 from stores.services.liveness import NO_ANSWER, Liveness, Place, first_answer
 from stores.services.migrations import VERSION, is_current, migrate
 from stores.services.plans import Plans
@@ -208,6 +209,7 @@ class Neo4jClient:
     def _session(self, **settings: Any) -> Any:
         if self._driver is None:  # made where the event loop is
             self._driver = AsyncGraphDatabase.driver(self._address.uri, **self._address.settings)
+            self._connecting = Connecting(self._driver)
         return self._driver.session(
             database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
         )
@@ -361,6 +363,7 @@ class Neo4jClient:
                 await self._warming
         await self._liveness.close()
         if self._driver is not None:
+            await self._connecting.close(_CONNECT_SECONDS)
             await self._driver.close()
 
 

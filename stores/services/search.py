@@ -283,9 +283,7 @@ class _Finding:
         looked, scores, stored, columns = record
         said = dict(scores)
         alike = _similarities(self._vector, stored) if stored else [None] * len(columns[0])
-        return looked, {
-            row[1]: Row(row[1:], row[0], said.get(row[1])) for row in whole([alike, *columns])
-        }
+        return looked, {row[1]: Row(row[1:], row[0], said.get(row[1])) for row in whole([alike, *columns])}
 
     async def usual(self, asked: Sequence[str]) -> set[str]:
         """See stores.ports.Store.usual."""
