@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
@@ -29,16 +30,19 @@ class Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Teller(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A span that told something. start, end: microseconds since 1970."""
+    """A span that told something. start, end: microseconds since 1970. missing: the span_id of the nearest of those
+    above it that is not known in the session."""
 
     trace_id: str
     span_id: str
     start: int
     end: int
+    missing: str = ""
 
 
 class Conversation(Node, frozen=True, kw_only=True, gc=False):
-    """What is known of a session's conversation that telemetry tells. told: how many messages it has written."""
+    """What is known of a session's conversation that telemetry tells. told: how many messages it has written; title,
+    titled_at: what it called the session, and when that was said."""
 
     prefix: ClassVar[str] = "cnv"
     noun: ClassVar[str] = "conversation"
@@ -47,6 +51,8 @@ class Conversation(Node, frozen=True, kw_only=True, gc=False):
     told: int = 0
     known: list[Known] = []
     tellers: list[Teller] = []
+    title: str = ""
+    titled_at: datetime | None = None
 
 
 class Utterance(NamedTuple):

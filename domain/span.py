@@ -65,7 +65,8 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running.
 
     agent_id, user_id: whom it names itself. provider and what follows is read from its attributes, events and log
-    records when they come (domain.conventions).
+    records when they come (domain.conventions). inherits_session: its session is that of the nearest ancestor that
+    names one, or else of its trace, and another one where a nearer ancestor comes.
     """
 
     prefix: ClassVar[str] = "spn"
@@ -92,6 +93,7 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     tokens: Annotated[TokenUsage, SPREAD] = NO_USAGE
     call: ModelCall | None = None
     warnings: list[str] = []
+    inherits_session: bool = False
 
     @property
     def duration_ms(self) -> float | None:
@@ -116,7 +118,11 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Trace(Node, frozen=True, kw_only=True, gc=False):
-    """All spans of one traceId, as far as they have come. A store keeps their sums: see domain.tally."""
+    """All spans of one traceId, as far as they have come. A store keeps their sums: see domain.tally.
+
+    session_id: what the earliest span names that names a session, or the one with the least id of several. named_at,
+    named_by: its start and its span_id; None where it stays whatever comes.
+    """
 
     prefix: ClassVar[str] = "trc"
     noun: ClassVar[str] = "trace"
@@ -129,6 +135,8 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
     usage: Annotated[TokenUsage, SPREAD] = NO_USAGE
     root_id: Annotated[Id | None, refers("Span", gone="keep")] = None
     span_count: int = 0
+    named_at: datetime | None = None
+    named_by: str | None = None
 
     @property
     def duration_ms(self) -> float | None:

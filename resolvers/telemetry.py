@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,20 +16,18 @@ from domain.conventions import columns
 from domain.conventions.events import is_chunk
 from domain.errors import Rejected
 from domain.node import Id
-from domain.page import Page, Slice
-from domain.participant import ParticipantInput, SenderType
 from domain.session import CreateSessionInput, Session
 from domain.span import Span, SpanStatusCode, Trace, milliseconds
 from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
-from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, Ref, decode_json, encode_json, merge
+from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, decode_json, encode_json, merge
 from resolvers import conversation
 from resolvers.actors import all_named
 from resolvers.context import Context, Told
-from resolvers.sessions import create_in, join
-from stores.ports import Collection, Transaction
+from resolvers.sessions import create_in
+from resolvers.span_sessions import Claim, Head, claimed, settle, take_part
+from stores.ports import Transaction
 
-_PAGE = 500
 _OF_SPANS = (SPAN_START, SPAN_END, SPAN_UPDATE)
 _MAX_DEPTH = 200
 """How far above a span an ancestor is looked for."""
@@ -38,16 +36,14 @@ _MAX_DEPTH = 200
 async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
     """Stores what reports say that is not known yet, up to 1,000 in one write.
 
-    A span belongs to the session it names, else to the session its trace belongs to: the first one that any span of
-    it has named. The spans that came before that was known are taken into the session's log at its end, under the ids
-    they have.
+    A span belongs to the session it names, else to that of its nearest ancestor that names one, else to that of its
+    trace. Spans that came before that was known are moved: see resolvers.span_sessions.
     """
     received = Received()
     for start in range(0, len(reports), MAX_BATCH):
         batch = reports[start : start + MAX_BATCH]
         written = await context.store.write(partial(_taken, batch, context.telemetry_messages))
-        for trace_id, session_id in written.claims.items():
-            await _claim(context, trace_id, session_id)
+        await settle(context, written.heads, written.claims)
         received += written.received
     return received
 
@@ -57,10 +53,11 @@ async def _taken(reports: Sequence[SpanReport], told: Told, tx: Transaction) -> 
 
 
 class _Written(msgspec.Struct, frozen=True):
-    """What a write did, and the traces whose earlier spans are to be taken into a session."""
+    """What a write did, and the spans and traces that may have to move to other sessions."""
 
     received: Received
-    claims: dict[str, Id]
+    heads: list[Head]
+    claims: dict[str, Claim]
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -76,7 +73,9 @@ class _Receiving:
     def __init__(self, tx: Transaction, told: Told) -> None:
         self._tx, self._told_messages = tx, told
         self._spans: dict[tuple[str, ...], Span] = {}
-        self._reports: dict[tuple[str, ...], SpanReport] = {}
+        self._parents: dict[tuple[str, ...], str] = {}
+        self._own: dict[tuple[str, ...], Id] = {}
+        self._reported: set[tuple[str, ...]] = set()
         self._traces: dict[str, Trace] = {}
         self._named: dict[str, Session] = {}
         self._sessions: dict[str, Id | None] = {}
@@ -84,7 +83,7 @@ class _Receiving:
         self._agents: dict[str, Agent] = {}
         self._known_lines: set[tuple[Id | None, str]] = set()
         self._changed: dict[tuple[str, ...], Span] = {}
-        self._claims: dict[str, Id] = {}
+        self._claims: dict[str, Claim] = {}
         self._lines: list[_Line] = []
 
     async def take(self, reports: Sequence[SpanReport]) -> _Written:
@@ -99,14 +98,14 @@ class _Receiving:
         for line in self._lines:  # ids grow in the order of the lines; nobody else has these events yet
             force_setattr(line.event, "id", new_id(TraceEvent))
         await self._tx.append([line.event for line in self._lines])
-        return _Written(Received(new, len(reports) - new), self._claims)
+        return _Written(Received(new, len(reports) - new), self._heads(reports), self._claims)
 
     async def _look_up(self, reports: Sequence[SpanReport]) -> None:
         tx = self._tx
-        self._reports = {(report.trace_id, report.span_id): report for report in reports}
-        above = {(one.trace_id, one.parent_span_id): None for one in reports if one.parent_span_id is not None}
-        keys = [*self._reports, *(key for key in above if key not in self._reports)]
-        spans = zip(keys, await tx.find(Span, keys), strict=True)
+        self._reported = {(report.trace_id, report.span_id) for report in reports}
+        keys = dict.fromkeys((report.trace_id, report.span_id) for report in reports)
+        keys |= dict.fromkeys((one.trace_id, one.parent_span_id) for one in reports if one.parent_span_id is not None)
+        spans = zip(keys, await tx.find(Span, list(keys)), strict=True)
         self._spans = {key: span for key, span in spans if span is not None}
         trace_ids = list({report.trace_id: None for report in reports})
         traces = zip(trace_ids, await tx.find(Trace, [(id,) for id in trace_ids]), strict=True)
@@ -144,14 +143,40 @@ class _Receiving:
             if session is None:
                 session = await create_in(tx, CreateSessionInput(external_id=name, created_at=report.started_at))
             self._named[name] = session
-        self._sessions = {id: trace.session_id for id, trace in self._traces.items()}
-        for report in reports:
-            if report.told.session is not None and self._sessions.get(report.trace_id) is None:
-                self._sessions[report.trace_id] = self._named[report.told.session].id
-        without = {trace.trace_id for trace in self._traces.values() if trace.session_id is None}
-        without |= {span.trace_id for span in self._spans.values() if span.session_id is None}
-        self._claims = {id: of for id in without if (of := self._sessions.get(id)) is not None}
+        self._name(reports)
+        self._claim(reports)
         await self._join(reports)
+
+    def _name(self, reports: Sequence[SpanReport]) -> None:
+        """Which spans name a session, and what is above the spans of these reports."""
+        for key, span in self._spans.items():
+            if span.session_id is not None and not span.inherits_session:
+                self._own[key] = span.session_id
+            if span.parent_span_id is not None:
+                self._parents[key] = span.parent_span_id
+        for report in reports:
+            key = (report.trace_id, report.span_id)
+            if report.told.session is not None:
+                self._own.setdefault(key, self._named[report.told.session].id)
+            if report.parent_span_id is not None:
+                self._parents[key] = report.parent_span_id
+
+    def _claim(self, reports: Sequence[SpanReport]) -> None:
+        """Which session each trace belongs to: that which its earliest span names that names one."""
+        named: dict[str, Claim] = {}
+        for report in reports:
+            own, known = self._own.get((report.trace_id, report.span_id)), named.get(report.trace_id)
+            if own is not None and report.told.session is not None:
+                claim = Claim(own, self._start(report), report.span_id)
+                if known is None or claim.is_before(known):
+                    named[report.trace_id] = claim
+        without = {span.trace_id for span in self._spans.values() if span.session_id is None}
+        for id in {report.trace_id for report in reports}:
+            trace = self._traces.get(id)
+            of = named.get(id) if trace is None else claimed(trace, named.get(id))
+            self._sessions[id] = None if of is None else of.session_id
+            if trace is not None and of is not None and (id in without or of.session_id != trace.session_id):
+                self._claims[id] = of
 
     async def _join(self, reports: Sequence[SpanReport]) -> None:
         """Who is named in a session takes part in it."""
@@ -167,23 +192,35 @@ class _Receiving:
                     of[self._agents[told.agent].id] = None
         for session in await self._tx.get(Session, list(actors)) if actors else ():
             if session is not None:
-                await _join(self._tx, session, actors[session.id])
+                await take_part(self._tx, session, actors[session.id])
 
     def _session(self, report: SpanReport) -> Id | None:
         """The session it names, else that of the nearest ancestor that names one, else that of the trace."""
-        on: SpanReport | None = report
+        id: str | None = report.span_id
         for _ in range(_MAX_DEPTH):  # parents may go in a circle
-            if on is None:
+            key = (report.trace_id, id or "")
+            if (own := self._own.get(key)) is not None:
+                return own
+            if id is None:
                 break
-            if on.told.session is not None:
-                return self._named[on.told.session].id
-            if on.parent_span_id is None:
-                break
-            key = (on.trace_id, on.parent_span_id)
-            on = self._reports.get(key)
-            if on is None and (there := self._spans.get(key)) is not None and there.session_id is not None:
+            there = self._spans.get(key)
+            if key not in self._reported and there is not None and there.session_id is not None:
                 return there.session_id
+            id = self._parents.get(key)
         return self._sessions.get(report.trace_id)
+
+    def _heads(self, reports: Sequence[SpanReport]) -> list[Head]:
+        """Spans that may have to move, or others below them: all others are where their trace is."""
+        found: dict[tuple[str, ...], Head] = {}
+        for report in reports:
+            key = (report.trace_id, report.span_id)
+            span, trace = self._spans[key], self._traces.get(report.trace_id)
+            of = self._session(report)
+            if trace is None or of is None:
+                continue
+            if of != span.session_id or (of != trace.session_id and report.trace_id not in self._claims):
+                found[key] = Head(span, of, key in self._own)
+        return list(found.values())
 
     def _take(self, report: SpanReport) -> bool:
         """Takes one report on; whether it said anything new."""
@@ -197,11 +234,18 @@ class _Receiving:
         self._tell(report, before, after)
         return True
 
+    def _start(self, report: SpanReport) -> datetime:
+        """When its span began, as far as is known with it."""
+        if report.started_at is not None:
+            return report.started_at
+        if (before := self._spans.get((report.trace_id, report.span_id))) is not None:
+            return before.started_at
+        first = report.ended_at or next((event.time for event in report.events if event.time), None)
+        return first or self._tx.now
+
     def _told(self, report: SpanReport, before: Span | None) -> Span:
         """A span as it is after a report. It stays in its session, and keeps what the report says nothing of."""
-        first = report.ended_at or next((event.time for event in report.events if event.time), None)
-        started = report.started_at or (before.started_at if before else first or self._tx.now)
-        told = report.told
+        started, told, own = self._start(report), report.told, self._own.get((report.trace_id, report.span_id))
         agent = None if told.agent is None else self._agents[told.agent].id
         user = None if told.user is None else self._users[told.user].id
         if before is None:
@@ -220,6 +264,7 @@ class _Receiving:
                 message_id=None,
                 agent_id=agent,
                 user_id=user,
+                inherits_session=own is None,
                 **columns.fields(told),
             )
         return replace(
@@ -233,6 +278,7 @@ class _Receiving:
             attributes=_merged(before.attributes, report.attributes),
             agent_id=agent or before.agent_id,
             user_id=user or before.user_id,
+            inherits_session=before.inherits_session and (own is None or own != before.session_id),
             **columns.told_of(before, told),
         )
 
@@ -283,20 +329,6 @@ class _Receiving:
             external_id=report.line if type not in _OF_SPANS and span.session_id is not None else None,
         )
         self._lines.append(_Line((time, *rank), event))
-
-
-async def _join(tx: Transaction, session: Session, actors: Iterable[Id | None]) -> None:
-    """Makes users and agents take part in a session that do not yet."""
-    present = await tx.participants(session.id)
-    there = {participant.actor_id for participant in present}
-    for actor in actors:
-        if actor is not None and actor not in there:
-            there.add(actor)
-            type = SenderType.USER if actor.startswith(User.prefix) else SenderType.AGENT
-            if await conversation.adopt(tx, session, present, type, actor):
-                present = await tx.participants(session.id)
-            else:
-                await join(tx, session, ParticipantInput(type=type, actor=Ref(id=actor)), [], tx.now)
 
 
 def _called(names: Iterable[tuple[str | None, str | None]]) -> dict[str, str | None]:
@@ -356,69 +388,3 @@ def _ending(span: Span) -> Json:
         return _merged(span.attributes, added)
     # None of its members can be one of these: the texts are put side by side, which reads and writes none of them anew.
     return Raw(b"%s%s%s" % (told[:-1], b"," if len(told) > 2 else b"", bytes(added)[1:]))
-
-
-async def _claim(context: Context, trace_id: str, session_id: Id) -> None:
-    """Gives a trace its session, and takes in its spans that have none.
-
-    The trace gets it when they are in: a claim that is broken off is made again by the next report. What comes in
-    between is taken in then; what comes later finds the session by the trace.
-    """
-    await _take_in(context, trace_id, session_id)
-
-    async def settle(tx: Transaction) -> None:
-        found = (await tx.find(Trace, [(trace_id,)]))[0]
-        if found is not None and found.session_id is None:
-            await tx.put([replace(found, session_id=session_id)])
-
-    await context.store.write(settle)
-    while await _take_in(context, trace_id, session_id):
-        pass
-
-
-async def _take_in(context: Context, trace_id: str, session_id: Id) -> bool:
-    """Takes the spans of a trace that have no session into one; whether there were any."""
-    trace = (await context.store.find(Trace, [(trace_id,)]))[0]
-    if trace is None:
-        return False
-    moved = False
-    pages = await context.store.pages(Collection.TRACE_SPANS, [trace.id], Slice(_PAGE))
-    async for spans in _onwards(context, Collection.TRACE_SPANS, trace.id, pages[0]):
-        ids = [span.id for span in spans if span.session_id is None]
-        if ids:
-            lines = await _lines(context, ids)
-            moved |= await context.store.write(partial(_move, ids, lines, session_id, context.telemetry_messages))
-    return moved
-
-
-async def _lines(context: Context, span_ids: Sequence[Id]) -> list[Id]:
-    """The lines of spans, in the order they have now."""
-    of = Collection.SPAN_EVENTS
-    firsts = await context.store.pages(of, span_ids, Slice(_PAGE))
-    found: list[TraceEvent] = []
-    for id, first in zip(span_ids, firsts, strict=True):
-        async for events in _onwards(context, of, id, first):
-            found += events
-    return [event.id for event in sorted(found, key=lambda event: event.place)]
-
-
-async def _onwards(context: Context, of: Collection, parent: Id, page: Page[Any]) -> AsyncIterator[list[Any]]:
-    """What is on a page of a list, and then on those behind it."""
-    yield page.nodes
-    while page.has_next_page:
-        page = (await context.store.pages(of, [parent], Slice(_PAGE, after=page.page_info.end_cursor)))[0]
-        yield page.nodes
-
-
-async def _move(span_ids: Sequence[Id], event_ids: Sequence[Id], session_id: Id, told: Told, tx: Transaction) -> bool:
-    """Moves spans and their lines into a session, the lines to the end of its log; whether there was anything left."""
-    if (session := (await tx.get(Session, [session_id]))[0]) is None:
-        return False
-    spans = [span for span in await tx.get(Span, span_ids) if span is not None and span.session_id is None]
-    await tx.put([replace(span, session_id=session_id) for span in spans])
-    events = [event for event in await tx.get(TraceEvent, event_ids) if event is not None and event.session_id is None]
-    await _join(tx, session, (actor for event in events for actor in (event.user_id, event.agent_id)))
-    await tx.delete(TraceEvent, [event.id for event in events])
-    await tx.append([replace(event, session_id=session_id) for event in events])
-    await conversation.tell(tx, [replace(span, session_id=session_id) for span in spans], told)
-    return bool(spans)

@@ -7,6 +7,7 @@ span without children from the span as it is stored, and store none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -33,7 +34,21 @@ async def put(tx: Sums, spans: Sequence[Span]) -> None:
     await tx.store(spans)
     for span in spans:
         tallies.put(span)
-    await _keep(tx, tallies, {span.trace_id: span.session_id for span in reversed(spans)})
+    await _keep(tx, tallies, _naming(spans))
+
+
+def _naming(spans: Sequence[Span]) -> dict[str, Span]:
+    """By trace the span that says which session it belongs to: the earliest that names one, else any that has one."""
+    found: dict[str, Span] = {}
+    for span in spans:
+        known = found.get(span.trace_id)
+        if known is None or _trust(span) < _trust(known):
+            found[span.trace_id] = span
+    return found
+
+
+def _trust(span: Span) -> tuple[bool, bool, datetime, str]:
+    return span.session_id is None, span.inherits_session, *_mark(span)
 
 
 async def take_away(tx: Sums, spans: Iterable[tuple[str, Id]]) -> None:
@@ -73,7 +88,7 @@ async def _known(tx: Sums, spans: Sequence[Span]) -> list[Tally]:
     return [tally for tally in known.values() if tally is not None]
 
 
-async def _keep(tx: Sums, tallies: Tallies, sessions: dict[str, Id | None]) -> None:
+async def _keep(tx: Sums, tallies: Tallies, naming: dict[str, Span]) -> None:
     for trace_id in tallies.stale:
         tallies.reckon(trace_id, await tx.tallies(trace_id))
     tallies.settle()
@@ -82,17 +97,38 @@ async def _keep(tx: Sums, tallies: Tallies, sessions: dict[str, Id | None]) -> N
     tops = [tally for tally in changed if tally.span_id == TOP]
     traces = []
     for top, before in zip(tops, await tx.find(Trace, [(top.trace_id,) for top in tops]), strict=True):
-        if before is None and top.trace_id not in sessions:
+        span = naming.get(top.trace_id)
+        if before is not None:
+            trace = summed(_named(before, span), top)
+        elif span is not None:
+            trace = summed(_begun(tx, top, span), top)
+        else:
             continue
-        trace = summed(before or _begun(tx, top, sessions[top.trace_id]), top)
         if trace != before:
             traces.append(trace)
     await tx.store(traces)
 
 
-def _begun(tx: Sums, top: Tally, session_id: Id | None) -> Trace:
+def _begun(tx: Sums, top: Tally, span: Span) -> Trace:
     assert top.census is not None
-    return Trace(id=tx.new_id(Trace), trace_id=top.trace_id, session_id=session_id, started_at=top.census.started_at)
+    trace = Trace(
+        id=tx.new_id(Trace), trace_id=top.trace_id, session_id=span.session_id, started_at=top.census.started_at
+    )
+    return trace if span.inherits_session else _named(trace, span)
+
+
+def _named(trace: Trace, span: Span | None) -> Trace:
+    """A trace whose session one more span names: the earliest is known. Another session it does not get here."""
+    if span is None or span.session_id is None or span.inherits_session or span.session_id != trace.session_id:
+        return trace
+    stays = trace.span_count > 0 if trace.named_at is None else (trace.named_at, trace.named_by or "") <= _mark(span)
+    if stays:
+        return trace
+    return replace(trace, named_at=span.started_at, named_by=span.span_id)
+
+
+def _mark(span: Span) -> tuple[datetime, str]:
+    return span.started_at, span.span_id
 
 
 def summed_up(spans: Iterable[Span], new_id: Callable[[type[Node]], Id]) -> tuple[list[Tally], Tally]:
@@ -108,7 +144,14 @@ def summed_up(spans: Iterable[Span], new_id: Callable[[type[Node]], Id]) -> tupl
 def summed(trace: Trace, top: Tally | None) -> Trace:
     """A trace with what its own tally says."""
     if top is None or (census := top.census) is None:
-        return Trace(id=trace.id, trace_id=trace.trace_id, session_id=trace.session_id, started_at=trace.started_at)
+        return Trace(
+            id=trace.id,
+            trace_id=trace.trace_id,
+            session_id=trace.session_id,
+            started_at=trace.started_at,
+            named_at=trace.named_at,
+            named_by=trace.named_by,
+        )
     status = SpanStatusCode.ERROR if census.errors else SpanStatusCode.OK if census.oks else SpanStatusCode.UNSET
     return replace(
         trace,

@@ -11,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from domain.conventions.reading import read
-from domain.node import Id
 from domain.session import Session
 from domain.span import Span, SpanKind, SpanStatusCode, Trace
 from domain.telemetry import EVENTS_COUNT, Received, ReportedEvent, SpanReport
 from domain.values import encode_json
-from resolvers.telemetry import _claim, receive
+from resolvers.span_sessions import Claim, settle
+from resolvers.telemetry import receive
 from stores.ports import Transaction
 from tests.support.graphql_client import Graph
 
@@ -304,7 +304,7 @@ class TestLateSessions:
         assert session is not None
         if gone == "the session":
             await graph.do("deleteSession", {"session": {"externalId": "s"}})
-        await _claim(graph.context, TRACE, Id(session.id))
+        await settle(graph.context, [], {TRACE: Claim(session.id, AT, f"{1:016x}")})
         assert (await spans(graph))[1]["session"] == (None if gone == "the session" else {"externalId": "s"})
 
 
