@@ -19,7 +19,6 @@ from domain.span import Span, SpanKind
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers.context import Told
 from resolvers.sessions import join
-from resolvers.traces import inherited
 from stores.ports import Transaction
 
 MAX_TITLE = 100
@@ -29,7 +28,7 @@ TELLING = (SpanKind.LLM, SpanKind.AGENT)
 """The kinds of spans that tell what was said."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_DEPTH = 100
+_MAX_DEPTH = 200
 
 
 async def tell(tx: Transaction, spans: Iterable[Span], mode: Told) -> None:
@@ -262,7 +261,7 @@ class _Telling:
             self._voices = await tx.participants(self._session.id)
         same = [one for one in self._voices if one.type is type]
         field = {SenderType.USER: "user_id", SenderType.AGENT: "agent_id"}.get(type)
-        actor = (await inherited(tx, [span], field))[0] if field else None
+        actor = await self._actor(span, field) if field else None
         for one in same:
             if one.actor_id == actor and actor is not None:
                 return one
@@ -278,6 +277,15 @@ class _Telling:
         one = await join(tx, self._session, made, [], span.started_at)
         self._voices.append(one)
         return one
+
+    async def _actor(self, span: Span, field: str) -> Id | None:
+        """Whom a span names, or else the nearest ancestor that names one."""
+        on: Span | None = span
+        for _ in range(_MAX_DEPTH):
+            if on is None or getattr(on, field) is not None:
+                break
+            on = await self._parent(on)
+        return None if on is None else getattr(on, field)
 
     async def _keep(self) -> None:
         tx, session = self._tx, self._session
