@@ -60,6 +60,11 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
+_NEW_OBJECTS = 10_000
+"""How many containers there are before the collector looks at them: a page or a request makes thousands at once, which
+700, Python's own threshold, looks at again and again while they are in use."""
+
+
 def create_app(service: Service, access: Access) -> Starlette:
     """The application over an opened service, which it closes when the server stops. access: who may use it.
 
@@ -80,6 +85,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             asyncio.create_task(metrics.watch_lateness()),
         ]
         gc.collect()
+        gc.set_threshold(_NEW_OBJECTS)
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         try:
             yield

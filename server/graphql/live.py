@@ -21,7 +21,7 @@ from graphql import FieldNode, NullValueNode, VariableNode
 from server.graphql.events import Batch, Event, Events
 from server.graphql.operation import Operation
 from server.graphql.ring import Ring, Rings
-from server.graphql.timeslice import give_way
+from server.graphql.timeslice import give_way, lasts_long
 
 Push = Callable[[Batch], bool]
 """Takes events at once, or says no: then they are pulled when their subscriber has room again."""
@@ -83,18 +83,20 @@ class _Group:
             while self.ended is None:
                 await self._grown.wait()
                 self._grown.clear()
-                for waiting in list(self._waiting):
-                    self._offer(waiting)
-                    await give_way()
+                for waiting, place in list(self._waiting.items()):
+                    if waiting in self._waiting:
+                        self._offer(waiting, place)
+                    if lasts_long():
+                        await asyncio.sleep(0)
                 self._batch = None
         except Exception as error:
             self.ended = error
         for waiting in list(self._waiting):
             self._release(waiting)
 
-    def _offer(self, waiting: asyncio.Future[None]) -> None:
-        place, ring = self._waiting.get(waiting), self.ring
-        while place is not None and place.number < ring.end:
+    def _offer(self, waiting: asyncio.Future[None], place: _Place) -> None:
+        ring = self.ring
+        while place.number < ring.end:
             if place.push is None or place.number < ring.first or not place.push(batch := self._from(place.number)):
                 self._release(waiting)
                 return

@@ -51,13 +51,9 @@ class Ring:
         self._rings = rings
         self._events: deque[Event] = deque()
         self._numbers: dict[str, int] = {}
-        self._bytes = self.first = 0
+        self._bytes = self.first = self.end = 0
         self.start: str | None = None
         self.last: str | None = None
-
-    @property
-    def end(self) -> int:
-        return self.first + len(self._events)
 
     def add(self, event: Event) -> None:
         if event.cursor is not None:
@@ -65,6 +61,7 @@ class Ring:
             self.start = self.start or before(event.cursor)
         self.last = event.cursor
         self._events.append(event)
+        self.end += 1
         self._count(_bytes(event))
         while len(self._events) > RING_EVENTS or (self._bytes > RING_BYTES and len(self._events) > 1):
             self.drop()

@@ -21,14 +21,19 @@ _turn = _Turn()
 
 
 async def give_way() -> None:
-    """Goes on in the loop's next turn where this one has lasted long, whoever used it up; else at once, for 0.2 us."""
+    """Goes on in the loop's next turn where this one has lasted long, else at once."""
+    if lasts_long():
+        await asyncio.sleep(0)
+
+
+def lasts_long() -> bool:
+    """Whether this turn of the loop has lasted long, whoever used it up; takes 0.2 us."""
     loop = asyncio.get_running_loop()
     if _turn.loop is not loop:
         # uvloop's clock stands still during a turn, so it tells when the turn began; asyncio's says that it does now.
         _turn.loop, _turn.began = loop, loop.time()
         loop.call_soon(_end)
-    if time.monotonic() - _turn.began > TURN_S:
-        await asyncio.sleep(0)
+    return time.monotonic() - _turn.began > TURN_S
 
 
 def _end() -> None:
