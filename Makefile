@@ -9,9 +9,6 @@ MORE = services or node or docker or slow or hypothesis
 ALONE = faults or timed
 BASIC = not (services or node or docker or slow or $(ALONE))
 
-# Compiled modules are kept, wherever the shell says else: each of the tests' servers would compile all of them again.
-unexport PYTHONDONTWRITEBYTECODE
-
 .PHONY: run test test-all check bench format schema
 
 run: $(VENV)/ready

@@ -34,6 +34,7 @@ from domain.session import Session
 from domain.span import Span
 from domain.tally import Tally
 from domain.tool_calls import Spot, Step, answers, call_parts
+from domain.tool_execution import ToolExecution
 from stores import keeping, ports, words
 from stores.budget import check
 from stores.catalogue.kind import Kind
@@ -76,10 +77,10 @@ class Graph:
         other.records = {prefix: dict(records) for prefix, records in self.records.items()}
         return other
 
-    def over(self, now: datetime) -> Iterator[Node]:
+    def due(self, now: datetime) -> Iterator[Node]:
         """The records whose time is over."""
         held = (record for records in self.records.values() for record in records.values())
-        return (record for record in held if kind(type(record)).is_over(record, now))
+        return (record for record in held if kind(type(record)).is_due(record, now))
 
 
 class Shelf:
@@ -118,7 +119,7 @@ class DictionaryEngine:
         return list(self.shelf.graphs)
 
     async def due(self) -> list[str]:
-        return [name for name, graph in self.shelf.graphs.items() if any(graph.over(self.clock()))]
+        return [name for name, graph in self.shelf.graphs.items() if any(graph.due(self.clock()))]
 
     async def spend(self, name: str, per_minute: int) -> float:
         return self._rates.spend(name, per_minute)
@@ -208,7 +209,7 @@ class DictionaryTransaction(Reads):
         return kind.make_id(self._engine.ids.next())
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        found = [one for one in self.all(Participant) if one.session_id == session_id]
+        found = self.naming(kind(Participant), "session", session_id)
         return sorted(found, key=lambda one: (one.joined_at, one.id))
 
     async def put(self, records: Sequence[Node]) -> None:
@@ -311,7 +312,13 @@ class DictionaryTransaction(Reads):
         return sorted(self.passing(memories, filter), key=lambda one: one.id)[:limit]
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
-        return [one for one in self.graph.over(self.now) if isinstance(one, kind)][:limit]
+        return [one for one in self.graph.due(self.now) if isinstance(one, kind)][:limit]
+
+    async def running(self, limit: int) -> list[ToolExecution]:
+        return [one for one in self.all(ToolExecution) if one.times_out_at and one.times_out_at > self.now][:limit]
+
+    async def latest(self, session_id: Id, limit: int) -> list[Message]:
+        return [one for _, one in reversed(self.lines(Log("messages", session_id)))][:limit]
 
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
         changes = sorted(self.graph.changes.items())

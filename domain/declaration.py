@@ -108,8 +108,9 @@ class Mark(enum.Enum):
 
     SORTED = "a workspace's records can be listed in the order of this field"
     EXPIRES = "from this time on the record is not there any more"
+    DUE = "at this time something is to be done with the record"
     PLACE = "the record's place in a log, given by the store"
     SPREAD = "each of the value's own fields has a column"
 
 
-SORTED, EXPIRES, PLACE, SPREAD = Mark
+SORTED, EXPIRES, DUE, PLACE, SPREAD = Mark

@@ -35,9 +35,10 @@ from domain.values import (
 
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):
-    """Where a tool call stands: its session, the place of its message, and its index among the parts."""
+    """Where a tool call stands: its session, its message and the place of that, and its index among the parts."""
 
     session_id: Id
+    message_id: Id
     place: int
     index: int
 
@@ -134,7 +135,7 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
         if ToolCall not in map(type, self.content):
             return self.content
         return [
-            msgspec.structs.replace(part, at=CallSite(self.session_id, self.place, index))
+            msgspec.structs.replace(part, at=CallSite(self.session_id, self.id, self.place, index))
             if type(part) is ToolCall
             else part
             for index, part in enumerate(self.content)

@@ -13,6 +13,7 @@ from domain.errors import Rejected, not_found
 from domain.memory import Memory
 from domain.node import Id, Node, kind_of
 from domain.ranking import WEIGHTS, Weights
+from domain.tool_execution import ToolLimits
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.embedder import Batching
@@ -43,14 +44,15 @@ def _now() -> datetime:
 
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
-    telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search.
+    telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
+    long and how many tools may run.
 
     outage_seconds: how long a subscription waits for a store that does not answer. action: what its writes are called
     in the audit log; None for those that are not noted there. drawn: memories that the last read of references to
     memories brought along, and the fields they have; None: all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what may be set
         self,
         engine: Engine,
         embedder: Batching,
@@ -60,12 +62,14 @@ class Context:
         telemetry_messages: Told = "auto",
         outage_seconds: float = OUTAGE_SECONDS,
         weights: Weights = WEIGHTS,
+        tools: ToolLimits = ToolLimits(),  # noqa: B008 - a constant
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
         self.store: Store = engine.workspace(caller.workspace)
         self.outage_seconds = outage_seconds
         self.weights = weights
+        self.tools = tools
         self.action: str | None = None
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
 

@@ -17,6 +17,7 @@ from domain.session import Session
 from domain.shortening import one_line
 from domain.span import Span, SpanKind
 from domain.values import EMPTY_OBJECT, Ref
+from resolvers import tool_execution
 from resolvers.context import Told
 from resolvers.sessions import join
 from stores.ports import Transaction
@@ -291,6 +292,7 @@ class _Telling:
         tx, session = self._tx, self._session
         if self._added:
             await tx.put(self._added)
+            await tool_execution.join(tx, self._added)
             last = min(max(message.created_at for message in self._added), tx.now)
             last = max(session.last_active_at, last) if session.message_count else last
             changes = {"message_count": session.message_count + len(self._added), "last_active_at": last}

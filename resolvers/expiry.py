@@ -1,4 +1,4 @@
-"""Delete expired memories and state entries, and what logs keep no longer."""
+"""Delete expired memories and state entries, and what logs keep no longer; end tool executions that took too long."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from domain.page import Slice
 from domain.state import StateEntry
 from resolvers.context import Context
 from resolvers.supersession import give_back
+from resolvers.tool_execution import time_out
 from stores.ports import Collection, Transaction
 
 _BATCH = 500
 
 
 async def sweep(context: Context) -> int:
-    """Delete what has expired in the workspace, which reads ignore already; how many records that were."""
+    """Delete what has expired in the workspace, and store which tools have timed out, as reads see already; how many
+    records were deleted."""
 
     async def script(tx: Transaction) -> tuple[int, bool]:
         memories = await tx.expired(Memory, _BATCH)
@@ -28,7 +30,8 @@ async def sweep(context: Context) -> int:
         await tx.delete(Memory, [memory.id for memory in memories])
         entries = await tx.expired(StateEntry, _BATCH)
         await tx.delete(StateEntry, [entry.id for entry in entries])
-        return len(memories) + len(entries), max(len(memories), len(entries)) == _BATCH
+        late = await time_out(tx, _BATCH)
+        return len(memories) + len(entries), max(len(memories), len(entries), late) == _BATCH
 
     total, more = 0, True
     while more:

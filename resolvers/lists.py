@@ -17,6 +17,7 @@ from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
 from domain.session import SessionFilter
 from domain.span import SpanFilter
 from domain.state import StateEntry, StateFilter, StateOrder
+from domain.tool_execution import ToolExecution, ToolExecutionFilter, as_stored
 from domain.trace import TraceFilter
 from resolvers.actors import whose
 from resolvers.context import Context
@@ -68,6 +69,8 @@ class Listed(NamedTuple):
         await whose(context, filter)
         if self.filter is MemoryFilter and not says_when(filter):
             filter = msgspec.structs.replace(filter or MemoryFilter(), valid_at=context.clock())
+        if isinstance(filter, ToolExecutionFilter):
+            filter = as_stored(filter, context.clock())
         return await context.store.pages(self.of, parents, slice, filter, order_by, fields)
 
 
@@ -98,6 +101,7 @@ MEMORY_HISTORY = Listed(Collection.MEMORY_HISTORY)
 MEMORY_RECALLS = Listed(Collection.MEMORY_RECALLS)
 SPAN_CHILDREN = Listed(Collection.SPAN_CHILDREN, cap=MAX_FIRST_LONG)
 SPAN_EVENTS = Listed(Collection.SPAN_EVENTS, cap=MAX_FIRST_LONG)
+TOOL_EXECUTIONS = Listed(Records(ToolExecution), ToolExecutionFilter)
 TRACE_SPANS = Listed(Collection.TRACE_SPANS, cap=MAX_FIRST_LONG)
 
 

@@ -31,6 +31,7 @@ from domain.participant import Participant, ParticipantInput, SenderType
 from domain.session import Session
 from domain.span import Span
 from domain.values import EMPTY_OBJECT, Ref
+from resolvers import tool_execution
 from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
@@ -243,6 +244,7 @@ class _Adding:
         if not self.added:
             return
         await self._tx.put(self.added)
+        await tool_execution.join(self._tx, self.added)
         for message_id, refs in self._refs:
             await self._tx.reference(message_id, refs)
         # A time to come does not say when it was active, nor does that of filling it from older records.

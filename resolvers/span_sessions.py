@@ -19,9 +19,10 @@ from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import Session
 from domain.span import Span, Trace
+from domain.tool_execution import ToolLimits
 from domain.trace import TraceEvent
 from domain.values import Ref
-from resolvers import conversation
+from resolvers import conversation, tool_execution
 from resolvers.context import Context, Told
 from resolvers.sessions import join
 from stores.ports import Collection, Transaction
@@ -147,6 +148,7 @@ async def _move_all(context: Context, heads: Sequence[Head]) -> bool:
                 frozenset(head.span.id for head in some if head.names),
                 await _staying(context, some),
                 context.telemetry_messages,
+                context.tools,
             )
             lines = await _lines(context, moving)
             while await context.store.write(partial(moving.move, lines)):
@@ -201,6 +203,7 @@ class _Moving(NamedTuple):
     names: frozenset[Id]
     staying: Sequence[Id]
     told: Told
+    tools: ToolLimits
 
     def takes(self, event: TraceEvent) -> bool:
         """Whether a line goes with its span. One that names another line or a message was written for its session."""
@@ -225,6 +228,7 @@ class _Moving(NamedTuple):
         await tx.append([replace(event, session_id=session.id) for event in events])
         await conversation.tell_less(tx, before, self.staying, self.told)
         await conversation.tell(tx, after, self.told)
+        await tool_execution.tell(tx, after, self.tools)
         return bool(before or events)
 
 

@@ -19,9 +19,10 @@ from domain.node import Id
 from domain.session import CreateSessionInput, Session
 from domain.span import Span, SpanStatusCode, Trace, milliseconds
 from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
+from domain.tool_execution import ToolLimits
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, decode_json, encode_json, merge
-from resolvers import conversation
+from resolvers import conversation, tool_execution
 from resolvers.actors import all_named
 from resolvers.context import Context, Told
 from resolvers.sessions import create_in
@@ -42,14 +43,14 @@ async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
     received = Received()
     for start in range(0, len(reports), MAX_BATCH):
         batch = reports[start : start + MAX_BATCH]
-        written = await context.store.write(partial(_taken, batch, context.telemetry_messages))
+        written = await context.store.write(partial(_taken, batch, context.telemetry_messages, context.tools))
         await settle(context, written.heads, written.claims)
         received += written.received
     return received
 
 
-async def _taken(reports: Sequence[SpanReport], told: Told, tx: Transaction) -> _Written:
-    return await _Receiving(tx, told).take(reports)
+async def _taken(reports: Sequence[SpanReport], told: Told, tools: ToolLimits, tx: Transaction) -> _Written:
+    return await _Receiving(tx, told, tools).take(reports)
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -70,8 +71,8 @@ class _Line(msgspec.Struct, frozen=True):
 class _Receiving:
     """One batch of reports on its way into the graph; all that it names is looked up at once."""
 
-    def __init__(self, tx: Transaction, told: Told) -> None:
-        self._tx, self._told_messages = tx, told
+    def __init__(self, tx: Transaction, told: Told, tools: ToolLimits) -> None:
+        self._tx, self._told_messages, self._tools = tx, told, tools
         self._spans: dict[tuple[str, ...], Span] = {}
         self._parents: dict[tuple[str, ...], str] = {}
         self._own: dict[tuple[str, ...], Id] = {}
@@ -93,6 +94,7 @@ class _Receiving:
         new = sum(self._take(report) for report in reports)
         await self._tx.put(list(self._changed.values()))
         await conversation.tell(self._tx, self._changed.values(), self._told_messages)
+        await tool_execution.tell(self._tx, self._changed.values(), self._tools)
         self._lines.sort(key=lambda line: line.order)
         new_id = self._tx.new_id
         for line in self._lines:  # ids grow in the order of the lines; nobody else has these events yet

@@ -18,8 +18,10 @@ from domain.message import Message
 from domain.node import Id, Node, id_of
 from domain.session import Session
 from domain.span import EndSpanInput, Span, SpanKind, SpanStatusCode, StartSpanInput, Trace
+from domain.tool_execution import ToolLimits
 from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEvent, TraceEventInput
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
+from resolvers import tool_execution
 from resolvers.actors import named
 from resolvers.context import Context, Reader, lookup, named_by, require
 from resolvers.idempotency import write
@@ -115,7 +117,7 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 
     async def script(tx: Transaction) -> tuple[Session, list[TraceEvent]]:
         session = await require(tx, Session, input.session, ["session"])
-        return session, await append_in(tx, session, input.events)
+        return session, await append_in(tx, session, input.events, context.tools)
 
     async def noted(tx: Transaction) -> Appended:
         session, events = await script(tx)
@@ -130,16 +132,16 @@ async def append(context: Context, input: AppendTraceEventsInput) -> Appended:
 
 
 async def append_in(
-    tx: Transaction, session: Session | None, events: Sequence[TraceEventInput], path: Path = ("events",)
+    tx: Transaction, session: Session, events: Sequence[TraceEventInput], tools: ToolLimits
 ) -> list[TraceEvent]:
-    """Appends events. An empty path means one span's event: its fields stand at the top, its data as `attributes`.
+    """Appends events to a session's log.
 
     Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
     """
     appending = _Appending(tx, session)
     for index, event in enumerate(events):
-        await appending.add(event, [*path, index] if path else [])
-    return await tx.append(appending.events)
+        await appending.add(event, ["events", index])
+    return await appending.store(tools)
 
 
 class _Appending:
@@ -181,6 +183,11 @@ class _Appending:
         )
         self.events.append(event)
         return event
+
+    async def store(self, tools: ToolLimits) -> list[TraceEvent]:
+        """Adds the events, and what their spans tell of tools."""
+        await tool_execution.tell(self._tx, self.spans.values(), tools)
+        return await self._tx.append(self.events)
 
     async def _name(self, name: str, id: Id, path: Path) -> None:
         if self._session is None:
@@ -327,7 +334,7 @@ async def start_span(context: Context, input: StartSpanInput) -> Span:
             name=input.name,
             kind=input.kind,
         )
-        return await _told(tx, session, event)
+        return await _told(tx, session, event, context.tools)
 
     return await write(context, input, script)
 
@@ -352,16 +359,16 @@ async def end_span(context: Context, input: EndSpanInput) -> Span:
             trace_id=span.trace_id,
             span_id=span.span_id,
         )
-        return await _told(tx, session, event)
+        return await _told(tx, session, event, context.tools)
 
     return await context.write(script)
 
 
-async def _told(tx: Transaction, session: Session | None, event: TraceEventInput) -> Span:
+async def _told(tx: Transaction, session: Session | None, event: TraceEventInput, tools: ToolLimits) -> Span:
     """Appends an event of a span; the span after it."""
     appending = _Appending(tx, session)
     await appending.add(event, [])
-    await tx.append(appending.events)
+    await appending.store(tools)
     [span] = appending.spans.values()
     return span
 

@@ -16,15 +16,21 @@ from domain.participant import SenderType
 from domain.search import Ranking, SearchMode
 from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
+from domain.tool_execution import ToolStatus
 
 
 class NodeStatus(enum.Enum):
-    """The status of a session (ACTIVE, ENDED, ARCHIVED) or of a memory (ACTIVE, ARCHIVED, SUPERSEDED)."""
+    """The status of a session (ACTIVE, ENDED, ARCHIVED), of a memory (ACTIVE, ARCHIVED, SUPERSEDED) or of a tool
+    execution (PENDING, OK, ERROR, TIMEOUT)."""
 
     ACTIVE = "ACTIVE"
     ENDED = "ENDED"
     ARCHIVED = "ARCHIVED"
     SUPERSEDED = "SUPERSEDED"
+    PENDING = "PENDING"
+    OK = "OK"
+    ERROR = "ERROR"
+    TIMEOUT = "TIMEOUT"
 
 
 class NodeKind(enum.Enum):
@@ -52,7 +58,7 @@ class NodeKind(enum.Enum):
 
 
 SHARED: dict[type[enum.Enum], tuple[type[enum.Enum], ...]] = {
-    NodeStatus: (SessionStatus, MemoryStatus),
+    NodeStatus: (SessionStatus, MemoryStatus, ToolStatus),
     NodeKind: (SessionKind, SpanKind, MemoryLinkKind),
 }
 """The enums that fields of one name have in common, so that types that can meet are selected together, and the enums

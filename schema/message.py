@@ -10,7 +10,7 @@ import strawberry
 from domain import message as domain
 from domain.memory import Memory
 from domain.participant import SenderType
-from resolvers import branches, lists, messages, sessions
+from resolvers import branches, lists, messages, sessions, tool_execution
 from schema import page, refs
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -54,6 +54,9 @@ class ToolCall:
         messages.responses,
         refs.optional(ToolResponse),
         "The response on the same branch and thread; if several calls share a callId, the first open call is answered.",
+    )
+    execution = relation(
+        tool_execution.of_calls, refs.optional(refs.ToolExecution), "The latest run of the tool for this call."
     )
 
 

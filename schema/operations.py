@@ -22,6 +22,7 @@ from resolvers import (
     search,
     sessions,
     states,
+    tool_execution,
     traces,
 )
 from schema import page, payloads, refs
@@ -31,6 +32,7 @@ from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
 from schema.search import MemorySearch
 from schema.security import ApiKey
+from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from stores import ports
 
 READ, WRITE, ADMIN = Role
@@ -101,6 +103,15 @@ class Query:
         right=READ,
     )
     annotation_cursor = query(annotation.cursor, str, "Where the workspace's annotation changes stand.", right=READ)
+    tool_executions = root_connection(
+        lists.TOOL_EXECUTIONS, ToolExecutionConnection, "Runs of tools in all sessions, newest first.", right=READ
+    )
+    tool_stats = query(
+        tool_execution.tool_stats,
+        list[ToolStats],
+        "What became of the executions of each tool, the most used one first.",
+        right=READ,
+    )
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
     trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
@@ -146,6 +157,8 @@ class Mutation:
     append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)
     start_span = mutation(traces.start_span, payloads.SpanPayload, right=WRITE)
     end_span = mutation(traces.end_span, payloads.SpanPayload, right=WRITE)
+    start_tool_execution = mutation(tool_execution.start, ToolExecutionPayload, right=WRITE)
+    finish_tool_execution = mutation(tool_execution.finish, ToolExecutionPayload, right=WRITE)
     set_state = mutation(states.set_one, payloads.StatePayload, right=WRITE)
     set_states = mutation(states.set_many, payloads.StatesPayload, right=WRITE)
     delete_state = mutation(states.delete, payloads.StatePayload, right=WRITE)

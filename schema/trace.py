@@ -10,7 +10,7 @@ from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
 from domain.span import SpanStatusCode
-from resolvers import lists, messages, sessions, traces
+from resolvers import lists, messages, sessions, tool_execution, traces
 from schema import page, refs
 from schema.enums import NodeKind
 from schema.fields import backed_by, connection, relation, with_lists
@@ -90,6 +90,12 @@ class Span(Node):
     )
     tool_calls: list[ToolCall] = strawberry.field(
         description="Tool calls requested by the model, or the call this span executed."
+    )
+    tool_execution = relation(
+        tool_execution.of_spans,
+        refs.optional(refs.ToolExecution),
+        "Of a tool's span: the run it tells of.",
+        reads=["id"],
     )
     message = relation(messages.messages_of, refs.optional(refs.Message))
     agent = relation(traces.span_agents, refs.optional(refs.Agent), "Its own agent, or that of its nearest ancestor.")

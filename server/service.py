@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from domain.caller import Caller, Role
+from domain.tool_execution import ToolLimits
 from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
@@ -50,6 +51,7 @@ class Service:
             telemetry_messages=settings.telemetry_messages,
             outage_seconds=settings.max_outage_seconds,
             weights=self._weights,
+            tools=ToolLimits(settings.tool_seconds, settings.tools_in_session, settings.tools_at_once),
         )
 
     def operation(self, caller: Caller) -> Loading:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.ranking import Weights
+from domain.tool_execution import ToolLimits
 from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
 from stores.ports import OPENAI
@@ -28,9 +29,10 @@ class Settings(Limits, frozen=True):
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
     trusted_documents: a folder or
     file of documents, beside which no others run. graph_url, vectors_url, events_url: of Neo4j, Weaviate and Redis,
-    in place of the data folder's own store. key: what the commands show to the server at their --url. rate_limit:
-    operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what the audit
-    log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
+    in place of the data folder's own store. key: what the commands show to the server at their --url.
+    tool_seconds, tools_in_session, tools_at_once: how long a tool may run, how many at once in a session and in all.
+    rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what
+    the audit log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
     metrics: who may see them where there are credentials. telemetry_messages: which sessions get the messages that
     model calls tell of. grpc_port: where spans and log records are taken over gRPC. ping_seconds, ping_timeout: how
     often a WebSocket is asked whether it is there, and how long it may take to answer.
@@ -56,6 +58,9 @@ class Settings(Limits, frozen=True):
     jwt_leeway: NotNegative = 30.0
     jwt_workspace_claim: str = "workspace"
     jwt_role_claim: str = "role"
+    tool_seconds: Seconds = ToolLimits().seconds
+    tools_in_session: Count = ToolLimits().in_session
+    tools_at_once: Count = ToolLimits().in_workspace
     rate_limit: Count | Literal["off"] = 6_000
     audit_days: Seconds = 365.0
     audit_entries: Count = 1_000_000

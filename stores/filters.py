@@ -23,6 +23,7 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.span import Span
 from domain.state import StateEntry
+from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
 from domain.values import FloatRange, Ref, TimeRange
 from stores.catalogue import kind as catalogue
@@ -184,6 +185,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     },
     User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},
     Agent: {"text": _CALLED, "capability": HasAll("capabilities"), "metadata": HasMembers("config")},
+    ToolExecution: {"min_duration_ms": AtLeast("duration_ms")},
     TraceEvent: {"min_duration_ms": AtLeast("duration_ms")},
     Span: {
         "trace_id": Equal("trace_id", str.lower),

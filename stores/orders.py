@@ -19,6 +19,7 @@ from domain.search import RecallOrder, RecallOrderField
 from domain.session import SessionOrder, SessionOrderField
 from domain.span import SpanOrder, SpanOrderField, TraceOrder, TraceOrderField
 from domain.state import StateOrder, StateOrderField
+from domain.tool_execution import ToolExecutionOrderField
 from domain.trace import TraceEventOrder, TraceEventOrderField
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
@@ -65,6 +66,7 @@ COLUMNS: dict[Enum, Column] = {
     SpanOrderField.DURATION: Column("ended_at", since="started_at", missing=-1),
     TraceOrderField.STARTED_AT: Column("started_at"),
     TraceOrderField.DURATION: Column("ended_at", since="started_at", missing=-1),
+    ToolExecutionOrderField.DURATION: Column("duration_ms", missing=-1),
     StateOrderField.KEY: Column("name"),
     StateOrderField.UPDATED_AT: Column("updated_at"),
     ApiKeyOrderField.CREATED_AT: Column("created_at"),

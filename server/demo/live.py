@@ -196,7 +196,7 @@ class _Agent:
             text = "I try that once more." if attempt else "I look that up."
             asked = await self._say(session, _AGENT, text=text, content=[ContentInput(tool_call=call)])
             await self._note(session, "tool_call", parent, asked, {"tool": case.tool, "callId": call_id})
-            about = {"tool": case.tool, "callId": call_id}
+            about = {"gen_ai.tool.name": case.tool, "gen_ai.tool.call.id": call_id}
             async with self._step(session, SpanKind.TOOL, case.tool, parent, asked, about) as step:
                 await self._rest(0.15, 0.5)
                 is_error, result = failed and attempt == 0, Json(case.result.encode())
@@ -204,6 +204,7 @@ class _Agent:
                     error, message = self._random.choice(FAILURES)
                     result = encode_json({"error": error, "message": message})
                     step.status, step.reason = SpanStatusCode.ERROR, message
+                step.attributes["gen_ai.tool.call.result"] = decode_json(result)
                 response = ToolResponseInput(call_id=call_id, result=result, is_error=is_error)
                 await self._say(session, case.tool, content=[ContentInput(tool_response=response)])
 

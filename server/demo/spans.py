@@ -100,13 +100,14 @@ class _Turn:
         return ended
 
     def _tool(self, line: Line, since: datetime, root: str) -> None:
-        span = self._start(SpanKind.TOOL, line.tool, since, root, {"callId": line.call_id}, line)
+        told = {"gen_ai.tool.name": line.tool, "gen_ai.tool.call.id": line.call_id}
+        span = self._start(SpanKind.TOOL, line.tool, since, root, told, line)
         if line.is_error:
             result = decode_json(line.value)
             ending = {"statusCode": "ERROR", "statusMessage": result["message"], "error.type": result["error"]}
             self._end(span, SpanKind.TOOL, line.at, ending)
         else:
-            self._end(span, SpanKind.TOOL, line.at)
+            self._end(span, SpanKind.TOOL, line.at, {"gen_ai.tool.call.result": decode_json(line.value)})
         self._note("tool_result", line, span, {"tool": line.tool, "isError": line.is_error})
 
     def _start(

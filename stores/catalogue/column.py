@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_
 
 import msgspec
 
-from domain.declaration import EXPIRES, PLACE, SORTED, SPREAD, Listed, Natural, Refers, Shown, Stored
+from domain.declaration import DUE, EXPIRES, PLACE, SORTED, SPREAD, Listed, Natural, Refers, Shown, Stored
 from domain.node import Id
 
 NO_DEFAULT = msgspec.NODEFAULT
@@ -59,6 +59,10 @@ class Column(NamedTuple):
     @property
     def expires(self) -> bool:
         return EXPIRES in self.marks
+
+    @property
+    def due(self) -> bool:
+        return DUE in self.marks
 
     @property
     def place(self) -> bool:

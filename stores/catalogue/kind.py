@@ -83,6 +83,7 @@ class Kind(Generic[N]):
         self.natural = (*(column for _, column in sorted(key, key=lambda part: part[0])), *(derived or ()))
         self.log = next((column.name for column in columns if column.place), None)
         self.expires = next((column.name for column in columns if column.expires), None)
+        self.due = next((column.name for column in columns if column.due), self.expires)
 
     def __repr__(self) -> str:
         return f"<kind {self.name}>"
@@ -120,8 +121,12 @@ class Kind(Generic[N]):
         return None if None in key else key
 
     def is_over(self, record: N, now: datetime) -> bool:
-        """Whether the time of a record is over."""
-        at = None if self.expires is None else getattr(record, str(self.columns[self.expires].field))
+        """Whether the time of a record is over, so that it is not there any more."""
+        return self.expires is not None and self.is_due(record, now)
+
+    def is_due(self, record: N, now: datetime) -> bool:
+        """Whether a sweeper has something to do with a record: it has expired, or what its declaration says is due."""
+        at = None if self.due is None else getattr(record, str(self.columns[self.due].field))
         return at is not None and at <= now
 
     def default(self, column: Column) -> Any:
@@ -146,7 +151,7 @@ class Kind(Generic[N]):
                 yield Index(("workspace", column.name, "id"))
             for listed in column.lists:
                 yield Index(self.scoped(self._tied((column.name, *listed.by))), False, where)
-            if column.expires:
+            if column.expires or column.due:
                 yield Index((column.name,), False, where)
             if not column.lists and is_foreign(column):  # or a delete of the other one would read all of these
                 yield Index((column.name,), False, where)

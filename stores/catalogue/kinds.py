@@ -24,6 +24,7 @@ from domain.session import SESSION_TYPES, Session, SessionFilter
 from domain.span import Span, SpanFilter, Trace
 from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
+from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import EMPTY_OBJECT
 from stores.catalogue.column import Column
@@ -52,6 +53,14 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Conversation, "conversation", exported=False),
     Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
     Kind(Recall, "recall"),
+    Kind(
+        ToolExecution,
+        "tool_execution",
+        line="toolExecution",
+        counted=True,
+        filter=ToolExecutionFilter,
+        order=ToolExecutionOrder,
+    ),
     Kind(
         Annotation,
         "annotation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -29,8 +30,9 @@ from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
+from domain.tool_execution import ToolExecution, ToolStatus
 from domain.trace import TraceEvent
-from domain.values import EMPTY_OBJECT, decode_json, encode_json
+from domain.values import EMPTY_OBJECT, NULL, decode_json, encode_json
 from stores.ports import Collection, Log, Store, Transaction, Vector
 
 N = TypeVar("N", bound=Node)
@@ -304,6 +306,28 @@ def annotation(target: Node, **values: Any) -> Draft[Annotation]:
         "updated_at": NOW,
     }
     return _draft(Annotation, defaults, values)
+
+
+def tool_execution(**values: Any) -> Draft[ToolExecution]:
+    key = values.get("call_id") or f"k{secrets.token_hex(4)}"
+    defaults: dict[str, Any] = {
+        "call_key": key,
+        "session_id": None,
+        "message_id": None,
+        "span_record_id": None,
+        "agent_id": None,
+        "call_id": None,
+        "tool": "search",
+        "arguments": EMPTY_OBJECT,
+        "result": NULL,
+        "error": None,
+        "status": ToolStatus.PENDING,
+        "started_at": NOW,
+        "ended_at": None,
+        "duration_ms": None,
+        "times_out_at": None,
+    }
+    return _draft(ToolExecution, defaults, values)
 
 
 def api_key(**values: Any) -> Draft[ApiKey]:

@@ -13,6 +13,7 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef
 from domain.search import SearchMode
 from domain.state import StateEntry
+from domain.tool_execution import ToolExecution
 from domain.values import encode_json
 from stores.contract.making import (
     Clock,
@@ -25,9 +26,11 @@ from stores.contract.making import (
     names,
     page,
     remember,
+    replace,
     session,
     state,
     talk,
+    tool_execution,
     user,
 )
 from stores.errors import Taken
@@ -277,6 +280,7 @@ async def test_workspaces_with_something_to_sweep(engine: Engine, store: Store, 
     await keep(store, state("short", expires_at=HOUR), state("forever"))
     [fading] = await remember(elsewhere, memory(text="fades", expires_at=after(hours=2)), vectors=[axis(0)])
     await keep(quiet, state("long", expires_at=after(hours=9)), user())
+    [runs] = await keep(quiet, tool_execution(times_out_at=after(hours=3)))
     assert await engine.due() == []
     clock.advance(hours=1)
     assert await engine.due() == ["main"]
@@ -289,4 +293,10 @@ async def test_workspaces_with_something_to_sweep(engine: Engine, store: Store, 
         await tx.delete(StateEntry, [entry.id for entry in await tx.expired(StateEntry, 10)])
 
     await store.write(sweep)
+    assert await engine.due() == []
+    clock.advance(hours=1)
+    assert await engine.due() == ["quiet"]
+    assert await quiet.write(lambda tx: tx.expired(ToolExecution, 10)) == [runs]
+    assert await quiet.get(ToolExecution, [runs.id]) == [runs]
+    await replace(quiet, runs, times_out_at=None)
     assert await engine.due() == []

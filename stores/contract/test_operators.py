@@ -26,6 +26,7 @@ from domain.participant import Participant, SenderType
 from domain.session import Session, SessionFilter, SessionKind, SessionStatus
 from domain.span import Span, SpanFilter, SpanKind, SpanStatusCode
 from domain.state import StateEntry, StateFilter
+from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolStatus
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores import filters as f
@@ -52,6 +53,7 @@ LISTS: dict[type[Node], Listed] = {
     StateEntry: Listed(StateFilter, Collection.STATES),
     AuditEntry: Listed(AuditFilter, Collection.AUDIT),
     Annotation: Listed(AnnotationFilter, Lines(Annotation)),
+    ToolExecution: Listed(ToolExecutionFilter, Lines(ToolExecution)),
 }
 every_kind = pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.__name__)
 
@@ -146,6 +148,14 @@ class Records:
                       agent_id=pick(None, *(one.id for one in agents)),
                       message_id=pick(None, *(one.id for one in said[:3])))
               for _ in range(30))
+        )  # fmt: skip
+        await self.keep(
+            *(m.tool_execution(tool=pick("a", "b"), status=pick(*ToolStatus), started_at=hour(), duration_ms=pick(None, 2.5),
+                               call_id=pick(None, f"c{n}"), times_out_at=pick(None, hour()),
+                               session_id=pick(None, talk.id, sessions[1].id),
+                               agent_id=pick(None, *(one.id for one in agents)),
+                               message_id=pick(None, *(one.id for one in said[:3])))
+              for n in range(30))
         )  # fmt: skip
         targets = self.some(
             *(one for one in self.records.values() if isinstance(one, Session | Message | Memory | Span))

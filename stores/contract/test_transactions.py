@@ -19,9 +19,12 @@ from domain.participant import Participant
 from domain.search import SearchMode
 from domain.session import Session
 from domain.state import StateEntry
+from domain.tool_execution import ToolExecution
 from domain.values import decode_json, encode_json
 from stores.contract.making import (
+    NOON,
     World,
+    after,
     axis,
     delete,
     event,
@@ -38,6 +41,7 @@ from stores.contract.making import (
     session,
     state,
     talk,
+    tool_execution,
     user,
 )
 from stores.errors import Taken
@@ -384,3 +388,62 @@ async def test_reading_goes_on_while_much_is_written(store: Store) -> None:
         await asyncio.sleep(0)
     assert counts == sorted(counts)
     assert len(await store.scan(Message, None, 2_000)) == 1_000
+
+
+async def test_what_runs_is_known_as_it_is_within_a_write(store: Store, elsewhere: Store) -> None:
+    runs: Any = {"times_out_at": after(minutes=1)}
+    [ends, late, _, goes_on] = await keep(
+        store,
+        tool_execution(**runs),
+        tool_execution(times_out_at=NOON),
+        tool_execution(),
+        tool_execution(**runs),
+    )
+    await keep(elsewhere, tool_execution(**runs))
+
+    async def script(tx: Transaction) -> list[ToolExecution]:
+        before = await tx.running(9)
+        assert {one.id for one in before} == {ends.id, goes_on.id}
+        await tx.put([msgspec.structs.replace(ends, times_out_at=None)])
+        fresh = tool_execution(**runs)(tx)
+        await tx.put([fresh])
+        assert late.id not in {one.id for one in await tx.running(9)}
+        assert len(await tx.running(1)) == 1
+        return [one for one in await tx.running(9) if one.id != goes_on.id and one != fresh]
+
+    assert await store.write(script) == []
+    first, second = await asyncio.gather(*(store.write(_one_more) for _ in range(2)))
+    assert {first, second} == {3, 4}
+
+
+async def _one_more(tx: Transaction) -> int:
+    await tx.put([tool_execution(times_out_at=after(minutes=1))(tx)])
+    return len(await tx.running(9))
+
+
+async def test_the_last_messages_of_a_session_within_a_write(store: Store, things: World) -> None:
+    said = await say(store, things.session, *(message(things.participant) for _ in range(3)))
+
+    async def script(tx: Transaction) -> None:
+        assert await tx.latest(things.session.id, 2) == [said[2], said[1]]
+        more = msgspec.structs.replace(message(things.participant)(tx), place=said[2].place + 1)
+        await tx.put([more])
+        assert await tx.latest(things.session.id, 2) == [more, said[2]]
+        assert [one.place for one in await tx.latest(things.session.id, 9)] == [5, 4, 3, 2, 1]
+
+    await store.write(script)
+
+
+async def test_a_natural_key_is_handed_on_within_a_write(store: Store) -> None:
+    [first] = await keep(store, tool_execution(call_key="k"))
+
+    async def script(tx: Transaction) -> ToolExecution:
+        await tx.put([msgspec.structs.replace(first, call_key=first.id)])
+        second = tool_execution(call_key="k")(tx)
+        await tx.put([second])
+        assert await tx.find(ToolExecution, [("k",), (first.id,)]) == [second, replaced]
+        return second
+
+    replaced = msgspec.structs.replace(first, call_key=first.id)
+    second = await store.write(script)
+    assert await store.find(ToolExecution, [("k",), (first.id,)]) == [second, replaced]

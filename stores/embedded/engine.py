@@ -32,6 +32,7 @@ from stores.ports import Figure, Opening, Stats, StoreHealth
 from stores.rates import Rates
 
 FILE = "recollect.db"
+_DUE = " UNION ".join(f"SELECT workspace FROM {of.name} WHERE {of.due} <= ?1" for of in KINDS if of.due is not None)
 LOCK = "recollect.lock"
 
 _PRAGMAS = """
@@ -134,8 +135,7 @@ class EmbeddedEngine:
 
     async def due(self) -> list[str]:
         found = self.reader.execute(
-            "SELECT w.name FROM (SELECT workspace FROM memory WHERE expires_at <= ?1 UNION "
-            "SELECT workspace FROM state WHERE expires_at <= ?1) d CROSS JOIN workspace w ON w.key = d.workspace",
+            f"SELECT w.name FROM ({_DUE}) d CROSS JOIN workspace w ON w.key = d.workspace",
             (self._now_us(),),
         )
         return [str(row[0]) for row in found]

@@ -19,6 +19,7 @@ from domain.node import Id, Node
 from domain.participant import Participant
 from domain.session import Session
 from domain.tally import Tally
+from domain.tool_execution import ToolExecution
 from stores import journal, keeping
 from stores.catalogue.logs import logs_of
 from stores.changes import kept
@@ -285,8 +286,18 @@ class EmbeddedTransaction:
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
         of = table(kind)
-        sql = f"{of.select} WHERE t.expires_at <= now_us() AND t.workspace = ? LIMIT ?"
+        sql = f"{of.select} WHERE t.{of.kind.due} <= now_us() AND +t.workspace = ? LIMIT ?"
         return [of.decode(row) for row in self._db.execute(sql, (self._workspace, limit))]
+
+    async def running(self, limit: int) -> list[ToolExecution]:
+        of = table(ToolExecution)
+        sql = f"{of.select} WHERE t.times_out_at > now_us() AND +t.workspace = ? LIMIT ?"
+        return [of.decode(row) for row in self._db.execute(sql, (self._workspace, limit))]
+
+    async def latest(self, session_id: Id, limit: int) -> list[Message]:
+        sql = f"{rows.MESSAGE.select} WHERE {rows.MESSAGE.within('session')} ORDER BY t.place DESC LIMIT ?"
+        found = self._db.execute(sql, (session_id, self._workspace, limit))
+        return [rows.MESSAGE.decode(row) for row in found]
 
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
         [(last,)] = self._db.execute(

@@ -86,7 +86,7 @@ class Engine(Protocol):
     async def workspaces(self) -> list[str]: ...
 
     async def due(self) -> list[str]:
-        """The names of those in which memories or state entries have expired and were not swept yet."""
+        """The names of those in which the time of records is over, and which were not swept yet."""
 
     async def spend(self, name: str, per_minute: int) -> float:
         """Spends one of what a name may have in a minute, in all processes on this store together.

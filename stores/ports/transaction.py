@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 from domain.change import MemoryChange
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
-from domain.message import MemoryRef
+from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.tool_execution import ToolExecution
 from stores.ports.values import NaturalKey, Vector
 
 N = TypeVar("N", bound=Node)
@@ -66,7 +67,13 @@ class Transaction(Protocol):
         """Active memories of a filter by id, the next `limit` after an id."""
 
     async def expired(self, kind: type[N], limit: int) -> list[N]:
-        """Some memories or state entries whose time is over."""
+        """Some records of a kind that has such whose time is over: memories, state entries, tool executions."""
+
+    async def running(self, limit: int) -> list[ToolExecution]:
+        """Some tool executions that have not ended and have time left; all, where they are fewer than the limit."""
+
+    async def latest(self, session_id: Id, limit: int) -> list[Message]:
+        """The last messages of a session, the latest first."""
 
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
         """Forgets the oldest lines of the memory log, those of before a time and those before the last `keep`, at most

@@ -149,8 +149,9 @@ class ServicesEngine:
 
     async def due(self) -> list[str]:
         expired = " UNION ".join(
-            f"MATCH (n:{label}) USING INDEX n:{label}(expires_at) WHERE n.expires_at <= $now RETURN n.workspace AS name"
-            for label in ("Memory", "State")
+            f"MATCH (n:{label}) USING INDEX n:{label}({due}) WHERE n.{due} <= $now RETURN n.workspace AS name"
+            for label, due in ((of.label, of.due) for of in KINDS)
+            if due is not None
         )
         record = await self.graph.read(f"CALL () {{ {expired} }} RETURN collect(name)", now=micros(self.clock()))
         return [str(name) for name in record[0]]

@@ -109,7 +109,8 @@ def _rows(of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[
 
 
 async def _nodes(to: Snapshot, of: Label[Any], pending: Pending) -> None:
-    for rows, fresh in zip(_rows(of, pending), (True, False), strict=True):
+    new, old = _rows(of, pending)
+    for rows, fresh in ((old, False), (new, True)):  # what gives up a natural key does so before another takes it
         for batch in _batches(rows):
             await to.run(_clause(of, fresh), rows=batch)
 

@@ -17,6 +17,7 @@ from domain.node import Id, Node
 from domain.participant import Participant
 from domain.session import Session
 from domain.tally import Tally
+from domain.tool_execution import ToolExecution
 from stores import keeping
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
@@ -27,7 +28,7 @@ from stores.rows import micros
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, spans_of
 from stores.services.followers import GONE
-from stores.services.labels import MEMORY, TALLY, label, link_lists, seek, whole_links
+from stores.services.labels import MEMORY, MESSAGE, TALLY, label, link_lists, seek, whole_links
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 
@@ -214,11 +215,39 @@ class ServicesTransaction:
         await self._settle()
         of = label(kind)
         [nodes] = await self._committed.run(
-            f"{seek(of.name, 'expires_at', '<= $now')} AND n.workspace = $workspace WITH n LIMIT $limit "
+            f"{seek(of.name, str(of.kind.due), '<= $now')} AND n.workspace = $workspace WITH n LIMIT $limit "
             f"WITH collect(n) AS ns RETURN {of.lists()}",
             limit=limit,
         )
         return of.records(nodes)
+
+    async def running(self, limit: int) -> list[ToolExecution]:
+        of, later = label(ToolExecution), self._later(ToolExecution)
+        [nodes] = await self._committed.run(
+            f"{seek(of.name, 'times_out_at', '> $now')} AND n.workspace = $workspace WITH n LIMIT $limit "
+            f"WITH collect(n) AS ns RETURN {of.lists()}",
+            limit=limit + len(later),
+        )
+        found = {one.id: one for one in of.records(nodes)} | later
+        return [one for one in found.values() if one.times_out_at is not None and one.times_out_at > self.now][:limit]
+
+    async def latest(self, session_id: Id, limit: int) -> list[Message]:
+        later = {id: one for id, one in self._later(Message).items() if one.session_id == session_id}
+        [nodes] = await self._committed.run(
+            "MATCH (n:Message) USING INDEX SEEK n:Message(session, place) WHERE n.session = $session AND n.place > 0 "
+            "AND n.workspace = $workspace WITH n ORDER BY n.session DESC, n.place DESC LIMIT $limit "
+            f"WITH collect(n) AS ns RETURN {MESSAGE.lists()}",
+            session=session_id,
+            limit=limit,
+        )
+        found = {one.id: one for one in MESSAGE.records(nodes)} | later
+        return sorted(found.values(), key=lambda one: one.place, reverse=True)[:limit]
+
+    def _later(self, kind: type[N]) -> dict[Id, Any]:
+        """The records of a kind that are pending."""
+        name = kinds.kind(kind).name
+        layers = (self._before, self.pending)
+        return {id: record for layer in layers for id, (record, _) in layer.records.get(name, {}).items()}
 
     async def trim(self, before: datetime, keep: int, limit: int) -> int:
         if not self._alone:

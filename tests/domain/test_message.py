@@ -89,7 +89,7 @@ def test_the_text_of_a_message_is_its_text_parts() -> None:
     said = plain(message(voice, content=[TextContent("a"), call, TextContent("b")], place=7))
     assert said.text == "a\nb"
     [placed] = said.tool_calls
-    assert placed.at == CallSite(Id("ses_1"), 7, 1)
+    assert placed.at == CallSite(Id("ses_1"), said.id, 7, 1)
     assert [type(part) for part in said.placed_content] == [TextContent, ToolCall, TextContent]
     assert plain(message(voice, text="just this")).tool_calls == []
 

@@ -173,6 +173,8 @@ class Tenant:
                 ],
             },
         )
+        ran = {"tool": self.mark, "callId": "c", "arguments": mark, "agent": {"externalId": "bot"}}
+        await self.do("startToolExecution", {**s, **ran})
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
         await self.do("createApiKey", {"name": self.mark})
@@ -394,6 +396,8 @@ def complete(place: Place, arguments: dict[str, Any]) -> None:
     """What must stand beside the place, though the schema does not say so."""
     if place.field == "annotate":
         arguments["input"]["value"] = 1
+    if place.field == "finishToolExecution" and "toolExecution" not in place.path:
+        arguments["input"]["callId"] = "c"
     if place.field in ("createMemory", "createMemories") and "owner" not in place.path:
         memory = arguments["input"]["memories"][0] if place.field == "createMemories" else arguments["input"]
         memory["owner"] = {"externalId": "ann"}
