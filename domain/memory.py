@@ -300,7 +300,8 @@ class DecayMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 def narrows(filter: MemoryFilter | None) -> bool:
-    """Whether a filter says which memories: one whose members are left out or empty does not."""
+    """Whether a filter says which memories: one whose members are left out or empty does not, nor one that leaves out
+    what nothing is."""
     if filter is None:
         return False
     said = {name: getattr(filter, name) for name in filter.__struct_fields__ if name not in ("and_", "or_", "not_")}
@@ -310,7 +311,17 @@ def narrows(filter: MemoryFilter | None) -> bool:
         any(True for _ in some)
         or any(map(narrows, filter.and_ or ()))
         or (bool(filter.or_) and all(map(narrows, filter.or_ or ())))
-        or narrows(filter.not_)
+        or (filter.not_ is not None and narrows(filter.not_) and not _is_never(filter.not_))
+    )
+
+
+def _is_never(filter: MemoryFilter) -> bool:
+    """Whether nothing can match a filter, such as one of an empty list of types."""
+    return (
+        [] in (filter.types, filter.scopes, filter.statuses)
+        or any(map(_is_never, filter.and_ or ()))
+        or (filter.or_ is not None and all(map(_is_never, filter.or_)))
+        or (filter.not_ is not None and not narrows(filter.not_))
     )
 
 
@@ -377,6 +388,10 @@ def is_valid(memory: Memory, at: datetime) -> bool:
     return (memory.valid_from is None or memory.valid_from <= at) and (
         memory.valid_until is None or at < memory.valid_until
     )
+
+
+def has_ended(memory: Memory, at: datetime) -> bool:
+    return memory.valid_until is not None and memory.valid_until <= at
 
 
 def expiry(ttl_seconds: int | None, now: datetime) -> datetime | None:

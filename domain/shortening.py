@@ -49,17 +49,17 @@ def fitted(members: Mapping[str, Any], limit: int) -> Fitted:
         return Fitted(whole, [], [])
     opened = {name: _opened(value) for name, value in members.items()}
     most = limit
-    kept = _cut(opened, most)
+    kept = _cut_each(opened, most)
     low, high = LEAST, most
     while high - low > LEAST:  # the longest that fits, as nearly as it is worth to know
         most = (low + high) // 2
-        tried = _cut(opened, most)
+        tried = _cut_each(opened, most)
         if len(msgspec.json.encode(tried)) <= limit:
             low, kept = most, tried
         else:
             high = most
     if low == LEAST:
-        kept = _cut(opened, LEAST)
+        kept = _cut_each(opened, LEAST)
     left_out: list[str] = []
     size = len(msgspec.json.encode(kept))
     sizes = {name: len(msgspec.json.encode({name: value})) for name, value in kept.items()} if size > limit else {}
@@ -71,6 +71,15 @@ def fitted(members: Mapping[str, Any], limit: int) -> Fitted:
     gone = set(left_out)
     kept = {name: value for name, value in kept.items() if name not in gone}
     return Fitted(encode_json(kept), [name for name, value in kept.items() if value != members[name]], left_out)
+
+
+def fitted_json(value: Json, limit: int) -> Json | None:
+    """Any JSON in at most `limit` bytes, in the same way; None where that cannot be."""
+    whole = fitted({_WHOLE: read_json(msgspec.json.decode, bytes(value))}, limit)
+    return None if whole.left_out else encode_json(msgspec.json.decode(bytes(whole.value))[_WHOLE])
+
+
+_WHOLE = "value"
 
 
 class _Text(msgspec.Struct, frozen=True):
@@ -94,8 +103,12 @@ def _opened(value: Any) -> Any:
     return value
 
 
+def _cut_each(members: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    return {name: _cut(item, limit) for name, item in members.items()}
+
+
 def _cut(value: Any, limit: int) -> Any:
-    """The value without texts of more than `limit` characters, and without lists that are very long for that."""
+    """The value without texts of more than `limit` characters, and without the middle of what is very long for that."""
     if isinstance(value, _Text):
         if len(value.text) <= limit:
             return value.text
@@ -103,14 +116,22 @@ def _cut(value: Any, limit: int) -> Any:
     if isinstance(value, str):
         return shortened(value, limit)
     if isinstance(value, dict):
-        return {name: _cut(item, limit) for name, item in value.items()}
+        head, missing, tail = _middle(list(value.items()), limit)
+        gap: list[Any] = [("…", _mark(missing, "members"))] if missing else []
+        return _cut_each(dict([*head, *gap, *tail]), limit)
     if isinstance(value, list):
-        room = max(limit, _LEAST_ITEMS)
-        if len(value) > room:
-            head, tail = value[: room // 2], value[len(value) - room // 2 :]
-            value = [*head, _mark(len(value) - len(head) - len(tail), "elements"), *tail]
-        return [_cut(item, limit) for item in value]
+        head, missing, tail = _middle(value, limit)
+        gap = [_mark(missing, "elements")] if missing else []
+        return [_cut(item, limit) for item in (*head, *gap, *tail)]
     return value
+
+
+def _middle(items: list[Any], limit: int) -> tuple[list[Any], int, list[Any]]:
+    """The beginning and end of what is very long for that, and how many items are missing between them."""
+    half = max(limit, _LEAST_ITEMS) // 2
+    if len(items) <= 2 * half:
+        return items, 0, []
+    return items[:half], len(items) - 2 * half, items[-half:]
 
 
 def _mark(missing: int, unit: str) -> str:

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from domain.change import ChangeKind, Line, MemoryChange, matched
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryFilter, without_text
+from domain.memory import Memory, MemoryFilter, has_ended, says_when, without_text
 from domain.node import Id
 from domain.values import Ref
 from stores.rows import text
+
+_NONE = MemoryFilter(or_=[])
 
 _link = msgspec.json.Decoder(MemoryLink).decode
 
@@ -81,16 +83,23 @@ def asked(
     lines: Sequence[Line[MemoryChange]], filter: MemoryFilter | None
 ) -> Iterator[tuple[Memory, MemoryFilter | None]]:
     """What a follower's filter has to be asked about, each with the filter that asks it: it knows no text that is
-    forgotten, and no session that is gone, so what it says of those is decided here. Equal filters are one."""
+    forgotten, and no session that is gone, so what it says of those is decided here. Equal filters are one.
+
+    As in lists, what has ended by then is meant only by a filter that says of which time; without any it is told.
+    """
     gone = {line.change.lost.id: line.change.lost.external_id for line in lines if line.change.lost is not None}
     named = set() if filter is None else set(_sessions(filter))
     made: dict[tuple[frozenset[tuple[Ref, bool]], bool], MemoryFilter] = {}
+    any_time = says_when(filter)
     for line in lines:
         for state in (line.before, line.after):
-            if filter is None:
-                if state is not None:
-                    yield state, None
-            elif state is not None:
+            if state is None:
+                continue
+            if not any_time and has_ended(state, line.change.time) and (filter is not None or state is line.after):
+                yield state, _NONE
+            elif filter is None:
+                yield state, None
+            else:
                 answers = {
                     ref: ref.id == state.session_id if ref.id is not None else ref.external_id == gone[state.session_id]
                     for ref in named
@@ -119,7 +128,7 @@ def _answered(filter: MemoryFilter, answers: Mapping[Ref, bool]) -> MemoryFilter
 
     holds = None if filter.session is None else answers.get(filter.session)
     if holds is False:
-        return MemoryFilter(or_=[])
+        return _NONE
     return replace(
         filter,
         session=filter.session if holds is None else None,

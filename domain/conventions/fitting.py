@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from domain.conventions.lookup import Given
 from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import Heard, ModelCall, ModelMessage
-from domain.shortening import shortened
+from domain.shortening import fitted_json, shortened
 from domain.values import MAX_JSON, MAX_TEXT, NULL, Json
 
 MAX_TOLD = 4 * 1024 * 1024
@@ -81,8 +81,9 @@ class _Fitting:
     def _json(self, value: Json, what: str, verb: str) -> Json:
         if len(bytes(value)) <= MAX_JSON:
             return value
-        self._warn(f"{what} of more than {MAX_JSON:,} bytes {verb} left out")
-        return NULL
+        fits = fitted_json(value, MAX_JSON)
+        self._warn(f"{what} of more than {MAX_JSON:,} bytes {verb} {'left out' if fits is None else 'shortened'}")
+        return NULL if fits is None else fits
 
 
 def _size(part: Content) -> int:

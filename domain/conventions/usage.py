@@ -58,11 +58,11 @@ def usage(given: Given, warnings: list[str]) -> TokenUsage:
     told: dict[str, float | None] = {}
     for slot in _SLOTS:
         for _, name, value in given.get(slot, ()):
-            if (found := amount(value)) is not None:
+            if (found := _counted(value, slot)) is not None:
                 told[slot] = found
                 break
             if value is not None:
-                warnings.append(f"{name} is not a number")
+                warnings.append(f"{name} is {'not a number' if amount(value) is None else 'negative or too great'}")
     for _, name, value in given.get("usage", ()):
         if isinstance(value := structured(value), dict):
             for slot in _MEMBERS:
@@ -77,7 +77,7 @@ def usage(given: Given, warnings: list[str]) -> TokenUsage:
         _whole(asked),
         _whole(said),
         _whole(total),
-        _money(told.get("cost")),
+        told.get("cost"),
         _whole(told.get("cached_tokens")),
         _whole(told.get("reasoning_tokens")),
     )
@@ -89,12 +89,12 @@ _TELLING = {*_SLOTS, "usage"}
 
 def _inside(value: dict[str, Any], slot: str) -> float | None:
     for name in _MEMBERS[slot]:
-        if (found := amount(value.get(name))) is not None:
+        if (found := _counted(value.get(name), slot)) is not None:
             return found
     for name in _DETAILS.get(slot, ()):
         if isinstance(inner := value.get(name), dict):
             for part in _DETAIL[slot]:
-                if (found := amount(inner.get(part))) is not None:
+                if (found := _counted(inner.get(part), slot)) is not None:
                     return found
     return None
 
@@ -106,10 +106,12 @@ def amount(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def _counted(value: Any, slot: str) -> float | None:
+    """A number that can be a count or a cost: libraries tell -1 where they do not know."""
+    found = amount(value)
+    most = MAX_COST if slot == "cost" else MAX_COUNT
+    return found if found is not None and 0 <= found <= most else None
+
+
 def _whole(count: float | None) -> int | None:
-    """A count as a whole number; one that cannot be (infinite, or beyond what can be told) is none."""
-    return int(count) if count is not None and -MAX_COUNT <= count <= MAX_COUNT else None
-
-
-def _money(cost: float | None) -> float | None:
-    return cost if cost is not None and -MAX_COST <= cost <= MAX_COST else None
+    return int(count) if count is not None and count <= MAX_COUNT else None

@@ -395,6 +395,26 @@ class TestChanges:
         for name, lines in live.items():
             assert [(line.place, line.left) for line in await lines] == left[name], name
 
+    async def test_what_has_ended_leaves_a_filter_that_says_no_time(self, store: Store) -> None:
+        """As it leaves the list of that filter. Who has no filter is told of all changes."""
+        [fact] = await remember(store, memory(), log=ChangeKind.CREATED)
+        ended = await changed(store, fact, valid_until=fact.created_at)
+        edited = await changed(store, ended, text="only who asks for any time is told of it")
+        await changed(store, edited, valid_until=None)
+        await remember(store, memory(external_id="last"), log=ChangeKind.CREATED)
+        here, every = MemoryFilter(scopes=[MemoryScope.GLOBAL]), MemoryFilter(statuses=list(MemoryStatus))
+        expected: list[tuple[MemoryFilter | None, list[bool]]] = [
+            (here, [False, True, False]),
+            (MemoryFilter(not_=MemoryFilter(statuses=[MemoryStatus.ARCHIVED])), [False, True, False]),
+            (MemoryFilter(and_=[MemoryFilter(statuses=[MemoryStatus.ACTIVE])]), [False, True, False]),
+            (MemoryFilter(or_=[every, here]), [False, True, False]),
+            (MemoryFilter(and_=[every, here]), [False, False, False, False]),
+            (None, [False, True, True, False]),
+        ]
+        for filter, left in expected:
+            lines = await until(follow(store, Log("changes"), 0, filter), "last")
+            assert [line.left for line in lines] == left, filter
+
     async def test_a_deleted_memory_leaves_what_it_was_in(self, store: Store) -> None:
         made = await remember(store, memory(tags=["x"]), memory(tags=["y"]), log=ChangeKind.CREATED)
         archived = await changed(store, made[0], status=MemoryStatus.ARCHIVED)

@@ -6,13 +6,14 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.conventions.reading import read
 from domain.model_call import ModelMessage
-from domain.shortening import LEAST, fitted, shortened
-from domain.values import decode_json
+from domain.shortening import LEAST, fitted, fitted_json, shortened
+from domain.values import decode_json, encode_json
 
 MARK = re.compile(r" … \[([\d,]+) (characters|elements) left out\] … ")
 
@@ -84,3 +85,28 @@ def test_what_is_no_text_is_left_out_last() -> None:
     found = fitted(many, 8_192)
     assert found.left_out
     assert len(bytes(found.value)) <= 8_192
+
+
+@pytest.mark.parametrize(
+    ("value", "begin", "end"),
+    [
+        ("first " + "x" * 20_000 + " last", '"first x', 'x last"'),
+        ({"first": "x" * 20_000, "last": 1}, '{"first":"xxx', '"last":1}'),
+        ([{"row": n} for n in range(3_000)], '[{"row":0},', ',{"row":2999}]'),
+        ({f"key {n}": n for n in range(3_000)}, '{"key 0":0,', '"key 2999":2999}'),
+        (json.dumps({"rows": list(range(9_000))}), r'"{\"rows\":[0,1,', r'8999]}"'),
+        ([list(range(300))] * 20, "[[0,1,", "298,299]]"),
+    ],
+)
+def test_any_json_keeps_its_beginning_and_end(value: Any, begin: str, end: str) -> None:
+    found = fitted_json(encode_json(value), 8_192)
+    assert found is not None
+    text = bytes(found).decode()
+    assert 2_000 < len(text.encode()) <= 8_192
+    assert text.startswith(begin)
+    assert text.endswith(end)
+    assert re.search(r"\[[\d,]+ (characters|elements|members) left out\]", text)
+
+
+def test_a_json_value_that_cannot_be_cut_is_none() -> None:
+    assert fitted_json(encode_json({"k" * 9_000: 1}), 8_192) is None

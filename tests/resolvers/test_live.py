@@ -228,6 +228,24 @@ class TestChanges:
         ]
         assert [(one["kind"], one["left"]) for one in await self.kinds(graph, len(live), start, filter)] == live
 
+    async def test_the_list_that_a_follower_keeps_is_the_list_of_the_filter(self, graph: Graph) -> None:
+        filter, start = {"scopes": ["GLOBAL"]}, await self.cursor(graph)
+        async with graph.follow(CHANGES, a=start, f=filter) as events:
+            for name in "abcd":
+                await graph.do("createMemory", {"text": name, "scope": "GLOBAL", "externalId": name})
+            await graph.do("updateMemory", {"memory": {"externalId": "a"}, "validUntil": "2020-01-01T00:00:00Z"})
+            for source, target in (("b", "c"), ("c", "d")):
+                link = {"source": {"externalId": source}, "target": {"externalId": target}, "kind": "SUPERSEDES"}
+                await graph.do("linkMemories", {"links": [link]})
+            await graph.do("deleteMemories", {"memories": [{"externalId": "b"}]})
+            seen = [one["memoryChanges"] for one in await events.next(10)]
+        kept: set[str] = set()
+        for one in seen:
+            (kept.discard if one["left"] else kept.add)(one["memoryId"])
+        found = await graph.data("query ($f: MemoryFilter) { memories(filter: $f) { nodes { id text } } }", f=filter)
+        assert {one["text"] for one in found["memories"]["nodes"]} == {"c"}
+        assert kept == {one["id"] for one in found["memories"]["nodes"]}
+
     @pytest.mark.parametrize("by", ["externalId", "id"])
     async def test_memories_whose_session_is_deleted_leave_it(self, graph: Graph, by: str) -> None:
         start = await self.cursor(graph)

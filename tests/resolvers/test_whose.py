@@ -98,7 +98,7 @@ def _leaves(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize(
     "filter",
-    [None, {}, {"tags": []}, {"text": ""}, {"metadata": {}}, {"importance": {}}, {"createdAt": {}}, {"and": []}, {"and": [{}]}, {"or": [{"tags": ["a"]}, {}]}, {"or": []}, {"not": {}}, {"not": {"not": {}}}, {"not": {"or": []}}, {"not": {"and": [{}]}}, {"and": [{"not": {"tags": []}}]}],
+    [None, {}, {"tags": []}, {"text": ""}, {"metadata": {}}, {"importance": {}}, {"createdAt": {}}, {"and": []}, {"and": [{}]}, {"or": [{"tags": ["a"]}, {}]}, {"or": []}, {"not": {}}, {"not": {"not": {}}}, {"not": {"or": []}}, {"not": {"and": [{}]}}, {"and": [{"not": {"tags": []}}]}, {"not": {"types": []}}, {"not": {"scopes": []}}, {"not": {"statuses": []}}, {"not": {"and": [{"tags": ["a"]}, {"types": []}]}}, {"and": [{"not": {"or": [{"types": []}, {"scopes": []}]}}]}, {"not": {"not": {"not": {"types": []}}}}],
 )  # fmt: skip
 async def test_a_filter_that_lets_everything_through_fades_nothing(graph: Graph, filter: Any) -> None:
     assert await graph.fails("decayMemories", {"filter": filter}) == ("INVALID", ["filter"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +24,7 @@ SPANS = """query ($t: String!) { trace(traceId: $t) { usage { inputTokens cached
   spanId parentSpanId name kind statusCode statusMessage endedAt provider model timeToFirstTokenMs finishReasons warnings
   session { externalId } agent { externalId name } user { externalId } usage { inputTokens outputTokens reasoningTokens }
   events(first: 50) { nodes { type data } }
-  inputMessages { role text content { __typename } } outputMessages { role text content { __typename } }
+  inputMessages { role text content { __typename ... on ToolCall { arguments } ... on ToolResponse { result } } } outputMessages { role text content { __typename } }
   toolCalls { callId tool arguments response { result isError } } } } } }"""
 TALK = """query ($s: String!) { session(by: {externalId: $s}) { title messages(first: 50) { totalCount nodes {
   text senderType createdAt span { spanId } sender { actor { __typename } }
@@ -204,6 +205,9 @@ class TestWhatIsWrong:
         ("attributes", "warning"),
         [
             ({"gen_ai__usage__input_tokens": "many"}, "gen_ai.usage.input_tokens is not a number"),
+            ({"gen_ai__usage__input_tokens": -1}, "gen_ai.usage.input_tokens is negative or too great"),
+            ({"gen_ai__usage__input_tokens": 10**18}, "gen_ai.usage.input_tokens is negative or too great"),
+            ({"gen_ai__usage__cost": -0.5}, "gen_ai.usage.cost is negative or too great"),
             ({"gen_ai__usage__input_tokens": [1]}, "gen_ai.usage.input_tokens is not a number"),
             ({"gen_ai__usage__input_tokens": {"n": 1}}, "gen_ai.usage.input_tokens is not a number"),
             ({ASKED: '[{"role": "user"'}, "gen_ai.input.messages is not valid JSON"),
@@ -263,11 +267,16 @@ class TestWhatIsWrong:
         ]
         await door.spans(span(1, **LLM, **{ASKED: json.dumps([{"role": "assistant", "parts": parts}])}))
         one = (await door.read())[1]
+        [text, call, response] = one["inputMessages"][0]["content"]
+        assert text["__typename"] == "TextContent"
         assert len(one["inputMessages"][0]["text"]) == 100_000
+        for kept, letter in ((call["arguments"]["a"], "x"), (response["result"], "y")):
+            assert 250_000 < len(kept) < 262_144
+            assert re.fullmatch(rf"{letter}+ … \[[\d,]+ characters left out\] … {letter}+", kept)
         assert set(one["warnings"]) == {
             "A text of more than 100,000 characters was shortened",
-            "Arguments of more than 262,144 bytes were left out",
-            "A result of more than 262,144 bytes was left out",
+            "Arguments of more than 262,144 bytes were shortened",
+            "A result of more than 262,144 bytes was shortened",
         }
 
     async def test_of_a_very_long_history_the_latest_is_kept(self, door: Door) -> None:
