@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import msgspec
 
 from domain.declaration import NATURAL, refers
-from domain.message import Content, MediaContent, TextContent, ToolCall, ToolResponse
+from domain.message import Content, Media, TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelMessage
 from domain.node import Id, Node
 from domain.participant import SenderType
@@ -107,7 +107,7 @@ def _key(sender: SenderType, part: Content) -> str:
         return "c" + _digest(f"{part.tool} {part.call_id or bytes(part.arguments).decode()}")
     if isinstance(part, ToolResponse):
         return "r" + _digest(part.call_id or bytes(part.result).decode())
-    return "m" + _digest(part.url or "") if isinstance(part, MediaContent) else ""
+    return "m" + _digest(part.url or "") if isinstance(part, Media) else ""
 
 
 ANSWER, ASKED = "a", "um"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
+from domain.blob import Blob, MediaKind
 from domain.declaration import NATURAL, Stored, listed, made_of, refers
 from domain.errors import invalid
 from domain.node import Id, Node, register
@@ -33,6 +35,10 @@ from domain.values import (
     Whose,
 )
 
+Pixels: TypeAlias = Annotated[int, Meta(ge=1)]
+
+_NONE: Mapping[int, Blob] = {}
+
 
 class CallSite(msgspec.Struct, frozen=True, gc=False):
     """Where a tool call stands: its session, its message and the place of that, and its index among the parts."""
@@ -53,12 +59,68 @@ class ReasoningContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", 
     text: str
 
 
-class MediaContent(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="media"):
-    """An image, a sound, a film or a document. url: where it is, or a data URL that holds it; None where only its type
-    is told."""
+class Media(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """A blob that a message shows. Telemetry may tell only where something is, by an address or a data URL, or only its
+    type, or a word for that."""
 
-    media_type: str | None
-    url: str | None
+    blob_id: Id | None = None
+    media_type: str | None = None
+    url: str | None = None
+    caption: str | None = None
+
+
+class ImageContent(Media, frozen=True, gc=False, kw_only=True, tag="image"):
+    """width, height: in pixels."""
+
+    width: int | None = None
+    height: int | None = None
+
+
+class AudioContent(Media, frozen=True, gc=False, kw_only=True, tag="audio"):
+    transcript: str | None = None
+    duration_ms: float | None = None
+
+
+class VideoContent(Media, frozen=True, gc=False, kw_only=True, tag="video"):
+    """width, height: in pixels."""
+
+    width: int | None = None
+    height: int | None = None
+    transcript: str | None = None
+    duration_ms: float | None = None
+
+
+class DocumentContent(Media, frozen=True, gc=False, kw_only=True, tag="document"):
+    title: str | None = None
+    text: str = ""
+
+
+_SHOWING: dict[MediaKind, type[Media]] = {
+    MediaKind.IMAGE: ImageContent,
+    MediaKind.AUDIO: AudioContent,
+    MediaKind.VIDEO: VideoContent,
+    MediaKind.DOCUMENT: DocumentContent,
+}
+
+
+_BEFORE = re.compile(r'"kind":"media","media_type":("(?:[^"\\]|\\.)*"|null)')
+"""How media were written while there were no blobs."""
+
+
+def renewed(text: str) -> str:
+    """JSON of parts of messages as they are written now, whatever stands around them."""
+
+    def name(found: re.Match[str]) -> str:
+        tag = type(media(msgspec.json.decode(found[1]), None)).__struct_config__.tag
+        return f'"kind":"{tag}","media_type":{found[1]}'
+
+    return _BEFORE.sub(name, text)
+
+
+def media(media_type: str | None, url: str | None) -> Any:
+    """What telemetry tells of an image, a sound, a film or a document; one whose type says nothing is a document."""
+    kind = next((kind for kind in MediaKind if (media_type or "").upper().startswith(kind.name)), MediaKind.DOCUMENT)
+    return _SHOWING[kind](media_type=media_type, url=url)
 
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="toolCall", omit_defaults=True):
@@ -77,7 +139,16 @@ class ToolResponse(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag=
     is_error: bool
 
 
-Content: TypeAlias = TextContent | ReasoningContent | MediaContent | ToolCall | ToolResponse
+Content: TypeAlias = (
+    TextContent
+    | ReasoningContent
+    | ImageContent
+    | AudioContent
+    | VideoContent
+    | DocumentContent
+    | ToolCall
+    | ToolResponse
+)
 
 
 class MemoryRef(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +193,15 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
         if len(content) == 1 and type(content[0]) is TextContent:  # nearly all
             return content[0].text
         return "\n".join([part.text for part in content if type(part) is TextContent])
+
+    @property
+    @made_of("content")
+    def blobs(self) -> list[Id]:
+        """What it shows, each once, in order."""
+        content = self.content
+        if len(content) == 1 and type(content[0]) is TextContent:
+            return []
+        return list(dict.fromkeys(part.blob_id for part in content if isinstance(part, Media) and part.blob_id))
 
     @property
     @made_of("content", "session_id", "place")
@@ -240,12 +320,42 @@ class ToolResponseInput(Command, frozen=True, kw_only=True):
     is_error: bool = False
 
 
+class MediaInput(Command, frozen=True, kw_only=True):
+    """A blob to show: one that is stored, or the bytes of one as base64 or a data URL, with their mediaType and a
+    filename. width and height: of images and films, in pixels. transcript and durationMs: of sounds and films. title
+    and text: of documents."""
+
+    blob: Ref | None = None
+    data: str | None = None
+    media_type: Name | None = None
+    filename: Name | None = None
+    caption: Text | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    duration_ms: Annotated[float, Meta(ge=0)] | None = None
+    transcript: Text | None = None
+    title: Name | None = None
+    text: Text | None = None
+
+
 class ContentInput(Command, frozen=True, kw_only=True):
     """One part of a message. Give exactly one member."""
 
     text: Text | None = None
     tool_call: ToolCallInput | None = None
     tool_response: ToolResponseInput | None = None
+    image: MediaInput | None = None
+    audio: MediaInput | None = None
+    video: MediaInput | None = None
+    document: MediaInput | None = None
+
+    @property
+    def media(self) -> tuple[MediaKind, MediaInput] | None:
+        """What it shows, if it shows something."""
+        for kind, given in zip(MediaKind, (self.image, self.audio, self.video, self.document), strict=True):
+            if given is not None:
+                return kind, given
+        return None
 
 
 class MemoryRefInput(Command, frozen=True, kw_only=True):
@@ -297,15 +407,18 @@ def sender_type(role: str) -> SenderType:
         raise invalid(f"Unknown role; expected one of {', '.join(ROLES)}.", ["role"]) from None
 
 
-def contents(message: MessageInput) -> list[Content]:
-    """The parts of a new message: `text` first, then `content`. Raises Rejected (INVALID) where there is none."""
-    parts = list(_parts(message))
+def contents(message: MessageInput, blobs: Mapping[int, Blob] = _NONE) -> list[Content]:
+    """The parts of a new message: `text` first, then `content`. blobs: that it shows, by the index of the part.
+
+    Raises Rejected (INVALID) where there is no part, or one is none.
+    """
+    parts = list(_parts(message, blobs))
     if not parts:
         raise invalid("A message needs text (possibly empty) or at least one content part.", ["content"])
     return parts
 
 
-def _parts(message: MessageInput) -> Iterator[Content]:
+def _parts(message: MessageInput, blobs: Mapping[int, Blob]) -> Iterator[Content]:
     if message.text is not None:
         yield TextContent(message.text)
     for index, part in enumerate(message.content or ()):
@@ -318,5 +431,23 @@ def _parts(message: MessageInput) -> Iterator[Content]:
             yield ToolResponse(
                 response.call_id, NULL if response.result is None else response.result, response.is_error
             )
+        elif part.media is not None:
+            yield _shown(*part.media, blobs[index], ["content", index])
         else:
-            raise invalid("Give exactly one of text, toolCall, toolResponse.", ["content", index])
+            raise invalid("Give exactly one of text, toolCall, toolResponse and a medium.", ["content", index])
+
+
+_OF_ITS_KIND = ("width", "height", "duration_ms", "transcript", "title", "text")
+
+
+def _shown(kind: MediaKind, given: MediaInput, blob: Blob, path: list[str | int]) -> Any:
+    """The part that shows a blob. Its size and its text are those of the blob where none are given."""
+    path, made = [*path, kind.name.lower()], _SHOWING[kind]
+    if blob.format.kind is not kind:
+        raise invalid(f"The blob is {blob.media_type}, which is no {kind.name.lower()}.", [*path, "blob"])
+    told = {name: value for name in _OF_ITS_KIND if (value := getattr(given, name)) is not None}
+    if strange := [name for name in told if name not in made.__struct_fields__]:
+        name = MediaInput.__struct_encode_fields__[MediaInput.__struct_fields__.index(strange[0])]
+        raise invalid(f"A part of kind {kind.name} has no {name}.", [*path, name])
+    measured = {name: getattr(blob, name) for name in ("width", "height", "text") if name in made.__struct_fields__}
+    return made(blob_id=blob.id, media_type=blob.media_type, caption=given.caption, **measured | told)

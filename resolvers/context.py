@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, cast
 
 from domain.audit import DONE
 from domain.caller import Caller
-from domain.errors import Rejected, not_found
+from domain.errors import Rejected, invalid, not_found
 from domain.memory import Memory
 from domain.node import Id, Node, kind_of
 from domain.ranking import WEIGHTS, Weights
@@ -18,7 +18,7 @@ from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.embedder import Batching
 from stores.outage import OUTAGE_SECONDS, PatientStore
-from stores.ports import Engine, Fields, Script, Store, Transaction
+from stores.ports import Engine, Fields, Intake, Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def _now() -> datetime:
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
-    long and how many tools may run.
+    long and how many tools may run. intake: for the bytes of blobs.
 
     outage_seconds: how long a subscription waits for a store that does not answer. action: what its writes are called
     in the audit log; None for those that are not noted there. drawn: memories that the last read of references to
@@ -63,6 +63,7 @@ class Context:
         outage_seconds: float = OUTAGE_SECONDS,
         weights: Weights = WEIGHTS,
         tools: ToolLimits = ToolLimits(),  # noqa: B008 - a constant
+        intake: Intake | None = None,
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
@@ -70,8 +71,16 @@ class Context:
         self.outage_seconds = outage_seconds
         self.weights = weights
         self.tools = tools
+        self._intake = intake
         self.action: str | None = None
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
+
+    @property
+    def intake(self) -> Intake:
+        """For the bytes of blobs. Raises Rejected (INVALID) where there is no place for them."""
+        if self._intake is None:
+            raise invalid("Blobs cannot be stored: with Neo4j, Weaviate and Redis, set RECOLLECT_BLOBS_URL.")
+        return self._intake
 
     def stay(self) -> None:
         """Its reads wait through outages of the store from now on."""

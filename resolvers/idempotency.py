@@ -17,6 +17,10 @@ from stores.ports import Script, Transaction
 T = TypeVar("T")
 
 
+_encode = msgspec.json.Encoder(enc_hook=lambda upload: upload.digest).encode
+"""What an input says; of the bytes of an upload their digest."""
+
+
 async def write(context: Context, input: Command, script: Script[T], revive: type[T] | None = None) -> T:
     """Runs a write of a command, once: the same idempotency key again gives the first result and writes nothing.
 
@@ -26,7 +30,7 @@ async def write(context: Context, input: Command, script: Script[T], revive: typ
     key: str | None = getattr(input, "idempotency_key", None)
     if key is None:
         return await context.write(script)
-    digest = hashlib.sha256(type(input).__name__.encode() + msgspec.json.encode(input)).hexdigest()
+    digest = hashlib.sha256(type(input).__name__.encode() + _encode(input)).hexdigest()
 
     async def once(tx: Transaction) -> T:
         if (noted := await tx.recalled(key)) is not None:

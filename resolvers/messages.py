@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import msgspec
 
+from domain.blob import Blob
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.memory import Memory
 from domain.message import (
@@ -32,6 +33,7 @@ from domain.session import Session
 from domain.span import Span
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers import tool_execution
+from resolvers.blobs import Shown
 from resolvers.context import Context, lookup, lookup_all, named_by, require
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
@@ -154,34 +156,46 @@ async def _back(context: Context, message: Message) -> AsyncIterator[Message]:
 async def add(context: Context, input: AddMessageInput) -> Message:
     """Adds a message to a session."""
 
+    shown = Shown([input], ())
+
     async def script(tx: Transaction) -> Message:
         session = await require(tx, Session, input.session, ["session"])
-        return (await add_in(tx, session, [input], ()))[0]
+        return (await add_in(tx, session, [input], (), shown))[0]
 
-    return await write(context, input, script)
+    async with shown.kept(context):
+        return await write(context, input, script)
 
 
 async def add_many(context: Context, input: AddMessagesInput) -> list[Message]:
     """Adds messages to a session, all or none."""
 
+    shown = Shown(input.messages, ("messages",))
+
     async def script(tx: Transaction) -> list[Message]:
         session = await require(tx, Session, input.session, ["session"])
-        return await add_in(tx, session, input.messages)
+        return await add_in(tx, session, input.messages, shown=shown)
 
-    return await write(context, input, script)
+    async with shown.kept(context):
+        return await write(context, input, script)
 
 
 async def add_in(
-    tx: Transaction, session: Session, messages: Sequence[MessageInput], path: Path = ("messages",)
+    tx: Transaction,
+    session: Session,
+    messages: Sequence[MessageInput],
+    path: Path = ("messages",),
+    shown: Shown | None = None,
 ) -> list[Message]:
     """Adds messages after the session's last one. An empty path means one message, whose fields stand at the top.
+    shown: the blobs in them.
 
     Raises Rejected: NOT_FOUND, DUPLICATE or INVALID, with the path of the field.
     """
     adding = _Adding(tx, session)
     await adding.look_up(messages)
+    blobs = {} if shown is None else await shown.of(tx)
     for index, message in enumerate(messages):
-        await adding.add(message, [*path, index] if path else [])
+        await adding.add(message, [*path, index] if path else [], blobs.get(index, {}))
     await adding.store()
     return adding.added
 
@@ -207,13 +221,13 @@ class _Adding:
         refs = [ref.memory for one in inputs for ref in one.memory_refs or ()]
         self._memories = await lookup_all(self._tx, Memory, refs)
 
-    async def add(self, input: MessageInput, path: Path) -> None:
+    async def add(self, input: MessageInput, path: Path, blobs: Mapping[int, Blob]) -> None:
         tx, session = self._tx, self._session
         external = input.external_id
         if external is not None and (external in self._external or Ref(external_id=external) in self._taken):
             raise reject(ErrorCode.DUPLICATE, "A message with this externalId already exists.", [*path, "externalId"])
         try:
-            content = contents(input)
+            content = contents(input, blobs)
         except Rejected as error:
             raise error.below(path) from None
         voice = input.role, input.sender_name

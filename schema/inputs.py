@@ -15,6 +15,7 @@ import msgspec
 import strawberry
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from domain.blob import Upload
 from domain.errors import Rejected, invalid
 from domain.message import ContentInput
 from domain.node import Id
@@ -50,7 +51,7 @@ def graphql_type(annotation: Any) -> Any:
         return annotation
     if isinstance(annotation, type) and issubclass(annotation, Command):
         return published_input(annotation)
-    if annotation in (str, int, float, bool, datetime):
+    if annotation in (str, int, float, bool, datetime, Upload):
         return annotation
     raise TypeError(f"No GraphQL type stands for {annotation!r}.")
 

@@ -10,7 +10,7 @@ import strawberry
 from domain import message as domain
 from domain.memory import Memory
 from domain.participant import SenderType
-from resolvers import branches, lists, messages, sessions, tool_execution
+from resolvers import blobs, branches, lists, messages, sessions, tool_execution
 from schema import page, refs
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -29,11 +29,47 @@ class ReasoningContent:
     text: str
 
 
-@backed_by(domain.MediaContent)
-@strawberry.type(description="An image, a sound, a film or a document.")
-class MediaContent:
+@strawberry.interface(description="A blob that a message shows.")
+class Media:
+    blob = relation(
+        blobs.blobs_of,
+        refs.optional(refs.Blob),
+        "What it shows; null where telemetry told of it and not what it is.",
+        reads=["blob_id"],
+    )
     media_type: str | None = strawberry.field(description="Its type, such as image/png, or a word for it.")
-    url: str | None = strawberry.field(description="Where it is, or a data URL that holds it.")
+    url: str | None = strawberry.field(description="Where it is, if telemetry told that and it is not stored here.")
+    caption: str | None
+
+
+@backed_by(domain.ImageContent)
+@strawberry.type(description="An image.")
+class ImageContent(Media):
+    width: int | None = strawberry.field(description="In pixels.")
+    height: int | None = strawberry.field(description="In pixels.")
+
+
+@backed_by(domain.AudioContent)
+@strawberry.type(description="A sound.")
+class AudioContent(Media):
+    transcript: str | None
+    duration_ms: float | None
+
+
+@backed_by(domain.VideoContent)
+@strawberry.type(description="A film.")
+class VideoContent(Media):
+    width: int | None = strawberry.field(description="In pixels.")
+    height: int | None = strawberry.field(description="In pixels.")
+    transcript: str | None
+    duration_ms: float | None
+
+
+@backed_by(domain.DocumentContent)
+@strawberry.type(description="A document.")
+class DocumentContent(Media):
+    title: str | None
+    text: str = strawberry.field(description="What it says, where that is known.")
 
 
 @backed_by(domain.ToolResponse)
@@ -61,7 +97,14 @@ class ToolCall:
 
 
 Content = Annotated[
-    TextContent | ReasoningContent | MediaContent | ToolCall | ToolResponse,
+    TextContent
+    | ReasoningContent
+    | ImageContent
+    | AudioContent
+    | VideoContent
+    | DocumentContent
+    | ToolCall
+    | ToolResponse,
     strawberry.union("Content", description="One part of a message."),
 ]
 

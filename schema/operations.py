@@ -11,6 +11,7 @@ from domain.change import ChangeKind
 from resolvers import (
     actors,
     annotation,
+    blobs,
     graph,
     health,
     keys,
@@ -27,6 +28,7 @@ from resolvers import (
 )
 from schema import page, payloads, refs
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
+from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
@@ -112,6 +114,8 @@ class Query:
         "What became of the executions of each tool, the most used one first.",
         right=READ,
     )
+    blob = query(blobs.blob, refs.optional(Blob), "The file with this id, or with this SHA-256.", right=READ)
+    blobs = root_connection(blobs.BLOBS, BlobConnection, "Stored files, newest first.", right=READ)
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
     trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
@@ -153,6 +157,7 @@ class Mutation:
     unlink_memories = mutation(links.unlink, payloads.LinksPayload, right=WRITE)
     annotate = mutation(annotation.annotate, AnnotationPayload, right=WRITE)
     delete_annotations = mutation(annotation.delete, AnnotationsPayload, right=WRITE)
+    upload_blob = mutation(blobs.upload, BlobPayload, right=WRITE)
     recall = mutation(search.recall, payloads.RecallPayload, right=WRITE)
     append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)
     start_span = mutation(traces.start_span, payloads.SpanPayload, right=WRITE)

@@ -11,6 +11,8 @@ import strawberry
 from graphql import Undefined, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
+from domain.blob import Upload
+
 JSON = NewType("JSON", object)
 
 _encode = msgspec.json.Encoder().encode
@@ -56,6 +58,13 @@ def _as_is(value: Any) -> Any:
     return value
 
 
+def read_upload(value: object) -> Upload:
+    """A file that came with a request. Raises ValueError."""
+    if not isinstance(value, Upload):
+        raise ValueError("Expected a file, sent as the GraphQL multipart request specification says.")
+    return value
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -63,6 +72,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_as_is,
         parse_value=read_time,
+    ),
+    Upload: strawberry.scalar(
+        name="Upload",
+        description="A file, sent beside the operation in a multipart request.",
+        specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
+        serialize=_as_is,
+        parse_value=read_upload,
     ),
     JSON: strawberry.scalar(
         name="JSON",

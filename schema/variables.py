@@ -25,6 +25,7 @@ from graphql import (
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
 
+from domain.blob import Upload
 from domain.node import Id
 from domain.values import Command
 from schema.inputs import ONE_OF, published, unwrapped
@@ -41,6 +42,7 @@ _SCALARS: dict[str, Any] = {
     "Boolean": bool,
     "DateTime": datetime,
     "JSON": Any,
+    "Upload": Upload,
 }
 
 

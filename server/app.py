@@ -18,10 +18,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.caller import operator
+from resolvers import blobs
 from resolvers.expiry import Kept, sweep, trim
 from server.access.admission import Access
 from server.access.configuration import origins_of
 from server.graphql.fallbacks import FALLBACKS
+from server.http.blobs import BlobHTTP
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
 from server.otlp.endpoint import LOGS, METRICS, OTLP, TRACES
@@ -98,7 +100,7 @@ def create_app(service: Service, access: Access) -> Starlette:
                 await asyncio.to_thread(tracing.close)
 
     settings = service.settings
-    http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings)
+    http = GraphQLHTTP(service.executor, service.operation, access=access, limits=settings, intake=service.intake)
     sockets = GraphQLWebSocket(service.executor, service.operation, access=access, limits=settings)
     doors = _otlp(service, access)
     metrics, tracing = Metrics(service.engine, lambda: _reading(service)), open_tracing(settings)
@@ -110,6 +112,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
             *(Route(f"{base}/{name}", door) for base in _OTLP_AT for name, door in doors.items()),
+            Route("/blobs/{id}", BlobHTTP(service.engine, service.intake, access)),
             Route("/healthz", healthz),
             Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
@@ -206,6 +209,9 @@ async def trim_all(service: Service) -> None:
     for workspace in await service.engine.workspaces():
         with _tried_again(f"could not forget old entries of the logs of {workspace}"):
             await trim(service.context(operator(workspace)), audit, changes)
+        if service.intake is not None:
+            with _tried_again(f"could not look for unused blobs of {workspace}"):
+                await blobs.sweep(service.context(operator(workspace)), settings.unused_blob_days)
 
 
 @contextlib.contextmanager

@@ -16,19 +16,21 @@ from server.graphql.persisted import Persisted, read_trusted
 from server.instrumentation import span
 from server.settings import BadSetting, Settings
 from server.telemetry.store_calls import TimedEngine
+from stores.blobs.opening import open_blobs
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from stores.ports import Engine, Opening, Remote
+from stores.ports import Engine, Intake, Opening, Remote
 
 
 class Service:
     """The engine, the embedder and the executor; close it when done."""
 
-    def __init__(self, engine: Engine, embedder: Batching, settings: Settings) -> None:
+    def __init__(self, engine: Engine, embedder: Batching, settings: Settings, intake: Intake | None = None) -> None:
         self.timed = TimedEngine(engine)
         self.engine = cast(Engine, self.timed)
         self.embedder, self.settings, self._weights = embedder, settings, settings.signals
+        self.intake = intake
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         self.executor = Executor(
             build(),
@@ -52,6 +54,7 @@ class Service:
             outage_seconds=settings.max_outage_seconds,
             weights=self._weights,
             tools=ToolLimits(settings.tool_seconds, settings.tools_in_session, settings.tools_at_once),
+            intake=self.intake,
         )
 
     def operation(self, caller: Caller) -> Loading:
@@ -98,7 +101,7 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
     """
     if must_exist and not (settings.on_servers or data.exists()):
         raise CannotOpen(f"The folder {data} does not exist; choose one with --data.")
-    embedder = open_embedder(settings.embedder, remote_of(settings))
+    rules, embedder = settings.media_rules, open_embedder(settings.embedder, remote_of(settings))
     engine = open_engine(
         Opening(
             embedder=embedder.name,
@@ -110,4 +113,5 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
             read_seconds=settings.max_read_seconds,
         )
     )
-    return Service(engine, Batching(embedder), settings)
+    blobs = open_blobs(settings.blobs_url, None if settings.on_servers else data)
+    return Service(engine, Batching(embedder), settings, None if blobs is None else Intake(blobs, rules))

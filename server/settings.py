@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
 from domain.ranking import Weights
 from domain.tool_execution import ToolLimits
 from resolvers.context import MEMORY_CAPACITY, Told
@@ -29,7 +30,9 @@ class Settings(Limits, frozen=True):
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
     trusted_documents: a folder or
     file of documents, beside which no others run. graph_url, vectors_url, events_url: of Neo4j, Weaviate and Redis,
-    in place of the data folder's own store. key: what the commands show to the server at their --url.
+    in place of the data folder's own store. blobs_url: of the bytes of blobs, which are else in the data folder.
+    media_formats: of files that are taken. unused_blob_days: how long blobs are kept that no message shows.
+    key: what the commands show to the server at their --url.
     tool_seconds, tools_in_session, tools_at_once: how long a tool may run, how many at once in a session and in all.
     rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what
     the audit log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
@@ -48,6 +51,13 @@ class Settings(Limits, frozen=True):
     graph_url: str = ""
     vectors_url: str = ""
     events_url: str = ""
+    blobs_url: str = ""
+    media_formats: str = " ".join(FORMATS)
+    media_image_bytes: Count = MAX_BYTES[MediaKind.IMAGE]
+    media_audio_bytes: Count = MAX_BYTES[MediaKind.AUDIO]
+    media_video_bytes: Count = MAX_BYTES[MediaKind.VIDEO]
+    media_document_bytes: Count = MAX_BYTES[MediaKind.DOCUMENT]
+    unused_blob_days: Seconds = 1.0
     api_keys: str = ""
     key: str = ""
     first_key_file: str = ""
@@ -95,6 +105,14 @@ class Settings(Limits, frozen=True):
             names = ", ".join(Weights.__struct_fields__)
             wanted = f"NAME=NUMBER, of {names}, each 0 or above"
             raise BadSetting(f"RECOLLECT_WEIGHTS must be {wanted}, not {self.weights!r}.") from None
+
+    @property
+    def media_rules(self) -> MediaRules:
+        """Raises BadSetting."""
+        names = frozenset(re.split(r"[\s,]+", self.media_formats.strip().lower()))
+        if strange := sorted(names - FORMATS.keys()):
+            raise BadSetting(f"RECOLLECT_MEDIA_FORMATS: {strange[0]!r} is none of {', '.join(FORMATS)}.")
+        return MediaRules(names, {kind: getattr(self, f"media_{kind.name.lower()}_bytes") for kind in MediaKind})
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:

@@ -15,6 +15,7 @@ import msgspec
 
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
+from domain.blob import Blob
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import Message, TextContent, Thread, ToolCall
@@ -177,6 +178,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "capability": HasAll("capabilities"),
     },
     Memory: {"valid_at": HoldsAt("valid_from", "valid_until"), "text": Contains(("text",))},
+    Blob: {"text": Contains(("filename",))},
     Message: {
         "sender": Through("sender", Participant, Called("actor", _ACTORS)),
         "thread": Through("thread", Thread, Equal("name")),

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
+from domain.message import Content, ReasoningContent, TextContent, ToolCall, ToolResponse, media
 from domain.model_call import ModelMessage
 from domain.unicode import read_json
 from domain.values import NULL, Json, encode_json
@@ -337,7 +337,7 @@ def unwrapped(value: Any) -> Any:
     return value
 
 
-def _media(value: dict[str, Any]) -> MediaContent:
+def _media(value: dict[str, Any]) -> Any:
     """An image or file; what has neither an address nor data is told by its type alone."""
     held: list[Mapping[str, Any]] = [value]
     for name in (
@@ -369,7 +369,7 @@ def _media(value: dict[str, Any]) -> MediaContent:
     if url.startswith("data:") and not media_type:
         media_type = url[5:].partition(",")[0].partition(";")[0]
     kind = _type(value).removeprefix("input_").removesuffix("_url")
-    return MediaContent(media_type or kind or None, url or None)
+    return media(media_type or kind or None, url or None)
 
 
 def _text(members: Mapping[str, Any], *names: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from domain.conventions.lookup import Given
-from domain.message import Content, MediaContent, ReasoningContent, TextContent, ToolCall, ToolResponse
+from domain.message import Content, Media, ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import Heard, ModelCall, ModelMessage
 from domain.shortening import fitted_json, shortened
 from domain.values import MAX_JSON, MAX_TEXT, NULL, Json
@@ -64,11 +64,11 @@ class _Fitting:
                 return part
             self._warn(f"A text of more than {MAX_TEXT:,} characters was shortened")
             return replace(part, text=shortened(part.text, MAX_TEXT))
-        if isinstance(part, MediaContent):
+        if isinstance(part, Media):
             if part.url is None or len(part.url) <= MAX_JSON:
                 return part
             self._warn(f"An image or file of {len(part.url):,} characters was left out")
-            return MediaContent(part.media_type, None)
+            return replace(part, url=None)
         return self.call(part) if isinstance(part, ToolCall) else self._response(part)
 
     def call(self, call: ToolCall) -> ToolCall:
@@ -89,6 +89,6 @@ class _Fitting:
 def _size(part: Content) -> int:
     if isinstance(part, TextContent | ReasoningContent):
         return len(part.text)
-    if isinstance(part, MediaContent):
+    if isinstance(part, Media):
         return len(part.url or "")
     return len(bytes(part.arguments if isinstance(part, ToolCall) else part.result))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import msgspec
 
+from domain.blob import Blob
 from domain.memory import Memory
 from domain.message import Message, Thread
 from domain.node import Id, Node, kind_of
@@ -16,11 +18,12 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.trace import TraceEvent
 from formats.file import File, lines
-from formats.recollect.lines import MemoryRefs, Writer
+from formats.recollect.lines import BlobBytes, MemoryRefs, Writer
 from formats.recollect.restore import Source, check, load
 from resolvers.context import Context
 from stores.catalogue.kind import Kind
 from stores.catalogue.references import checked, export_order
+from stores.errors import Unavailable
 from stores.ports import Collection, Store
 
 __all__ = ["SUMMARY", "Source", "begins", "check", "export", "load", "read"]
@@ -32,6 +35,7 @@ _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"recollect"\s*:')
 N = TypeVar("N", bound=Node)
 
 _PAGE = 500
+_PIECE = 768 * 1024
 TALK = (Participant, Thread, Message)
 """What stands below its session."""
 
@@ -56,6 +60,9 @@ async def export(context: Context) -> AsyncIterator[bytes]:
     yield writer.header(context.embedder.name, context.embedder.dimension)
     memories: set[Id] = set()
     for kind in export_order():
+        if kind.record is Blob:
+            async for line in _bytes(context, writer):
+                yield line
         if kind.record is Session:
             part = _sessions(store, writer)
         elif kind.record is Memory:
@@ -101,6 +108,23 @@ async def _scans(store: Store, writer: Writer, kind: Kind[Any], memories: set[Id
         named = [getattr(record, name) for name in fields]
         if all(id is None or kind_of(id) is not Memory or id in memories for id in named):
             yield writer.record(record)
+
+
+async def _bytes(context: Context, writer: Writer) -> AsyncIterator[bytes]:
+    """The bytes of all blobs. Raises Unavailable where some are missing: a file without them could not be read."""
+    async for blob in _scan(context.store, Blob):
+        blobs, workspace = context.intake.blobs, context.caller.workspace
+        rest = b""
+        try:
+            async for piece in blobs.read(workspace, blob.stored_as, 0, blob.size_bytes):
+                rest += piece
+                if len(rest) >= _PIECE:
+                    yield writer.record(BlobBytes(blob.stored_as, b64encode(rest).decode()))
+                    rest = b""
+        except KeyError:
+            raise Unavailable(f"the bytes of {blob.id} are missing") from None
+        if rest:
+            yield writer.record(BlobBytes(blob.stored_as, b64encode(rest).decode()))
 
 
 async def _sessions(store: Store, writer: Writer) -> AsyncIterator[bytes]:

@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from domain.blob import Blob
 from domain.conventions.columns import is_told, told_again
 from domain.memory import Memory
-from domain.message import MemoryRef
+from domain.message import MemoryRef, renewed
 from domain.node import Id, Node, kind_of
 from domain.session import Session
 from domain.span import Span
@@ -36,14 +37,26 @@ class MemoryRefs(msgspec.Struct, frozen=True):
     refs: list[MemoryRef]
 
 
-Record = Node | MemoryRefs
+class BlobBytes(msgspec.Struct, frozen=True):
+    """Some bytes of a blob as base64. All of a blob's follow each other; its record comes later."""
 
-KINDS: dict[str, type[Node] | type[MemoryRefs]] = {
-    name: record
-    for kind in export_order()
-    for name, record in ((kind.line, kind.record), ("memory_refs", MemoryRefs))
-    if record is not MemoryRefs or kind.record is Memory
-}
+    stored_as: str
+    data: str
+
+
+Record = Node | MemoryRefs | BlobBytes
+
+
+def _kinds() -> Iterator[tuple[str, type[Node] | type[MemoryRefs] | type[BlobBytes]]]:
+    for kind in export_order():
+        if kind.record is Blob:
+            yield "blob_bytes", BlobBytes
+        yield kind.line, kind.record
+        if kind.record is Memory:
+            yield "memory_refs", MemoryRefs
+
+
+KINDS = dict(_kinds())
 """The types of lines, in the order they come in; what belongs to a session's talk stands right below it."""
 
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -155,7 +168,10 @@ def _entry(line: _Line, header: Header, number: int) -> Entry:
     kind = KINDS.get(line.type or "")
     if kind is None or line.type is None:
         raise FormatError(f"type is {line.type!r}; expected one of {', '.join(KINDS)}", f"line {number}")
-    record: Record = _decode(line.record, kind, number)
+    told: bytes | msgspec.Raw = line.record
+    if b'"kind":"media"' in memoryview(told).tobytes():  # of a file of before
+        told = renewed(str(told, "utf-8")).encode()
+    record: Record = _decode(told, kind, number)
     if isinstance(record, Node) and kind_of(record.id) is not kind:
         raise FormatError(f"{record.id!r} is not the id of a {kind.__name__}", f"line {number}")
     if isinstance(record, Span) and not is_told(record):  # of a file of before

@@ -6,21 +6,26 @@ completed by another one.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from domain.blob import Blob
 from domain.change import ChangeKind, MemoryChange
 from domain.link import MemoryLink
 from domain.memory import Memory
-from domain.message import Message
+from domain.message import Content, Media, Message
 from domain.node import Id, Node
 from domain.page import Slice
 from domain.session import SESSION_TYPES, Session
 from domain.trace import TraceEvent
 from formats.conversation import FormatError
-from formats.recollect.lines import Entry, Header, MemoryRefs, read
+from formats.recollect.lines import BlobBytes, Entry, Header, MemoryRefs, read
 from formats.recollect.validation import Check
 from resolvers.context import Context
 from stores.catalogue import kinds
@@ -92,7 +97,10 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
     for entry in entries:
         if batch and (
-            len(batch) == _BATCH or entry.type == "session" or (entry.type not in _TALK and entry.type != batch[0].type)
+            len(batch) == _BATCH
+            or entry.type == "blob_bytes"
+            or entry.type == "session"
+            or (entry.type not in _TALK and entry.type != batch[0].type)
         ):
             yield batch
             batch = []
@@ -107,12 +115,22 @@ class _Loading:
         self._context, self._store, self._foreign = context, context.store, foreign
         self._late: list[TraceEvent] = []
         self._long: Session | None = None
+        self._bytes: tuple[str, Path] | None = None
+        self._same: dict[str, Id] = {}
 
     async def write(self, batch: list[Entry]) -> dict[str, Loaded]:
         name = batch[0].type
+        if self._same:
+            batch = [self._showing(entry) for entry in batch]
         if name in _TALK:
             return await self._write_talk(batch)
         await self._end_long()
+        if name == "blob_bytes":
+            await self._receive(batch)
+            return {}
+        await self._keep()
+        if name == "blob":
+            return {name: await self._write_blobs([entry.record for entry in batch if isinstance(entry.record, Blob)])}
         if name == "session":
             return await self._write_session(batch)
         if name == "memory":
@@ -133,6 +151,49 @@ class _Loading:
 
         new = await self._store.write(script)
         return {name: Loaded(new, len(batch) - new)}
+
+    async def _receive(self, batch: Sequence[Entry]) -> None:
+        """Bytes of a blob, which are kept once those of another one come, or something else does."""
+        [record] = (entry.record for entry in batch)
+        assert isinstance(record, BlobBytes)
+        if self._bytes is not None and self._bytes[0] != record.stored_as:
+            await self._keep()
+        if self._bytes is None:
+            path = self._context.intake.blobs.staging / token_hex(16)
+            self._bytes = record.stored_as, path
+        with self._bytes[1].open("ab") as file:
+            file.write(b64decode(record.data))
+
+    async def _keep(self) -> None:
+        if self._bytes is not None:
+            key, path = self._bytes
+            await self._context.intake.blobs.keep(self._context.caller.workspace, key, path)
+            self._bytes = None
+
+    async def _write_blobs(self, blobs: Sequence[Blob]) -> Loaded:
+        """Those whose bytes the workspace has under another id are that one."""
+
+        async def script(tx: Transaction) -> int:
+            fresh = await _missing(tx, blobs)
+            await tx.put(fresh)
+            there = await tx.find(Blob, [(blob.sha256,) for blob in blobs])
+            pairs = zip(blobs, there, strict=True)
+            self._same |= {blob.id: one.id for blob, one in pairs if one is not None and one.id != blob.id}
+            return len(fresh)
+
+        new = await self._store.write(script)
+        return Loaded(new, len(blobs) - new)
+
+    def _showing(self, entry: Entry) -> Entry:
+        """A message that shows the blobs that are here."""
+        message = entry.record
+        if not isinstance(message, Message) or self._same.keys().isdisjoint(message.blobs):
+            return entry
+        content: list[Content] = [
+            replace(part, blob_id=self._same.get(part.blob_id or "", part.blob_id)) if isinstance(part, Media) else part
+            for part in message.content
+        ]
+        return replace(entry, record=replace(message, content=content))
 
     async def finish(self) -> None:
         """Ties events to parents that came behind them."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64decode
 from collections.abc import Sequence
 
+from domain.blob import BY_TYPE, Blob, is_key
 from domain.memory import Memory
 from domain.message import Message, Thread
 from domain.node import Id, Node, kind_of
@@ -11,7 +14,7 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.trace import TraceEvent
 from formats.conversation import FormatError
-from formats.recollect.lines import KINDS, Entry, MemoryRefs
+from formats.recollect.lines import KINDS, BlobBytes, Entry, MemoryRefs
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.catalogue.references import checked
@@ -19,7 +22,8 @@ from stores.ports import NaturalKey, Store
 
 _BATCH = 500
 _TOGETHER = ("session", "participant", "thread", "message")
-_ORDER = {name: 2 if name in _TOGETHER else place for place, name in enumerate(KINDS)}
+_PLACES = list(KINDS)
+_ORDER = {name: _PLACES.index("session" if name in _TOGETHER else name) for name in KINDS}
 
 _REFERENCES = {kind.record: checked(kind) for kind in kinds.KINDS}
 """What records hold on to, and must stand before them. The parent of an event may also stand behind it; who is only
@@ -34,6 +38,7 @@ class Check:
         self._ids: set[str] = set()
         self._keys: set[tuple[type[Node], NaturalKey]] = set()
         self._parents: dict[str, str] = {}
+        self._bytes: dict[str, hashlib._Hash] = {}
         self._named: list[tuple[Entry, Node, NaturalKey]] = []
         self._session: Session | None = None
         self._stored_messages = self._place = 0
@@ -46,6 +51,10 @@ class Check:
         self._type = entry.type
         self._count += 1
         self._check_references(entry)
+        if isinstance(record, BlobBytes):
+            self._take_bytes(entry, record)
+        elif isinstance(record, Blob):
+            self._check_bytes(entry, record)
         if isinstance(record, Node):
             if record.id in self._ids:
                 raise FormatError(f"the id {record.id} appears twice", entry.where)
@@ -68,6 +77,11 @@ class Check:
 
     def _check_references(self, entry: Entry) -> None:
         record = entry.record
+        if isinstance(record, BlobBytes):
+            return
+        if isinstance(record, Message):
+            for blob in record.blobs:
+                self._check_reference(entry, "blob_id", blob, [Blob])
         if isinstance(record, MemoryRefs):
             self._check_reference(entry, "message_id", record.message_id, [Message])
             for ref in record.refs:
@@ -85,6 +99,20 @@ class Check:
             return
         if target not in self._ids or kind_of(target) not in kinds:
             raise FormatError(f"{name} names {target[:80]}, which does not appear before it", entry.where)
+
+    def _take_bytes(self, entry: Entry, record: BlobBytes) -> None:
+        try:
+            data = b64decode(record.data, validate=True)
+        except ValueError:
+            raise FormatError("the bytes of a blob are not base64", entry.where) from None
+        self._bytes.setdefault(record.stored_as, hashlib.sha256()).update(data)
+
+    def _check_bytes(self, entry: Entry, blob: Blob) -> None:
+        found = self._bytes.get(blob.stored_as)
+        if found is None or found.hexdigest() != blob.sha256 or not is_key(blob.stored_as, blob.sha256):
+            raise FormatError(f"the bytes of {blob.id} are missing, or are others", entry.where)
+        if blob.media_type not in BY_TYPE:
+            raise FormatError(f"{blob.media_type[:80]!r} is no media type that is known", entry.where)
 
     async def _begin(self, session: Session) -> None:
         before = (await self._store.get(Session, [session.id]))[0]

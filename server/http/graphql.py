@@ -13,8 +13,9 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.caller import Caller
+from domain.caller import Caller, Role
 from server.access.admission import Access, expired
+from server.access.rights import require
 from server.errors import BAD_REQUEST, OperationRefused, formatted, plain
 from server.graphql.documents import Request
 from server.graphql.encoding import encode_errors
@@ -22,10 +23,12 @@ from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.graphql.operation import Operation
 from server.headers import headers_of
+from server.http.multipart import MULTIPART
 from server.http.negotiation import EVENT_STREAM, RESPONSE_JSON, Accepted, accepted_of, weighed
-from server.http.requests import JSON, HTTPRefused, RequestReader, parameters
+from server.http.requests import JSON, UPLOADS, HTTPRefused, RequestReader, parameters
 from server.http.sse import EventStream
 from server.limits import DEFAULTS, Limits
+from stores.ports import Intake
 
 ASKING = ("query", "documentId", "extensions")
 """Parameters of a URL of which one is in every request; a browser that sends none wants the page."""
@@ -52,7 +55,7 @@ class GraphQLHTTP:
     """The HTTP endpoint, an ASGI application for `Route("/graphql", GraphQLHTTP(...))`.
 
     make_context: called once an operation for the resolvers' context. access: who may ask.
-    limits: what is longer than they allow is refused with 413 as soon as that is known.
+    limits: what is longer than they allow is refused with 413 as soon as that is known. intake: for files in requests.
     keep_alive: seconds between the comments that keep an event stream open.
     send_timeout: seconds after which a reader of an event stream that takes nothing is given up.
     """
@@ -64,11 +67,12 @@ class GraphQLHTTP:
         *,
         access: Access,
         limits: Limits = DEFAULTS,
+        intake: Intake | None = None,
         keep_alive: float = 12.0,
         send_timeout: float = 60.0,
     ) -> None:
         self._executor, self._make_context, self._access = executor, make_context, access
-        self._reader = RequestReader(limits)
+        self._reader = RequestReader(limits, intake)
         self._keep_alive, self._send_timeout = keep_alive, send_timeout
         self._stopping = asyncio.Event()
         self._page = resources.files("server.http").joinpath("page.html").read_bytes()
@@ -88,6 +92,8 @@ class GraphQLHTTP:
             _check(scope["method"], accepted)
             caller = await self._access.identify(headers.get("authorization"))
             await self._access.spend(caller)
+            if headers.get("content-type", "").lower().startswith(MULTIPART):
+                require(caller.role, Role.WRITE)  # before anything is written to the disk
             request = await self._reader.read(scope, receive, headers)
             await self._serve(request, headers, accepted, caller, scope, receive, send)
         except HTTPRefused as refused:
@@ -96,6 +102,9 @@ class GraphQLHTTP:
         except OperationRefused as refused:  # before it was read
             body = encode_errors(refused.errors)
             await _send(send, refused.status or 400, accepted.json or JSON, body, headers, refused.headers)
+        finally:
+            if (form := scope.get(UPLOADS)) is not None:
+                await form.discard()
 
     async def _serve(
         self,

@@ -13,7 +13,9 @@ from starlette.types import Receive, Scope
 from domain.unicode import decoded, read_json
 from server.graphql.documents import Request
 from server.http.exchange import WHOLE_BODY
+from server.http.multipart import MULTIPART, Form, Malformed, TooLong, put
 from server.limits import Limits, exceeded
+from stores.ports import Intake
 
 JSON = "application/json"
 
@@ -31,11 +33,16 @@ class HTTPRefused(Exception):
         self.status, self.message, self.headers = status, message, headers
 
 
-class RequestReader:
-    """Reads requests. Raises HTTPRefused, or OperationRefused with a status where one goes beyond a limit."""
+UPLOADS = "recollect.uploads"
+"""The member of a scope that has the form of a request with files, to be discarded once it is answered."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+
+class RequestReader:
+    """Reads requests. Raises HTTPRefused, or OperationRefused with a status where one goes beyond a limit. intake: for
+    the files in them."""
+
+    def __init__(self, limits: Limits, intake: Intake | None = None) -> None:
+        self._limits, self._intake = limits, intake
 
     async def read(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Request:
         if scope["method"] == "GET":
@@ -49,7 +56,23 @@ class RequestReader:
             else:
                 self._bound(len(body))
             return _checked(lambda: read_json(_decode, body))
-        raise HTTPRefused(415, f"The body of a POST must be {JSON}.")
+        if media_type == MULTIPART and self._intake is not None:
+            return await self._with_files(content_type, self._intake, scope, receive)
+        raise HTTPRefused(415, f"The body of a POST must be {JSON}, or {MULTIPART} with files.")
+
+    async def _with_files(self, content_type: str, intake: Intake, scope: Scope, receive: Receive) -> Request:
+        try:
+            form = scope[UPLOADS] = Form(content_type, intake, self._limits.max_body_bytes)
+            whole = scope.get(WHOLE_BODY)
+            operations, files = await form.read(_rest(receive) if whole is None else _once(whole))
+            request = _checked(lambda: read_json(_decode, operations))
+            for place, file in files.items():
+                put(request.variables, place, file)
+        except Malformed as error:
+            raise HTTPRefused(400, str(error)) from None
+        except TooLong:
+            raise exceeded(self._limits, "max_body_bytes", "The request is too long", status=413) from None
+        return request
 
     async def _body(self, receive: Receive, length: str) -> bytes:
         if length.isdecimal():
@@ -68,6 +91,10 @@ class RequestReader:
     def _bound(self, length: int) -> None:
         if length > self._limits.max_body_bytes:
             raise exceeded(self._limits, "max_body_bytes", "The request is too long", status=413)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def _rest(receive: Receive) -> AsyncIterator[bytes]:

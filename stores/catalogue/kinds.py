@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
+from domain.blob import Attachment, AttachmentOrder, Blob, BlobFilter, BlobOrder
 from domain.change import RecordChange
 from domain.conversation import Conversation
 from domain.declaration import Refers
@@ -35,6 +36,7 @@ N = TypeVar("N", bound=Node)
 KINDS: tuple[Kind[Any], ...] = (
     Kind(User, "user", counted=True, filter=ActorFilter),
     Kind(Agent, "agent", counted=True, filter=ActorFilter),
+    Kind(Blob, "blob", merges=True, counted=True, filter=BlobFilter, order=BlobOrder),
     Kind(Session, "session", variants=("kind", SESSION_TYPES), counted=True, filter=SessionFilter),
     Kind(
         Participant,
@@ -44,6 +46,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ),
     Kind(Thread, "thread"),
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
+    Kind(Attachment, "attachment", replaces=True, exported=False, order=AttachmentOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from domain.conventions.columns import told_again
+from domain.message import renewed
 from stores import sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
@@ -98,6 +99,15 @@ def _index_texts(db: apsw.Connection) -> None:
         db.executemany(texts.INSERT, [texts.row(*row) for row in some])
 
 
+def _name_media(db: apsw.Connection) -> None:
+    """Tells what is an image, a sound, a film or a document, in messages and in what spans tell of models' calls."""
+    for table, column in (("message", "content"), ("span", "call")):
+        old = f'instr({column}, \'"kind":"media","media_type"\')'
+        found: Any = db.execute(f"SELECT {column}, key FROM {table} WHERE {old}")
+        rows = [(renewed(value), key) for value, key in found]
+        db.executemany(f"UPDATE {table} SET {column} = ? WHERE key = ?", rows)
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -111,6 +121,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_read_conventions),  # 7: what spans tell by any convention is read when they come
     Step(after=_end_superseded),  # 8: what was superseded was valid until then
     Step(after=_index_texts),  # 9: words are our own, in every language
+    Step(after=_name_media),  # 10: parts of messages say what they are, and may show a blob
 )
 """Never edited once released, only added to."""
 

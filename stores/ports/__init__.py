@@ -4,6 +4,7 @@ Engine opens a data folder or servers; Store is the graph of one workspace; Tran
 sees and does.
 """
 
+from stores.ports.blobs import Blobs, Intake
 from stores.ports.embedder import OPENAI, Embedder, Remote
 from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
 from stores.ports.store import Store
@@ -30,6 +31,7 @@ __all__ = [
     "OPENAI",
     "READ_SECONDS",
     "SESSION_LOGS",
+    "Blobs",
     "Collection",
     "Drawn",
     "Embedder",
@@ -38,6 +40,7 @@ __all__ = [
     "Fields",
     "Figure",
     "Found",
+    "Intake",
     "LinkFilter",
     "Log",
     "NaturalKey",

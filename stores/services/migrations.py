@@ -20,6 +20,7 @@ import msgspec
 from neo4j import Driver
 
 from domain.conventions.columns import told_again
+from domain.message import renewed
 from stores import sums
 from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind
@@ -203,6 +204,15 @@ def _index_texts(run: Run) -> None:
     run("DROP INDEX memory_words IF EXISTS")
 
 
+def _name_media(run: Run) -> None:
+    """Tells what is an image, a sound, a film or a document, in messages and in what spans tell of models' calls."""
+    for name, column in (("Message", "content"), ("Span", "call")):
+        old = f'MATCH (n:{name}) WHERE n.{column} CONTAINS \'"kind":"media","media_type"\''
+        found = f"{old} RETURN n.id, n.{column} LIMIT {_BATCH}"
+        while rows := [[id, renewed(value)] for id, value in run(found)]:
+            run(f"UNWIND $rows AS r MATCH (n:{name} {{id: r[0]}}) SET n.{column} = r[1]", rows=rows)
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -215,6 +225,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _drop_what_is_longer_now,  # 10: an owner's memories are read by their weights
     _end_superseded,  # 11: what was superseded was valid until then
     _index_texts,  # 12: words are our own, in every language
+    _name_media,  # 13: parts of messages say what they are, and may show a blob
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

@@ -44,7 +44,11 @@ async def world(graph: Graph) -> AsyncIterator[World]:
     for tenant in (found.theirs, found.ours):
         await tenant.fill()
         await tenant.remember()
-    assert set(found.ours.ids) == set(found.theirs.ids) == {*KINDS.keys() - {"memory_refs"}, "audit", "api_key"}
+    assert (
+        set(found.ours.ids)
+        == set(found.theirs.ids)
+        == {*KINDS.keys() - {"memory_refs", "blob_bytes"}, "audit", "api_key", "attachment"}
+    )
     yield found
     assert await found.theirs.look() == found.theirs.kept, "nothing of theirs is changed, whatever is tried"
 

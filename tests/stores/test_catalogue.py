@@ -143,7 +143,7 @@ def test_lines_of_a_file_stand_behind_what_they_refer_to() -> None:
     for index, of in enumerate(order):
         for others in checked(of).values():
             assert all(other in order[: index + 1] for other in others)
-    assert [one.line for one in order][:6] == ["user", "agent", "session", "participant", "thread", "message"]
+    assert [one.line for one in order][:7] == ["user", "agent", "blob", "session", "participant", "thread", "message"]
 
 
 def test_what_goes_with_a_record_is_told_from_the_farthest_on() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import apsw
 import numpy as np
 
+from domain.blob import MediaRules
 from domain.caller import LOCAL, Role
 from resolvers.context import MEMORY_CAPACITY, Context
 from schema.build import build
@@ -27,7 +28,8 @@ from server.graphql.documents import Request
 from server.graphql.events import Event
 from server.graphql.executor import Executor
 from server.limits import Limits
-from stores.ports import Engine, Transaction, Vector
+from stores.blobs.folder import FolderBlobs
+from stores.ports import Engine, Intake, Transaction, Vector
 from tests.support.families import FAMILIES
 from tests.support.services import everything, run
 
@@ -104,7 +106,8 @@ class Graph:
         self.clock, self.family = clock, family
         embedded = family == "embedded"
         self.engine: Engine = FAMILIES[family](folder, Words.name, Words.dimension, clock)
-        self.context = Context(self.engine, Words(), LOCAL, capacity=capacity, clock=clock)
+        self.intake = Intake(FolderBlobs(folder / "blobs"), MediaRules())
+        self.context = Context(self.engine, Words(), LOCAL, capacity=capacity, clock=clock, intake=self.intake)
         self._file = apsw.Connection(str(folder / "recollect.db")) if embedded else None
 
     async def begin(self) -> None:

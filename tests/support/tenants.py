@@ -6,9 +6,11 @@ All texts of one say OURS, of the other THEIRS.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -62,7 +64,7 @@ class Tenant:
     """One workspace, with one thing of each kind and a little more."""
 
     def __init__(self, graph: Graph, caller: Caller, mark: str) -> None:
-        self.context = Context(graph.engine, Words(), caller, clock=graph.clock)
+        self.context = Context(graph.engine, Words(), caller, clock=graph.clock, intake=graph.intake)
         self._plans = graph.family == "services"
         self.mark = mark
         self.ids: dict[str, list[str]] = {}
@@ -139,7 +141,7 @@ class Tenant:
         )
         await self.do("addMessages", {**s, "messages": [
             {**said, "externalId": "x", "content": [{"text": text}, {"toolCall": call}], "memoryRefs": [{"memory": {"externalId": "m"}, "note": self.mark}]},
-            {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}]},
+            {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}, {"document": {"data": b64encode(SAME).decode(), "filename": self.mark, "caption": self.mark, "title": self.mark, "text": self.mark}}]},
         ]})  # fmt: skip
         await self.do(
             "createMemory",
@@ -190,9 +192,14 @@ class Tenant:
         for line in lines:
             if "id" in line.get("record", {}):
                 found[line["type"]].append(line["record"]["id"])
-        answer = await self.ask("{ apiKeys { id } auditLog { nodes { id } } }")
+        answer = await self.ask(
+            "{ apiKeys { id } auditLog { nodes { id } } blobs { nodes { attachments { nodes { id } } } } }"
+        )
         found["audit"] = [node["id"] for node in answer["data"]["auditLog"]["nodes"]]
         found["api_key"] = [key["id"] for key in answer["data"]["apiKeys"]]
+        found["attachment"] = [
+            one["id"] for blob in answer["data"]["blobs"]["nodes"] for one in blob["attachments"]["nodes"]
+        ]
         self.ids = dict(found)
         return [line for line in lines if "record" in line]
 
@@ -282,7 +289,15 @@ NAMES: dict[str, Any] = {
 }
 """What is given for what must be given, by its name; of both workspaces alike."""
 
-BY = {"user": {"externalId": "ann"}, "agent": {"externalId": "bot"}, "memory": {"externalId": "m"}}
+SAME = b"black tea"
+"""The bytes of a blob that each of them has."""
+
+BY = {
+    "user": {"externalId": "ann"},
+    "agent": {"externalId": "bot"},
+    "memory": {"externalId": "m"},
+    "blob": {"externalId": sha256(SAME).hexdigest()},
+}
 """What `by` names, where that is no session."""
 
 

@@ -254,7 +254,7 @@ class TestWhatIsWrong:
         ]
         await door.spans(span(1, **LLM, **{ASKED: json.dumps([{"role": "user", "parts": parts}])}))
         [said] = (await door.read())[1]["inputMessages"]
-        assert [part["__typename"] for part in said["content"]] == ["TextContent", "MediaContent"]
+        assert [part["__typename"] for part in said["content"]] == ["TextContent", "ImageContent"]
         assert said["text"] == "Look"
         warnings = (await door.read())[1]["warnings"]
         assert warnings == ["An image or file of 1,000,022 characters was left out"]

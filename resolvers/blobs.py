@@ -1,0 +1,259 @@
+"""Blobs: what comes in, what messages show, and what is swept because nothing shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from domain.blob import Attachment, Blob, BlobFilter, Upload, UploadBlobInput, plain_name
+from domain.errors import Rejected, invalid, not_found
+from domain.message import Media, MediaInput, Message, MessageInput
+from domain.node import Id
+from domain.page import Slice
+from domain.values import EMPTY_OBJECT, Json, Ref, changed
+from resolvers.context import Context, lookup, lookup_all, named_by
+from resolvers.idempotency import write
+from resolvers.lists import Listed
+from stores.blobs.staging import Staged, staged
+from stores.ports import Records, Transaction
+
+BLOBS = Listed(Records(Blob), BlobFilter)
+
+Path = Sequence[str | int]
+Place = tuple[int, int]
+"""Of a part: the index of the message, and that of the part."""
+
+
+class Arrived(NamedTuple):
+    """Bytes that are kept, and wait for their record. key: under which."""
+
+    file: Staged
+    key: str
+    filename: str | None = None
+    metadata: Json | None = None
+    text: str | None = None
+
+
+async def blob(context: Context, by: Ref) -> Blob | None:
+    """The blob with this id; by externalId, the one whose bytes have this SHA-256."""
+    return await lookup(context.store, Blob, by)
+
+
+async def blobs_of(context: Context, parts: Sequence[Media]) -> list[Blob | None]:
+    return await named_by(context, Blob, [part.blob_id for part in parts])
+
+
+async def messages_of(context: Context, attachments: Sequence[Attachment]) -> list[Message | None]:
+    return await named_by(context, Message, [one.message_id for one in attachments])
+
+
+async def upload(context: Context, input: UploadBlobInput) -> Blob:
+    """Stores a file, sent as the GraphQL multipart request specification says. The same bytes again are the same blob,
+    with what is told of it anew. Raises Rejected: INVALID, LIMIT."""
+    async with _kept(context, {(0, 0): (input.file, ["file"])}) as kept:
+        arrived = kept[0, 0]._replace(
+            filename=input.filename and plain_name(input.filename), metadata=input.metadata, text=input.text
+        )
+
+        async def script(tx: Transaction) -> Blob:
+            return await _record(tx, arrived)
+
+        return await write(context, input, script)
+
+
+async def _record(tx: Transaction, arrived: Arrived) -> Blob:
+    """The record of bytes that came: the one of the same bytes, or a new one."""
+    file = arrived.file
+    assert file.format is not None
+    [before] = await tx.find(Blob, [(file.digest,)])
+    told: dict[str, Any] = {
+        "filename": arrived.filename or file.name or None,
+        "metadata": arrived.metadata,
+        "text": arrived.text,
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    if before is not None:
+        after = changed(before, **told, used_at=tx.now)
+    else:
+        after = Blob(
+            id=tx.new_id(Blob),
+            sha256=file.digest,
+            media_type=file.format.media_type,
+            size_bytes=file.size,
+            width=file.width,
+            height=file.height,
+            stored_as=arrived.key,
+            created_at=tx.now,
+            used_at=tx.now,
+            **{
+                "filename": f"{file.digest[:12]}.{file.format.extensions[0]}",
+                "metadata": EMPTY_OBJECT,
+                "text": "",
+                **told,
+            },
+        )
+    await tx.put([after])
+    return after
+
+
+@asynccontextmanager
+async def _kept(context: Context, uploads: Mapping[Place, tuple[Upload, Path]]) -> AsyncIterator[dict[Place, Arrived]]:
+    """Keeps bytes for as long as it takes to write their records; those that no record has then are taken away.
+
+    Raises Rejected at the path of what cannot be taken, before anything is kept.
+    """
+    blobs, workspace = context.intake.blobs, context.caller.workspace
+    kept: dict[Place, Arrived] = {}
+    try:
+        for file, path in uploads.values():
+            if isinstance(file.problem, Rejected):
+                raise file.problem.below(path)
+            if file.problem is not None:
+                raise file.problem
+        for place, (file, _) in uploads.items():
+            assert isinstance(file, Staged)
+            arrived = Arrived(file, f"{file.digest}-{secrets.token_hex(8)}")
+            await blobs.keep(workspace, arrived.key, file.path)
+            kept[place] = arrived
+        yield kept
+    finally:
+        for file, _ in uploads.values():
+            assert isinstance(file, Staged)
+            await asyncio.to_thread(file.discard)
+        if kept:
+            found = await context.store.find(Blob, [(one.file.digest,) for one in kept.values()])
+            there = {one.stored_as for one in found if one is not None}
+            await blobs.delete(workspace, [one.key for one in kept.values() if one.key not in there])
+
+
+class Shown:
+    """The blobs that new messages show. Bytes among them are kept before the messages are written."""
+
+    def __init__(self, messages: Sequence[MessageInput], path: Path) -> None:
+        self._given: dict[Place, tuple[MediaInput, Path]] = {}
+        self._arrived: dict[Place, Arrived] = {}
+        for number, message in enumerate(messages):
+            for index, part in enumerate(message.content or ()):
+                if (media := part.media) is not None:
+                    kind, given = media
+                    above = [*path, number] if path else []
+                    self._given[number, index] = given, [*above, "content", index, kind.name.lower()]
+
+    @asynccontextmanager
+    async def kept(self, context: Context) -> AsyncIterator[None]:
+        read: dict[Place, tuple[bytes, str]] = {}
+        for place, (given, path) in self._given.items():
+            if (given.data is None) is (given.blob is None):
+                raise invalid("Give the blob or its data.", [*path, "blob"])
+            if given.data is not None:
+                read[place] = _decoded(given.data, given.media_type or "", [*path, "data"])
+        if not read:
+            yield
+            return
+        uploads: dict[Place, tuple[Upload, Path]] = {}
+        blobs, rules = context.intake
+        for place, (data, claimed) in read.items():
+            given, path = self._given[place]
+            file = await asyncio.to_thread(staged, blobs.staging, rules, data, given.filename or "", claimed)
+            uploads[place] = file, [*path, "data"]
+        async with _kept(context, uploads) as self._arrived:
+            yield
+
+    async def of(self, tx: Transaction) -> dict[int, dict[int, Blob]]:
+        """By message and part. What is shown is in use from now on. Raises Rejected (NOT_FOUND)."""
+        found: dict[int, dict[int, Blob]] = {}
+        named = [given.blob for given, _ in self._given.values() if given.blob is not None]
+        there = await lookup_all(tx, Blob, named) if named else {}
+        used: dict[Id, Blob] = {}
+        for place, (given, path) in self._given.items():
+            if given.blob is None:
+                one = await _record(tx, self._arrived[place])
+            elif (known := there.get(given.blob)) is None:
+                raise not_found(Blob.noun, [*path, "blob"])
+            else:
+                one = used[known.id] = replace(known, used_at=tx.now)
+            found.setdefault(place[0], {})[place[1]] = one
+        await tx.put(list(used.values()))
+        return found
+
+
+def _decoded(data: str, claimed: str, path: Path) -> tuple[bytes, str]:
+    """The bytes of base64, or of a data URL, and their media type as it is told. Raises Rejected (INVALID)."""
+    if data.startswith("data:"):
+        head, _, data = data[5:].partition(",")
+        told, _, encoding = head.rpartition(";")
+        if encoding.strip().lower() != "base64":
+            raise invalid("A data URL must be of base64.", path)
+        claimed = claimed or told
+    try:
+        return binascii.a2b_base64(data, strict_mode=True), claimed
+    except ValueError:
+        raise invalid("This is not base64.", path) from None
+
+
+# -- links -------------------------------------------------------------------------------------------------------
+
+MAX_LINK_SECONDS = 7 * 24 * 3600
+LinkSeconds = Annotated[int, Meta(ge=1, le=MAX_LINK_SECONDS)]
+
+
+async def signed_urls(context: Context, blobs: Sequence[Blob], seconds: LinkSeconds = 3600) -> list[str]:
+    """Links that need no credentials, until they expire."""
+    secret, workspace = await context.intake.blobs.secret(), context.caller.workspace
+    expires = int(context.clock().timestamp()) + seconds
+    return [signed_url(secret, workspace, blob, expires) for blob in blobs]
+
+
+def signed_url(secret: bytes, workspace: str, blob: Blob, expires: int) -> str:
+    query = {"workspace": workspace, "expires": expires, "signature": signature(secret, workspace, blob.id, expires)}
+    return f"{blob.url}?{urlencode(query)}"
+
+
+def signature(secret: bytes, workspace: str, id: str, expires: int | str) -> str:
+    said = f"{id}\n{expires}\n{workspace}".encode()
+    return hmac.new(secret, said, hashlib.sha256).hexdigest()
+
+
+# -- sweeping ----------------------------------------------------------------------------------------------------
+
+
+async def sweep(context: Context, unused_days: float) -> int:
+    """Deletes the blobs that no message shows and that nobody has used for some days, and bytes that no record has; how
+    many blobs those were."""
+    blobs, workspace = context.intake.blobs, context.caller.workspace
+    before, total = context.clock() - timedelta(days=unused_days), 0
+    async for keys in blobs.keys(workspace, before):
+        records = await context.store.find(Blob, [(key.partition("-")[0],) for key in keys])
+        pairs = list(zip(keys, records, strict=True))
+        await blobs.delete(workspace, [key for key, one in pairs if one is None or one.stored_as != key])
+        found = [one for key, one in pairs if one is not None and one.stored_as == key]
+        total += await _sweep(context, [one.id for one in found if one.used_at < before], before)
+    return total
+
+
+async def _sweep(context: Context, old: list[Id], before: Any) -> int:
+    if not old:
+        return 0
+    pages = await context.store.pages(Records(Attachment, "blob"), old, Slice(limit=1))
+    loose = [id for id, page in zip(old, pages, strict=True) if not page.nodes]
+
+    async def script(tx: Transaction) -> list[Blob]:
+        """A blob that was added to a message meanwhile was used then."""
+        gone = [one for one in await tx.get(Blob, loose) if one is not None and one.used_at < before]
+        await tx.delete(Blob, [one.id for one in gone])
+        return gone
+
+    gone = await context.store.write(script) if loose else []
+    await context.intake.blobs.delete(context.caller.workspace, [one.stored_as for one in gone])
+    return len(gone)

@@ -1,0 +1,30 @@
+"""From a URL to where the bytes of blobs are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from stores.blobs.folder import FolderBlobs
+from stores.errors import CannotOpen
+from stores.ports import Blobs
+
+FOLDER = "blobs"
+
+
+def open_blobs(url: str, data: Path | None) -> Blobs | None:
+    """What a URL names: a folder (file:///...) or a store of objects (s3://bucket/prefix); without one the data folder
+    holds them, and where there is none of these there is no place for blobs. Raises CannotOpen."""
+    if not url:
+        return None if data is None else _folder(data / FOLDER)
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return _folder(Path(unquote(parts.path)))
+    raise CannotOpen("RECOLLECT_BLOBS_URL must begin with s3:// or file://.")
+
+
+def _folder(path: Path) -> FolderBlobs:
+    try:
+        return FolderBlobs(path)
+    except OSError as error:
+        raise CannotOpen(f"Cannot use {path} as a folder of blobs: {error.strerror}.") from None

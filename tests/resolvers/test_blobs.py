@@ -1,0 +1,168 @@
+"""Blobs in messages, and those that nothing shows."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from resolvers import blobs
+from tests.support.graphql_client import Graph
+from tests.support.media import SAMPLES, image, wav
+
+pytestmark = pytest.mark.both_families
+
+SHOWN = """__typename ... on ImageContent { caption width height mediaType url blob { id filename sizeBytes } }
+    ... on AudioContent { caption transcript durationMs mediaType blob { id filename } }
+    ... on VideoContent { caption transcript durationMs width height mediaType blob { id } }
+    ... on DocumentContent { caption title text mediaType blob { id filename } } ... on TextContent { text }"""
+LATER = 20_000
+"""Days after which the files, whose times are real, are old too."""
+
+S = {"session": {"externalId": "s"}}
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture
+async def talk(graph: Graph) -> Graph:
+    await graph.do("createSession", {"externalId": "s"})
+    return graph
+
+
+async def say(graph: Graph, *parts: Any, **more: Any) -> Any:
+    made = await graph.do(
+        "addMessage",
+        {**S, "role": "user", "content": list(parts), **more},
+        f"message {{ id text content {{ {SHOWN} }} }}",
+    )
+    return made["message"]
+
+
+def files(graph: Graph) -> list[bytes]:
+    folder = graph.intake.blobs.staging.parent
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "secret"]
+
+
+class TestInMessages:
+    async def test_each_kind_with_what_is_told_of_it(self, talk: Graph) -> None:
+        film, paper = SAMPLES["film.mp4"][0], SAMPLES["paper.pdf"][0]
+        said = await say(
+            talk,
+            {"text": "look"},
+            {"image": {"data": encoded(image()), "caption": "red", "filename": "red.png"}},
+            {"audio": {"data": encoded(wav()), "transcript": "hm", "durationMs": 50, "mediaType": "audio/x-wav"}},
+            {"video": {"data": encoded(film), "width": 4, "height": 3, "transcript": "", "durationMs": 1.5}},
+            {"document": {"data": encoded(paper), "title": "Paper", "text": "what it says"}},
+        )
+        assert said["text"] == "look"
+        shown = [{name: value for name, value in part.items() if name != "blob"} for part in said["content"]]
+        assert shown == [
+            {"__typename": "TextContent", "text": "look"},
+            {"__typename": "ImageContent", "caption": "red", "width": 40, "height": 30, "mediaType": "image/png", "url": None},
+            {"__typename": "AudioContent", "caption": None, "transcript": "hm", "durationMs": 50, "mediaType": "audio/wav"},
+            {"__typename": "VideoContent", "caption": None, "transcript": "", "durationMs": 1.5, "width": 4, "height": 3, "mediaType": "video/mp4"},
+            {"__typename": "DocumentContent", "caption": None, "title": "Paper", "text": "what it says", "mediaType": "application/pdf"},
+        ]  # fmt: skip
+        assert [part["blob"]["filename"] for part in said["content"][1:3]] == [
+            "red.png",
+            f"{sha256(wav()).hexdigest()[:12]}.wav",
+        ]
+        read = await talk.data(
+            f"query ($id: ID!) {{ node(id: $id) {{ ... on Message {{ id text content {{ {SHOWN} }} }} }} }}",
+            id=said["id"],
+        )
+        assert read["node"] == said
+
+    async def test_a_stored_one_by_id_hash_and_data_url(self, talk: Graph) -> None:
+        url = f"data:image/png;base64,{encoded(image())}"
+        first = (await say(talk, {"image": {"data": url}}))["content"][0]["blob"]["id"]
+        by_hash = {"externalId": sha256(image()).hexdigest()}
+        made = await talk.do(
+            "addMessages",
+            {**S, "messages": [{"role": "user", "content": [{"image": {"blob": {"id": first}}}]}, {"role": "user", "content": [{"image": {"blob": by_hash}}, {"image": {"data": encoded(image())}}]}]},
+            f"messages {{ content {{ {SHOWN} }} }}",
+        )  # fmt: skip
+        assert {part["blob"]["id"] for one in made["messages"] for part in one["content"]} == {first}
+        asked = await talk.data(
+            "query ($by: Ref!) { blob(by: $by) { attachments { totalCount nodes { message { text } } } } }", by=by_hash
+        )
+        assert asked["blob"]["attachments"]["totalCount"] == 3, "each message once"
+        assert files(talk) == [image()]
+
+    async def test_the_same_message_again(self, talk: Graph) -> None:
+        part = {"image": {"data": encoded(image())}}
+        first = await say(talk, part, idempotencyKey="k")
+        assert await say(talk, part, idempotencyKey="k") == first
+        assert files(talk) == [image()]
+
+    @pytest.mark.parametrize(
+        ("part", "code", "path"),
+        [
+            ({"image": {}}, "INVALID", ["content", "0", "image", "blob"]),
+            ({"image": {"blob": {"externalId": "0" * 64}}}, "NOT_FOUND", ["content", "0", "image", "blob"]),
+            ({"image": {"blob": {"id": "blb_0"}}}, "NOT_FOUND", ["content", "0", "image", "blob"]),
+            ({"image": {"data": "????"}}, "INVALID", ["content", "0", "image", "data"]),
+            ({"image": {"data": "data:image/png,plain"}}, "INVALID", ["content", "0", "image", "data"]),
+            ({"image": {"data": ""}}, "INVALID", ["content", "0", "image", "data"]),
+            ({"image": {"data": encoded(image()[:60])}}, "INVALID", ["content", "0", "image", "data"]),
+            ({"image": {"data": encoded(image("JPEG")), "mediaType": "image/png"}}, "INVALID", ["content", "0", "image", "data"]),
+            ({"audio": {"data": encoded(image())}}, "INVALID", ["content", "0", "audio", "blob"]),
+            ({"audio": {"data": encoded(wav()), "width": 3}}, "INVALID", ["content", "0", "audio", "width"]),
+            ({"image": {"data": encoded(image()), "width": 0}}, "INVALID", ["content", "0", "image", "width"]),
+            ({"document": {"data": encoded(b"a"), "durationMs": 3}}, "INVALID", ["content", "0", "document", "durationMs"]),
+        ],
+    )  # fmt: skip
+    async def test_what_cannot_be_shown(self, talk: Graph, part: Any, code: str, path: list[str]) -> None:
+        assert await talk.fails("addMessage", {**S, "role": "user", "content": [part]}) == (code, path)
+        below = await talk.fails("addMessages", {**S, "messages": [{"role": "user", "content": [{"image": {"data": encoded(image())}}, part]}]})  # fmt: skip
+        assert below == (code, ["messages", "0", "content", "1", *path[2:]])
+        assert files(talk) == []
+
+
+class TestSweep:
+    async def test_what_no_message_shows_goes_after_a_while(self, talk: Graph) -> None:
+        shown = await say(talk, {"image": {"data": encoded(image())}})
+        await talk.do("createSession", {"externalId": "gone"})
+        gone = {"session": {"externalId": "gone"}}
+        await talk.do("addMessage", {**gone, "role": "user", "content": [{"audio": {"data": encoded(wav())}}]})
+        await talk.do("deleteSession", gone)
+        assert await blobs.sweep(talk.context, 1) == 0, "it may be used again"
+        talk.clock.forward(days=LATER)
+        assert await blobs.sweep(talk.context, 1) == 1
+        assert files(talk) == [image()]
+        left = await talk.data("{ blobs { nodes { id } } }")
+        assert [one["id"] for one in left["blobs"]["nodes"]] == [shown["content"][0]["blob"]["id"]]
+
+    async def test_what_is_used_again_stays(self, talk: Graph) -> None:
+        [part] = (await say(talk, {"image": {"data": encoded(image())}}))["content"]
+        await talk.do("deleteSession", S)
+        talk.clock.forward(days=LATER)
+        await talk.do("createSession", {"externalId": "s"})
+        await say(talk, {"image": {"blob": {"id": part["blob"]["id"]}}})
+        await talk.do("deleteSession", S)
+        assert await blobs.sweep(talk.context, 1) == 0
+
+    async def test_bytes_without_a_record_go(self, talk: Graph) -> None:
+        lost = talk.intake.blobs.staging / "lost"
+        lost.write_bytes(b"lost")
+        await talk.intake.blobs.keep(talk.context.caller.workspace, f"{sha256(b'lost').hexdigest()}-0", lost)
+        await say(talk, {"image": {"data": encoded(image())}})
+        await blobs.sweep(talk.context, 1)
+        assert sorted(files(talk)) == sorted([image(), b"lost"])
+        talk.clock.forward(days=LATER)
+        await say(talk, {"image": {"data": encoded(image())}})
+        await blobs.sweep(talk.context, 1)
+        assert files(talk) == [image()]
+
+
+async def test_many_small_ones_at_once(talk: Graph) -> None:
+    texts = [f"note {number % 150}".encode() for number in range(300)]
+    await asyncio.gather(*(say(talk, {"document": {"data": encoded(text)}}) for text in texts))
+    assert sorted(files(talk)) == sorted(set(texts))
+    assert not list(talk.intake.blobs.staging.iterdir())
