@@ -97,18 +97,30 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
         )
     conversations = opened.content
     counts = {"sessions": Loaded(), "messages": Loaded(), **({} if owner is None else {"memories": Loaded()})}
-    orphans = twice = 0
-    for start in range(0, len(conversations), _AT_ONCE):
-        batch = conversations[start : start + _AT_ONCE]
+    orphans = twice = done = 0
+    for batch in _together(conversations):
         for one in batch:
             odd = _odd(one)
             orphans, twice = orphans + odd.count(None), twice + sum(other is not None for other in odd)
         for added in await asyncio.gather(*(sink.add(one, owner) for one in batch)):
             for name, count in added.items():
                 counts[name] = counts.get(name, Loaded()) + count
+        done += len(batch)
         if progress is not None:
-            progress(start + len(batch), len(conversations))
+            progress(done, len(conversations))
     return Summary(opened.format, counts, opened.replaced, orphans, twice)
+
+
+def _together(conversations: Sequence[Conversation]) -> Iterator[list[Conversation]]:
+    """Up to 16 at a time. One that comes again, as in exports that were joined, comes after what it was before."""
+    batch: dict[str, Conversation] = {}
+    for one in conversations:
+        if len(batch) == _AT_ONCE or one.key in batch:
+            yield [*batch.values()]
+            batch = {}
+        batch[one.key] = one
+    if batch:
+        yield [*batch.values()]
 
 
 def _odd(conversation: Conversation) -> list[str | None]:
@@ -116,7 +128,7 @@ def _odd(conversation: Conversation) -> list[str | None]:
     answering, found = Answering(), list[str | None]()
     tree = any(message.parent is not None for message in conversation.messages)
     for message in conversation.messages:
-        for odd in answering.take(message.external_id, message.content or ()):
+        for odd in answering.take(message.external_id, message.thread, message.content or ()):
             if odd.before is None or not tree or odd.before in conversation.branch(message.external_id):
                 found.append(odd.before)
     return found

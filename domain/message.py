@@ -235,23 +235,25 @@ class Answering:
     nothing of branches: an answer on another one is no answer before."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, int] = {}
-        self._answered: dict[str, Any] = {}
+        self._waiting: dict[tuple[str | None, str], int] = {}
+        self._answered: dict[tuple[str | None, str], Any] = {}
 
-    def take(self, key: Any, parts: Sequence[Any]) -> list[Odd]:
+    def take(self, key: Any, thread: str | None, parts: Sequence[Any]) -> list[Odd]:
         """key: what the caller tells messages apart by."""
         found = []
         for part in parts:
             call = part if isinstance(part, ToolCall) else getattr(part, "tool_call", None)
             response = part if isinstance(part, ToolResponse) else getattr(part, "tool_response", None)
             if call is not None:
-                self._waiting[call.call_id] = self._waiting.get(call.call_id, 0) + 1
+                id = thread, call.call_id
+                self._waiting[id] = self._waiting.get(id, 0) + 1
             elif response is not None:
-                id, waiting = response.call_id, self._waiting.get(response.call_id)
+                id = thread, response.call_id
+                waiting = self._waiting.get(id)
                 if waiting is None:
-                    found.append(Odd(id))
+                    found.append(Odd(response.call_id))
                 elif waiting == 0:
-                    found.append(Odd(id, self._answered[id]))
+                    found.append(Odd(response.call_id, self._answered[id]))
                 else:
                     self._waiting[id] = waiting - 1
                 self._answered[id] = key

@@ -39,6 +39,9 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 _SPOKEN = ("text", "multimodal_text")
 """The content types that are nothing without their parts."""
 
+_CUT_OFF = ("interrupted", "max_tokens")
+"""How an answer ended that is not finished, whatever its status says."""
+
 
 class _Node(msgspec.Struct, frozen=True):
     """A node as it lies in the file, checked as far as the tree goes."""
@@ -116,8 +119,10 @@ def _current(name: str | None, nodes: dict[str, _Node]) -> str | None:
 def _passes(message: dict[str, Any]) -> bool:
     """Whether a message is nothing to remember: it is not finished, it is not shown, or it is for or of a tool."""
     about = message.get("metadata") or {}
+    end = about.get("finish_details")
     return (
         message.get("status") not in (None, "finished_successfully")
+        or (isinstance(end, dict) and end.get("type") in _CUT_OFF)
         or message.get("recipient") not in (None, "all")
         or message.get("weight") == 0
         or about.get("is_visually_hidden_from_conversation") is True

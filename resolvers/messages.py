@@ -121,23 +121,28 @@ async def _odd(context: Context, group: Sequence[Message]) -> list[tuple[Message
     """The odd tool responses of some messages of one session, in the order of their places."""
     known = {message.place: message for message in group}
     answering = Answering()
-    odd = [(message, one) for message in group for one in answering.take(message.place, message.content)]
-    missing = {one.call_id: message.place for message, one in reversed(odd) if one.before is None}
+    odd = [
+        (message, one) for message in group for one in answering.take(message.place, message.thread_id, message.content)
+    ]
+    missing = {(message.thread_id, one.call_id): message.place for message, one in reversed(odd) if one.before is None}
     if group[-1].place - group[0].place >= len(group):  # what is between them may have answered
-        said = [(part, message.place) for message in reversed(group) for part in message.content]
-        missing = {part.call_id: place for part, place in said if type(part) is ToolResponse}
+        said = [(part, message) for message in reversed(group) for part in message.content]
+        missing = {(one.thread_id, part.call_id): one.place for part, one in said if type(part) is ToolResponse}
     if not missing:
         return odd
     async for message in _back(context, group[-1]):
         known.setdefault(message.place, message)
         for call in message.tool_calls:
-            if message.place < missing.get(call.call_id, 0):  # before the first that it can be answered by
-                del missing[call.call_id]
+            id = message.thread_id, call.call_id
+            if message.place < missing.get(id, 0):  # before the first that it can be answered by
+                del missing[id]
         if not missing:
             break
     answering, here = Answering(), {message.id for message in group}
     every = [known[place] for place in sorted(known)]
-    odd = [(message, one) for message in every for one in answering.take(message.place, message.content)]
+    odd = [
+        (message, one) for message in every for one in answering.take(message.place, message.thread_id, message.content)
+    ]
     return [(message, one) for message, one in odd if message.id in here]
 
 

@@ -219,7 +219,9 @@ async def test_what_tools_say_and_what_is_not_finished_is_no_memory(
         said("assistant", "hidden", metadata={"is_visually_hidden_from_conversation": True}),
         said("assistant", "weighs nothing", weight=0.0),
         said("assistant", "Half an ans", status="in_progress"),
-        said("assistant", "The answer.", status="finished_successfully"),
+        said("assistant", "I was sto", metadata={"finish_details": {"type": "interrupted"}}),
+        said("assistant", "It was too lo", metadata={"finish_details": {"type": "max_tokens"}}),
+        said("assistant", "The answer.", status="finished_successfully", metadata={"finish_details": {"type": "stop"}}),
     ]
     names = [f"n{index}" for index in range(len(chain))]
     tree = {name: node(names[i - 1] if i else None, chain[i]) for i, name in enumerate(names)}
@@ -234,6 +236,19 @@ async def test_an_older_export_takes_nothing_back(sink: Sink, context: Context, 
         await import_file(written(tmp_path, [conversation(TREE, title=title, update_time=time)]), sink)
         (session,), _, _ = await graph(context)
         assert session.title == ("new" if title == "old" else title)
+
+
+async def test_a_conversation_may_come_twice_in_a_file(sink: Sink, context: Context, tmp_path: Path) -> None:
+    """As in exports that were joined: the newest counts, wherever it stands."""
+    exports = [("middle", "rye", 2.0), ("newest", "wheat", 3.0), ("oldest", "rye", 1.0)]
+    joined = [conversation(TREE, title=title, current_node=end, update_time=time) for title, end, time in exports]
+    summary = await import_file(written(tmp_path, joined), sink, memories=True)
+    assert summary.counts["sessions"] == Loaded(1, 2)
+    (session,), _, _ = await graph(context)
+    assert session.title == "newest"
+    kept = await remembered(context)
+    assert kept["Wheat."] is MemoryStatus.ACTIVE
+    assert kept.get("Rye.") is not MemoryStatus.ACTIVE
 
 
 async def test_memories_that_make_room_for_others_are_counted(sink: Sink, context: Context, tmp_path: Path) -> None:

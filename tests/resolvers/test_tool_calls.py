@@ -175,6 +175,21 @@ async def test_a_response_without_a_call_is_kept_with_a_warning(graph: Graph) ->
     assert nodes[0]["content"] == [{"__typename": "ToolResponse"}] * 2
 
 
+@pytest.mark.both_families
+async def test_a_response_in_another_thread_than_its_call_is_told(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "w"})
+    call = [{"toolCall": {"callId": "c", "tool": "t", "arguments": {}}}]
+    answer = [{"toolResponse": {"callId": "c", "result": 1}}]
+    said = [("assistant", call, "a"), ("tool", answer, None), ("tool", answer, "b"), ("tool", answer, "a")]
+    messages = [{"role": role, "content": parts, "thread": thread} for role, parts, thread in said]
+    await graph.do("addMessages", {"session": {"externalId": "w"}, "messages": messages})
+    told = '{ session(by: {externalId: "w"}) { messages(%s) { nodes { warnings } } } }'
+    expected = [[], *[["The tool response c answers no earlier call."]] * 2, []]
+    for page, shown in (("first: 9", expected), ("last: 3", expected[1:]), ("last: 1", [[]])):
+        nodes = (await graph.data(told % page))["session"]["messages"]["nodes"]
+        assert [node["warnings"] for node in nodes] == shown
+
+
 WARNED = """query ($first: Int, $last: Int, $filter: MessageFilter) { session(by: {externalId: "s"}) {
   messages(first: $first, last: $last, filter: $filter) { nodes { text warnings } } } }"""
 
