@@ -19,7 +19,7 @@ test: $(VENV)/ready
 
 test-all: test
 	$(BIN)/python -m tests.support.servers install
-	RECOLLECT_FUZZ_SECONDS=30 $(PYTEST) $(COVER) --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
+	RECOLLECT_FUZZ_SECONDS=30 $(PYTEST) --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
 	$(BIN)/pytest --servers -m "$(ALONE)"
 
 check: $(VENV)/ready
