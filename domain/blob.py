@@ -111,14 +111,13 @@ class Blob(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Attachment(Node, frozen=True, kw_only=True, gc=False):
-    """A message shows a blob. While there is one, the blob is not swept."""
+    """A message shows a blob, or a span tells of it. While there is one, the blob is not swept."""
 
     prefix: ClassVar[str] = "att"
     noun: ClassVar[str] = "attachment"
 
-    message_id: Annotated[Id, refers("Message", gone="cascade", edge="OF"), NATURAL]
+    target_id: Annotated[Id, refers("Message", "Span", gone="cascade", edge="OF"), NATURAL, listed("created_at")]
     blob_id: Annotated[Id, refers("Blob", gone="refuse", edge="SHOWS"), NATURAL, listed("created_at")]
-    session_id: Annotated[Id, refers("Session", gone="cascade"), listed("created_at")]
     created_at: datetime
 
 

@@ -107,7 +107,7 @@ def _key(sender: SenderType, part: Content) -> str:
         return "c" + _digest(f"{part.tool} {part.call_id or bytes(part.arguments).decode()}")
     if isinstance(part, ToolResponse):
         return "r" + _digest(part.call_id or bytes(part.result).decode())
-    return "m" + _digest(part.url or "") if isinstance(part, Media) else ""
+    return "m" + _digest(part.blob_id or part.url or "") if isinstance(part, Media) else ""
 
 
 ANSWER, ASKED = "a", "um"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
-from domain.message import Content, TextContent, ToolCall, ToolResponse
+from domain.message import Content, Media, TextContent, ToolCall, ToolResponse
+from domain.node import Id
 from domain.tool_calls import Spot, Step, answers, call_parts
 
 MAX_HEARD = 1_000
@@ -60,6 +64,27 @@ class ModelCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         if self.ran is not None:
             return [self.ran]
         return [part for message in self.output for part in message.content if type(part) is ToolCall]
+
+    @property
+    def blobs(self) -> list[Id]:
+        found = [part for message in self._messages for part in message.content if isinstance(part, Media)]
+        return [part.blob_id for part in found if part.blob_id is not None]
+
+    def showing(self, show: Callable[[Media], Media]) -> ModelCall:
+        """The same call with other media; itself where it has none."""
+        if not any(isinstance(part, Media) for message in self._messages for part in message.content):
+            return self
+
+        def shown(message: ModelMessage) -> ModelMessage:
+            parts: list[Any] = [show(part) if isinstance(part, Media) else part for part in message.content]
+            return ModelMessage(message.role, parts)
+
+        heard = [Heard(one.time, one.key, one.by_model, shown(one.message)) for one in self.heard]
+        return ModelCall([*map(shown, self.asked)], [*map(shown, self.said)], heard, self.ran)
+
+    @property
+    def _messages(self) -> list[ModelMessage]:
+        return [*self.asked, *self.said, *(one.message for one in self.heard)]
 
     def _heard(self, by_model: bool) -> list[ModelMessage]:
         return [one.message for one in self.heard if one.by_model is by_model]

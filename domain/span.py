@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -59,6 +60,7 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_USAGE = TokenUsage()
+_FILE = re.compile(rb"data:[^;,\s\"]*;sha256,([0-9a-f]{64})")
 
 
 class Span(Node, frozen=True, kw_only=True, gc=False):
@@ -103,6 +105,17 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     @property
     def usage(self) -> TokenUsage | None:
         return None if self.tokens == NO_USAGE else self.tokens
+
+    @property
+    def blobs(self) -> list[Id]:
+        """What its messages show."""
+        return [] if self.call is None else self.call.blobs
+
+    @property
+    def told_files(self) -> list[str]:
+        """The SHA-256 of files that stood in its attributes (domain.telemetry.MediaFile)."""
+        text = bytes(self.attributes)
+        return list(dict.fromkeys(one.decode() for one in _FILE.findall(text))) if b";sha256," in text else []
 
     @property
     def input_messages(self) -> list[ModelMessage]:

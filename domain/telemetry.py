@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,13 +40,26 @@ class ReportedEvent(msgspec.Struct, frozen=True, gc=False):
     attributes: Json
 
 
+class MediaFile(msgspec.Struct, frozen=True, gc=False):
+    """A file that was taken out of what a span tells. digest: SHA-256 of the data, in hex."""
+
+    digest: str
+    data: bytes
+    media_type: str
+
+    @property
+    def reference(self) -> str:
+        """What stands in its place."""
+        return f"data:{self.media_type};sha256,{self.digest}"
+
+
 class SpanReport(msgspec.Struct, frozen=True, gc=False):
     """What one report says of a span; the same span may be told of again, with more to say.
 
     trace_id, span_id and parent_span_id are in lower-case hex. told: what it tells by any convention. A report without
     ended_at is of a span that runs, one without started_at of a span whose start is not known. notes: what of it could
     not be taken as it came; shortened, left_out: how many attributes. line: of a log
-    record, which is the report's event, what it is called each time that it is sent.
+    record, which is the report's event, what it is called each time that it is sent. files: taken out of it.
     """
 
     trace_id: str
@@ -65,6 +78,7 @@ class SpanReport(msgspec.Struct, frozen=True, gc=False):
     shortened: int = 0
     left_out: int = 0
     line: str | None = None
+    files: Sequence[MediaFile] = ()
 
 
 class Received(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from msgspec import Meta
@@ -18,11 +18,12 @@ from msgspec.structs import replace
 
 from domain.blob import Attachment, Blob, BlobFilter, Upload, UploadBlobInput, plain_name
 from domain.errors import Rejected, invalid, not_found
-from domain.message import Media, MediaInput, Message, MessageInput
-from domain.node import Id
+from domain.message import Media, MediaInput, MessageInput
+from domain.node import Id, Node
 from domain.page import Slice
-from domain.values import EMPTY_OBJECT, Json, Ref, changed
-from resolvers.context import Context, lookup, lookup_all, named_by
+from domain.telemetry import MediaFile
+from domain.values import EMPTY_OBJECT, Ref, changed
+from resolvers.context import Context, lookup, lookup_all, named_by, records_of
 from resolvers.idempotency import write
 from resolvers.lists import Listed
 from stores.blobs.staging import Staged, staged
@@ -35,14 +36,14 @@ Place = tuple[int, int]
 """Of a part: the index of the message, and that of the part."""
 
 
-class Arrived(NamedTuple):
-    """Bytes that are kept, and wait for their record. key: under which."""
+class Arrived:
+    """Bytes that are kept, and wait for their record. key: under which. is_used: whether a record has that key now."""
 
-    file: Staged
-    key: str
-    filename: str | None = None
-    metadata: Json | None = None
-    text: str | None = None
+    is_used = False
+
+    def __init__(self, file: Staged) -> None:
+        self.file, self.key = file, f"{file.digest}-{secrets.token_hex(8)}"
+        self.told: dict[str, Any] = {"filename": file.name or None}
 
 
 async def blob(context: Context, by: Ref) -> Blob | None:
@@ -54,17 +55,18 @@ async def blobs_of(context: Context, parts: Sequence[Media]) -> list[Blob | None
     return await named_by(context, Blob, [part.blob_id for part in parts])
 
 
-async def messages_of(context: Context, attachments: Sequence[Attachment]) -> list[Message | None]:
-    return await named_by(context, Message, [one.message_id for one in attachments])
+async def targets(context: Context, attachments: Sequence[Attachment]) -> list[Node | None]:
+    """What each attachment is of."""
+    found = await records_of(context, [one.target_id for one in attachments])
+    return [found.get(one.target_id) for one in attachments]
 
 
 async def upload(context: Context, input: UploadBlobInput) -> Blob:
     """Stores a file, sent as the GraphQL multipart request specification says. The same bytes again are the same blob,
     with what is told of it anew. Raises Rejected: INVALID, LIMIT."""
     async with _kept(context, {(0, 0): (input.file, ["file"])}) as kept:
-        arrived = kept[0, 0]._replace(
-            filename=input.filename and plain_name(input.filename), metadata=input.metadata, text=input.text
-        )
+        arrived, name = kept[0, 0], plain_name(input.filename or "") or kept[0, 0].file.name
+        arrived.told = {"filename": name or None, "metadata": input.metadata, "text": input.text}
 
         async def script(tx: Transaction) -> Blob:
             return await _record(tx, arrived)
@@ -77,12 +79,7 @@ async def _record(tx: Transaction, arrived: Arrived) -> Blob:
     file = arrived.file
     assert file.format is not None
     [before] = await tx.find(Blob, [(file.digest,)])
-    told: dict[str, Any] = {
-        "filename": arrived.filename or file.name or None,
-        "metadata": arrived.metadata,
-        "text": arrived.text,
-    }
-    told = {name: value for name, value in told.items() if value is not None}
+    told = {name: value for name, value in arrived.told.items() if value is not None}
     if before is not None:
         after = changed(before, **told, used_at=tx.now)
     else:
@@ -104,12 +101,14 @@ async def _record(tx: Transaction, arrived: Arrived) -> Blob:
             },
         )
     await tx.put([after])
+    arrived.is_used = after.stored_as == arrived.key
     return after
 
 
 @asynccontextmanager
 async def _kept(context: Context, uploads: Mapping[Place, tuple[Upload, Path]]) -> AsyncIterator[dict[Place, Arrived]]:
-    """Keeps bytes for as long as it takes to write their records; those that no record has then are taken away.
+    """Keeps bytes for as long as it takes to write their records; those that no record has then are taken away. Where
+    it is not known whether they were written, the sweep sees to them.
 
     Raises Rejected at the path of what cannot be taken, before anything is kept.
     """
@@ -123,18 +122,20 @@ async def _kept(context: Context, uploads: Mapping[Place, tuple[Upload, Path]]) 
                 raise file.problem
         for place, (file, _) in uploads.items():
             assert isinstance(file, Staged)
-            arrived = Arrived(file, f"{file.digest}-{secrets.token_hex(8)}")
+            arrived = Arrived(file)
             await blobs.keep(workspace, arrived.key, file.path)
             kept[place] = arrived
         yield kept
+    except Rejected:
+        await blobs.delete(workspace, [one.key for one in kept.values()])
+        raise
+    else:
+        await blobs.delete(workspace, [one.key for one in kept.values() if not one.is_used])
     finally:
         for file, _ in uploads.values():
             assert isinstance(file, Staged)
-            await asyncio.to_thread(file.discard)
-        if kept:
-            found = await context.store.find(Blob, [(one.file.digest,) for one in kept.values()])
-            there = {one.stored_as for one in found if one is not None}
-            await blobs.delete(workspace, [one.key for one in kept.values() if one.key not in there])
+            if file.path not in {one.file.path for one in kept.values()}:
+                await asyncio.to_thread(file.discard)
 
 
 class Shown:
@@ -200,6 +201,43 @@ def _decoded(data: str, claimed: str, path: Path) -> tuple[bytes, str]:
         return binascii.a2b_base64(data, strict_mode=True), claimed
     except ValueError:
         raise invalid("This is not base64.", path) from None
+
+
+@asynccontextmanager
+async def received(context: Context, files: Mapping[str, MediaFile]) -> AsyncIterator[dict[str, Arrived]]:
+    """Keeps files that telemetry brings, by their digests, as `_kept` does. Those that may not be stored are left out,
+    and those that are there."""
+    if not files or not context.takes_blobs:
+        yield {}
+        return
+    blobs, rules = context.intake
+    there = await context.store.find(Blob, [(digest,) for digest in files])
+    new = [file for file, one in zip(files.values(), there, strict=True) if one is None]
+    uploads: dict[Place, tuple[Upload, Path]] = {}
+    for number, file in enumerate(new):
+        made = await asyncio.to_thread(staged, blobs.staging, rules, file.data, "", file.media_type)
+        if not isinstance(made.problem, Rejected):
+            uploads[number, 0] = made, ()
+    async with _kept(context, uploads) as kept:
+        yield {one.file.digest: one for one in kept.values()}
+
+
+async def recorded(tx: Transaction, arrived: Mapping[str, Arrived], digests: Sequence[str]) -> dict[str, Blob]:
+    """The records of what came, and of what was there, by their digests."""
+    if not digests:
+        return {}
+    found = {digest: await _record(tx, arrived[digest]) for digest in digests if digest in arrived}
+    others = [digest for digest in digests if digest not in found]
+    for one in await tx.find(Blob, [(digest,) for digest in others]):
+        if one is not None:
+            found[one.sha256] = one
+            if tx.now - one.used_at > _AGAIN:
+                await tx.put([replace(one, used_at=tx.now)])
+    return found
+
+
+_AGAIN = timedelta(hours=1)
+"""How long it is not noted that telemetry tells again of what is there: each call repeats what was said before."""
 
 
 # -- links -------------------------------------------------------------------------------------------------------

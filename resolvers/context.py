@@ -76,6 +76,10 @@ class Context:
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
 
     @property
+    def takes_blobs(self) -> bool:
+        return self._intake is not None
+
+    @property
     def intake(self) -> Intake:
         """For the bytes of blobs. Raises Rejected (INVALID) where there is no place for them."""
         if self._intake is None:

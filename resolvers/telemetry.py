@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,17 +13,19 @@ from msgspec import Raw
 from msgspec.structs import force_setattr, replace
 
 from domain.actor import Agent, User
+from domain.blob import Blob
 from domain.conventions import columns
 from domain.conventions.events import is_chunk
 from domain.errors import Rejected
+from domain.message import Media
 from domain.node import Id
 from domain.session import CreateSessionInput, Session
 from domain.span import Span, SpanStatusCode, Trace, milliseconds
-from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, Received, ReportedEvent, SpanReport, bounded
+from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, MediaFile, Received, ReportedEvent, SpanReport, bounded
 from domain.tool_execution import ToolLimits
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, decode_json, encode_json, merge
-from resolvers import conversation, tool_execution
+from resolvers import blobs, conversation, tool_execution
 from resolvers.actors import all_named
 from resolvers.context import Context, Told
 from resolvers.sessions import create_in
@@ -43,14 +46,52 @@ async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
     received = Received()
     for start in range(0, len(reports), MAX_BATCH):
         batch = reports[start : start + MAX_BATCH]
-        written = await context.store.write(partial(_taken, batch, context.telemetry_messages, context.tools))
+        files = {file.digest: file for report in batch for file in report.files}
+        async with blobs.received(context, files) as arrived:
+            written = await context.store.write(
+                partial(_taken, batch, context.telemetry_messages, context.tools, files, arrived)
+            )
         await settle(context, written.heads, written.claims)
         received += written.received
     return received
 
 
-async def _taken(reports: Sequence[SpanReport], told: Told, tools: ToolLimits, tx: Transaction) -> _Written:
+async def _taken(
+    reports: Sequence[SpanReport],
+    told: Told,
+    tools: ToolLimits,
+    files: Mapping[str, MediaFile],
+    arrived: Mapping[str, blobs.Arrived],
+    tx: Transaction,
+) -> _Written:
+    if files:
+        found = await blobs.recorded(tx, arrived, list(files))
+        reports = [_showing(report, files, found) for report in reports]
     return await _Receiving(tx, told, tools).take(reports)
+
+
+def _showing(report: SpanReport, files: Mapping[str, MediaFile], found: Mapping[str, Blob]) -> SpanReport:
+    """A report whose messages show the blobs that were made of its files. What could not be stored stays a data URL,
+    or is told to be left out if it is long."""
+    call, by_reference = report.told.call, {file.reference: file for file in files.values()}
+    if call is None or not report.files:
+        return report
+    warnings = list(report.told.warnings)
+
+    def show(part: Media) -> Media:
+        file = by_reference.get(part.url or "")
+        if file is None:
+            return part
+        if (blob := found.get(file.digest)) is not None:
+            return replace(part, blob_id=blob.id, media_type=blob.media_type, url=None)
+        url = f"data:{file.media_type};base64,{b64encode(file.data).decode()}"
+        if len(url) <= MAX_JSON:
+            return replace(part, url=url)
+        warnings.append(f"An image or file of {len(url):,} characters was left out")
+        return replace(part, url=None)
+
+    call = call.showing(show)
+    return replace(report, told=replace(report.told, call=call, warnings=warnings))
 
 
 class _Written(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -14,13 +15,18 @@ from schema.fields import backed_by, connection, relation
 from schema.message import Message
 from schema.page import Node
 from schema.scalars import JSON
+from schema.trace import Span
 from stores.ports import Records
+
+AttachmentTarget = Annotated[
+    Message | Span, strawberry.union("AttachmentTarget", description="What shows a blob, or tells of it.")
+]
 
 
 @backed_by(domain.Attachment)
-@strawberry.type(description="A blob shown by a message.")
+@strawberry.type(description="A blob shown by a message, or told of by a span.")
 class Attachment(Node):
-    message = relation(blobs.messages_of, refs.optional(Message), reads=["message_id"])
+    target = relation(blobs.targets, AttachmentTarget, reads=["target_id"])
     blob = relation(blobs.blobs_of, refs.optional(refs.Blob), reads=["blob_id"])
     created_at: datetime
 
@@ -46,7 +52,9 @@ class Blob(Node):
         "hour if not said.",
     )
     attachments = connection(
-        Listed(Records(domain.Attachment, "blob")), AttachmentConnection, "The messages that show it, oldest first."
+        Listed(Records(domain.Attachment, "blob")),
+        AttachmentConnection,
+        "The messages that show it, and the spans that tell of it, oldest first.",
     )
     metadata: JSON
     created_at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from domain.blob import Attachment
+from domain.blob import Attachment, Blob
 from domain.message import Message
 from domain.node import Id, Node
 from domain.span import Span, Trace
@@ -23,23 +23,27 @@ async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
         await sums.put(tx, [record for record in records if isinstance(record, Span)])
     else:
         await tx.store(records)
-    if isinstance(records[0], Message):
-        await tx.put(attachments(tx, [record for record in records if isinstance(record, Message)]))
+    if isinstance(records[0], Message | Span):
+        await _attach(tx, [record for record in records if isinstance(record, Message | Span)])
 
 
-def attachments(tx: sums.Sums, messages: Sequence[Message]) -> list[Attachment]:
-    """What says which blobs messages show, each once of a message."""
-    return [
-        Attachment(
-            id=tx.new_id(Attachment),
-            message_id=message.id,
-            blob_id=blob,
-            session_id=message.session_id,
-            created_at=message.created_at,
-        )
-        for message in messages
-        for blob in message.blobs
+async def _attach(tx: sums.Sums, records: Sequence[Message | Span]) -> None:
+    """Says which blobs messages show and spans tell of, each once."""
+    shown = {(one.id, blob): None for one in records for blob in one.blobs}
+    told = [(one.id, digest) for one in records if isinstance(one, Span) for digest in one.told_files]
+    if told:
+        digests = list({digest for _, digest in told})
+        there = dict(zip(digests, await tx.find(Blob, [(digest,) for digest in digests]), strict=True))
+        shown |= {(id, blob.id): None for id, digest in told if (blob := there[digest]) is not None}
+    if not shown:
+        return
+    known = await tx.find(Attachment, list(shown))
+    fresh = [
+        Attachment(id=tx.new_id(Attachment), target_id=id, blob_id=blob, created_at=tx.now)
+        for (id, blob), one in zip(shown, known, strict=True)
+        if one is None
     ]
+    await tx.put(fresh)
 
 
 async def delete(tx: sums.Sums, records: Iterable[Node], spans: Iterable[tuple[str, Id]]) -> None:

@@ -343,6 +343,7 @@ def _media(value: dict[str, Any]) -> Any:
     for name in (
         "image_url",
         "image",
+        "image",  # OpenInference: message_content.image.image.url
         "file",
         "input_audio",
         "source",

@@ -18,6 +18,7 @@ from domain.conventions.reading import NOTHING
 from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import EMPTY_OBJECT
+from formats.otlp.media import Taking
 from formats.otlp.spans import Read, Source, Unacceptable, collect, cut, hex_id, time_of
 
 LINE = "log"
@@ -46,6 +47,8 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanRep
     """What a record tells of its span, as an event of it. Raises Unacceptable."""
     if not log.trace_id.strip("0") or not log.span_id.strip("0"):
         raise Unacceptable("it belongs to no span")
+    taking = Taking()
+    log = replace(log, attributes=taking.out_of(log.attributes), body=taking.out_of({"": log.body})[""])
     told_name = log.attributes.get("event.name")
     name = log.name or (told_name if isinstance(told_name, str) else "")
     line = {"body": log.body, "severity": log.severity, **log.attributes}
@@ -71,4 +74,5 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanRep
         len(kept.shortened),
         len(kept.left_out),
         line=f"log-{digest}",
+        files=tuple(taking.files.values()),
     )

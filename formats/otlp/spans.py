@@ -24,6 +24,7 @@ from domain.shortening import shortened
 from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import EVENTS_COUNT, MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import MAX_NAME
+from formats.otlp.media import Taking
 
 T = TypeVar("T")
 
@@ -158,18 +159,19 @@ def collect(
 
 def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanReport:
     """What a span of a request tells. Raises Unacceptable."""
-    span = _begun(span)
-    attributes = span.attributes
+    span, taking = _begun(span), Taking()
+    attributes = taking.out_of(span.attributes)
     status = _STATUS[span.status_code] if 0 <= span.status_code < len(_STATUS) else SpanStatusCode.UNSET
     failed = status is SpanStatusCode.ERROR
-    happened = [Event(*event) for event in span.events]
+    sent = [(time, name, taking.out_of(data)) for time, name, data in span.events]
+    happened = [Event(*event) for event in sent]
     told = read_conventions(attributes, span.name, failed=failed, start=span.start)
     told = with_events(told, happened, span.start) if happened else told
     about = _about(span, source)
     about.update(attributes)
     kept = bounded(about, limit)
     events, shortened, left_out = [], len(kept.shortened), len(kept.left_out)
-    for time, name, data in span.events:
+    for time, name, data in sent:
         fit = bounded(data, limit)
         shortened, left_out = shortened + len(fit.shortened), left_out + len(fit.left_out)
         events.append(ReportedEvent(time_of(time), cut(name) or "event", fit.value))
@@ -190,6 +192,7 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
         [*source.names.warnings, *told.warnings, *_long(span)],
         shortened,
         left_out,
+        files=tuple(taking.files.values()),
     )
 
 

@@ -62,6 +62,8 @@ class FolderBlobs:
 
     async def delete(self, workspace: str, keys: Sequence[str]) -> None:
         paths = [self._path(workspace, key) for key in keys]
+        if not paths:
+            return
         await _in_thread(partial(_unlink, paths))
 
     async def keys(self, workspace: str, before: datetime) -> AsyncIterator[list[str]]:

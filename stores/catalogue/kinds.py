@@ -46,7 +46,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ),
     Kind(Thread, "thread"),
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
-    Kind(Attachment, "attachment", replaces=True, exported=False, order=AttachmentOrder),
+    Kind(Attachment, "attachment", exported=False, order=AttachmentOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
