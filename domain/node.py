@@ -15,8 +15,8 @@ else:
     OfWhich = Id
 """An id that says of which. It is None where it is left out, and never null in what is read, as `Whose` is not."""
 
-_RANDOM_BITS = 62
-_SEQUENCE_BITS = 12
+_VERSION = 0x7 << 76 | 0b10 << 62
+_RANDOM = (1 << 62) - 1
 
 
 def next_uuid7(last: int, unix_ms: int, random: int) -> int:
@@ -26,14 +26,8 @@ def next_uuid7(last: int, unix_ms: int, random: int) -> int:
     Ids made one after another are strictly increasing, also within a millisecond and when the clock steps
     back: the 12 bits after the version count on (RFC 9562, section 6.2, method 1).
     """
-    last_ms, last_sequence = last >> 80, (last >> 64) & 0xFFF
-    sequence = 0
-    if unix_ms <= last_ms:
-        unix_ms, sequence = last_ms, last_sequence + 1
-        if sequence >> _SEQUENCE_BITS:
-            unix_ms, sequence = last_ms + 1, 0
-    tail = random & ((1 << _RANDOM_BITS) - 1)
-    return (unix_ms << 80) | (0x7 << 76) | (sequence << 64) | (0b10 << 62) | tail
+    count = max((last >> 80 << 12 | last >> 64 & 0xFFF) + 1, unix_ms << 12)  # a full sequence goes on in the next one
+    return (count >> 12 << 80) | _VERSION | (count & 0xFFF) << 64 | random & _RANDOM
 
 
 class RecordType(msgspec.StructMeta):
@@ -57,7 +51,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False, metaclass=Record
 
     @classmethod
     def make_id(cls, uuid: int) -> Id:
-        return Id(f"{cls.prefix}_{uuid:032x}")
+        return Id(f"{cls.prefix}_{uuid.to_bytes(16).hex()}")
 
 
 def id_of(record: Node | None) -> Id | None:

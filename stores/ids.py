@@ -23,16 +23,12 @@ class Ids:
         """The next one, of a time since 1970 or of now."""
         if milliseconds is None:
             milliseconds = int(self._clock().timestamp() * 1000)
-        self.last = next_uuid7(self.last, milliseconds, self._random_bits())
+        if (random := next(self._random, None)) is None:  # asking the system for each alone would cost ten times as much
+            self._random = struct.iter_unpack("Q", os.urandom(8 * _RANDOM))
+            random = next(self._random)
+        self.last = next_uuid7(self.last, milliseconds, random[0])
         return self.last
 
     def follow(self, last: int) -> None:
         """Goes on from another's last one, where that is greater."""
         self.last = max(self.last, last)
-
-    def _random_bits(self) -> int:
-        """64 of the system's random bits; asking it for each alone would cost ten times as much."""
-        for (bits,) in self._random:
-            return bits
-        self._random = struct.iter_unpack("Q", os.urandom(8 * _RANDOM))
-        return self._random_bits()
