@@ -85,7 +85,7 @@ class Data:
         for _ in range(LINKS_PER_MEMORY * self.size):
             source, target = chance.randrange(self.size), int(self.size * chance.random() ** 2)
             kind = chance.choice(_KINDS)
-            if kind == "SUPERSEDES":  # what is later supersedes what was before, or one would supersede itself over others
+            if kind == "SUPERSEDES":  # what comes later, or one would supersede itself over others
                 source, target = max(source, target), min(source, target)
             if source != target and (source, target, kind) not in seen:
                 seen.add((source, target, kind))

@@ -162,6 +162,6 @@ def _after(places: Sequence[int], at: int) -> int | None:
 def _since(known: Sequence[Known], tellers: Sequence[Teller], by: Teller) -> int:
     """From where on a call without a history is compared."""
     same = {place for place, one in enumerate(tellers) if one.start <= by.end and by.start <= one.end}
-    answers = (place for place, one in enumerate(known) if one.key[0] == ANSWER)
-    start = max(answers, default=-1) + 1
-    return min((place for place, one in enumerate(known) if one.span in same), default=start)
+    if (told := next((place for place, one in enumerate(known) if one.span in same), None)) is not None:
+        return told
+    return next((place + 1 for place in reversed(range(len(known))) if known[place].key[0] == ANSWER), 0)

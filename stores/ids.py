@@ -23,7 +23,7 @@ class Ids:
         """The next one, of a time since 1970 or of now."""
         if milliseconds is None:
             milliseconds = int(self._clock().timestamp() * 1000)
-        if (random := next(self._random, None)) is None:  # asking the system for each alone would cost ten times as much
+        if (random := next(self._random, None)) is None:  # asking for each alone costs ten times as much
             self._random = struct.iter_unpack("Q", os.urandom(8 * _RANDOM))
             random = next(self._random)
         self.last = next_uuid7(self.last, milliseconds, random[0])
