@@ -101,7 +101,7 @@ async def write(opened: Opened, sink: Sink, owner: str | None, progress: Progres
     for batch in _together(conversations):
         for one in batch:
             odd = _odd(one)
-            orphans, twice = orphans + odd.count(None), twice + sum(other is not None for other in odd)
+            orphans, twice = orphans + odd.count(False), twice + odd.count(True)
         for added in await asyncio.gather(*(sink.add(one, owner) for one in batch)):
             for name, count in added.items():
                 counts[name] = counts.get(name, Loaded()) + count
@@ -123,14 +123,14 @@ def _together(conversations: Sequence[Conversation]) -> Iterator[list[Conversati
         yield [*batch.values()]
 
 
-def _odd(conversation: Conversation) -> list[str | None]:
-    """For each odd tool response None where nobody has made the call, else what answered it before on its branch."""
-    answering, found = Answering(), list[str | None]()
+def _odd(conversation: Conversation) -> list[bool]:
+    """Of each odd tool response, whether its call was answered before on its branch; else nobody has made it."""
+    answering, found = Answering(), list[bool]()
     tree = any(message.parent is not None for message in conversation.messages)
     for message in conversation.messages:
         for odd in answering.take(message.external_id, message.thread, message.content or ()):
-            if odd.before is None or not tree or odd.before in conversation.branch(message.external_id):
-                found.append(odd.before)
+            if not odd.calls or not tree or odd.is_second(conversation.branch(message.external_id)):
+                found.append(bool(odd.calls))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
@@ -223,11 +223,20 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Odd(NamedTuple):
-    """A tool response that may not be as it was meant: to a call that nobody has made, or to one that was answered
-    before, by the message of this key."""
+    """A tool response that may not be as it was meant: to a call that nobody has made, or one more than there are
+    calls.
+
+    calls, answers: the latest messages before it that make a call of this id and that answer one.
+    """
 
     call_id: str
-    before: Any = None
+    calls: Sequence[Any] = ()
+    answers: Sequence[Any] = ()
+
+    def is_second(self, branch: Collection[Any]) -> bool:
+        """Whether what it answers was answered before, of messages on its branch."""
+        answers = sum(one in branch for one in self.answers)
+        return answers > 0 and answers >= sum(one in branch for one in self.calls)
 
 
 class Answering:
@@ -236,7 +245,8 @@ class Answering:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str | None, str], int] = {}
-        self._answered: dict[tuple[str | None, str], Any] = {}
+        self._calls: dict[tuple[str | None, str], list[Any]] = {}
+        self._answers: dict[tuple[str | None, str], list[Any]] = {}
 
     def take(self, key: Any, thread: str | None, parts: Sequence[Any]) -> list[Odd]:
         """key: what the caller tells messages apart by."""
@@ -247,17 +257,19 @@ class Answering:
             if call is not None:
                 id = thread, call.call_id
                 self._waiting[id] = self._waiting.get(id, 0) + 1
+                self._calls.setdefault(id, []).append(key)
             elif response is not None:
                 id = thread, response.call_id
-                waiting = self._waiting.get(id)
-                if waiting is None:
-                    found.append(Odd(response.call_id))
-                elif waiting == 0:
-                    found.append(Odd(response.call_id, self._answered[id]))
+                answers = self._answers.setdefault(id, [])
+                if self._waiting.get(id):
+                    self._waiting[id] -= 1
                 else:
-                    self._waiting[id] = waiting - 1
-                self._answered[id] = key
+                    found.append(Odd(response.call_id, self._calls.get(id, ())[-_LATEST:], answers[-_LATEST:]))
+                answers.append(key)
         return found
+
+
+_LATEST = 100
 
 
 register(Thread, Message)

@@ -105,13 +105,13 @@ async def warnings(context: Context, messages: Sequence[Message]) -> list[list[s
     ordered = sorted(messages, key=lambda message: (message.session_id, message.place))
     for _, of in groupby(ordered, lambda message: message.session_id):
         for message, odd in await _odd(context, list(of)):
-            if odd.before is None:
+            if not odd.calls:
                 found[message.id].append(f"The tool response {odd.call_id[:_SHOWN]} answers no earlier call.")
             else:
                 twice.append((message, odd))
     branches = await context.store.branches([message.id for message, _ in twice]) if twice else []
     for (message, odd), places in zip(twice, branches, strict=True):
-        if odd.before in places:
+        if odd.is_second(places):
             told = f"The tool response {odd.call_id[:_SHOWN]} answers a call that was answered before."
             found[message.id].append(told)
     return [found[message.id] for message in messages]
@@ -124,7 +124,7 @@ async def _odd(context: Context, group: Sequence[Message]) -> list[tuple[Message
     odd = [
         (message, one) for message in group for one in answering.take(message.place, message.thread_id, message.content)
     ]
-    missing = {(message.thread_id, one.call_id): message.place for message, one in reversed(odd) if one.before is None}
+    missing = {(message.thread_id, one.call_id): message.place for message, one in reversed(odd) if not one.calls}
     if group[-1].place - group[0].place >= len(group):  # what is between them may have answered
         said = [(part, message) for message in reversed(group) for part in message.content]
         missing = {(one.thread_id, part.call_id): one.place for part, one in said if type(part) is ToolResponse}

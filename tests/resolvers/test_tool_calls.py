@@ -225,6 +225,11 @@ async def test_an_answer_on_another_branch_or_thread_is_none_before(talk: Talk) 
     assert await warned(talk) == []
     await talk.say("tool", "c", result(3), parent="b", name="c")
     assert await warned(talk) == await warned(talk, last=1) == ["c1"]
+    await talk.say("tool", "d", result(4), parent="a", name="d")  # after one on another branch
+    assert await warned(talk) == ["c1", "d1"]
+    await talk.say("assistant", call("two"), parent="b", name="again")
+    await talk.say("tool", "e", result(5), parent="again")
+    assert await warned(talk) == ["c1", "d1"]
 
 
 async def test_two_answers_in_one_message(talk: Talk) -> None:
