@@ -56,7 +56,8 @@ class MediaFile(msgspec.Struct, frozen=True, gc=False):
 class SpanReport(msgspec.Struct, frozen=True, gc=False):
     """What one report says of a span; the same span may be told of again, with more to say.
 
-    trace_id, span_id and parent_span_id are in lower-case hex. told: what it tells by any convention. A report without
+    trace_id, span_id and parent_span_id are in lower-case hex; a log record of no span has empty ones, and is a line of
+    the session that it names. told: what it tells by any convention. A report without
     ended_at is of a span that runs, one without started_at of a span whose start is not known. notes: what of it could
     not be taken as it came; shortened, left_out: how many attributes. line: of a log
     record, which is the report's event, what it is called each time that it is sent. files: taken out of it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
@@ -176,4 +176,13 @@ async def all_named(tx: Transaction, kind: type[A], names: Mapping[str, str | No
         called = names[external_id]
         found[external_id] = changed(made, name=called) if called and made.name == external_id else made
     await tx.put([after for external_id, after in found.items() if after != stored[external_id]])
+    return found
+
+
+def called(names: Iterable[tuple[str | None, str | None]]) -> dict[str, str | None]:
+    """What those of these externalIds are called, as far as it is told."""
+    found: dict[str, str | None] = {}
+    for external_id, name in names:
+        if external_id is not None:
+            found[external_id] = name or found.get(external_id)
     return found

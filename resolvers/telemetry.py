@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,8 +25,8 @@ from domain.telemetry import CHUNKS_COUNT, EVENTS_COUNT, MediaFile, Received, Re
 from domain.tool_execution import ToolLimits
 from domain.trace import SPAN_END, SPAN_START, SPAN_UPDATE, TraceEvent
 from domain.values import EMPTY_OBJECT, MAX_BATCH, MAX_JSON, Json, decode_json, encode_json, merge
-from resolvers import blobs, conversation, tool_execution
-from resolvers.actors import all_named
+from resolvers import blobs, conversation, log_lines, tool_execution
+from resolvers.actors import all_named, called
 from resolvers.context import Context, Told
 from resolvers.sessions import create_in
 from resolvers.span_sessions import Claim, Head, claimed, settle, take_part
@@ -44,6 +44,9 @@ async def receive(context: Context, reports: Sequence[SpanReport]) -> Received:
     trace. Spans that came before that was known are moved: see resolvers.span_sessions.
     """
     received = Received()
+    lines, reports = [one for one in reports if not one.span_id], [one for one in reports if one.span_id]
+    for start in range(0, len(lines), MAX_BATCH):
+        received += await context.store.write(partial(log_lines.take, lines[start : start + MAX_BATCH]))
     for start in range(0, len(reports), MAX_BATCH):
         batch = reports[start : start + MAX_BATCH]
         files = {file.digest: file for report in batch for file in report.files}
@@ -153,11 +156,9 @@ class _Receiving:
         trace_ids = list({report.trace_id: None for report in reports})
         traces = zip(trace_ids, await tx.find(Trace, [(id,) for id in trace_ids]), strict=True)
         self._traces = {id: trace for id, trace in traces if trace is not None}
-        self._users = await all_named(
-            tx, User, _called((report.told.user, report.told.user_name) for report in reports)
-        )
+        self._users = await all_named(tx, User, called((report.told.user, report.told.user_name) for report in reports))
         self._agents = await all_named(
-            tx, Agent, _called((report.told.agent, report.told.agent_name) for report in reports)
+            tx, Agent, called((report.told.agent, report.told.agent_name) for report in reports)
         )
         await self._look_up_sessions(reports)
 
@@ -372,15 +373,6 @@ class _Receiving:
             external_id=report.line if type not in _OF_SPANS and span.session_id is not None else None,
         )
         self._lines.append(_Line((time, *rank), event))
-
-
-def _called(names: Iterable[tuple[str | None, str | None]]) -> dict[str, str | None]:
-    """What those of these externalIds are called, as far as it is told."""
-    found: dict[str, str | None] = {}
-    for external_id, name in names:
-        if external_id is not None:
-            found[external_id] = name or found.get(external_id)
-    return found
 
 
 def _begun(report: SpanReport) -> float:

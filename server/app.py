@@ -26,7 +26,7 @@ from server.graphql.fallbacks import FALLBACKS
 from server.http.blobs import BlobHTTP
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
-from server.otlp.endpoint import LOGS, METRICS, OTLP, TRACES
+from server.otlp.endpoint import ALL_LOGS, LOGS, METRICS, OTLP, TRACES
 from server.service import Service
 from server.telemetry.logs import OperationLog
 from server.telemetry.metrics import Metrics, Reading
@@ -138,6 +138,7 @@ _OTLP_AT = ("/v1", "/api/public/otel/v1", "/otel/v1")
 def _otlp(service: Service, access: Access) -> dict[str, OTLP]:
     """The doors of OTLP, by what they take."""
     settings = service.settings
+    logs = ALL_LOGS if settings.telemetry_logs == "all" else LOGS
     return {
         name: OTLP(
             signal,
@@ -146,7 +147,7 @@ def _otlp(service: Service, access: Access) -> dict[str, OTLP]:
             max_body_bytes=settings.max_spans_bytes,
             max_attributes_bytes=settings.max_attributes_bytes,
         )
-        for name, signal in (("traces", TRACES), ("logs", LOGS), ("metrics", METRICS))
+        for name, signal in (("traces", TRACES), ("logs", logs), ("metrics", METRICS))
     }
 
 

@@ -37,7 +37,8 @@ class Settings(Limits, frozen=True):
     rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what
     the audit log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
     metrics: who may see them where there are credentials. telemetry_messages: which sessions get the messages that
-    model calls tell of. grpc_port: where spans and log records are taken over gRPC. ping_seconds, ping_timeout: how
+    model calls tell of. telemetry_logs: which log records are kept, those of a span or a session or all.
+    grpc_port: where spans and log records are taken over gRPC. ping_seconds, ping_timeout: how
     often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
@@ -82,6 +83,7 @@ class Settings(Limits, frozen=True):
     metrics: Literal["admin", "open", "off"] = "admin"
     otel: Literal["on", "off"] = "off"
     telemetry_messages: Told = "auto"
+    telemetry_logs: Literal["named", "all"] = "named"
     grpc_port: Count | Literal["off"] = "off"
     ping_seconds: Seconds = 20.0
     ping_timeout: Seconds = 20.0

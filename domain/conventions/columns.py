@@ -10,7 +10,7 @@ from domain.conventions.reading import Attributes, Reading, and_then, digested, 
 from domain.span import Span, SpanKind, SpanStatusCode
 from domain.values import MAX_NAME, decode_json
 
-_UNNAMED = "unknown_service"
+UNNAMED = "unknown_service"
 """What the SDKs call a service without a name, sometimes with the name of the program behind it."""
 
 _COMPONENTS = {
@@ -27,7 +27,7 @@ _COMPONENTS = {
 def component_of(kind: SpanKind, resource: Attributes) -> str:
     """The part of the system that did it: the service by its name, else what does that sort of work."""
     service = resource.get("service.name")
-    if not isinstance(service, str) or not service.strip() or service.startswith(_UNNAMED):
+    if not isinstance(service, str) or not service.strip() or service.startswith(UNNAMED):
         return _COMPONENTS.get(kind, "agent")
     return service if len(service) <= MAX_NAME else digested(service)
 

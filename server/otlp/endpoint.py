@@ -12,6 +12,7 @@ import math
 import secrets
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from starlette.datastructures import Headers
@@ -283,12 +284,12 @@ def _read_spans(body: bytes, media_type: str, limit: int) -> otlp.Read:
     return otlp.read(spans_in(body), limit)
 
 
-def _read_logs(body: bytes, media_type: str, limit: int) -> otlp.Read:
+def _read_logs(body: bytes, media_type: str, limit: int, others: bool = False) -> otlp.Read:
     if media_type == JSON:
-        return logs.read(otlp_json.logs_in(body), limit)
+        return logs.read(otlp_json.logs_in(body), limit, others=others)
     from formats.otlp.protobuf import logs_in
 
-    return logs.read(logs_in(body), limit)
+    return logs.read(logs_in(body), limit, others=others)
 
 
 def _spans_answer(rejected: int, told: str) -> bytes:
@@ -305,6 +306,9 @@ def _logs_answer(rejected: int, told: str) -> bytes:
 
 TRACES = Signal(_read_spans, _spans_answer, "rejectedSpans")
 LOGS = Signal(_read_logs, _logs_answer, "rejectedLogRecords")
+ALL_LOGS = Signal(partial(_read_logs, others=True), _logs_answer, "rejectedLogRecords")
+"""Those too that belong to no span and name no session."""
+
 METRICS = Signal(lambda *_: otlp.Read([], []), lambda *_: b"", "rejectedDataPoints")
 """Metrics are taken and not kept: exporters send them beside the rest, and log an error where they cannot."""
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server.otlp.endpoint import LOGS, METRICS, OTLP, TRACES
+from server.otlp.endpoint import ALL_LOGS, LOGS, METRICS, OTLP, TRACES
 from tests.server.otlp.test_traces import ANYONE
 from tests.support.graphql_client import Graph
 
@@ -61,10 +61,8 @@ class Door:
 
 @pytest.fixture
 async def door(graph: Graph) -> AsyncIterator[Door]:
-    doors = {"traces": TRACES, "logs": LOGS, "metrics": METRICS}
-    routes = [
-        Route(f"/v1/{name}", OTLP(signal, lambda _: graph.context, access=ANYONE)) for name, signal in doors.items()
-    ]
+    doors = {"v1/traces": TRACES, "v1/logs": LOGS, "v1/metrics": METRICS, "all/logs": ALL_LOGS}
+    routes = [Route(f"/{name}", OTLP(signal, lambda _: graph.context, access=ANYONE)) for name, signal in doors.items()]
     transport = httpx.ASGITransport(app=Starlette(routes=routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
         yield Door(graph, http)
@@ -191,10 +189,43 @@ class TestLogs:
         lines = [one["type"] for one in (await door.read())[1]["events"]["nodes"]]
         assert (lines.count("log"), lines.count("gen_ai.choice")) == (2, 1)
 
-    async def test_those_of_no_span_are_told(self, door: Door) -> None:
-        partial = await door.logs(record(None, "", "started"), record(1, "", "here"))
-        assert partial["rejectedLogRecords"] == "1"
-        assert "log record 1: it belongs to no span" in partial["errorMessage"]
+    OF_NO_SPAN = (
+        record(None, "", "started", at=0.1),
+        record(None, "tea.made", "Tea!", at=0.2, session__id="s", user__id="mara", severity="high"),
+        record(1, "", "here"),
+    )
+    LOG = """query ($s: String!) { session(by: {externalId: $s}) { participants { nodes { name } }
+      trace(first: 9) { nodes { type data component time span { spanId } user { name } } } } }"""
+
+    async def test_those_of_no_span_are_lines_of_the_session_they_name(self, door: Door) -> None:
+        for _ in range(2):
+            partial = await door.logs(*self.OF_NO_SPAN)
+            assert partial["rejectedLogRecords"] == "1"
+            assert "log record 1: it belongs to no span and names no session" in partial["errorMessage"]
+        found = (await door.graph.data(self.LOG, s="s"))["session"]
+        [line] = found["trace"]["nodes"]
+        assert (line["type"], line["data"]["body"], line["component"]) == ("tea.made", "Tea!", "agent")
+        assert (line["time"], line["span"]) == ("2026-01-01T00:00:00.200000Z", None)
+        assert ([one["name"] for one in found["participants"]["nodes"]], line["user"]["name"]) == (["mara"], "mara")
+
+    @pytest.mark.parametrize(
+        ("named", "session"), [({"service.name": "shop"}, "log:shop"), ({}, "log:unknown_service")]
+    )
+    async def test_others_are_kept_where_the_setting_says_so(self, door: Door, named: Any, session: str) -> None:
+        of = {"resource": {"attributes": pairs(named)}, "scopeLogs": [{"logRecords": list(self.OF_NO_SPAN)}]}
+        for _ in range(2):
+            assert await door._post("/all/logs", {"resourceLogs": [of]}) == {}
+        [line] = (await door.graph.data(self.LOG, s=session))["session"]["trace"]["nodes"]
+        assert (line["type"], line["data"]) == ("log", {"body": "started"})
+        assert len((await door.graph.data(self.LOG, s="s"))["session"]["trace"]["nodes"]) == 1
+
+    async def test_a_program_names_the_session_of_its_records(self, door: Door) -> None:
+        of = {
+            "resource": {"attributes": pairs({"session.id": "s"})},
+            "scopeLogs": [{"logRecords": [self.OF_NO_SPAN[0]]}],
+        }
+        assert await door._post("/v1/logs", {"resourceLogs": [of]}) == {}
+        assert len((await door.graph.data(self.LOG, s="s"))["session"]["trace"]["nodes"]) == 1
 
     async def test_metrics_are_taken_and_not_kept(self, door: Door) -> None:
         assert await door._post("/v1/metrics", {"resourceMetrics": [{}]}) == {}
