@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -19,11 +20,10 @@ from domain.page import Page, Slice
 from domain.participant import ParticipantInput, SenderType
 from domain.session import Session
 from domain.span import Span, Trace
-from domain.tool_execution import ToolLimits
 from domain.trace import TraceEvent
 from domain.values import Ref
 from resolvers import conversation, tool_execution
-from resolvers.context import Context, Told
+from resolvers.context import Context
 from resolvers.sessions import join
 from stores.ports import Collection, Transaction
 
@@ -69,9 +69,9 @@ async def settle(context: Context, heads: Sequence[Head], claims: Mapping[str, C
     """
     await _move_below(context, heads)
     for trace_id, claim in claims.items():
-        await _take_in(context, trace_id, claim.session_id)
+        await _take_in(context, trace_id, claim)
         await context.store.write(partial(_give, trace_id, claim))
-        while await _take_in(context, trace_id, claim.session_id):
+        while await _take_in(context, trace_id, claim):
             pass
 
 
@@ -83,7 +83,7 @@ async def _give(trace_id: str, claim: Claim, tx: Transaction) -> None:
 
 async def _move_below(context: Context, heads: Sequence[Head]) -> None:
     """Moves spans, then their children, and so on as long as there is one that is elsewhere."""
-    seen = {head.span.id for head in heads}  # parents may go in a circle
+    seen = {(head.span.id, head.session_id) for head in heads}  # parents may go in a circle
     while heads:
         await _move_all(context, [head for head in heads if head.span.session_id != head.session_id])
         below: list[Head] = []
@@ -92,8 +92,8 @@ async def _move_below(context: Context, heads: Sequence[Head]) -> None:
         for head, first in zip(heads, firsts, strict=True):
             async for spans in _onwards(context, Collection.SPAN_CHILDREN, head.span.id, first, _KEYS):
                 below += [Head(span, head.session_id) for span in spans if _strays(span, head.session_id)]
-        heads = [head for head in below if head.span.id not in seen]
-        seen |= {head.span.id for head in heads}
+        heads = [head for head in below if (head.span.id, head.session_id) not in seen]
+        seen |= {(head.span.id, head.session_id) for head in heads}
 
 
 def _strays(span: Span, session_id: Id | None) -> bool:
@@ -101,19 +101,20 @@ def _strays(span: Span, session_id: Id | None) -> bool:
     return session_id not in (None, span.session_id) and (span.inherits_session or span.session_id is None)
 
 
-async def _take_in(context: Context, trace_id: str, session_id: Id) -> bool:
-    """Moves the spans of a trace to where they belong if the trace belongs to a session; whether there were any."""
+async def _take_in(context: Context, trace_id: str, claim: Claim) -> bool:
+    """Moves the spans of a trace to where they belong if it belongs to a session; whether there were any. Another one
+    may have claimed it meanwhile."""
     trace = (await context.store.find(Trace, [(trace_id,)]))[0]
-    if trace is None:
+    if trace is None or (belongs := claimed(trace, claim)) is None:
         return False
     spans: dict[str, Span] = {}
     of = Collection.TRACE_SPANS
     [first] = await context.store.pages(of, [trace.id], Slice(_PAGE), fields=_KEYS)
     async for some in _onwards(context, of, trace.id, first, _KEYS):
         spans |= {span.span_id: span for span in some}
-    belongs = _belonging(spans, session_id)
-    strays = [Head(span, belongs[id]) for id, span in spans.items() if _strays(span, belongs[id])]
-    return await _move_all(context, strays)
+    found = _belonging(spans, belongs.session_id)
+    strays = [Head(span, found[id]) for id, span in spans.items() if _strays(span, found[id])]
+    return await _move_all(context, strays, {trace_id: claim})
 
 
 def _belonging(spans: Mapping[str, Span], session_id: Id) -> dict[str, Id]:
@@ -133,7 +134,9 @@ def _belonging(spans: Mapping[str, Span], session_id: Id) -> dict[str, Id]:
     return found
 
 
-async def _move_all(context: Context, heads: Sequence[Head]) -> bool:
+async def _move_all(
+    context: Context, heads: Sequence[Head], claims: Mapping[str, Claim] = MappingProxyType({})
+) -> bool:
     """Moves spans with their lines and what they tell of conversations; whether there were any left."""
     by_session: dict[Id, list[Head]] = {}
     for head in heads:
@@ -141,46 +144,8 @@ async def _move_all(context: Context, heads: Sequence[Head]) -> bool:
     moved = False
     for session_id, of in by_session.items():
         for start in range(0, len(of), _PAGE):
-            some = of[start : start + _PAGE]
-            moving = _Moving(
-                session_id,
-                {head.span.id: head.span.session_id for head in some},
-                frozenset(head.span.id for head in some if head.names),
-                await _staying(context, some),
-                context.telemetry_messages,
-                context.tools,
-            )
-            lines = await _lines(context, moving)
-            while await context.store.write(partial(moving.move, lines)):
-                moved = True
-                if not (lines := await _lines(context, moving)):  # one may come while they move
-                    break
+            moved |= await _Moving(context, session_id, of[start : start + _PAGE], claims).finish()
     return moved
-
-
-async def _staying(context: Context, heads: Sequence[Head]) -> list[Id]:
-    """The spans that may tell anew what those that move have told in the sessions they leave."""
-    traces = {head.span.trace_id: head.span.session_id for head in heads if head.span.session_id is not None}
-    left = {head.span.session_id for head in heads} - {None}
-    found: list[Id] = []
-    for trace in await context.store.find(Trace, [(id,) for id in traces]) if traces else ():
-        if trace is not None:
-            of, keys = Collection.TRACE_SPANS, frozenset({"session_id", "kind"})
-            [first] = await context.store.pages(of, [trace.id], Slice(_PAGE), fields=keys)
-            async for spans in _onwards(context, of, trace.id, first, keys):
-                found += [span.id for span in spans if span.session_id in left and span.kind in conversation.TELLING]
-    return found
-
-
-async def _lines(context: Context, moving: _Moving) -> list[Id]:
-    """The lines of spans that move, in the order they have now."""
-    of, ids = Collection.SPAN_EVENTS, list(moving.spans)
-    firsts = await context.store.pages(of, ids, Slice(_PAGE))
-    found: list[TraceEvent] = []
-    for id, first in zip(ids, firsts, strict=True):
-        async for events in _onwards(context, of, id, first):
-            found += filter(moving.takes, events)
-    return [event.id for event in sorted(found, key=lambda event: event.place)]
 
 
 async def _onwards(
@@ -194,42 +159,99 @@ async def _onwards(
         yield page.nodes
 
 
-class _Moving(NamedTuple):
-    """Spans on their way into a session. spans: the session each of them leaves; names: those that name where they go;
-    staying: see `_staying`."""
+class _Moving:
+    """Spans on their way into a session, which others may move elsewhere meanwhile."""
 
-    session_id: Id
-    spans: Mapping[Id, Id | None]
-    names: frozenset[Id]
-    staying: Sequence[Id]
-    told: Told
-    tools: ToolLimits
+    def __init__(self, context: Context, session_id: Id, heads: Sequence[Head], claims: Mapping[str, Claim]) -> None:
+        self._context, self._session_id, self._claims = context, session_id, claims
+        self._traces = {head.span.trace_id for head in heads}
+        self._names = {head.span.id for head in heads if head.names}
+        self._left = {head.span.id: {head.span.session_id} for head in heads}  # the sessions that each has been in
 
-    def takes(self, event: TraceEvent) -> bool:
+    async def finish(self) -> bool:
+        """Moves them until none is left; whether there were any."""
+        moved = False
+        while True:
+            script = partial(self._move, await self._lines(), await self._staying())
+            done, elsewhere = await self._context.store.write(script)
+            moved |= done
+            for span in elsewhere:
+                self._left[span.id].add(span.session_id)
+            if not elsewhere and not (done and await self._lines()):  # a line may come while its span moves
+                return moved
+
+    async def _staying(self) -> list[Id]:
+        """The spans that may tell anew what those that move have told in the sessions they leave."""
+        left = set().union(*self._left.values()) - {None}
+        found: list[Id] = []
+        for trace in await self._context.store.find(Trace, [(id,) for id in self._traces]) if left else ():
+            if trace is not None:
+                of, keys = Collection.TRACE_SPANS, frozenset({"session_id", "kind"})
+                [first] = await self._context.store.pages(of, [trace.id], Slice(_PAGE), fields=keys)
+                async for spans in _onwards(self._context, of, trace.id, first, keys):
+                    found += [one.id for one in spans if one.session_id in left and one.kind in conversation.TELLING]
+        return found
+
+    async def _lines(self) -> list[Id]:
+        """The lines that move, in the order they have now."""
+        of, ids = Collection.SPAN_EVENTS, list(self._left)
+        firsts = await self._context.store.pages(of, ids, Slice(_PAGE))
+        found: list[TraceEvent] = []
+        for id, first in zip(ids, firsts, strict=True):
+            async for events in _onwards(self._context, of, id, first):
+                found += filter(self._takes, events)
+        return [event.id for event in sorted(found, key=lambda event: event.place)]
+
+    def _takes(self, event: TraceEvent) -> bool:
         """Whether a line goes with its span. One that names another line or a message was written for its session."""
-        id = event.span_record_id
-        return (
-            id is not None
-            and event.session_id == self.spans[id] != self.session_id
-            and event.parent_id is None
-            and event.message_id is None
-        )
-
-    async def move(self, event_ids: Sequence[Id], tx: Transaction) -> bool:
-        """Moves spans, and lines to the end of the session's log; whether there was anything left."""
-        if (session := (await tx.get(Session, [self.session_id]))[0]) is None:
+        if event.session_id == self._session_id or event.parent_id is not None or event.message_id is not None:
             return False
-        before = [span for span in await tx.get(Span, list(self.spans)) if span and _strays(span, session.id)]
-        after = [replace(span, session_id=session.id, inherits_session=span.id not in self.names) for span in before]
+        return event.span_record_id is not None and event.session_id in self._left[event.span_record_id]
+
+    async def _belonging(self, tx: Transaction, there: Sequence[Span]) -> list[Span]:
+        """Those of the spans that belong in the session and are elsewhere: others may have moved what they inherit from
+        meanwhile."""
+        found = {span.id: span for span in there if _strays(span, self._session_id)}
+        keys = {span.id: (span.trace_id, span.parent_span_id) for span in found.values() if span.parent_span_id}
+        parents = dict(zip(keys, await tx.find(Span, list(keys.values())), strict=True))
+        ids = list({span.trace_id for span in found.values()})
+        traces = {trace.trace_id: trace for trace in await tx.find(Trace, [(id,) for id in ids]) if trace is not None}
+
+        def belongs(span: Span) -> bool:
+            if span.id in self._names:
+                return True
+            if (parent := parents.get(span.id)) is not None:
+                return parent.session_id == self._session_id or parent.id in found
+            of = claimed(traces[span.trace_id], self._claims.get(span.trace_id)) if span.trace_id in traces else None
+            return of is not None and of.session_id == self._session_id
+
+        while others := [id for id, span in found.items() if not belongs(span)]:
+            for id in others:
+                del found[id]
+        return list(found.values())
+
+    async def _move(self, event_ids: Sequence[Id], staying: Sequence[Id], tx: Transaction) -> tuple[bool, list[Span]]:
+        """Moves spans, and lines to the end of the session's log. Whether there were any, and the spans that were in
+        another session than known."""
+        if (session := (await tx.get(Session, [self._session_id]))[0]) is None:
+            return False, []
+        there = [span for span in await tx.get(Span, list(self._left)) if span is not None]
+        belonging = await self._belonging(tx, there)
+        before = [span for span in belonging if span.session_id in self._left[span.id]]
+        after = [replace(span, session_id=session.id, inherits_session=span.id not in self._names) for span in before]
         await tx.put(after)
-        events = [event for event in await tx.get(TraceEvent, event_ids) if event is not None and self.takes(event)]
+        here = {span.id for span in (*there, *after) if span.session_id == session.id}
+        lines = [event for event in await tx.get(TraceEvent, event_ids) if event is not None]
+        events = [event for event in lines if event.span_record_id in here and self._takes(event)]
         await take_part(tx, session, (actor for event in events for actor in (event.user_id, event.agent_id)))
         await tx.delete(TraceEvent, [event.id for event in events])
         await tx.append([replace(event, session_id=session.id) for event in events])
-        await conversation.tell_less(tx, before, self.staying, self.told)
-        await conversation.tell(tx, after, self.told)
-        await tool_execution.tell(tx, after, self.tools)
-        return bool(before or events)
+        told = self._context.telemetry_messages
+        await conversation.tell_less(tx, before, staying, told)
+        await conversation.tell(tx, after, told)
+        await tool_execution.leave(tx, before)
+        await tool_execution.tell(tx, after, self._context.tools)
+        return bool(before or events), [span for span in belonging if span.session_id not in self._left[span.id]]
 
 
 async def take_part(tx: Transaction, session: Session, actors: Iterable[Id | None]) -> None:

@@ -240,6 +240,14 @@ async def tell(tx: Transaction, spans: Iterable[Span], limits: ToolLimits) -> No
             await tx.put([one])
 
 
+async def leave(tx: Transaction, spans: Iterable[Span]) -> None:
+    """Lets spans take along the executions that they alone have told of. spans: as they were in what they leave."""
+    keys = {keys_of(span)[0]: span.id for span in spans if span.kind is SpanKind.TOOL}
+    found = await tx.find(ToolExecution, [(key,) for key in keys]) if keys else []
+    own = [one for one, id in zip(found, keys.values(), strict=True) if one is not None and one.span_record_id == id]
+    await tx.put([one.retired() for one in own if not one.asked])
+
+
 def _has_twin(span: Span, known: dict[str, ToolExecution]) -> bool:
     """Whether the execution that a span made stands beside one that a caller told of: it was not known that they are of
     one session."""

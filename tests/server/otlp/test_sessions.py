@@ -22,6 +22,7 @@ SEEN = """query ($t: String!) { trace(traceId: $t) { session { externalId } usag
 OF_SESSION = """query ($s: String!) { session(by: {externalId: $s}) { title lastActiveAt
   trace(first: 500) { nodes { type time span { spanId } } } spans(first: 100) { totalCount }
   traces(first: 10) { totalCount }
+  toolExecutions(first: 50) { nodes { callId status startedAt span { spanId } } }
   messages(first: 500) { nodes { text senderType createdAt span { spanId } } } } }"""
 SESSIONS = ("a", "b", "c")
 TRACES = {"in parts": "0a" * 16, "at once": "0b" * 16}
@@ -34,6 +35,7 @@ async def seen(door: Door, name: str) -> Any:
     for session in SESSIONS:
         of = (await door.graph.data(OF_SESSION, s=f"{session} {name}"))["session"]
         if of is not None:
+            of["toolExecutions"] = sorted(map(repr, of["toolExecutions"]["nodes"]))
             of["trace"] = sorted(map(repr, of["trace"]["nodes"]))
             of["messages"] = sorted(map(repr, of["messages"]["nodes"]))
             if not of["messages"]:
@@ -64,6 +66,7 @@ def tree(random: Random) -> list[Any]:
                 told |= {"gen_ai__operation__name": "invoke_agent", "gen_ai__agent__name": f"agent {number % 2}"}
             case "tool":
                 told |= {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "ask"}
+                told |= {"gen_ai__tool__call__id": f"call {number}"} if random.random() < 0.7 else {}
         events = [{"timeUnixNano": "1767225600500000000", "name": "note"}] if random.random() < 0.3 else []
         found.append(span(number, parent, at=number, lasts=30 - 2 * number, body={"events": events}, **told))
     return found
