@@ -23,6 +23,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from domain.session import Session
 from domain.span import Span
 from domain.telemetry import MAX_ATTRIBUTES
+from domain.tool_execution import ToolLimits
 from domain.values import decode_json
 from formats.otlp import json as otlp_json
 from formats.otlp import protobuf as otlp_protobuf
@@ -454,6 +455,7 @@ class Away:
 
     store: Any
     telemetry_messages = "auto"
+    tools = ToolLimits()
 
     def __init__(self) -> None:
         self.store = self
