@@ -33,7 +33,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
 
     last: the last id that was given. What nearly every write has, a session as it is now, messages and lines of the
     audit log, goes in one statement with where the workspace's logs stand: a round trip costs more than most of that.
-    So do new memories where no other is changed, with their lines in the memory log and what the vector index is to be told.
+    So do new memories where no other is changed, and lines of the memory log and what the vector index is to be told.
     """
     await _free(to, pending)
     kinds = [label(kind.record) for kind in KINDS if kind is not LINK]
