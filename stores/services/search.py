@@ -198,14 +198,14 @@ class _Finding:
         if not cosines:
             return []
         least = cosines[-2 * self._search.limit :][0]
-        return [hit for hit in await self._nearest(within, -least, _OVERSAMPLE * self._count) if hit.score >= 0]
+        return await self._nearest(within, -least, _OVERSAMPLE * self._count, 0.0)
 
     def _passing(self, rows: Rows) -> int:
         return sum((row.similarity or 0.0) >= self._search.threshold for row in rows.values())
 
-    async def _nearest(self, within: Prefilter, shift: float, count: int) -> list[Hit]:
+    async def _nearest(self, within: Prefilter, shift: float, count: int, least: float | None = None) -> list[Hit]:
         assert self._vector is not None
-        return await self._vectors.nearest(self._workspace, self._vector, shift, count, within.where)
+        return await self._vectors.nearest(self._workspace, self._vector, shift, count, within.where, least)
 
     async def _instead(self) -> Found:
         """What Neo4j finds by itself: by words, or what is newest where there are none."""

@@ -162,12 +162,16 @@ class WeaviateClient:
         async with self._tenant(workspace, WRITE_SECONDS) as tenant:
             await tenant.data.delete_many(where=Filter.by_id().contains_any([UUID(id[4:]) for id in ids]))
 
-    async def nearest(self, workspace: str, vector: Vector, shift: float, limit: int, where: Where) -> list[Hit]:
-        """The memories with the greatest weight x (cosine + shift), the greatest first."""
+    async def nearest(
+        self, workspace: str, vector: Vector, shift: float, limit: int, where: Where, least: float | None = None
+    ) -> list[Hit]:
+        """The memories with the greatest weight x (cosine + shift), the greatest first, and none with less than that is
+        least: an object costs as much on the way as to find it."""
         async with self._tenant(workspace, QUERY_SECONDS) as tenant:
             found = await tenant.query.near_vector(
                 [*vector.tolist(), shift],
                 limit=min(limit, _MOST),
+                distance=None if least is None else -least,
                 filters=where,
                 return_metadata=MetadataQuery(distance=True),
                 return_properties=[],

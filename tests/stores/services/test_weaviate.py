@@ -63,6 +63,8 @@ async def test_the_nearest_are_those_with_the_greatest_score(vectors: WeaviateCl
             hits = await vectors.nearest(workspace, question, shift, 20, ACTIVE)
             assert [hit.id for hit in hits] == [number(int(n)) for n in best]
             assert [hit.score for hit in hits] == pytest.approx(scores[best].tolist(), abs=1e-5)
+        few = await vectors.nearest(workspace, question, -0.4, 500, ACTIVE, least=0.1)
+        assert {hit.id for hit in few} == {number(int(n)) for n in np.flatnonzero(weights * (cosines - 0.4) >= 0.1)}
 
 
 async def test_a_memory_without_weight_or_direction_is_still_found(vectors: WeaviateClient, workspace: str) -> None:
