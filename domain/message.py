@@ -6,7 +6,7 @@ import enum
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -63,8 +63,6 @@ class Media(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     """A blob that a message shows. Telemetry may tell only where something is, by an address or a data URL, or only its
     type, or a word for that."""
 
-    medium: ClassVar[MediaKind] = MediaKind.DOCUMENT
-
     blob_id: Id | None = None
     media_type: str | None = None
     url: str | None = None
@@ -74,23 +72,17 @@ class Media(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
 class ImageContent(Media, frozen=True, gc=False, kw_only=True, tag="image"):
     """width, height: in pixels."""
 
-    medium: ClassVar[MediaKind] = MediaKind.IMAGE
-
     width: int | None = None
     height: int | None = None
 
 
 class AudioContent(Media, frozen=True, gc=False, kw_only=True, tag="audio"):
-    medium: ClassVar[MediaKind] = MediaKind.AUDIO
-
     transcript: str | None = None
     duration_ms: float | None = None
 
 
 class VideoContent(Media, frozen=True, gc=False, kw_only=True, tag="video"):
     """width, height: in pixels."""
-
-    medium: ClassVar[MediaKind] = MediaKind.VIDEO
 
     width: int | None = None
     height: int | None = None
@@ -104,7 +96,10 @@ class DocumentContent(Media, frozen=True, gc=False, kw_only=True, tag="document"
 
 
 _SHOWING: dict[MediaKind, type[Media]] = {
-    made.medium: made for made in (ImageContent, AudioContent, VideoContent, DocumentContent)
+    MediaKind.IMAGE: ImageContent,
+    MediaKind.AUDIO: AudioContent,
+    MediaKind.VIDEO: VideoContent,
+    MediaKind.DOCUMENT: DocumentContent,
 }
 
 
@@ -190,9 +185,6 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     metadata: Json
     created_at: datetime
     span_record_id: Annotated[Id | None, refers("Span", gone="keep"), Stored("span")] = None
-    version: int = 1
-    edited_at: datetime | None = None
-    is_redacted: bool = False
 
     @property
     @made_of("content")
@@ -204,12 +196,12 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     @made_of("content")
-    def blobs(self) -> dict[Id, MediaKind]:
-        """What it shows, each once, in order, and as what."""
+    def blobs(self) -> list[Id]:
+        """What it shows, each once, in order."""
         content = self.content
         if len(content) == 1 and type(content[0]) is TextContent:
-            return {}
-        return {part.blob_id: part.medium for part in content if isinstance(part, Media) and part.blob_id}
+            return []
+        return list(dict.fromkeys(part.blob_id for part in content if isinstance(part, Media) and part.blob_id))
 
     @property
     @made_of("content", "session_id", "place")
@@ -429,17 +421,7 @@ def sender_type(role: str) -> SenderType:
         raise invalid(f"Unknown role; expected one of {', '.join(ROLES)}.", ["role"]) from None
 
 
-class Saying(Protocol):
-    """What has the parts of a message to be."""
-
-    @property
-    def text(self) -> str | None: ...
-
-    @property
-    def content(self) -> Sequence[ContentInput] | None: ...
-
-
-def contents(message: Saying, blobs: Mapping[int, Blob] = _NONE) -> list[Content]:
+def contents(message: MessageInput, blobs: Mapping[int, Blob] = _NONE) -> list[Content]:
     """The parts of a new message: `text` first, then `content`. blobs: that it shows, by the index of the part.
 
     Raises Rejected (INVALID) where there is no part, or one is none.
@@ -450,7 +432,7 @@ def contents(message: Saying, blobs: Mapping[int, Blob] = _NONE) -> list[Content
     return parts
 
 
-def _parts(message: Saying, blobs: Mapping[int, Blob]) -> Iterator[Content]:
+def _parts(message: MessageInput, blobs: Mapping[int, Blob]) -> Iterator[Content]:
     if message.text is not None:
         yield TextContent(message.text)
     for index, part in enumerate(message.content or ()):

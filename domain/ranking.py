@@ -7,8 +7,11 @@ A signal that is not there adds nothing and takes nothing away.
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -24,15 +27,15 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each signal counts, of which all are between 0 and 1. Own words and meaning are together 1."""
+    """What each signal counts, of which all are between 0 and 1. Meaning seldom comes near 1, nor do words."""
 
     text: Share = 0.6
-    meaning: Share = 0.4
-    neighbors: Share = 0.9
+    meaning: Share = 1.0
+    neighbors: Share = 0.6
     """Of what the memories just before and after say, a third for each, and half as much of those a step further."""
-    reply: Share = 0.6
+    reply: Share = 0.4
     """Of what the question says that it follows, or the message that it replies to."""
-    session: Share = 0.3
+    session: Share = 0.2
     """Of what the best other one of its session says."""
     people: Share = 0.3
     """That the query names who said it, or whose it is."""
@@ -68,8 +71,21 @@ VOUCHED = 0.25
 """What neighbours, a question, links and references give a memory that is shown for these alone, of the best's."""
 
 
+LEAST = 0.15
+"""What a memory must say itself to vouch for others, for nearly all have some word or shade of what is asked."""
+
+USUAL = 0.1
+"""The cosine of texts that have nothing to do with each other, for an embedder that says nothing else."""
+
+
+SHADE = 0.01
+"""What a similarity counts in any case, so that what is no more alike than usual has an order too."""
+
+
 class Asked(msgspec.Struct, frozen=True):
-    """What is asked, as far as ranking needs it. kindred: the cosine from which on a text is about the same."""
+    """What is asked, as far as ranking needs it. kindred: the cosine from which on a text is about the same. covered:
+    what share of the words that are looked for the best by words has; where that is small, words tell little. usual:
+    the cosine that the query has with any text of its language."""
 
     mode: SearchMode
     threshold: float
@@ -78,6 +94,8 @@ class Asked(msgspec.Struct, frozen=True):
     text: str | None = None
     now: datetime | None = None
     kindred: float = KINDRED
+    covered: float = 1.0
+    usual: float = USUAL
 
 
 class Ranked(NamedTuple):
@@ -153,12 +171,9 @@ def rank(
     else:
         hits = [(one, _plain(one, asked), None, _NONE) for one in found if passes(one, asked)]
     share = influence(asked.mode, asked.ranking)
-    ranked = [
-        Ranked(one, weighed(relevance, one.importance * one.decay, share), _parts(one, fusion, signals))
-        for one, relevance, fusion, signals in hits
-    ]
-    ranked.sort(key=lambda hit: (hit.score, hit.candidate.id), reverse=True)
-    return ranked[: asked.first]
+    scored = [(weighed(hit[1], hit[0].importance * hit[0].decay, share), hit[0].id, hit) for hit in hits]
+    best = heapq.nlargest(asked.first, scored, key=itemgetter(0, 1))
+    return [Ranked(one, score, _parts(one, fusion, signals)) for score, _, (one, _, fusion, signals) in best]
 
 
 def _plain(one: Candidate, asked: Asked) -> float:
@@ -188,25 +203,32 @@ def _hybrid(
 
 
 def _own(found: Sequence[Candidate], asked: Asked, weights: Weights) -> dict[Id, float]:
-    """What each says itself: nothing where it is no hit by that. A meaning counts from half of the best's cosine on, or
-    from where texts are about the same."""
-    cosines = {one.id: 2 * one.similarity - 1 for one in found if one.similarity is not None}
-    top = max([2 * asked.kindred, *cosines.values()])
-    own = {}
-    for one in found:
-        meaning = max(0.0, 2 * cosines.get(one.id, 0.0) / top - 1) if top > 0 else 0.0
-        own[one.id] = weights.text * (one.text_rank or 0.0) + weights.meaning * meaning if passes(one, asked) else 0.0
-    return own
+    """What each says itself: nothing where it is no hit by that. A meaning is how far its cosine is above the usual
+    one, as a share of what is above kindred ones; it counts the less the more is usual, for then the embedder hardly
+    knows the language."""
+    text = weights.text * math.sqrt(asked.covered)
+    scale, usual = 2 / max(1 - asked.kindred, 0.1), similarity(asked.usual)
+    known = weights.meaning * min(1 - asked.usual, 1.0)
+
+    def own(one: Candidate) -> float:
+        words = text * (one.text_rank or 0.0)
+        if one.similarity is None:
+            return words
+        meaning = min(max(0.0, scale * (one.similarity - usual)), 1.0)
+        return words + known * ((1 - SHADE) * meaning + SHADE * one.similarity)
+
+    return {one.id: own(one) if passes(one, asked) else 0.0 for one in found}
 
 
 def _vouched(
     found: Sequence[Candidate], own: Mapping[Id, float], asked: Asked, ties: Sequence[Tie]
 ) -> dict[Id, _Signals]:
-    beside = _Beside(found, own)
-    linked, shared = _tied(own, ties)
+    strong = {id: max(0.0, value - LEAST) / (1 - LEAST) for id, value in own.items()}
+    beside = _Beside(found, strong)
+    linked, shared = _tied(strong, ties)
     named = _named(found, asked.text)
     times = periods(asked.text, asked.now) if asked.text and asked.now is not None else []
-    sessions = _Sessions(found, own)
+    sessions = _Sessions(found, strong)
     return {
         one.id: _NONE
         if one.session_id is None and named is None and not ties and not times

@@ -12,8 +12,10 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
+
+from domain.function_words import APART, ENGLISH, RUNS
 
 Stem = Callable[[str, str], str]
 """A word without its endings, by the script it is written in (the first word of its letters' Unicode names)."""
@@ -68,16 +70,7 @@ _ALIKE = str.maketrans(
 )  # fmt: skip
 """Letters that are written for each other and have no decomposition."""
 
-_ENGLISH = """
-a about above after again all am an and any are as at be because been before being below between both but by can could
-did do does doing down during each few for from further had has have having he her here hers him his how i if in into is
-it its itself just me more most my myself no nor not now of off on once only or other our ours out over own same she
-should so some such than that the their theirs them then there these they this those through to too under until up us
-very was we were what when where which while who whom whose why will with would you your yours s t re ll ve d m don didn
-doesn isn wasn
-"""
-STOP = frozenset(_ENGLISH.split())
-"""English words that say nothing of what is asked; they are stored, and looked for where nothing else is asked."""
+STOP = frozenset(ENGLISH.split())
 
 
 class Word(NamedTuple):
@@ -106,14 +99,39 @@ def words(text: str, stem: Stem) -> Words:
 
 
 def telling(text: str, stem: Stem) -> Words:
-    """What a question looks for: each word once, without the stop words where there are others."""
+    """What a question looks for: each word once, without function words where there are others."""
     terms = list(_terms(text))
-    said = [word for word in terms if word.text not in STOP] or terms
     exact: list[str] = []
     loose: list[str] = []
-    for word in said:
-        _add(word, stem, exact, loose)
+    for word in _without_function(terms):
+        for part in _cut(word):
+            if part == word.text or len(_clusters(part)) > 1:
+                _add(word._replace(text=part), stem, exact, loose)
+            elif word.script in _SINGLE:
+                loose.append(part)
+    if not exact:
+        for word in terms:
+            _add(word, stem, exact, loose)
     return Words(list(dict.fromkeys(exact)), list(dict.fromkeys(loose)))
+
+
+def _without_function(terms: Sequence[Word]) -> list[Word]:
+    scripts = {word.script for word in terms}
+    stop = {script: _function_words(script, [w.text for w in terms if w.script == script]) for script in scripts}
+    return [word for word in terms if word.text not in stop[word.script]]
+
+
+def _cut(word: Word) -> list[str]:
+    """The parts of a run between its function words."""
+    return [part for part in RUNS[word.script].split(word.text) if part] if word.script in RUNS else [word.text]
+
+
+def _function_words(script: str, texts: Sequence[str]) -> frozenset[str]:
+    """Those of the language that most of these words are function words of; the first one's unless two say another."""
+    languages = _FUNCTION.get(script, (frozenset(),))
+    counts = [sum(text in language for text in texts) for language in languages]
+    best = max(range(len(languages)), key=lambda at: counts[at])
+    return languages[best if counts[best] > 1 else 0]
 
 
 def plain(text: str) -> list[str]:
@@ -285,3 +303,6 @@ def _clusters(text: str) -> list[str]:
         else:
             found.append(char)
     return found
+
+
+_FUNCTION = {script: tuple(frozenset(plain(words)) for words in languages) for script, languages in APART.items()}

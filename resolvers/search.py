@@ -14,7 +14,7 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, says_wh
 from domain.message import MemoryRef, Message
 from domain.node import Id, id_of
 from domain.page import MAX_FIRST
-from domain.ranking import Asked, Ranked, rank
+from domain.ranking import USUAL, Asked, Ranked, rank
 from domain.search import (
     VOUCHING,
     MemoryHit,
@@ -87,15 +87,25 @@ async def _found(context: Context, searches: Sequence[Search]) -> list[tuple[lis
 async def _folded(context: Context, search: Search, found: Found) -> tuple[list[MemoryHit], bool]:
     """The hits of a search, of which those that say the same are one. Where they took the places of others, more
     candidates are asked for, once."""
-    known = dict(found.records)
-    hits = await _hits(context, search, _ranked(context, search, found), known)
+    known, usual = dict(found.records), await _usual(context, search)
+    hits = await _hits(context, search, _ranked(context, search, found, usual), known)
     if len(hits) < search.limit and any(hit.folded for hit in hits) and len(found.candidates) >= LEAST_CANDIDATES:
         [found] = await context.store.search([msgspec.structs.replace(search, limit=_WIDER * search.limit)])
-        hits = await _hits(context, search, _ranked(context, search, found), known)
+        hits = await _hits(context, search, _ranked(context, search, found, usual), known)
     return hits, found.degraded
 
 
-def _ranked(context: Context, search: Search, found: Found) -> list[Ranked]:
+async def _usual(context: Context, search: Search) -> float:
+    """The cosine that says nothing."""
+    if search.mode is not SearchMode.HYBRID or search.vector is None:
+        return USUAL
+    try:
+        return await context.embedder.usual(search.vector)
+    except NoEmbedder:
+        return USUAL
+
+
+def _ranked(context: Context, search: Search, found: Found, usual: float) -> list[Ranked]:
     asked = Asked(
         search.mode,
         search.threshold,
@@ -104,6 +114,8 @@ def _ranked(context: Context, search: Search, found: Found) -> list[Ranked]:
         search.text,
         context.clock(),
         context.embedder.kindred,
+        found.covered,
+        usual,
     )
     return rank(found.candidates, asked, found.ties, context.weights)
 

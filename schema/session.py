@@ -9,7 +9,7 @@ import strawberry
 from domain import participant as domain_participant
 from domain import session as domain
 from domain.message import Message
-from resolvers import blobs, branches, lists, sessions
+from resolvers import branches, lists, sessions
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -30,7 +30,7 @@ class Session(Node):
     created_at: datetime
     updated_at: datetime
     last_active_at: datetime = strawberry.field(description="Time of the latest message.")
-    messages_there: int = strawberry.field(name="messageCount")
+    message_count: int
     version: int = strawberry.field(description="Increases with every change; use it as ifVersion.")
     participants = connection(
         lists.SESSION_PARTICIPANTS, page.ParticipantConnection, "Current and former participants."
@@ -46,15 +46,6 @@ class Session(Node):
         branches.ends,
         refs.optional(refs.Message),
         "The message at which the current branch ends: the latest, unless an import or updateSession names another.",
-    )
-    forked_from = relation(
-        branches.origins,
-        refs.optional(refs.Message),
-        "The message up to which it is a copy of another session.",
-        reads=["forked_from_id"],
-    )
-    branches = relation(
-        branches.tips, list[refs.Message], "The messages at which its branches end, the earliest first.", reads=["id"]
     )
     threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(
@@ -74,18 +65,7 @@ class Session(Node):
 @backed_by(domain.ChatSession)
 @strawberry.type(description="A conversation.")
 class ChatSession(Session):
-    documents = relation(
-        blobs.documents,
-        refs.BlobConnection,
-        "Documents in its messages, once for each, the oldest first.",
-        reads=["id"],
-    )
-    media = relation(
-        blobs.media,
-        refs.BlobConnection,
-        "Images, sounds and films in its messages, once for each, the oldest first.",
-        reads=["id"],
-    )
+    pass
 
 
 @backed_by(domain.PanelSession)

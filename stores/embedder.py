@@ -23,6 +23,7 @@ from domain.ranking import KINDRED
 from stores.errors import CannotOpen
 from stores.plugins import Plugins
 from stores.ports import Embedder, Remote, Vector
+from stores.sentences import SENTENCES
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -163,11 +164,21 @@ class Batching:
         self._waiting: list[tuple[list[str], asyncio.Future[Vector]]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self._languages: Vector | None = None
 
     @property
     def kindred(self) -> float:
         """The cosine from which on two texts are about the same."""
         return getattr(self._embedder, "kindred", None) or KINDRED
+
+    async def usual(self, vector: Vector) -> float:
+        """The cosine that a vector has with any text of its language: the highest mean of those with a language's
+        sentences. The first call embeds these."""
+        if self._languages is None:
+            vectors = await self.embed([text for texts in SENTENCES.values() for text in texts])
+            ends = np.cumsum([len(texts) for texts in SENTENCES.values()])
+            self._languages = np.stack([some.mean(axis=0) for some in np.split(vectors, ends[:-1])])
+        return float(np.max(self._languages @ vector))
 
     async def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors (n, dimension) of the texts.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import snowballstemmer
 
 from domain.words import Words, split, telling, words
+from stores.policies import LOOSE
 
 _STEMMERS = {
     "LATIN": "porter",
@@ -79,12 +80,23 @@ def stored(text: str) -> Words:
     return words(text, stem)
 
 
+@functools.lru_cache(8)
 def asked(text: str, most: int = MOST) -> Words:
-    """The words that a query looks for, each once."""
+    """The words that a query looks for, each once. One search asks for them several times."""
     exact, loose = telling(text, stem)
     if len(exact) > most:
         exact = sorted(exact, key=len, reverse=True)[:most]
     return Words(exact, loose if len(exact) <= _FEW else [])
+
+
+def covered(looked_for: Words, text: str) -> float:
+    """What share of the words that are looked for a text has. Of those that it has not, its loose ones count LOOSE."""
+    there = stored(text)
+    exact, loose = (
+        len(set(wanted).intersection(found)) / len(wanted) if wanted else 0.0
+        for wanted, found in zip(looked_for, there, strict=True)
+    )
+    return exact + LOOSE * (1 - exact) * loose
 
 
 _WORD = re.compile(r"\w+")

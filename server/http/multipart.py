@@ -7,7 +7,7 @@ file is written to the disk as it comes, and its place in the request gets a sto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -51,7 +51,6 @@ class Form:
         self._text: bytearray | None = None
         self._file: Staged | None = None
         self._buffer, self._work = bytearray(), list[Callable[[], None]]()
-        self._writing: asyncio.Future[None] | None = None
         self._whole = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
@@ -75,14 +74,7 @@ class Form:
 
     async def read(self, body: AsyncIterator[bytes]) -> tuple[bytes, dict[str, Staged]]:
         """The request in JSON, and its files by their places in it. Raises Malformed or TooLong."""
-        longest = self._max_text + self._intake.rules.longest + _REST
-        try:
-            return await self._read(body, longest)
-        finally:
-            await self._written()
-
-    async def _read(self, body: AsyncIterator[bytes], longest: int) -> tuple[bytes, dict[str, Staged]]:
-        size = 0
+        size, longest = 0, self._max_text + self._intake.rules.longest + _REST
         async for chunk in body:
             size += len(chunk)
             if size > longest:
@@ -94,10 +86,7 @@ class Form:
             if len(self._buffer) >= _WRITTEN:
                 self._write()
             if self._work:
-                await self._written()
-                work, self._work = self._work, []
-                self._writing = asyncio.ensure_future(asyncio.to_thread(_run, work))
-        await self._written()
+                await self._run()
         if not self._whole:
             raise Malformed("The body ends before its last boundary.")
         if missing := [name for name in self._map if name not in self._files]:
@@ -111,11 +100,9 @@ class Form:
         for file in self._files.values():
             await asyncio.to_thread(file.discard)
 
-    async def _written(self) -> None:
-        """Waits for what is being written: what comes meanwhile is read at the same time."""
-        if self._writing is not None:
-            await self._writing
-            self._writing = None
+    async def _run(self) -> None:
+        work, self._work = self._work, []
+        await asyncio.to_thread(lambda: [done() for done in work])
 
     def _write(self) -> None:
         if self._file is not None and self._buffer:
@@ -160,11 +147,6 @@ class Form:
 
     def _end(self) -> None:
         self._whole = True
-
-
-def _run(work: Sequence[Callable[[], None]]) -> None:
-    for done in work:
-        done()
 
 
 def _mapped(text: bytes) -> dict[str, list[str]]:

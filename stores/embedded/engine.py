@@ -44,7 +44,6 @@ PRAGMA cache_size = -16384;
 PRAGMA mmap_size = 2147483648;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA wal_autocheckpoint = 4000;
-PRAGMA secure_delete = ON;
 """
 
 
@@ -75,8 +74,6 @@ class EmbeddedEngine:
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(self.path)
         db.set_busy_timeout(5000)
-        # Or a statement is prepared anew whenever a LIMIT or the end of a range is bound, for three times its cost.
-        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
         db.create_scalar_function("has_members", _has_members, 2, deterministic=True)

@@ -1,7 +1,7 @@
 """How many memories have a word: to look for the rare ones of a query, which tell most, and to keep a search short.
 
 BM25 costs a microsecond and a half for each memory that has one of the words, and a word that most memories have says
-next to nothing. So words are taken from the rarest on until together they are in a tenth of the memories.
+next to nothing. So words are taken from the rarest on until together they are in a twentieth of the memories.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import apsw
 from stores.bounded import Bounded
 from stores.policies import most_of_usual
 
-SHARE = 0.1
+SHARE = 0.05
 LEAST = 500
-"""How many memories a search may score by their words: a tenth of those there are, and always this many."""
+"""How many memories a search may score by their words: a twentieth of those there are, and always this many."""
 
 _REMEMBERED_BYTES, _COUNT_BYTES = 16 << 20, 700
 """What the counts may take, and what one takes beside the expression it is of: a scope may name thousands of owners."""

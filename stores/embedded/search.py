@@ -62,17 +62,17 @@ class Searcher:
         if search.by_words:
             ranks, chosen = self._by_words(search, scopes, count)
         keys = list(dict.fromkeys([*chosen, *cosines]))
-        self._compare(keys, cosines, search)
+        self._compare(keys, cosines, search, scopes)
         if search.mode is SearchMode.HYBRID:
             return self._surrounded(search, scopes, keys, cosines, ranks)
         alike = {key: similarity(cosine) for key, cosine in cosines.items()}
         return Found([one for one in self._plain(keys, alike, ranks) if one.id != search.exclude])
 
-    def _compare(self, keys: Iterable[int], cosines: dict[int, float], search: Search) -> None:
+    def _compare(self, keys: Iterable[int], cosines: dict[int, float], search: Search, scopes: Sequence[int]) -> None:
         """Adds the cosines of memories that were found otherwise."""
         missing = [key for key in keys if key not in cosines]
         if search.by_meaning is not None and missing:
-            found = self._vectors.similarity(self._db, missing, search.by_meaning)
+            found = self._vectors.similarity(self._db, missing, search.by_meaning, scopes)
             cosines.update((key, float(c)) for key, c in zip(missing, found, strict=True) if not np.isnan(c))
 
     def _surrounded(
@@ -89,11 +89,18 @@ class Searcher:
         ends = around.ties(best)
         others = {*around.beside(best), *(key for one in ends for key in one[:2])}.difference(keys)
         more = self._matching(search, scopes, sorted(others))
-        self._compare(more, cosines, search)
+        self._compare(more, cosines, search, scopes)
         alike = {key: similarity(cosine) for key, cosine in cosines.items()}
         candidates = around.candidates([*keys, *more], alike, ranks)
         found = [one for one in candidates.values() if one.id != search.exclude]
-        return Found(found, ties=between(ends, candidates))
+        return Found(found, ties=between(ends, candidates), covered=self._covered(search, ranks))
+
+    def _covered(self, search: Search, ranks: Mapping[int, float]) -> float:
+        if not ranks:
+            return 1.0
+        best = max(ranks, key=lambda key: (ranks[key], key))
+        row = self._db.execute("SELECT text FROM memory WHERE key = ?", (best,)).fetchone()
+        return words.covered(words.asked(search.text or ""), str(row[0])) if row else 1.0
 
     def _matching(self, search: Search, scopes: Sequence[int], keys: Sequence[int]) -> list[int]:
         """Those of these memories that a search is among."""

@@ -134,13 +134,15 @@ class Search(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """Candidates, in no order, their keys being ids; degraded: a part of the store was down and the rest answered.
 
-    records: those of the best candidates' memories that the search has read anyway. ties: between candidates.
+    records: those of the best candidates' memories that the search has read anyway. ties: between candidates. covered:
+    what share of the words that are looked for the best by words has (stores.words.covered), of a HYBRID search.
     """
 
     candidates: list[Candidate]
     degraded: bool = False
     records: Mapping[Id, Memory] = {}
     ties: Sequence[Tie] = ()
+    covered: float = 1.0
 
 
 class Explored(msgspec.Struct, frozen=True):

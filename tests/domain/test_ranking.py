@@ -190,6 +190,23 @@ def test_neighbors_links_names_and_times_move_what_is_otherwise_equal() -> None:
         assert ranked.index(0) < ranked.index(1), (vouched, tied, text)
 
 
+def test_one_word_of_many_does_not_outrank_what_is_meant() -> None:
+    found = [one(0, 1.0, 0.1), one(1, None, 0.5)]
+    assert order(found, asked(covered=1.0)) == [0, 1]
+    assert order(found, asked(covered=0.1)) == [1, 0]
+
+
+def test_what_is_alike_as_all_is_in_its_language_says_nothing() -> None:
+    said, alike = one(0, 1.0, 0.86), one(1, 0.3, 0.9)
+    assert order([said, alike], asked(covered=0.4, usual=0.85)) == [0, 1]
+    assert order([one(0, None, 0.7), one(1, None, 0.8)], asked(usual=0.85)) == [1, 0], "they have an order all the same"
+
+
+def test_what_hardly_says_anything_does_not_vouch() -> None:
+    beside = [one(n, 0.2, place=n, session_id=Id("ses_a")) for n in (1, 2, 3)]
+    assert order([one(0, 0.25), *beside], asked(covered=0.5))[0] == 0
+
+
 def test_a_name_that_everybody_has_says_nothing() -> None:
     found = [one(n, 0.5, people=("Ada",)) for n in range(3)]
     assert {hit.parts.people for hit in rank(found, asked("what does Ada like"))} == {None}

@@ -96,6 +96,33 @@ def test_stop_words_are_looked_for_only_where_there_is_nothing_else() -> None:
     assert set(asked("to be or not to be").exact) <= set(stored("To be, or not to be: that is the question").exact)
 
 
+@pytest.mark.parametrize(
+    ("query", "exact"),
+    [
+        ("Wovor hat das Haustier Angst?", {"wovor", "haustier", "angst"}),
+        ("Où est la clé du garage ?", {"cle", "garag"}),
+        ("¿Cuándo llega el tren de Ana?", {"llega", "tren", "ana"}),
+        ("Mitä ruokia isän pitää välttää?", {"ruokia", "isan", "valttaa"}),
+        ("Bana hangi koltuk ve masa lazım?", {"koltuk", "masa", "lazim"}),
+        ("Где лежит мой паспорт?", {"леж", "паспорт"}),
+        ("متى موعد العيادة؟", {"موعد", "عياد"}),
+        ("什么时候开始供暖?", {"时候", "候开", "开始", "始供", "供暖"}),
+        ("我爱读谁的书?", {"爱读"}),
+        ("プリンターの紙はどこですか", {"プリ", "リン", "ンタ", "ター", "の紙"}),
+        ("동물을 길러도 돼?", {"동물", "길러"}),
+        ("แมวชื่ออะไร", {"แม", "มว", "วชื่", "ชื่อ"}),
+        ("die hard", {"die", "hard"}),
+        ("a war in the north", {"war", "north"}),
+        ("去目的地", {"去目", "目的", "的地"}),
+        ("那是什么", {"那是", "是什", "什么"}),
+        ("Was ist das?", {"wa", "ist", "da"}),
+    ],
+)
+def test_a_question_looks_for_no_function_words_of_its_language(query: str, exact: set[str]) -> None:
+    assert set(asked(query).exact) == exact
+    assert exact <= set(stored(query).exact)
+
+
 def test_a_page_is_looked_for_by_all_its_words() -> None:
     page = " ".join(f"filler{number}" for number in range(3_000)) + " needle"
     assert "needl" in asked(page).exact

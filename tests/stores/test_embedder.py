@@ -216,3 +216,19 @@ async def test_what_is_quick_is_done_at_once_and_what_is_not_in_a_thread() -> No
     await batching.close()
     with pytest.raises(RuntimeError):
         await batching.embed(["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("The meeting was moved to Friday", 0.0, 0.2),
+        ("Das Treffen ist am Freitag", 0.15, 0.5),
+        ("แมวอยู่ใต้เตียง", 0.6, 1.0),
+    ],
+)
+async def test_what_is_usual_in_a_language_that_it_hardly_knows_is_much(text: str, least: float, most: float) -> None:
+    batching = Batching(WordLlama())
+    try:
+        assert least < await batching.usual((await batching.embed([text]))[0]) < most
+    finally:
+        await batching.close()

@@ -65,6 +65,10 @@ class Words:
         result: Vector = (sums / np.where(lengths == 0, 1, lengths)).astype(np.float32)
         return result
 
+    async def usual(self, vector: Vector) -> float:
+        """Words have nothing to do with each other."""
+        return 0.0
+
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
