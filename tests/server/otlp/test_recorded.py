@@ -1,4 +1,4 @@
-"""What twenty-one agent libraries sent is read as what their programs did, on each engine."""
+"""What agent libraries sent is read as what their programs did, on each engine."""
 
 from __future__ import annotations
 
