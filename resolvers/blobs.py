@@ -96,7 +96,7 @@ async def _record(tx: Transaction, arrived: Arrived) -> Blob:
             **{
                 "filename": f"{file.digest[:12]}.{file.format.extensions[0]}",
                 "metadata": EMPTY_OBJECT,
-                "text": "",
+                "text": file.text,
                 **told,
             },
         )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore import exceptions
 from obstore.store import ObjectStore, S3Store
 
 from stores.errors import CannotOpen, Unavailable
@@ -70,7 +70,7 @@ class ObjectBlobs:
     async def secret(self) -> bytes:
         if self._secret is None:
             with _told():
-                with contextlib.suppress(AlreadyExistsError):
+                with contextlib.suppress(exceptions.AlreadyExistsError):
                     await obstore.put_async(self._store, _SECRET, secrets.token_bytes(32), mode="create")
                 self._secret = bytes(await (await obstore.get_async(self._store, _SECRET)).bytes_async())
         return self._secret
@@ -89,9 +89,9 @@ def _told() -> Iterator[None]:
     """Whatever goes wrong with the store is an outage to the caller; the log has more of it."""
     try:
         yield
-    except AlreadyExistsError:
+    except exceptions.AlreadyExistsError:
         raise
-    except BaseError as error:
+    except exceptions.BaseError as error:
         raise Unavailable(f"the store of blobs: {str(error).splitlines()[0][:200]}") from None
 
 
@@ -111,6 +111,6 @@ def open_objects(url: str, endpoint: str | None, region: str | None) -> ObjectBl
             retry_config=_PATIENCE,  # type: ignore[arg-type]
             **given,  # type: ignore[arg-type]
         )
-    except (BaseError, ValueError) as error:
+    except (exceptions.BaseError, ValueError) as error:
         raise CannotOpen(f"RECOLLECT_BLOBS_URL cannot be used: {str(error).splitlines()[0]}.") from None
     return ObjectBlobs(store)

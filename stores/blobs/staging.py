@@ -11,13 +11,15 @@ from pathlib import Path
 from domain.blob import Format, MediaKind, MediaRules, Upload, plain_name
 from domain.errors import Rejected, invalid
 from stores.blobs.folder import unavailable
+from stores.blobs.reading import text_of
 from stores.blobs.recognition import HEAD, check_json, image_size, recognized
 
 
 class Staged(Upload):
     """A file that is being received. Its methods block: they write to a disk.
 
-    size: how many bytes came; format, width, height: known once it is finished. After a problem bytes are counted and
+    size: how many bytes came; format, width, height and the text of a document: known once it is
+    finished. After a problem bytes are counted and
     dropped.
     """
 
@@ -26,6 +28,7 @@ class Staged(Upload):
         self.path = folder / secrets.token_hex(16)
         self.size, self.digest = 0, ""
         self.format: Format | None = None
+        self.text = ""
         self.width: int | None = None
         self.height: int | None = None
         self._hash, self._head, self._looked = hashlib.sha256(), b"", False
@@ -67,6 +70,8 @@ class Staged(Upload):
                 self.width, self.height = image_size(self.path, self.format)
             elif self.format.name == "json":
                 check_json(self.path)
+            if self.format.kind is MediaKind.DOCUMENT:
+                self.text = text_of(self.path, self.format)
             self.digest = self._hash.hexdigest()
         except Rejected as refused:
             self._give_up(refused)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from hashlib import sha256
 from typing import Any
 
+import docx
 import pytest
 
 from resolvers import blobs
@@ -124,6 +126,53 @@ class TestInMessages:
         below = await talk.fails("addMessages", {**S, "messages": [{"role": "user", "content": [{"image": {"data": encoded(image())}}, part]}]})  # fmt: skip
         assert below == (code, ["messages", "0", "content", "1", *path[2:]])
         assert files(talk) == []
+
+
+def paper() -> bytes:
+    """A PDF with a line of text."""
+    stream = b"BT /F1 12 Tf 20 50 Td (Oolong from the paper) Tj ET"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 100] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, one in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, one)
+    start = len(out)
+    out += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    return bytes(out + b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % start)
+
+
+def letter() -> bytes:
+    out = io.BytesIO()
+    document = docx.Document()
+    document.add_paragraph("Oolong from the letter")
+    document.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "text"),
+    [
+        ("\ufeffGrüße".encode(), "a.txt", "Grüße"),
+        (b"# Head\n", "a.md", "# Head\n"),
+        (paper(), "a.pdf", "Oolong from the paper"),
+        (letter(), "a.docx", "Oolong from the letter"),
+        (SAMPLES["paper.pdf"][0], "broken.pdf", ""),
+        (SAMPLES["letter.docx"][0], "broken.docx", ""),
+        (b"x" * 150_000, "long.txt", "x" * 100_000),
+    ],
+    ids=["txt", "md", "pdf", "docx", "no pdf", "no docx", "long"],
+)
+async def test_what_a_document_says_is_read(talk: Graph, data: bytes, name: str, text: str) -> None:
+    [part] = (await say(talk, {"document": {"data": encoded(data), "filename": name}}))["content"]
+    assert part["text"] == text
+    [told] = (await say(talk, {"document": {"data": encoded(data), "text": "told"}}))["content"]
+    assert told["text"] == "told"
 
 
 class TestSweep:

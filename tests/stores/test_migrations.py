@@ -15,7 +15,20 @@ from domain.memory import Memory
 from domain.message import Message
 from domain.search import Recall, SearchMode
 from domain.session import Session
-from stores.contract.making import DIMENSION, Clock, axis, delete, follow, keep, message, page, say, user
+from stores.contract.making import (
+    DIMENSION,
+    Clock,
+    axis,
+    delete,
+    follow,
+    keep,
+    message,
+    page,
+    participant,
+    say,
+    session,
+    user,
+)
 from stores.embedded import migrations, tables
 from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
@@ -171,4 +184,31 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
     changed(folder, "PRAGMA user_version = 7")
     engine = open_folder(folder)
     assert await engine.workspace("main").get(Memory, before) == told
+    await engine.close()
+
+
+async def test_media_of_before_there_were_blobs(tmp_path: Path) -> None:
+    engine = open_folder(tmp_path)
+    store = engine.workspace("main")
+    [talk] = await keep(store, session())
+    [voice] = await keep(store, participant(talk))
+    [said] = await say(store, talk, message(voice))
+    await engine.close()
+    kinds = {
+        "image/png": "image",
+        "audio/wav": "audio",
+        "video/mp4": "video",
+        "application/pdf": "document",
+        None: "document",
+    }
+    old = [{"kind": "media", "media_type": type_, "url": f"https://example.com/{n}"} for n, type_ in enumerate(kinds)]
+    file = apsw.Connection(str(tmp_path / FILE))
+    file.execute("UPDATE message SET content = ?", (msgspec.json.encode(old).decode(),))
+    file.pragma("user_version", 9)
+    file.close()
+    engine = open_folder(tmp_path)
+    [now] = await engine.workspace("main").get(Message, [said.id])
+    assert [(msgspec.to_builtins(part)["kind"], part.media_type, part.url) for part in now.content] == [
+        (kind, type_, f"https://example.com/{n}") for n, (type_, kind) in enumerate(kinds.items())
+    ]
     await engine.close()
