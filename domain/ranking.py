@@ -189,7 +189,11 @@ def _hybrid(
 ) -> Iterator[tuple[Candidate, float, float, _Signals]]:
     own = _own(found, asked, weights)
     vouched = _vouched(found, own, asked, ties)
-    raw = {one.id: (own[one.id] + vouched[one.id].sum(weights)) * (1 - weights.question * one.asks) for one in found}
+    raw = {}
+    for one in found:
+        beside = vouched[one.id]
+        value = own[one.id] if beside is _NONE else own[one.id] + beside.sum(weights)
+        raw[one.id] = value * (1 - weights.question) if one.asks else value
     least = VOUCHED * max((raw[one.id] for one in found if own[one.id] > 0), default=float("inf"))
     hits = [
         one

@@ -8,9 +8,9 @@ IDEMPOTENCY_US = 7 * 24 * 3600 * 1_000_000
 GROUP = 256
 """How many scripts share a transaction at the most: at 128 callers 16 to 28 of them meet in one fsync."""
 
-OVERSAMPLE = 10
-LEAST_CANDIDATES = 100
-"""Candidates of each side of a search: ten times what is shown, so that the rank over both keeps its true best."""
+OVERSAMPLE = 6
+LEAST_CANDIDATES = 60
+"""Candidates of each side of a search: six times what is shown, so that the rank over both keeps its true best."""
 
 LOOSE = 0.2
 """What a loose word of a text counts, where an exact one counts 1."""
