@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -17,15 +17,17 @@ from domain.unicode import read_json
 from domain.values import MAX_BATCH
 from formats.conversation import FormatError
 from formats.file import File
+from formats.otlp.leniency import Reader
 from formats.otlp.logs import SentLog
 from formats.otlp.spans import Malformed, Read, SentSpan, Source, TooLarge, link, number
 from formats.otlp.spans import read as read_spans
 
 SUMMARY = "OpenTelemetry spans in JSON, as written by the Collector"
 
-R = TypeVar("R")
+R = TypeVar("R", bound=msgspec.Struct)
 
 _INT64 = range(-(2**63), 2**63)
+_UINT64 = range(2**64)
 
 
 class _Message(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
@@ -93,6 +95,12 @@ class JsonSpan(_Message):
     status: Status | None = None
 
 
+class MendedSpan(JsonSpan):
+    """A span that was not all of the declared types. lost: where what is left out was."""
+
+    lost: list[str] = []
+
+
 class Resource(_Message):
     attributes: list[KeyValue] | None = None
 
@@ -130,6 +138,12 @@ class LogRecord(_Message):
     event_name: str | None = None
 
 
+class MendedLog(LogRecord):
+    """As MendedSpan."""
+
+    lost: list[str] = []
+
+
 class ScopeLogs(_Message):
     scope: Scope | None = None
     log_records: list[LogRecord] | None = None
@@ -148,6 +162,8 @@ class LogsRequest(_Message):
 
 _decode = msgspec.json.Decoder(Request).decode
 _decode_logs = msgspec.json.Decoder(LogsRequest).decode
+_AROUND = {"resourceSpans", "scopeSpans", "spans", "resourceLogs", "scopeLogs", "logRecords"}
+_lenient = Reader({JsonSpan: MendedSpan, LogRecord: MendedLog})
 
 MAX_OBJECTS = 400_000
 """How many objects a request over HTTP may have: each takes some 100 bytes of memory, and an attribute is two."""
@@ -156,13 +172,13 @@ MAX_OBJECTS = 400_000
 def spans_in(body: bytes) -> Iterator[tuple[SentSpan, Source]]:
     """The spans of a request, each with its source. Raises Malformed, TooLarge."""
     _check_size(body)
-    return _spans(_decoded(body, _decode))
+    return _spans(_decoded(body, _decode, Request))
 
 
 def logs_in(body: bytes) -> Iterator[tuple[SentLog, Source]]:
     """The log records of a request, each with its source. Raises Malformed, TooLarge."""
     _check_size(body)
-    return _logs(_decoded(body, _decode_logs))
+    return _logs(_decoded(body, _decode_logs, LogsRequest))
 
 
 def _check_size(body: bytes) -> None:
@@ -170,9 +186,17 @@ def _check_size(body: bytes) -> None:
         raise TooLarge(f"A request may have at most {MAX_OBJECTS:,} objects; send it in parts.")
 
 
-def _decoded(body: bytes, decode: Callable[[bytes], R]) -> R:
+def _decoded(body: bytes, decode: Callable[[bytes], R], kind: type[R]) -> R:
+    """A request; where it is not all of the declared types, what can be read of it. Raises Malformed."""
     try:
-        return read_json(decode, body)
+        try:
+            return read_json(decode, body)
+        except msgspec.ValidationError:
+            lost: list[str] = []
+            found = _lenient.message(read_json(msgspec.json.decode, body), kind, lost)
+            if found is None or any(place.rpartition(".")[2] in _AROUND for place in lost):
+                raise  # nobody could tell what is missing
+            return cast(R, found)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"This is not valid OTLP JSON: {error}.") from None
     except RecursionError:
@@ -200,18 +224,22 @@ def _logs(request: LogsRequest) -> Iterator[tuple[SentLog, Source]]:
 
 
 def _log(log: LogRecord) -> SentLog:
+    lost = [*log.lost] if isinstance(log, MendedLog) else []
     return SentLog(
         log.trace_id or "",
         log.span_id or "",
-        _int(log.time_unix_nano) or _int(log.observed_time_unix_nano),
+        _time(log.time_unix_nano, lost, "timeUnixNano")
+        or _time(log.observed_time_unix_nano, lost, "observedTimeUnixNano"),
         log.event_name or "",
         log.severity_text or "",
         _value(log.body),
         _attributes(log.attributes),
+        lost,
     )
 
 
 def _span(span: JsonSpan) -> SentSpan:
+    lost = [*span.lost] if isinstance(span, MendedSpan) else []
     status = span.status or Status()
     return SentSpan(
         span.trace_id or "",
@@ -219,10 +247,13 @@ def _span(span: JsonSpan) -> SentSpan:
         span.parent_span_id or "",
         span.name or "",
         span.kind or 0,
-        _int(span.start_time_unix_nano),
-        _int(span.end_time_unix_nano),
+        _time(span.start_time_unix_nano, lost, "startTimeUnixNano"),
+        _time(span.end_time_unix_nano, lost, "endTimeUnixNano"),
         _attributes(span.attributes),
-        [(_int(e.time_unix_nano), e.name or "", _attributes(e.attributes)) for e in span.events or ()],
+        [
+            (_time(e.time_unix_nano, lost, "events.timeUnixNano"), e.name or "", _attributes(e.attributes))
+            for e in span.events or ()
+        ],
         [
             link(one.trace_id or "", one.span_id or "", one.trace_state or "", _attributes(one.attributes))
             for one in span.links or ()
@@ -231,6 +262,7 @@ def _span(span: JsonSpan) -> SentSpan:
         status.message or "",
         span.trace_state or "",
         (span.dropped_attributes_count or 0, span.dropped_events_count or 0, span.dropped_links_count or 0),
+        lost,
     )
 
 
@@ -256,21 +288,32 @@ def _value(value: AnyValue | None) -> Any:
     return value.bytes_value
 
 
-def _int(value: int | str | None) -> int:
+def _int(value: int | str) -> int | str:
+    """What is no number of 64 bits is the text that it came as."""
     try:
-        found = int(value or 0)
+        found = int(value)
     except ValueError:
-        raise Malformed("A whole number is invalid.") from None
-    if found not in _INT64:
-        raise Malformed("A whole number has more than 64 bits.")
-    return found
+        return value
+    return found if found in _INT64 else str(value)
 
 
 def _double(value: float | str) -> float | str:
     try:
         return number(float(value))
     except ValueError:
-        raise Malformed("A number is invalid.") from None
+        return value
+
+
+def _time(value: int | str | None, lost: list[str], where: str) -> int:
+    """Nanoseconds since 1970; what is no time is left out."""
+    try:
+        found = int(value or 0)
+    except ValueError:
+        found = -1
+    if found in _UINT64:
+        return found
+    lost.append(where)
+    return 0
 
 
 # -- files -----------------------------------------------------------------------------------------------------
@@ -305,7 +348,7 @@ def read(file: File) -> Exports:
     requests = []
     for where, line in lines:
         try:
-            for part in parts(_decoded(line, _decode)):
+            for part in parts(_decoded(line, _decode, Request)):
                 if rejected := reports(part).rejected:
                     raise FormatError(rejected[0], where)
                 requests.append(part)

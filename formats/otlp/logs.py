@@ -6,7 +6,7 @@ https://opentelemetry.io/docs/specs/otel/logs/data-model/ and opentelemetry/prot
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from domain.span import SpanKind, SpanStatusCode
 from domain.telemetry import MAX_ATTRIBUTES, ReportedEvent, SpanReport, bounded
 from domain.values import EMPTY_OBJECT
 from formats.otlp.media import Taking
-from formats.otlp.spans import Read, Source, Unacceptable, collect, cut, hex_id, time_of
+from formats.otlp.spans import Read, Source, Unacceptable, collect, cut, hex_id, time_of, with_lost
 
 LINE = "log"
 """What a line is called whose record has no name."""
@@ -37,6 +37,7 @@ class SentLog(msgspec.Struct, frozen=True, gc=False):
     severity: str
     body: Any
     attributes: dict[str, Any]
+    lost: Sequence[str] = ()
 
 
 PROGRAM = "log:"
@@ -67,6 +68,7 @@ def report(log: SentLog, source: Source, limit: int = MAX_ATTRIBUTES, *, others:
     else:
         told = heard(Event(log.time, name, log.attributes, log.body)) if tells_content(name) else NOTHING
         told = replace(told, kind=SpanKind.OTHER)  # OpenLIT writes records of a stream in the span above the call
+    told = with_lost(told, log.lost) if log.lost else told
     sent = [log.trace_id, log.span_id, log.time, name, log.severity]
     digest = hashlib.blake2b(msgspec.json.encode(sent) + bytes(kept.value), digest_size=12).hexdigest()
     return SpanReport(

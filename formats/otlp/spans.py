@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -61,7 +61,7 @@ class SentSpan(msgspec.Struct, frozen=True, gc=False):
     """A span as it stands in a request, whatever the encoding: ids in hex, times in nanoseconds since 1970, 0 for none.
 
     events: time, name and attributes of each. links: the spans it is tied to. dropped: how many attributes, events and
-    links the tracer did not send.
+    links the tracer did not send. lost: where in the span what is of a wrong type was.
     """
 
     trace_id: str
@@ -78,6 +78,7 @@ class SentSpan(msgspec.Struct, frozen=True, gc=False):
     status_message: str
     trace_state: str = ""
     dropped: tuple[int, int, int] = _NONE_DROPPED
+    lost: Sequence[str] = ()
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
@@ -167,6 +168,7 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
     happened = [Event(*event) for event in sent]
     told = read_conventions(attributes, span.name, failed=failed, start=span.start)
     told = with_events(told, happened, span.start) if happened else told
+    told = with_lost(told, span.lost) if span.lost else told
     about = _about(span, source)
     about.update(attributes)
     kept = bounded(about, limit)
@@ -252,7 +254,13 @@ def hex_id(text: str, length: int, name: str) -> str:
     return text.lower()
 
 
+def with_lost(told: Reading, lost: Iterable[str]) -> Reading:
+    """With what is said of places that were left out."""
+    return replace(told, warnings=(*told.warnings, *(f"{place} is of a wrong type and was left out" for place in lost)))
+
+
 def time_of(ns: int) -> datetime | None:
+    """Raises Unacceptable."""
     if ns == 0:
         return None
     try:

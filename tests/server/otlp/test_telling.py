@@ -19,6 +19,7 @@ from tests.support.graphql_client import Graph
 TRACE = "ab" * 16
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND
+MODEL = "gen_ai.request.model"
 
 SPANS = """query ($t: String!) { trace(traceId: $t) { usage { inputTokens cachedTokens } spans(first: 50) { nodes {
   spanId parentSpanId name kind statusCode statusMessage endedAt provider model timeToFirstTokenMs finishReasons warnings
@@ -257,6 +258,64 @@ class TestWhatIsWrong:
         assert warning in found[1]["warnings"]
         assert found[2]["warnings"] == []
         assert found[2]["inputMessages"][0]["text"] == "hi"
+
+    @pytest.mark.parametrize(
+        ("changes", "read", "warning"),
+        [
+            ({"startTimeUnixNano": "soon"}, {}, "startTimeUnixNano"),
+            ({"startTimeUnixNano": "-5"}, {}, "startTimeUnixNano"),
+            ({"startTimeUnixNano": [START]}, {}, "startTimeUnixNano"),
+            ({"endTimeUnixNano": str(2**64)}, {}, "endTimeUnixNano"),
+            ({"endTimeUnixNano": str(2**64 - 1)}, {}, None),
+            ({"endTimeUnixNano": float(START + SECOND)}, {"endedAt": "2026-01-01T00:00:01Z"}, None),
+            ({"name": 5}, {"name": "5"}, None),
+            ({"name": ["n"]}, {"name": "agent"}, "name"),
+            ({"kind": "SPAN_KIND_CLIENT"}, {}, None),
+            ({"kind": "ours"}, {}, "kind"),
+            ({"status": {"code": "STATUS_CODE_ERROR"}}, {"statusCode": "ERROR"}, None),
+            ({"status": [2]}, {"statusCode": "UNSET"}, "status"),
+            ({"attributes": {}}, {"model": None}, "attributes"),
+            ({"attributes": [7, {"key": MODEL, "value": {"stringValue": "m"}}]}, {"model": "m"}, "attributes"),
+            ({"attributes": [{"key": MODEL, "value": {"stringValue": 5}}]}, {"model": "5"}, None),
+            ({"attributes": [{"key": MODEL, "value": {"intValue": "many"}}]}, {"model": "many"}, None),
+            ({"attributes": [{"key": MODEL, "value": {"intValue": str(10**30)}}]}, {"model": str(10**30)}, None),
+            ({"attributes": [{"key": MODEL, "value": {"boolValue": "yes"}}]}, {"model": "yes"}, None),
+            ({"attributes": [{"key": MODEL, "value": {"doubleValue": "much"}}]}, {"model": "much"}, None),
+            ({"attributes": [{"key": MODEL, "value": {"arrayValue": "a"}}]}, {"model": "a"}, None),
+            ({"attributes": [{"key": MODEL, "value": "m"}]}, {"model": "m"}, None),
+            ({"events": {}}, {}, "events"),
+            ({"events": [{"name": {}}]}, {}, "events.name"),
+            ({"links": [{"traceId": []}]}, {}, "links.traceId"),
+        ],
+    )
+    async def test_json_of_another_type_than_the_protocols(
+        self, door: Door, changes: Any, read: Any, warning: str | None
+    ) -> None:
+        partial = await door.spans(span(1) | changes, span(2, 1, **LLM, gen_ai__request__model="other"))
+        found = await door.read()
+        assert {name: found[1][name] for name in read} == read
+        told = [f"{warning} is of a wrong type and was left out"] if warning else []
+        assert [one for one in found[1]["warnings"] if "wrong type" in one] == told
+        assert (warning or "") in partial.get("errorMessage", "")
+        assert found[2]["warnings"] == []
+        assert found[2]["model"] == "other"
+
+    async def test_json_without_an_id_loses_that_span_alone(self, door: Door) -> None:
+        partial = await door.spans(span(1) | {"spanId": 7}, span(2), 5)
+        assert partial["rejectedSpans"] == "2"
+        assert "span 1: spanId is not 16 hex digits" in partial["errorMessage"]
+        assert list(await door.read()) == [2]
+
+    async def test_log_records_of_another_type_than_the_protocols(self, door: Door) -> None:
+        of = {"traceId": TRACE, "spanId": f"{1:016x}"}
+        await door.spans(span(1))
+        partial = await door.logs(
+            {**of, "eventName": 7, "body": {"stringValue": 7}, "timeUnixNano": str(2**64)},
+            {**of, "eventName": "fine", "timeUnixNano": str(START)},
+        )
+        assert "timeUnixNano is of a wrong type and was left out" in partial["errorMessage"]
+        events = (await door.read())[1]["events"]["nodes"]
+        assert {one["type"] for one in events} >= {"7", "fine"}
 
     async def test_a_number_as_text_is_one(self, door: Door) -> None:
         await door.spans(span(1, **LLM, gen_ai__usage__input_tokens="12", gen_ai__usage__output_tokens=3.0))

@@ -250,7 +250,7 @@ class TestPartialSuccess:
     async def test_a_time_that_cannot_be(self, context: Context) -> None:
         async with client(context) as http:
             told = (await post(http, request(span(startTimeUnixNano=-(2**62), endTimeUnixNano=-(2**63))))).json()
-        assert told == {} or "time" in told["partialSuccess"]["errorMessage"]
+        assert "endTimeUnixNano" in told["partialSuccess"]["errorMessage"]
 
     async def test_attributes_that_are_too_large_are_shortened_and_told(self, context: Context) -> None:
         large = [
@@ -316,11 +316,8 @@ MALFORMED = [
     (b"[]", JSON),
     (b"null", JSON),
     (b'{"resourceSpans": {}}', JSON),
-    (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 7}]}]}]}', JSON),
-    (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "soon"}]}]}]}', JSON),
-    (json.dumps(request(span(attributes=[{"key": "a", "value": {"intValue": "9" * 5000}}]))).encode(), JSON),
-    (json.dumps(request(span(attributes=[{"key": "a", "value": {"intValue": 2**63}}]))).encode(), JSON),
-    (json.dumps(request(span(attributes=[{"key": "a", "value": {"doubleValue": "much"}}]))).encode(), JSON),
+    (b'{"resourceSpans": [{"scopeSpans": 5}]}', JSON),
+    (b'{"resourceSpans": [{"scopeSpans": [{"spans": {}}]}]}', JSON),
     (
         b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [{"value": '
         + b'{"arrayValue": {"values": [' * 5000,
