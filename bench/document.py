@@ -11,6 +11,7 @@ from bench.row import Outcome, Report
 from bench.show import markdown, number, peers_markdown, services_markdown, verdict
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+AGAINST_BEGIN, AGAINST_END = "<!-- bench against: begin -->", "<!-- bench against: end -->"
 PEERS_BEGIN, PEERS_END = "<!-- bench peers: begin -->", "<!-- bench peers: end -->"
 SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench services: end -->"
 
@@ -18,7 +19,9 @@ SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench ser
 def write(report: Report, document: Path) -> None:
     """Replaces what stands between the markers, of the engines that were measured. Raises BenchError without them."""
     text = document.read_text(encoding="utf-8")
-    if report.rows:
+    if report.against:
+        text = _put(document, text, (AGAINST_BEGIN, AGAINST_END), [markdown(report), _missed(report.rows)])
+    elif report.rows:
         picture = document.with_suffix(".svg")
         shown = f"![How far what is wanted was reached]({picture.name})"
         text = _put(document, text, (BEGIN, END), [markdown(report), shown, _missed(report.rows)])

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.__main__ import main
-from bench.document import BEGIN, END, PEERS_BEGIN, PEERS_END, SERVICES_BEGIN, SERVICES_END
+from bench.document import AGAINST_BEGIN, AGAINST_END, BEGIN, END, PEERS_BEGIN, PEERS_END, SERVICES_BEGIN, SERVICES_END
 from bench.document import write as write_document
 from bench.process import HOME
 from bench.row import Machine, Outcome, Report, Row, at_least, at_most, times, within_times
@@ -186,6 +186,16 @@ def test_the_work_that_peers_are_given_is_done_here_too(tmp_path: Path) -> None:
     told = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
     assert {row.name.split("-", 2)[2] for row in PEER_ROWS} == {one["row"] for one in told}
     assert all(one["processor"] > 0 for one in told)
+
+
+def test_an_older_build_has_its_place_in_the_document(tmp_path: Path) -> None:
+    page = tmp_path / "doc.md"
+    page.write_text(f"{BEGIN}\nkept\n{END}\n{AGAINST_BEGIN}\nold\n{AGAINST_END}\n", encoding="utf-8")
+    row = msgspec.structs.replace(outcome("cpu-x", 2.0, lower=True), older=3.0, gains=[1.5])
+    write_document(msgspec.structs.replace(report(row), against="v1"), page)
+    text = page.read_text(encoding="utf-8")
+    assert "kept" in text and "old\n" not in text
+    assert "Beside v1, in turns:" in text and "| cpu-x | 2.00 | 3.00 | ms | 1.50x | 1.50x to 1.50x |" in text
 
 
 def test_the_peers_have_their_place_in_the_document(tmp_path: Path) -> None:
