@@ -71,7 +71,7 @@ def utterances(asked: Iterable[ModelMessage], said: Iterable[ModelMessage]) -> l
     for answers, messages in ((False, asked), (True, said)):
         for message in messages:
             for sender, content in _by_sender(message):
-                keys = [key for part in content if (key := _key(sender, part))]
+                keys = keys_of(sender, content)
                 if not keys:
                     thoughts += content
                     continue
@@ -79,6 +79,11 @@ def utterances(asked: Iterable[ModelMessage], said: Iterable[ModelMessage]) -> l
                     content, thoughts = thoughts + content, []
                 found.append(Utterance(sender, content, keys, answers))
     return found
+
+
+def keys_of(sender: SenderType, content: Iterable[Content]) -> list[str]:
+    """Of what one says at once: of its parts, but for thoughts."""
+    return [key for part in content if (key := _key(sender, part))] if sender in _TEXTS else []
 
 
 def _by_sender(message: ModelMessage) -> Sequence[tuple[SenderType, list[Content]]]:

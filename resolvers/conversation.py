@@ -9,7 +9,18 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from domain.actor import Agent, User
-from domain.conversation import ASKED, MAX_KNOWN, Conversation, Known, Teller, Utterance, news, places_of, utterances
+from domain.conversation import (
+    ASKED,
+    MAX_KNOWN,
+    Conversation,
+    Known,
+    Teller,
+    Utterance,
+    keys_of,
+    news,
+    places_of,
+    utterances,
+)
 from domain.message import Message
 from domain.node import Id
 from domain.participant import Participant, ParticipantInput, SenderType
@@ -41,9 +52,31 @@ async def tell(tx: Transaction, spans: Iterable[Span], mode: Told) -> None:
     for session, before in zip(await tx.get(Session, list(of)), await tx.find(Conversation, keys), strict=True):
         if session is None or (before is None and not any(map(_tells, of[session.id]))):
             continue
-        known = before or Conversation(id=tx.new_id(Conversation), session_id=session.id)
+        known = before or await _begun(tx, session)
         if mode == "always" or session.message_count == known.told:
             await _Telling(tx, session, known).tell(of[session.id])
+
+
+async def _begun(tx: Transaction, session: Session) -> Conversation:
+    """What is known of a conversation whose record is not there. A session that was imported has its messages all the
+    same: what spans told of those that come last is known by them."""
+    made = Conversation(id=tx.new_id(Conversation), session_id=session.id)
+    if not session.message_count:
+        return made
+    messages = (await tx.latest(session.id, MAX_KNOWN))[::-1]
+    ids = list(dict.fromkeys(message.span_record_id for message in messages if message.span_record_id is not None))
+    spans = dict(zip(ids, await tx.get(Span, ids), strict=True))
+    places = {id: place for place, id in enumerate(ids)}
+    tellers = [Teller("", "", 0, 0) if span is None else _teller(span, "") for span in spans.values()]
+    known = [
+        Known(key, places[message.span_record_id], message.id)
+        for message in messages
+        if message.span_record_id is not None
+        for key in keys_of(message.sender_type, message.content)
+    ]
+    known, tellers = _bounded(known, tellers)
+    is_ours = bool(messages) and all(message.span_record_id is not None for message in messages)
+    return replace(made, told=session.message_count if is_ours else 0, known=known, tellers=tellers)
 
 
 def _by_session(spans: Iterable[Span]) -> dict[Id, list[Span]]:
@@ -69,7 +102,7 @@ async def tell_less(tx: Transaction, gone: Iterable[Span], staying: Sequence[Id]
     left = [span for span in await tx.get(Span, staying) if span is not None]
     for session, before in zip(await tx.get(Session, list(of)), await tx.find(Conversation, keys), strict=True):
         if session is not None:
-            known = before or Conversation(id=tx.new_id(Conversation), session_id=session.id)
+            known = before or await _begun(tx, session)
             traces = {span.trace_id for span in of[session.id]}
             there = [span for span in left if span.session_id == session.id and span.trace_id in traces]
             ours = mode == "always" or (mode == "auto" and session.message_count == known.told)

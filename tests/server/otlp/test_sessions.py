@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from domain.page import Slice
 from domain.session import Session
 from domain.span import Span
-from stores.ports import Transaction
+from formats.otlp import spans as otlp
+from formats.otlp.json import spans_in
+from formats.recollect.jsonl import export, load
+from resolvers.telemetry import receive
+from stores.ports import Collection, Transaction
+from tests.formats.test_recollect_jsonl import opened, source
 from tests.server.otlp.test_telling import ASKED, SAID, TRACE, Door, chat, door, span
 
 __all__ = ["door"]
@@ -180,3 +187,25 @@ async def test_a_move_that_was_broken_off_is_made_good(door: Door) -> None:
     await store.write(undo)
     await door.spans(sent[3])
     assert [one["session"]["externalId"] for _, one in sorted((await door.read()).items())] == ["a", "b", "b", "b"]
+
+
+async def test_a_copy_of_a_session_goes_on_with_its_conversation(door: Door, tmp_path: Path) -> None:
+    """Each turn is there once, though the next call repeats those that came with the copy."""
+    await door.spans(span(1, session__id="s", **CALL))
+    await door.graph.do("createSession", {"externalId": "mine"})
+    await door.graph.do("addMessage", {"session": {"externalId": "mine"}, "role": "user", "text": "Tea?"})
+    said = chat("assistant Soon.")
+    more: dict[str, Any] = CALL | {ASKED: chat("user Tea?", "assistant Yes.", "user Now?"), SAID: said}
+    calls = [span(n, at=n, session__id=name, **more) for n, name in ((2, "s"), (3, "mine"))]
+    lines = [line async for line in export(door.graph.context)]
+    async with opened(tmp_path / "copy") as copy:
+        await load(source(lines), copy)
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": calls}]}]}).encode()
+        await receive(copy, otlp.read(spans_in(body)).reports)
+        found = {name: await copy.store.find(Session, [(name,)]) for name in ("s", "mine")}
+        texts = {}
+        for name, [session] in found.items():
+            assert session is not None
+            [page] = await copy.store.pages(Collection.SESSION_MESSAGES, [session.id], Slice(10))
+            texts[name] = [message.text for message in page.nodes]
+    assert texts == {"s": ["Tea?", "Yes.", "Now?", "Soon."], "mine": ["Tea?"]}
