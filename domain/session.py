@@ -105,6 +105,7 @@ class SessionFilter(TargetFilter, frozen=True, kw_only=True):
     statuses: list[SessionStatus] | None = None
     participant: Whose = None
     text: str | None = None
+    said: str | None = None
     created_at: TimeRange | None = None
     active_since: datetime | None = None
     capability: str | None = None

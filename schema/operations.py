@@ -19,6 +19,7 @@ from resolvers import (
     lists,
     live,
     memories,
+    message_search,
     messages,
     search,
     sessions,
@@ -32,6 +33,7 @@ from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
+from schema.message_search import MessageSearchConnection
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
@@ -95,6 +97,12 @@ class Query:
         MemorySearch,
         "The best matching memories among those that are active and valid now. Searching changes nothing; an agent "
         "that will use the results should call the mutation recall instead.",
+        right=READ,
+    )
+    search_messages = query(
+        message_search.search,
+        MessageSearchConnection,
+        "Messages of all sessions that have all these words in their texts, in either case, the newest first.",
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)

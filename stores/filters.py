@@ -174,6 +174,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     Session: {
         "participant": Some(Participant, "session", Called("actor", _ACTORS)),
         "text": Contains(("title",)),
+        "said": Some(Message, "session", PartContains(_TEXTS)),
         "active_since": AtLeast("last_active_at"),
         "capability": HasAll("capabilities"),
     },

@@ -51,6 +51,7 @@ OWN: dict[Collection, type[Node]] = {
     Collection.AGENTS: Agent,
     Collection.MEMORIES: Memory,
     Collection.SPANS: Span,
+    Collection.MESSAGES: Message,
     Collection.AUDIT: AuditEntry,
 }
 """The records of the lists that are a workspace's own."""

@@ -81,6 +81,7 @@ ORDERS: dict[Collection, Any] = {
     Collection.AGENTS: ActorOrder(),
     Collection.MEMORIES: MemoryOrder(),
     Collection.SPANS: SpanOrder(),
+    Collection.MESSAGES: MessageOrder(field=MessageOrderField.CREATED_AT, direction=OrderDirection.DESC),
     Collection.STATES: StateOrder(),
     Collection.AUDIT: AuditOrder(),
     Collection.TENANT_KEYS: ApiKeyOrder(),

@@ -139,6 +139,7 @@ FILLINGS: dict[Collection, Filling] = {
     ),
     Collection.MEMORIES: Filling(_formed, _workspace, _by("created_at"), True, 2),
     Collection.SPANS: Filling(_span, _workspace, _by("started_at"), True, 1),
+    Collection.MESSAGES: Filling(_say, _workspace, _by("created_at"), True, 1),
     Collection.STATES: Filling(
         lambda tx, w, n: _put(tx, state(f"k{n:03}")(tx)), lambda w: Id("app"), lambda one: one.key, False, 1
     ),

@@ -253,6 +253,9 @@ class Values:
                 return r.sample(list(AnnotationTargetKind), r.randint(0, 3))
             case f.Some(operator=f.Matching()):
                 return Values(op.kind, self._made, r.randint(0, 99)).filter(2 if r.random() < 0.3 else 3)
+            case f.Some(operator=f.PartContains(part=part)):
+                contents = [one.content for one in self._made.records.values() if isinstance(one, Message)]
+                return self._piece([text for content in contents for text in part.of(content)])
             case f.Some() | f.Through():
                 if isinstance(op.operator, f.Called):
                     return self._ref((*op.operator.kinds, Participant))

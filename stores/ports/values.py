@@ -40,6 +40,7 @@ class Collection(enum.Enum):
     AGENTS = "agents"
     MEMORIES = "memories"
     SPANS = "spans"
+    MESSAGES = "messages"
     STATES = "states"
     AUDIT = "audit"
     TENANT_KEYS = "tenant.keys"

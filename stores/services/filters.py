@@ -247,10 +247,8 @@ def _(op: f.Through, node: str) -> Add:
 @_emit.register
 def _(op: f.Some, node: str) -> Add:
     """Looked up once, before the first row: from an index for each way to be called."""
-    if isinstance(op.operator, f.Matching):
-        return _some_matching(op, node)
     if not isinstance(op.operator, f.Called):
-        raise NotImplementedError(type(op.operator))
+        return _some_holding(op, node)
     column, label = op.operator.column, LABELS[op.kind].name
     some = f"MATCH (x:{label}) WHERE x.{{}} RETURN x.{op.column} AS id"
     by_id = " UNION ".join(some.format(f"{name} = ?") for name in (column, "id"))
@@ -267,10 +265,12 @@ def _(op: f.Some, node: str) -> Add:
     return add
 
 
-def _some_matching(op: f.Some, node: str) -> Add:
+def _some_holding(op: f.Some, node: str) -> Add:
     """Looked up for each row, in an index, of which all columns have to be said to be there."""
     x = _other(node)
-    inside = compiled(op.kind, lambda each: _emit(each, x))
+    inside = _emit(op.operator, x)
+    if isinstance(op.operator, f.Matching):
+        inside = compiled(op.kind, lambda each: _emit(each, x))
     condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, op.column, f'= {node}.id', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
