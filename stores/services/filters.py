@@ -268,9 +268,8 @@ def _(op: f.Some, node: str) -> Add:
 def _some_holding(op: f.Some, node: str) -> Add:
     """Looked up for each row, in an index, of which all columns have to be said to be there."""
     x = _other(node)
-    inside = _emit(op.operator, x)
-    if isinstance(op.operator, f.Matching):
-        inside = compiled(op.kind, lambda each: _emit(each, x))
+    matching = isinstance(op.operator, f.Matching)
+    inside = compiled(op.kind, lambda each: _emit(each, x)) if matching else _emit(op.operator, x)
     condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, op.column, f'= {node}.id', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
