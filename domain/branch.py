@@ -44,6 +44,17 @@ def branch(end: object, messages: Iterable[Entry]) -> list[int]:
     return found
 
 
+def tips(messages: Iterable[Entry]) -> list[object]:
+    """The messages at which branches end, of a session's messages in the order of their places."""
+    latest: dict[object, object] = {}
+    ends: dict[object, None] = {}
+    for one in messages:
+        ends.pop(before(one.parent, one.replied, latest.get(one.thread)), None)
+        ends[one.key] = None
+        latest[one.thread] = one.key
+    return list(ends)
+
+
 def runs(places: Iterable[int]) -> Iterator[tuple[int, int]]:
     """The first and the last of places, in order, that follow each other without a gap."""
     first = last = None

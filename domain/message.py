@@ -6,7 +6,7 @@ import enum
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -185,6 +185,9 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     metadata: Json
     created_at: datetime
     span_record_id: Annotated[Id | None, refers("Span", gone="keep"), Stored("span")] = None
+    version: int = 1
+    edited_at: datetime | None = None
+    is_redacted: bool = False
 
     @property
     @made_of("content")
@@ -421,7 +424,17 @@ def sender_type(role: str) -> SenderType:
         raise invalid(f"Unknown role; expected one of {', '.join(ROLES)}.", ["role"]) from None
 
 
-def contents(message: MessageInput, blobs: Mapping[int, Blob] = _NONE) -> list[Content]:
+class Saying(Protocol):
+    """What has the parts of a message to be."""
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def content(self) -> Sequence[ContentInput] | None: ...
+
+
+def contents(message: Saying, blobs: Mapping[int, Blob] = _NONE) -> list[Content]:
     """The parts of a new message: `text` first, then `content`. blobs: that it shows, by the index of the part.
 
     Raises Rejected (INVALID) where there is no part, or one is none.
@@ -432,7 +445,7 @@ def contents(message: MessageInput, blobs: Mapping[int, Blob] = _NONE) -> list[C
     return parts
 
 
-def _parts(message: MessageInput, blobs: Mapping[int, Blob]) -> Iterator[Content]:
+def _parts(message: Saying, blobs: Mapping[int, Blob]) -> Iterator[Content]:
     if message.text is not None:
         yield TextContent(message.text)
     for index, part in enumerate(message.content or ()):

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from domain.declaration import NATURAL, SORTED, refers
+from domain.declaration import NATURAL, SORTED, made_of, refers
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.participant import ParticipantInput
@@ -35,8 +35,9 @@ class SessionStatus(enum.Enum):
 
 
 class Session(Node, frozen=True, kw_only=True, gc=False):
-    """One conversation or run. message_count is also the place of its last message: places count from 1. current_id:
-    the message at which the current branch ends; the latest where there is none."""
+    """One conversation or run. message_count is also the place of its last message: places count from 1, and are given
+    once, so that it counts the deleted_count that were deleted too. current_id: the message at which the current branch
+    ends; the latest where there is none. forked_from_id: the message up to which it is a copy of another session."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
@@ -54,6 +55,13 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     message_count: Annotated[int, SORTED]
     version: int
     current_id: Annotated[Id | None, refers("Message", gone="keep")] = None
+    deleted_count: int = 0
+    forked_from_id: Annotated[Id | None, refers("Message", gone="keep")] = None
+
+    @property
+    @made_of("message_count", "deleted_count")
+    def messages_there(self) -> int:
+        return self.message_count - self.deleted_count
 
 
 class ChatSession(Session, frozen=True, kw_only=True, gc=False):

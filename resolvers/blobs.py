@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from domain.blob import Attachment, Blob, BlobFilter, Upload, UploadBlobInput, plain_name
 from domain.errors import Rejected, invalid, not_found
-from domain.message import Media, MediaInput, MessageInput
+from domain.message import Media, MediaInput, Saying
 from domain.node import Id, Node
 from domain.page import Slice
 from domain.telemetry import MediaFile
@@ -141,7 +141,7 @@ async def _kept(context: Context, uploads: Mapping[Place, tuple[Upload, Path]]) 
 class Shown:
     """The blobs that new messages show. Bytes among them are kept before the messages are written."""
 
-    def __init__(self, messages: Sequence[MessageInput], path: Path) -> None:
+    def __init__(self, messages: Sequence[Saying], path: Path) -> None:
         self._given: dict[Place, tuple[MediaInput, Path]] = {}
         self._arrived: dict[Place, Arrived] = {}
         for number, message in enumerate(messages):

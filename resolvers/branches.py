@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
+from domain.branch import Entry
+from domain.branch import tips as tips_of
 from domain.errors import not_found
 from domain.message import Message, MessageFilter, MessageOrder
 from domain.node import Id
-from domain.page import Page, Slice
+from domain.page import MAX_FIRST_LONG, Page, Slice
 from domain.session import Session
 from resolvers.context import Context, named_by, present
 from resolvers.lists import MESSAGE_BRANCH, SESSION_MESSAGES
@@ -23,6 +25,37 @@ async def ends(context: Context, sessions: Sequence[Session]) -> list[Message | 
         pages = await context.store.pages(Collection.SESSION_MESSAGES, unknown, Slice(1, backward=True))
         latest = {id: message for id, page in zip(unknown, pages, strict=True) for message in page.nodes}
     return [end or latest.get(session.id) for session, end in zip(sessions, found, strict=True)]
+
+
+async def origins(context: Context, sessions: Sequence[Session]) -> list[Message | None]:
+    """The message that each session was forked at."""
+    return await named_by(context, Message, [session.forked_from_id for session in sessions])
+
+
+async def tips(context: Context, sessions: Sequence[Session]) -> list[list[Message]]:
+    """The messages at which the branches of each session end."""
+    found = []
+    for session in sessions:
+        messages = [one async for one in all_messages(context, session.id, _PLACED)]
+        replied = {one.parent_id for one in messages}
+        entries = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
+        found.append(await present(context.store, Message, [Id(str(id)) for id in tips_of(entries)]))
+    return found
+
+
+_PLACED = frozenset({"place", "thread_id", "parent_id"})
+
+
+async def all_messages(
+    context: Context, parent: Id, fields: Fields | None = None, of: Collection = Collection.SESSION_MESSAGES
+) -> AsyncIterator[Message]:
+    """All messages of a session, or of the branch that ends at a message."""
+    more, after = True, None
+    while more:
+        [page] = await context.store.pages(of, [parent], Slice(MAX_FIRST_LONG, after=after), fields=fields)
+        for message in page.nodes:
+            yield message
+        more, after = page.has_next_page, page.page_info.end_cursor
 
 
 async def on_current(context: Context, messages: Sequence[Message]) -> list[bool]:

@@ -164,3 +164,6 @@ class Message(Node):
     )
     trace = connection(lists.MESSAGE_TRACE, page.TraceEventConnection, "Trace events about this message.")
     metadata: JSON
+    version: int = strawberry.field(description="Counts from 1 and goes up with every edit; use it as ifVersion.")
+    edited_at: datetime | None
+    is_redacted: bool = strawberry.field(description="Its content was removed for good.")

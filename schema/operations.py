@@ -12,6 +12,7 @@ from resolvers import (
     actors,
     annotation,
     blobs,
+    correction,
     graph,
     health,
     keys,
@@ -30,6 +31,7 @@ from resolvers import (
 from schema import page, payloads, refs
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
 from schema.blob import Blob, BlobConnection, BlobPayload
+from schema.correction import RedactionPayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
@@ -153,6 +155,10 @@ class Mutation:
     upsert_agent = mutation(actors.upsert_agent, payloads.AgentPayload, right=WRITE)
     add_message = mutation(messages.add, payloads.MessagePayload, right=WRITE)
     add_messages = mutation(messages.add_many, payloads.MessagesPayload, right=WRITE)
+    edit_message = mutation(correction.edit, payloads.MessagePayload, right=WRITE)
+    redact_message = mutation(correction.redact, RedactionPayload, right=WRITE)
+    delete_messages = mutation(correction.delete, payloads.MessagesPayload, right=WRITE)
+    fork_session = mutation(correction.fork, payloads.SessionPayload, right=WRITE)
     create_memory = mutation(memories.create, payloads.MemoryPayload, right=WRITE)
     create_memories = mutation(memories.create_many, payloads.MemoriesPayload, right=WRITE)
     update_memory = mutation(memories.update, payloads.MemoryPayload, right=WRITE)

@@ -30,7 +30,7 @@ class Session(Node):
     created_at: datetime
     updated_at: datetime
     last_active_at: datetime = strawberry.field(description="Time of the latest message.")
-    message_count: int
+    messages_there: int = strawberry.field(name="messageCount")
     version: int = strawberry.field(description="Increases with every change; use it as ifVersion.")
     participants = connection(
         lists.SESSION_PARTICIPANTS, page.ParticipantConnection, "Current and former participants."
@@ -46,6 +46,15 @@ class Session(Node):
         branches.ends,
         refs.optional(refs.Message),
         "The message at which the current branch ends: the latest, unless an import or updateSession names another.",
+    )
+    forked_from = relation(
+        branches.origins,
+        refs.optional(refs.Message),
+        "The message up to which it is a copy of another session.",
+        reads=["forked_from_id"],
+    )
+    branches = relation(
+        branches.tips, list[refs.Message], "The messages at which its branches end, the earliest first.", reads=["id"]
     )
     threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(

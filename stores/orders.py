@@ -27,7 +27,7 @@ from stores.ports import Collection, Log, Records
 
 
 class Column(NamedTuple):
-    """What rows are sorted by. since: then it is the time from that column on. missing: stands for null, below all."""
+    """What rows are sorted by. since: then how far it is above that column. missing: stands for null, below all."""
 
     name: str
     since: str = ""
@@ -40,7 +40,7 @@ COLUMNS: dict[Enum, Column] = {
     SessionOrderField.CREATED_AT: Column("created_at"),
     SessionOrderField.LAST_ACTIVE_AT: Column("last_active_at"),
     SessionOrderField.TITLE: Column("title"),
-    SessionOrderField.MESSAGE_COUNT: Column("message_count"),
+    SessionOrderField.MESSAGE_COUNT: Column("message_count", since="deleted_count"),
     ActorOrderField.CREATED_AT: Column("created_at"),
     ActorOrderField.NAME: Column("name"),
     ParticipantOrderField.JOINED_AT: Column("joined_at"),

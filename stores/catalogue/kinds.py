@@ -13,6 +13,7 @@ from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, AttachmentOrder, Blob, BlobFilter, BlobOrder
 from domain.change import RecordChange
 from domain.conversation import Conversation
+from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
 from domain.key import ApiKey
 from domain.link import MemoryLink
@@ -47,6 +48,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Thread, "thread"),
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
     Kind(Attachment, "attachment", exported=False, order=AttachmentOrder),
+    Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),

@@ -44,6 +44,7 @@ PRAGMA cache_size = -16384;
 PRAGMA mmap_size = 2147483648;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA wal_autocheckpoint = 4000;
+PRAGMA secure_delete = ON;
 """
 
 

@@ -15,6 +15,7 @@ import pytest
 from domain.actor import Agent, User
 from domain.annotation import Annotation
 from domain.caller import LOCAL
+from domain.correction import MessageVersion
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import MemoryRef, Message, TextContent, Thread, ToolCall, ToolResponse
@@ -23,6 +24,7 @@ from domain.search import Recall, ScoreParts
 from domain.session import ChatSession, PanelSession, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
+from domain.tool_execution import ToolStatus
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, encode_json
 from formats.conversation import FormatError
@@ -31,6 +33,7 @@ from formats.recollect.jsonl import check, export, load
 from formats.recollect.lines import Writer
 from formats.recollect.restore import Loaded
 from resolvers.context import Context
+from stores.contract.making import tool_execution
 from stores.open import open_engine
 from stores.ports import Opening, Transaction, Vector
 
@@ -131,6 +134,11 @@ async def fill(tx: Transaction) -> None:
                 )
             ]
         )  # fmt: skip
+    was = [TextContent("How cold?")]
+    await tx.put([MessageVersion(tx.new_id(MessageVersion), messages[0].id, 1, was, EMPTY_OBJECT, DAY)])
+    ran = {"result": encode_json(250), "status": ToolStatus.OK, "ended_at": DAY, "duration_ms": 0.0}
+    run = tool_execution(session_id=talk.id, message_id=messages[0].id, call_id="c1", started_at=DAY, **ran)
+    await tx.put([run(tx)])
     await tx.put([StateEntry(tx.new_id(StateEntry), "n", "k", encode_json([1]), ["t"], 3, DAY, None)])
 
 
@@ -291,11 +299,11 @@ async def test_a_cut_file_is_refused_and_leaves_nothing(lines: list[bytes], tmp_
         ("participant", {"session_id": "ses_0"}, "line 5: session_id names ses_0, which does not appear before it"),
         ("message", {"place": 9}, "line 8: place 9 does not fit in its session"),
         ("message", {"parent_id": "msg_0"}, "line 8: parent_id names msg_0, which does not appear before it"),
-        ("memory", {"owner_id": "usr_0"}, "line 12: owner_id names usr_0, which does not appear before it"),
-        ("memory_refs", {"refs": [{"memory_id": "x", "score": None, "note": None}]}, "line 15: refs names x, which"),
-        ("link", {"target_id": "mem_0"}, "line 16: target_id names mem_0, which does not appear before it"),
-        ("event", {"parent_id": "evt_0"}, "line 20: parent_id names evt_0, which is not in the file"),
-        ("recall", {"event_id": "evt_0"}, "line 23: event_id names evt_0, which does not appear before it"),
+        ("memory", {"owner_id": "usr_0"}, "line 13: owner_id names usr_0, which does not appear before it"),
+        ("memory_refs", {"refs": [{"memory_id": "x", "score": None, "note": None}]}, "line 16: refs names x, which"),
+        ("link", {"target_id": "mem_0"}, "line 17: target_id names mem_0, which does not appear before it"),
+        ("event", {"parent_id": "evt_0"}, "line 21: parent_id names evt_0, which is not in the file"),
+        ("recall", {"event_id": "evt_0"}, "line 24: event_id names evt_0, which does not appear before it"),
     ],
 )
 async def test_what_does_not_fit_is_refused(

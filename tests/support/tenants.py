@@ -9,6 +9,7 @@ import json
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -143,6 +144,8 @@ class Tenant:
             {**said, "externalId": "x", "content": [{"text": text}, {"toolCall": call}], "memoryRefs": [{"memory": {"externalId": "m"}, "note": self.mark}]},
             {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}, {"document": {"data": b64encode(SAME).decode(), "filename": self.mark, "caption": self.mark, "title": self.mark, "text": self.mark}}]},
         ]})  # fmt: skip
+        edited = [{"text": f"{text}!"}, {"toolCall": call}]
+        await self.do("editMessage", {"message": {"externalId": "x"}, "content": edited})
         await self.do(
             "createMemory",
             {"externalId": "o", "text": text, "owner": {"externalId": "ann"}, "sourceMessage": {"externalId": "x"}},
@@ -326,7 +329,7 @@ def minimal(type: Any, name: str) -> Any:
         return {field: minimal(one.type, field) for field, one in type.fields.items() if is_required_input_field(one)}
     if is_list_type(type) and name not in NAMES:
         return [minimal(type.of_type, name.removesuffix("s"))]
-    return NAMES[name]
+    return deepcopy(NAMES[name])
 
 
 def operation(kind: str, root: GraphQLObjectType, name: str, arguments: Mapping[str, Any], fields: str) -> str:
