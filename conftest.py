@@ -39,6 +39,7 @@ certificates.load_once()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--servers", action="store_true", help="start Neo4j, Weaviate and Redis, and test on them too")
+    parser.addoption("--beside", type=float, default=10.0, help="how many seconds two processes write side by side")
 
 
 def has_servers(config: pytest.Config) -> bool:

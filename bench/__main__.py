@@ -30,9 +30,11 @@ from bench.process import BenchError, Others
 from bench.row import SLOWER, Machine, Outcome, Report, Row
 from bench.rows import ROWS
 from bench.rows.peers import ROWS as PEER_ROWS
-from bench.rows.services import ROWS as SERVICES_ROWS
+from bench.rows.servers import ROWS as SERVERS_ROWS
+from bench.rows.services import ROWS as OF_SERVICES
 from bench.show import changes, print_tables
 
+SERVICES_ROWS = [*OF_SERVICES, *SERVERS_ROWS]
 _DISTURBED = 0.03
 
 _URLS = ("RECOLLECT_GRAPH_URL", "RECOLLECT_VECTORS_URL", "RECOLLECT_EVENTS_URL")

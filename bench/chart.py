@@ -1,9 +1,11 @@
-"""The chart: how far each row with something wanted of it has come, as an SVG."""
+"""Charts as SVG: how far each row with something wanted of it has come, and how many times a peer each row is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from math import log10
+from typing import NamedTuple
 
 from bench.row import Outcome, Report
 from bench.show import number
@@ -24,19 +26,45 @@ _STYLE = """
 
 
 def chart(report: Report) -> str:
-    """The SVG."""
-    rows = [row for row in report.rows if row.reached]
-    height = _TOP + _LINE * len(rows) + 24
+    """How far what is wanted was reached."""
+    bars = [
+        Bar(row.title, _wanted(row), row.reached, _figure(row), row.reached >= 1) for row in report.rows if row.reached
+    ]
+    return _drawn("How far what is wanted was reached", f"1 is just met; to the right is better; {report.date}", bars)
+
+
+def peers_chart(report: Report) -> str:
+    """How many times as much as what people would pick instead, the best first."""
+    rows = sorted((row for row in report.peers if (row.ratio or 0) > 1), key=lambda row: row.ratio or 0, reverse=True)
+    bars = [
+        Bar(row.title, row.against.partition(":")[0], row.ratio or 1, f"{number(row.ratio)}x", True) for row in rows
+    ]
+    told = f"operations a second of the processor, as multiples of the other's; {report.date}"
+    return _drawn("Beside what people would pick instead", told, bars)
+
+
+class Bar(NamedTuple):
+    """value: 1 is where bars begin."""
+
+    title: str
+    small: str
+    value: float
+    figure: str
+    good: bool
+
+
+def _drawn(title: str, told: str, bars: Sequence[Bar]) -> str:
+    height = _TOP + _LINE * len(bars) + 24
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-            'aria-label="How far what is wanted was reached">',
+            f'aria-label="{escape(title)}">',
             f"<style>{_STYLE}\n</style>",
             f'<rect class="back" width="{_WIDTH}" height="{height}"/>',
-            '<text class="title" x="16" y="24">How far what is wanted was reached</text>',
-            f'<text class="small" x="16" y="42">1 is just met; to the right is better; {escape(report.date)}</text>',
+            f'<text class="title" x="16" y="24">{escape(title)}</text>',
+            f'<text class="small" x="16" y="42">{escape(told)}</text>',
             *(_scale(value, height) for value in (0.1, 0.3, 1, 3, 10, 30, 100)),
-            *(_bar(row, _TOP + _LINE * place) for place, row in enumerate(rows)),
+            *(_bar(bar, _TOP + _LINE * place) for place, bar in enumerate(bars)),
             "</svg>\n",
         ]
     )
@@ -54,15 +82,14 @@ def _scale(value: float, height: int) -> str:
     return f'{line}<text class="small" x="{x}" y="{height - 8}" text-anchor="middle">{value:g}</text>'
 
 
-def _bar(row: Outcome, y: int) -> str:
-    reached = row.reached or _LEAST
-    one, end = _x(1), _x(reached)
-    name = f'{escape(row.title)} <tspan class="small">{escape(_wanted(row))}</tspan>'
+def _bar(bar: Bar, y: int) -> str:
+    one, end = _x(1), _x(bar.value)
+    name = f'{escape(bar.title)} <tspan class="small">{escape(bar.small)}</tspan>'
     return (
         f'<text x="{_LEFT - 12}" y="{y + 15}" text-anchor="end">{name}</text>'
-        f'<rect class="{"met" if reached >= 1 else "missed"}" x="{min(one, end)}" y="{y + 4}" '
+        f'<rect class="{"met" if bar.good else "missed"}" x="{min(one, end)}" y="{y + 4}" '
         f'width="{max(2.0, round(abs(end - one), 1))}" height="{_LINE - 10}" rx="2"/>'
-        f'<text x="{max(one, end) + 8}" y="{y + 16}">{_figure(row)}</text>'
+        f'<text x="{max(one, end) + 8}" y="{y + 16}">{bar.figure}</text>'
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.chart import chart
+from bench.chart import chart, peers_chart
 from bench.process import BenchError
 from bench.row import Outcome, Report
 from bench.show import markdown, number, peers_markdown, services_markdown, verdict
@@ -30,7 +30,11 @@ def write(report: Report, document: Path) -> None:
         parts = [services_markdown(report), _missed(report.services)]
         text = _put(document, text, (SERVICES_BEGIN, SERVICES_END), parts)
     if report.peers:
-        text = _put(document, text, (PEERS_BEGIN, PEERS_END), [peers_markdown(report), _missed(report.peers)])
+        picture = document.with_name("peers.svg")
+        shown = f"![How many times as much as what people would pick instead]({picture.name})"
+        parts = [peers_markdown(report), shown, _missed(report.peers)]
+        text = _put(document, text, (PEERS_BEGIN, PEERS_END), parts)
+        picture.write_text(peers_chart(report), encoding="utf-8")
     document.write_text(text, encoding="utf-8")
 
 

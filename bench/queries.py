@@ -20,6 +20,8 @@ SEARCH = """query Search($text: String!, $owner: Ref!) {
   searchMemories(query: {text: $text}, filter: {owner: $owner}, mode: HYBRID, first: 10) {
     tookMs hits { score memory { id type text importance createdAt } parts { similarity textRank fusion } } } }"""
 
+SEARCH_BY = SEARCH.replace("$owner: Ref!", "$owner: Ref!, $mode: SearchMode!").replace("mode: HYBRID", "mode: $mode")
+
 NEIGHBORHOOD = """query Around($by: Ref!) { memory(by: $by) { neighborhood(depth: 2, limit: 100) { truncated
   nodes { id ... on Memory { text importance } } edges { source target kind weight } } } }"""
 

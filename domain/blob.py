@@ -111,13 +111,16 @@ class Blob(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Attachment(Node, frozen=True, kw_only=True, gc=False):
-    """A message shows a blob, or a span tells of it. While there is one, the blob is not swept."""
+    """A message shows a blob, or a span tells of it. While there is one, the blob is not swept. session_id, kind: of
+    what messages show."""
 
     prefix: ClassVar[str] = "att"
     noun: ClassVar[str] = "attachment"
 
     target_id: Annotated[Id, refers("Message", "Span", gone="cascade", edge="OF"), NATURAL, listed("created_at")]
     blob_id: Annotated[Id, refers("Blob", gone="refuse", edge="SHOWS"), NATURAL, listed("created_at")]
+    session_id: Annotated[Id | None, refers("Session", gone="cascade"), listed("created_at")]
+    kind: MediaKind | None
     created_at: datetime
 
 
@@ -173,6 +176,16 @@ class BlobFilter(Command, frozen=True, kw_only=True):
     and_: list[BlobFilter] | None = msgspec.field(name="and", default=None)
     or_: list[BlobFilter] | None = msgspec.field(name="or", default=None)
     not_: BlobFilter | None = msgspec.field(name="not", default=None)
+
+
+class AttachmentFilter(Command, frozen=True, kw_only=True):
+    """Selects attachments; all given members must match. kinds: of what messages show."""
+
+    kinds: list[MediaKind] | None = None
+    created_at: TimeRange | None = None
+    and_: list[AttachmentFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[AttachmentFilter] | None = msgspec.field(name="or", default=None)
+    not_: AttachmentFilter | None = msgspec.field(name="not", default=None)
 
 
 class UploadBlobInput(Command, frozen=True, kw_only=True):

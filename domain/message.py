@@ -63,6 +63,8 @@ class Media(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     """A blob that a message shows. Telemetry may tell only where something is, by an address or a data URL, or only its
     type, or a word for that."""
 
+    medium: ClassVar[MediaKind] = MediaKind.DOCUMENT
+
     blob_id: Id | None = None
     media_type: str | None = None
     url: str | None = None
@@ -72,17 +74,23 @@ class Media(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
 class ImageContent(Media, frozen=True, gc=False, kw_only=True, tag="image"):
     """width, height: in pixels."""
 
+    medium: ClassVar[MediaKind] = MediaKind.IMAGE
+
     width: int | None = None
     height: int | None = None
 
 
 class AudioContent(Media, frozen=True, gc=False, kw_only=True, tag="audio"):
+    medium: ClassVar[MediaKind] = MediaKind.AUDIO
+
     transcript: str | None = None
     duration_ms: float | None = None
 
 
 class VideoContent(Media, frozen=True, gc=False, kw_only=True, tag="video"):
     """width, height: in pixels."""
+
+    medium: ClassVar[MediaKind] = MediaKind.VIDEO
 
     width: int | None = None
     height: int | None = None
@@ -96,10 +104,7 @@ class DocumentContent(Media, frozen=True, gc=False, kw_only=True, tag="document"
 
 
 _SHOWING: dict[MediaKind, type[Media]] = {
-    MediaKind.IMAGE: ImageContent,
-    MediaKind.AUDIO: AudioContent,
-    MediaKind.VIDEO: VideoContent,
-    MediaKind.DOCUMENT: DocumentContent,
+    made.medium: made for made in (ImageContent, AudioContent, VideoContent, DocumentContent)
 }
 
 
@@ -199,12 +204,12 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     @made_of("content")
-    def blobs(self) -> list[Id]:
-        """What it shows, each once, in order."""
+    def blobs(self) -> dict[Id, MediaKind]:
+        """What it shows, each once, in order, and as what."""
         content = self.content
         if len(content) == 1 and type(content[0]) is TextContent:
-            return []
-        return list(dict.fromkeys(part.blob_id for part in content if isinstance(part, Media) and part.blob_id))
+            return {}
+        return {part.blob_id: part.medium for part in content if isinstance(part, Media) and part.blob_id}
 
     @property
     @made_of("content", "session_id", "place")

@@ -16,11 +16,22 @@ from urllib.parse import urlencode
 from msgspec import Meta
 from msgspec.structs import replace
 
-from domain.blob import Attachment, Blob, BlobFilter, Upload, UploadBlobInput, plain_name
+from domain.blob import (
+    Attachment,
+    AttachmentFilter,
+    AttachmentOrder,
+    Blob,
+    BlobFilter,
+    MediaKind,
+    Upload,
+    UploadBlobInput,
+    plain_name,
+)
 from domain.errors import Rejected, invalid, not_found
 from domain.message import Media, MediaInput, Saying
 from domain.node import Id, Node
-from domain.page import Slice
+from domain.page import Page, Slice
+from domain.session import Session
 from domain.telemetry import MediaFile
 from domain.values import EMPTY_OBJECT, Ref, changed
 from resolvers.context import Context, lookup, lookup_all, named_by, records_of
@@ -53,6 +64,49 @@ async def blob(context: Context, by: Ref) -> Blob | None:
 
 async def blobs_of(context: Context, parts: Sequence[Media]) -> list[Blob | None]:
     return await named_by(context, Blob, [part.blob_id for part in parts])
+
+
+async def media(
+    context: Context,
+    sessions: Sequence[Session],
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    order_by: AttachmentOrder | None = None,
+) -> list[Page[Blob]]:
+    """Images, sounds and films, each as often as there is a message that shows it."""
+    kinds = [MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.VIDEO]
+    return await _in_sessions(context, sessions, kinds, (first, after, last, before), order_by)
+
+
+async def documents(
+    context: Context,
+    sessions: Sequence[Session],
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    order_by: AttachmentOrder | None = None,
+) -> list[Page[Blob]]:
+    """Documents, each as often as there is a message that shows it."""
+    return await _in_sessions(context, sessions, [MediaKind.DOCUMENT], (first, after, last, before), order_by)
+
+
+_Slice = tuple[int | None, str | None, int | None, str | None]
+
+
+async def _in_sessions(
+    context: Context, sessions: Sequence[Session], kinds: list[MediaKind], slice: _Slice, order: AttachmentOrder | None
+) -> list[Page[Blob]]:
+    ids = [session.id for session in sessions]
+    pages = await _IN_SESSION.pages(context, ids, *slice, AttachmentFilter(kinds=kinds), order)
+    shown = list({one.blob_id for page in pages for one in page.nodes})
+    found = dict(zip(shown, await context.store.get(Blob, shown), strict=True)) if shown else {}
+    return [replace(page, nodes=[found[one.blob_id] for one in page.nodes]) for page in pages]
+
+
+_IN_SESSION = Listed(Records(Attachment, "session"), AttachmentFilter)
 
 
 async def targets(context: Context, attachments: Sequence[Attachment]) -> list[Node | None]:

@@ -52,7 +52,7 @@ class Blob(Node):
         "hour if not said.",
     )
     attachments = connection(
-        Listed(Records(domain.Attachment, "blob")),
+        Listed(Records(domain.Attachment, "blob"), domain.AttachmentFilter),
         AttachmentConnection,
         "The messages that show it, and the spans that tell of it, oldest first.",
     )

@@ -9,7 +9,7 @@ import strawberry
 from domain import participant as domain_participant
 from domain import session as domain
 from domain.message import Message
-from resolvers import branches, lists, sessions
+from resolvers import blobs, branches, lists, sessions
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -74,7 +74,18 @@ class Session(Node):
 @backed_by(domain.ChatSession)
 @strawberry.type(description="A conversation.")
 class ChatSession(Session):
-    pass
+    documents = relation(
+        blobs.documents,
+        refs.BlobConnection,
+        "Documents in its messages, once for each, the oldest first.",
+        reads=["id"],
+    )
+    media = relation(
+        blobs.media,
+        refs.BlobConnection,
+        "Images, sounds and films in its messages, once for each, the oldest first.",
+        reads=["id"],
+    )
 
 
 @backed_by(domain.PanelSession)

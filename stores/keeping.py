@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from domain.blob import Attachment, Blob
+from domain.blob import Attachment, Blob, MediaKind
 from domain.message import Message
 from domain.node import Id, Node
 from domain.span import Span, Trace
@@ -29,18 +29,28 @@ async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
 
 async def _attach(tx: sums.Sums, records: Sequence[Message | Span]) -> None:
     """Says which blobs messages show and spans tell of, each once."""
-    shown = {(one.id, blob): None for one in records for blob in one.blobs}
-    told = [(one.id, digest) for one in records if isinstance(one, Span) for digest in one.told_files]
+    of_messages = {
+        (one.id, blob): (one.session_id, kind)
+        for one in records
+        if isinstance(one, Message)
+        for blob, kind in one.blobs.items()
+    }
+    spans = [one for one in records if isinstance(one, Span)]
+    shown: dict[tuple[Id, Id], tuple[Id | None, MediaKind | None]] = {**of_messages}
+    shown |= {(one.id, blob): (None, None) for one in spans for blob in one.blobs}
+    told = [(one.id, digest) for one in spans for digest in one.told_files]
     if told:
         digests = list({digest for _, digest in told})
         there = dict(zip(digests, await tx.find(Blob, [(digest,) for digest in digests]), strict=True))
-        shown |= {(id, blob.id): None for id, digest in told if (blob := there[digest]) is not None}
+        shown |= {(id, blob.id): (None, None) for id, digest in told if (blob := there[digest]) is not None}
     if not shown:
         return
     known = await tx.find(Attachment, list(shown))
     fresh = [
-        Attachment(id=tx.new_id(Attachment), target_id=id, blob_id=blob, created_at=tx.now)
-        for (id, blob), one in zip(shown, known, strict=True)
+        Attachment(
+            id=tx.new_id(Attachment), target_id=id, blob_id=blob, session_id=session, kind=kind, created_at=tx.now
+        )
+        for ((id, blob), (session, kind)), one in zip(shown.items(), known, strict=True)
         if one is None
     ]
     await tx.put(fresh)

@@ -25,14 +25,15 @@ RETURN collect({id: m.id, senderType: m.sender_type, createdAt: m.created_at, co
 NESTED: LiteralString = """
 MATCH (s:Session {workspace: 'default', external_id: $key})
 CALL (s) {
-  MATCH (m:Message {session: s.id}) WHERE m.place IS NOT NULL WITH m ORDER BY m.session, m.place LIMIT $first
-  RETURN collect({
-    id: m.id, senderType: m.sender_type, createdAt: m.created_at, content: m.content, place: m.place,
-    sender: COLLECT { MATCH (m)-[:FROM]->(p) RETURN {id: p.id, name: p.name} }[0],
-    memoryRefs: COLLECT {
-      MATCH (m)-[r:DRAWS_ON]->(e:Memory) WITH r, e ORDER BY r.position
-      RETURN {score: r.score, memory: {id: e.id, text: e.text, importance: e.importance}} } }) AS messages }
-RETURN {id: s.id, title: s.title, kind: s.kind, createdAt: s.created_at, messages: messages} AS session"""
+  MATCH (m:Message {session: s.id}) WHERE m.place IS NOT NULL
+  WITH m ORDER BY m.session, m.place LIMIT $first RETURN collect(m) AS ms }
+CALL (ms) { UNWIND ms AS m MATCH (p:Participant {id: m.sender}) WITH DISTINCT p RETURN collect([p.id, p.name]) AS ps }
+CALL (ms) {
+  UNWIND ms AS m MATCH (m)-[r:DRAWS_ON]->(e:Memory) WITH m, r, e ORDER BY r.position
+  RETURN collect(m.id) AS of, collect(r.score) AS scores, collect(e) AS es }
+RETURN {id: s.id, title: s.title, kind: s.kind, createdAt: s.created_at, senders: ps, of: of, scores: scores,
+  messages: [c IN ['id', 'sender_type', 'created_at', 'content', 'place', 'sender'] | [m IN ms | m[c]]],
+  memories: [c IN ['id', 'text', 'importance'] | [e IN es | e[c]]]} AS session"""
 
 WRITE: LiteralString = """
 UNWIND $rows AS row CREATE (n:BenchRow) SET n = row RETURN count(n)"""

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from bench.rows import finding, live, processor, reads, standing, writes
+from bench.rows import files, finding, live, processor, reads, standing, writes
 
-ROWS = [*standing.ROWS[:2], *reads.ROWS, *finding.ROWS, *live.ROWS, *writes.ROWS, *processor.ROWS, *standing.ROWS[2:]]
+ROWS = [
+    *standing.ROWS[:2],
+    *reads.ROWS,
+    *finding.ROWS,
+    *live.ROWS,
+    *writes.ROWS,
+    *files.ROWS,
+    *processor.ROWS,
+    *standing.ROWS[2:],
+]

@@ -25,6 +25,10 @@ class Client:
     def __init__(self, service: Service) -> None:
         self._service = service
 
+    @property
+    def takes_files(self) -> bool:
+        return self._service.intake is not None
+
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
         """The data of an answer. Raises Refused."""
         request = Request(document, msgspec.json.decode(msgspec.json.encode(variables)))

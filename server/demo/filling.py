@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from domain.actor import UpsertAgentInput, UpsertUserInput
 from domain.annotation import AnnotateInput
 from domain.errors import ErrorCode
@@ -20,7 +22,7 @@ from domain.memory import (
     TouchMemoriesInput,
     UpdateMemoryInput,
 )
-from domain.message import AddMessagesInput
+from domain.message import AddMessagesInput, ContentInput, MediaInput, MessageInput
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
 from domain.session import CreateSessionInput, EndSessionInput, SessionKind
@@ -28,6 +30,7 @@ from domain.state import SetStatesInput, StateInput
 from domain.trace import AppendTraceEventsInput
 from domain.values import Ref, TimeRange, encode_json
 from server.demo.client import Client, Refused
+from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
@@ -38,6 +41,9 @@ DEMO = encode_json({"demo": True})
 
 _NAMESPACE, _BEGUN, _FILLED = "demo", "begun", "filled"
 _DAYS = 10
+PHOTO = message_name("teapot/photo")
+"""The message with the photo."""
+
 _FADING = 0.08
 """What a memory's decay factor loses in a day without use."""
 
@@ -143,13 +149,20 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
         idempotency_key=f"demo:{scene.key}",
     )
     await client.write("createSession", session)
-    said = [message(scene, line) for line in lines]
+    said = [_with_photo(message(scene, line)) if client.takes_files else message(scene, line) for line in lines]
     await client.write(
         "addMessages",
         AddMessagesInput(session=_session(scene), messages=said, idempotency_key=f"demo:{scene.key}:messages"),
     )
     if scene.ended:
         await client.write("endSession", EndSessionInput(session=_session(scene)))
+
+
+def _with_photo(said: MessageInput) -> MessageInput:
+    if said.external_id != PHOTO:
+        return said
+    photo = MediaInput(data=crack(), filename="crack.png", caption="The crack along the spout")
+    return replace(said, content=[ContentInput(image=photo)])
 
 
 def _participants(lines: Sequence[Line]) -> list[ParticipantInput]:

@@ -89,7 +89,7 @@ tomas #crack: Hello, the glass teapot from order 4698 arrived with a crack along
 iris: I am sorry, Tomás. Could you send a photo? Meanwhile I open a return.
   -> returns.open {"order": "4698", "item": "Glass teapot 1.2 l", "reason": "damaged"}
 <- {"return": "R-208", "state": "requested"}
-tomas: The photo is attached to my mail. The box itself was fine, but there was only one layer of paper in it.
+tomas #photo: Here is the photo. The box itself was fine, but there was only one layer of paper in it.
 iris #packing: Thank you. One layer is too little for glass, I pass that on to the packing table.
 system: State: requested -> inspected.
 pax: Damage confirmed by the photo. No need to send broken glass back. Next: refund or replacement?

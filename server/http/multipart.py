@@ -7,7 +7,7 @@ file is written to the disk as it comes, and its place in the request gets a sto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,7 @@ class Form:
         self._text: bytearray | None = None
         self._file: Staged | None = None
         self._buffer, self._work = bytearray(), list[Callable[[], None]]()
+        self._writing: asyncio.Future[None] | None = None
         self._whole = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
@@ -74,7 +75,14 @@ class Form:
 
     async def read(self, body: AsyncIterator[bytes]) -> tuple[bytes, dict[str, Staged]]:
         """The request in JSON, and its files by their places in it. Raises Malformed or TooLong."""
-        size, longest = 0, self._max_text + self._intake.rules.longest + _REST
+        longest = self._max_text + self._intake.rules.longest + _REST
+        try:
+            return await self._read(body, longest)
+        finally:
+            await self._written()
+
+    async def _read(self, body: AsyncIterator[bytes], longest: int) -> tuple[bytes, dict[str, Staged]]:
+        size = 0
         async for chunk in body:
             size += len(chunk)
             if size > longest:
@@ -86,7 +94,10 @@ class Form:
             if len(self._buffer) >= _WRITTEN:
                 self._write()
             if self._work:
-                await self._run()
+                await self._written()
+                work, self._work = self._work, []
+                self._writing = asyncio.ensure_future(asyncio.to_thread(_run, work))
+        await self._written()
         if not self._whole:
             raise Malformed("The body ends before its last boundary.")
         if missing := [name for name in self._map if name not in self._files]:
@@ -100,9 +111,11 @@ class Form:
         for file in self._files.values():
             await asyncio.to_thread(file.discard)
 
-    async def _run(self) -> None:
-        work, self._work = self._work, []
-        await asyncio.to_thread(lambda: [done() for done in work])
+    async def _written(self) -> None:
+        """Waits for what is being written: what comes meanwhile is read at the same time."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
 
     def _write(self) -> None:
         if self._file is not None and self._buffer:
@@ -147,6 +160,11 @@ class Form:
 
     def _end(self) -> None:
         self._whole = True
+
+
+def _run(work: Sequence[Callable[[], None]]) -> None:
+    for done in work:
+        done()
 
 
 def _mapped(text: bytes) -> dict[str, list[str]]:

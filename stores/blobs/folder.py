@@ -28,7 +28,7 @@ _MANY = 500
 
 class FolderBlobs:
     """See stores.ports.Blobs. A workspace's files are in a folder called by the SHA-256 of its name, which may have
-    characters that no file name has, and below it in 256 folders."""
+    characters that no file name has."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.staging = folder, folder / _INCOMING
@@ -40,7 +40,7 @@ class FolderBlobs:
                     left.unlink()
 
     def _path(self, workspace: str, key: str) -> Path:
-        return self._of(workspace) / key[:2] / key
+        return self._of(workspace) / key
 
     def _of(self, workspace: str) -> Path:
         return self._folder / hashlib.sha256(workspace.encode()).hexdigest()[:32]
@@ -96,12 +96,13 @@ def unavailable(error: OSError) -> Unavailable:
 
 def _move(file: Path, to: Path) -> None:
     """Bytes first, then the name, then the folders the name stands in."""
-    made = [parent for parent in (to.parent, to.parent.parent) if not parent.exists()]
-    to.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not to.parent.exists()
+    to.parent.mkdir(exist_ok=True)
     _sync(file)
     file.replace(to)
-    for folder in (to.parent, *(parent.parent for parent in made)):
-        _sync(folder)
+    _sync(to.parent)
+    if is_new:
+        _sync(to.parent.parent)
 
 
 def _unlink(paths: Sequence[Path]) -> None:
@@ -118,7 +119,7 @@ def _sync(path: Path) -> None:
 
 
 def _older(folder: Path, before: float) -> Iterator[str]:
-    for path in folder.glob("??/*"):
+    for path in folder.glob("*"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
                 yield path.name

@@ -81,7 +81,7 @@ def _of(workspace: str) -> str:
 
 
 def _path(workspace: str, key: str) -> str:
-    return f"{_of(workspace)}/{key[:2]}/{key}"
+    return f"{_of(workspace)}/{key}"
 
 
 @contextlib.contextmanager

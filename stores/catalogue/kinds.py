@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
-from domain.blob import Attachment, AttachmentOrder, Blob, BlobFilter, BlobOrder
+from domain.blob import Attachment, AttachmentFilter, AttachmentOrder, Blob, BlobFilter, BlobOrder
 from domain.change import RecordChange
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
@@ -47,7 +47,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ),
     Kind(Thread, "thread"),
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
-    Kind(Attachment, "attachment", exported=False, order=AttachmentOrder),
+    Kind(Attachment, "attachment", exported=False, filter=AttachmentFilter, order=AttachmentOrder),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),

@@ -493,6 +493,18 @@ class TestFilters:
         for filter, ids in filters:
             assert await found(store, Search(mode, 0.5, 10, "sky", axis(0), filter)) == ids, filter
 
+    async def test_a_name_that_another_has_now_names_the_other(self, store: Store, mode: SearchMode) -> None:
+        [first] = await keep(store, user(external_id="ada"))
+        [old] = await remember(store, memory(first), vectors=[axis(0)])
+        search = Search(mode, 0.5, 10, "sky", axis(0), MemoryFilter(owner=Ref(external_id="ada")))
+        for _ in range(2):
+            assert await found(store, search) == {old.id}
+        await replace(store, first, external_id="eve")
+        assert await found(store, search) == set()
+        [second] = await keep(store, user(external_id="ada"))
+        [new] = await remember(store, memory(second), vectors=[axis(0)])
+        assert await found(store, search) == {new.id}
+
     async def test_a_filter_that_holds_for_few_of_many_still_finds_them(self, store: Store, mode: SearchMode) -> None:
         [ada] = await keep(store, user())
         await remember(store, *(memory(ada, importance=1.0) for _ in range(300)), vectors=directions(300))

@@ -71,10 +71,11 @@ class ServicesEngine:
         self.start()
         ends = {f"{workspace}/{log}": end for log, end in pending.grown.items()}
         self.followers.tell(ends)
+        if pending.told:
+            self.relay.notify(workspace)  # beside the news
         if pending or ends or pending.told:  # without an end too: what was written is to be read everywhere
             await self._signals.send(workspace, ends, await self.graph.bookmarks())
         if pending.told:
-            self.relay.notify(workspace)
             await self.relay.delivered(workspace, _FOUND_SECONDS)
 
     def listen(self) -> None:

@@ -33,15 +33,17 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
 
     last: the last id that was given. What nearly every write has, a session as it is now, messages and lines of the
     audit log, goes in one statement with where the workspace's logs stand: a round trip costs more than most of that.
+    So do new memories where no other is changed, and lines of the memory log and what the vector index is to be told.
     """
     await _free(to, pending)
     kinds = [label(kind.record) for kind in KINDS if kind is not LINK]
     first = [of for of in kinds[: kinds.index(MESSAGE)] if pending.records.get(of.kind.name)]
     for of in first if first != [SESSION] else ():
         await _nodes(to, of, pending)
-    await _usual(to, pending, f"{last:032x}", sessions=first == [SESSION])
+    new, old = _rows(MEMORY, pending)
+    await _usual(to, pending, f"{last:032x}", first == [SESSION], [] if old else new)
     for of in kinds[kinds.index(MESSAGE) :]:
-        if of not in (MESSAGE, AUDIT):
+        if of not in (MESSAGE, AUDIT) and (old or of is not MEMORY):
             await _nodes(to, of, pending)
     if messages := pending.records.get("message"):
         stale = [id for id in messages if id not in pending.fresh]
@@ -56,7 +58,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
     if links := pending.records.get("link"):
         await _links(to, links)
     await _references(to, pending)
-    await _lines(to, pending)
+    await _notes(to, pending)
 
 
 def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
@@ -110,37 +112,49 @@ def _rows(of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[
 
 async def _nodes(to: Snapshot, of: Label[Any], pending: Pending) -> None:
     new, old = _rows(of, pending)
-    for rows, fresh in ((old, False), (new, True)):  # what gives up a natural key does so before another takes it
-        for batch in _batches(rows):
-            await to.run(_clause(of, fresh), rows=batch)
+    await _put(to, of, old, fresh=False)  # what gives up a natural key does so before another takes it
+    await _put(to, of, new, fresh=True)
 
 
-def _part(of: Label[Any], fresh: bool, rows: str) -> str:
-    return f"CALL () {{ {_clause(of, fresh).replace('$rows', rows)} }} "
+async def _put(to: Snapshot, of: Label[Any], rows: Sequence[dict[str, Any]], fresh: bool) -> None:
+    for batch in _batches(rows):
+        await to.run(_clause(of, fresh), rows=batch)
 
 
-_USUAL = (
-    f"{_part(SESSION, False, '$sessions')}{_part(MESSAGE, True, '$messages')}{_part(AUDIT, True, '$audit')}"
-    "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.changes = $changes, w.last_id = $last FINISH"
-)
+_LINE = "UNWIND $rows AS r CREATE (n:Change) SET n = r, n.workspace = $workspace"
+
+_TELL = "UNWIND $rows AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})"
 
 
-async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool) -> None:
+def _part(clause: str, rows: str) -> str:
+    return f"CALL () {{ {clause.replace('$rows', rows)} }} "
+
+
+_SAID = {"sessions": _clause(SESSION, False), "messages": _clause(MESSAGE, True), "audit": _clause(AUDIT, True)}
+_KEPT = {"memories": _clause(MEMORY, True), "lines": _LINE, "told": _TELL}
+
+_STAND = "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.changes = $changes, w.last_id = $last FINISH"
+
+
+async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool, memories: Sequence[dict[str, Any]]) -> None:
     """What nearly every write has; and where the logs stand, which is written once more where there is more to come."""
     (messages, changed), (audit, copied) = _rows(MESSAGE, pending), _rows(AUDIT, pending)
-    of_sessions = [row for rows in _rows(SESSION, pending) for row in rows] if sessions else []
-    several = list(zip_longest(*map(_batches, (of_sessions, messages, audit)), fillvalue=()))
-    for batches in several or [((), (), ())]:
-        await to.run(
-            _USUAL,
-            **dict(zip(("sessions", "messages", "audit"), batches, strict=True)),
-            events=pending.events,
-            changes=pending.changes,
-            last=last,
-        )
-    for of, rows in ((MESSAGE, changed), (AUDIT, copied)):
-        for batch in _batches(rows):
-            await to.run(_clause(of, False), rows=batch)
+    rows: dict[str, Sequence[Any]] = {
+        "sessions": [row for rows in _rows(SESSION, pending) for row in rows] if sessions else [],
+        "messages": messages,
+        "audit": audit,
+        "memories": memories,
+        "lines": _lines(pending),
+        "told": list(pending.changed),
+    }
+    parts = _SAID | _KEPT if any(rows[name] for name in _KEPT) else _SAID
+    statement = "".join(_part(clause, f"${name}") for name, clause in parts.items()) + _STAND
+    logs = {"events": pending.events, "changes": pending.changes, "last": last}
+    several = list(zip_longest(*(_batches(rows[name]) for name in parts), fillvalue=()))
+    for batches in several or [((),) * len(parts)]:
+        await to.run(statement, **dict(zip(parts, batches, strict=True)), **logs)
+    await _put(to, MESSAGE, changed, fresh=False)
+    await _put(to, AUDIT, copied, fresh=False)
 
 
 async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:
@@ -201,9 +215,9 @@ async def _references(to: Snapshot, pending: Pending) -> None:
         )
 
 
-async def _lines(to: Snapshot, pending: Pending) -> None:
-    """The memory log, what the vector index is to be told, and the idempotency keys."""
-    lines = [
+def _lines(pending: Pending) -> list[dict[str, Any]]:
+    """Of the memory log."""
+    return [
         {
             "place": place,
             "kind": change.kind.value,
@@ -215,10 +229,10 @@ async def _lines(to: Snapshot, pending: Pending) -> None:
         }
         for place, change in pending.lines
     ]
-    for batch in _batches(lines):
-        await to.run("UNWIND $rows AS r CREATE (n:Change) SET n = r, n.workspace = $workspace", rows=batch)
-    for batch in _batches(list(pending.changed)):
-        await to.run(_TELL, rows=batch)
+
+
+async def _notes(to: Snapshot, pending: Pending) -> None:
+    """The idempotency keys."""
     for batch in _batches([[key, digest, text(result)] for key, (digest, result) in pending.notes.items()]):
         await to.run(
             "UNWIND $rows AS r MERGE (n:Idempotency {workspace: $workspace, key: r[0]}) "
@@ -227,8 +241,6 @@ async def _lines(to: Snapshot, pending: Pending) -> None:
         )
         await to.run(f"MATCH (n:Idempotency) WHERE n.at <= $now - {IDEMPOTENCY_US} WITH n LIMIT 100 DELETE n")
 
-
-_TELL = "UNWIND $rows AS id CREATE (:Outbox {workspace: $workspace, place: $place, memory: id})"
 
 _TOLD = "CREATE (:Outbox {workspace: $workspace, place: $place, memory: n.id})"
 

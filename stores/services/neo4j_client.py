@@ -256,8 +256,8 @@ class Neo4jClient:
         with self._watched():
             async with self._session() as session:
                 async with self._liveness.waiting(CALL_SECONDS):
-                    begun = await session.begin_transaction(timeout=2 * CALL_SECONDS)
-                self.breaker.succeeded()  # what happens within may be up to others
+                    with session._pipelined_begin:  # as the driver's own execute_query: sent with the first statement
+                        begun = await session.begin_transaction(timeout=2 * CALL_SECONDS)
                 try:
                     yield Unit(self, begun, self._liveness)
                     if not begun.closed():
@@ -379,7 +379,9 @@ class Unit:
         try:
             async with self._liveness.waiting(CALL_SECONDS):
                 result = await self._begun.run(self._graph.sent(statement), p=parameters)
-                return await result.single()
+                record = await result.single()
+            self._graph.breaker.succeeded()  # what happens between statements may be up to others
+            return record
         except Exception as error:
             self.failure = self.failure or error
             raise

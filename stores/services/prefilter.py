@@ -48,20 +48,29 @@ def prefilter(filter: MemoryFilter | None, now: int, names: Names, owners: Seque
     return Prefilter(_all([*given, asked.where]), asked.exact)
 
 
-async def names(graph: Neo4jClient, workspace: str, filter: MemoryFilter | None) -> Names:
-    """Whom a filter calls by externalId: one statement, where it does."""
-    wanted: dict[Kind, set[str]] = {}
-    for kind, external_id in _external_ids(filter):
-        wanted.setdefault(kind, set()).add(external_id)
-    if not wanted:
+Called = frozenset[tuple[Kind, str]]
+"""What has an externalId, by its kind and that."""
+
+
+def called(filter: MemoryFilter | None) -> Called:
+    """Whom a filter calls by externalId."""
+    return frozenset(_external_ids(filter))
+
+
+async def names(graph: Neo4jClient, workspace: str, called: Called) -> Names:
+    """Who that is: one statement, where it is anyone."""
+    if not called:
         return {}
+    wanted: dict[Kind, set[str]] = {}
+    for kind, external_id in sorted(called, key=lambda one: (one[0].__name__, one[1])):
+        wanted.setdefault(kind, set()).add(external_id)
     lists = ", ".join(
         f"COLLECT {{ MATCH (o:{label}) WHERE o.workspace = $workspace AND o.external_id IN ${label} "
         "RETURN [o.external_id, o.id] }"
         for label in (LABELS[kind].name for kind in wanted)
     )
-    called = {LABELS[kind].name: list(external_ids) for kind, external_ids in wanted.items()}
-    record = await graph.read(f"RETURN {lists}", workspace=workspace, **called)
+    asked = {LABELS[kind].name: list(external_ids) for kind, external_ids in wanted.items()}
+    record = await graph.read(f"RETURN {lists}", workspace=workspace, **asked)
     return {(kind, name): id for kind, rows in zip(wanted, record, strict=True) for name, id in rows if name and id}
 
 

@@ -28,7 +28,7 @@ from stores.services import surroundings
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY, whole
 from stores.services.neo4j_client import Neo4jClient
-from stores.services.prefilter import Names, Prefilter, ids_of, names, prefilter
+from stores.services.prefilter import Called, Names, Prefilter, called, ids_of, names, prefilter
 from stores.services.weaviate_client import Hit, Missing, WeaviateClient
 
 _LEAST, _OVERSAMPLE, _MOST = 40, 4, 1_000
@@ -62,15 +62,34 @@ _MOST_WORDS = 600
 """Of these so many are words of the query."""
 
 
-async def find(graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> Found:
-    """See stores.ports.Store.search. now: microseconds since 1970.
+Known: TypeAlias = dict[Called, Names]
+"""Who was called by externalId in the searches of a workspace, as it was last."""
+
+_KNOWN = 1_000
+
+
+async def find(
+    graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search, known: Known
+) -> Found:
+    """See stores.ports.Store.search. now: microseconds since 1970. Whom the filter calls is asked beside the search for
+    those who were it the last time, which is made again for others.
 
     One call of Weaviate and one of Neo4j side by side, as the mode asks, and one of Neo4j for what only Weaviate found,
     and in HYBRID one for what stands beside the best; one more of each where a threshold or the heaviest leave too
-    few, and of Neo4j where the filter names something by its externalId,
-    or looks into texts or metadata. By words alone Weaviate is not needed.
+    few, and of Neo4j where the filter looks into texts or metadata. By words alone Weaviate is not needed.
     """
-    return await _Finding(graph, vectors, workspace, now, search).find()
+    finding, wanted = _Finding(graph, vectors, workspace, now, search), called(search.filter)
+    asking = names(graph, workspace, wanted)
+    if (before := known.get(wanted)) is None:
+        found, named = None, await asking
+    else:
+        found, named = await asyncio.gather(finding.find(before), asking)
+    if found is None or named != before:
+        found = await finding.find(named)
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[wanted] = named
+    return found
 
 
 async def usual(
@@ -118,11 +137,11 @@ class _Finding:
         apply(filter, Memory, where)
         return where
 
-    async def find(self) -> Found:
+    async def find(self, named: Names) -> Found:
+        """named: whom the filter calls by externalId."""
         if self._search.limit == 0 or (not self._words and self._vector is None):
             return Found([])
         filter = self._search.filter
-        named = await names(self._graph, self._workspace, filter)
         self._within = self._clauses(named)
         within = prefilter(filter, self._now, named, self._search.owners)
         if not within.exact:
@@ -287,7 +306,7 @@ class _Finding:
 
     async def usual(self, asked: Sequence[str]) -> set[str]:
         """See stores.ports.Store.usual."""
-        within = self._clauses(await names(self._graph, self._workspace, self._search.filter))
+        within = self._clauses(await names(self._graph, self._workspace, called(self._search.filter)))
         counting = "CALL db.index.fulltext.queryNodes('memory_texts', {}, {{limit: $most}}) YIELD node RETURN count(*)"
         [total] = await self._graph.read(
             f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED

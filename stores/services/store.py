@@ -39,7 +39,7 @@ from stores.services.labels import MEMORY, NODE_IS_THERE, label, link_lists, see
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
-from stores.services.search import find, usual
+from stores.services.search import Known, find, usual
 from stores.services.snapshot import ReadBatch, What, found, statement
 from stores.services.weaviate_client import WeaviateClient
 from stores.services.writer import Writer
@@ -82,6 +82,7 @@ class ServicesStore:
         self._graph = engine.graph
         self._writer = engine.writer(name)
         self._turn = ReadBatch(self._read)
+        self._called: Known = {}
         self._logs = Logs(engine.graph, engine.followers, name, self._read)
 
     @property
@@ -210,7 +211,9 @@ class ServicesStore:
 
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         now = self._now
-        return await _together(find(self._graph, self._engine.vectors, self._name, now, search) for search in searches)
+        return await _together(
+            find(self._graph, self._engine.vectors, self._name, now, search, self._called) for search in searches
+        )
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)

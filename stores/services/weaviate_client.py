@@ -120,9 +120,9 @@ class WeaviateClient:
     def __init__(self, url: str, dimension: int) -> None:
         """url: weaviate://:APIKEY@host:8080?grpc=50051, weaviates:// for TLS. Raises CannotOpen where it is none."""
         to = Address(url)
-        self._client, self._replicas, self._idle = _client(to), to.replicas, to.idle
+        self._client, self._replicas, self._idle = client(to), to.replicas, to.idle
         self._used: dict[str, float] = {}  # when a call was last about a workspace
-        self._name, self._dimension = f"RecollectMemory_{VERSION}_{dimension}", dimension
+        self._name, self._dimension = collection_name(dimension), dimension
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
         place = Place(to.host, to.port, to.secure)
@@ -348,7 +348,7 @@ class Address:
         self.secure = parts.scheme == "weaviates" or parts.options.get("tls") == "true"
 
 
-def _client(to: Address) -> weaviate.WeaviateAsyncClient:
+def client(to: Address) -> weaviate.WeaviateAsyncClient:
     return weaviate.use_async_with_custom(
         http_host=bracketed(to.host),
         http_port=to.port,
@@ -364,6 +364,10 @@ def _client(to: Address) -> weaviate.WeaviateAsyncClient:
         ),
         skip_init_checks=True,  # one of them asks the package index for a newer client
     )
+
+
+def collection_name(dimension: int) -> str:
+    return f"RecollectMemory_{VERSION}_{dimension}"
 
 
 def tenant_name(workspace: str) -> str:

@@ -202,8 +202,12 @@ def test_the_peers_have_their_place_in_the_document(tmp_path: Path) -> None:
     page = tmp_path / "doc.md"
     page.write_text(f"{PEERS_BEGIN}\n{PEERS_END}\n", encoding="utf-8")
     row = Outcome(name="peer-x", title="Spans", unit="/CPU-s", value=100, lower=False, against="X 1.0", baseline=2.0)
-    write_document(msgspec.structs.replace(report(), peers=[row]), page)
-    assert "| Spans | 100 | /CPU-s | 2.00 | X 1.0 | 50.0x |" in page.read_text(encoding="utf-8")
+    worse = msgspec.structs.replace(row, title="Pages", value=1.0)
+    write_document(msgspec.structs.replace(report(), peers=[worse, row]), page)
+    text = page.read_text(encoding="utf-8")
+    assert "| Spans | 100 | /CPU-s | 2.00 | X 1.0 | 50.0x |" in text and "](peers.svg)" in text
+    drawing = ElementTree.fromstring((tmp_path / "peers.svg").read_text(encoding="utf-8"))
+    assert [part.get("class") for part in drawing.iter() if part.tag.endswith("rect")] == ["back", "met"]
 
 
 async def test_an_older_build_is_measured_in_turns() -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import pytest
 from neo4j import Driver
 
 from tests.faults.test_killed import beside
 from tests.support.faults import Start, column
 from tests.support.load import CHANGES, MESSAGE, MESSAGES, TRACE, Load, Subscriber, doubled, end
 from tests.support.running import Running
+from tests.support.scraping import scrape
 
 WRITES = 300
 
 
-async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: Driver) -> None:
+async def test_all_readers_of_all_processes_see_one_order(
+    start: Start, graph: Driver, request: pytest.FixtureRequest
+) -> None:
+    """And while all servers are well no write is refused, no search does without Weaviate, and no server fails."""
     first, second = start(), start()
     await first.ask('mutation { createSession(input: {externalId: "both"}) { session { id } } }')
     at = await second.ask('{ memoryCursor session(by: {externalId: "both"}) { traceCursor messageCursor } }')
@@ -30,10 +36,17 @@ async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: D
     load = Load("both", [first, second])
     writing = asyncio.create_task(load.run(8, pause=0))
     searching = asyncio.create_task(load.search())
-    await beside(load, WRITES)
+    began = time.monotonic()
+    await asyncio.sleep(request.config.getoption("--beside"))
+    await beside(load, max(1, WRITES - load.count))
     load.stop()
     await asyncio.gather(writing, searching)
-    assert (load.searches > 0, load.degraded, load.refused) == (True, 0, [])
+    kinds = {text.split("{")[1].split("(")[0].strip(): len(names) for text, names in load.acknowledged.items()}
+    print(f"\nin {time.monotonic() - began:.0f} s {load.count} writes of two processes acknowledged, {kinds}, ", end="")
+    print(f"{len(load.refused)} refused; {load.searches} searches, {load.degraded} degraded")
+    assert (load.searches > 0, load.degraded, load.refused, load.broken) == (True, 0, [], 0)
+    for process in (first, second):
+        assert failures(process) == {"neo4j": 0, "weaviate": 0, "redis": 0}
     stored = column(
         graph,
         "MATCH (s:Session {external_id: 'both'}) MATCH (n:Message {session: s.id}) RETURN n.texts[0] ORDER BY n.place",
@@ -51,6 +64,12 @@ async def test_all_readers_of_all_processes_see_one_order(start: Start, graph: D
     assert pages[0] == pages[1] == stored
     await end(following)
     assert not any(one.breaks for one in subscribers)
+
+
+def failures(process: Running) -> dict[str, float]:
+    """How many calls of each server have failed."""
+    told = scrape(process)
+    return {name: told.sum("recollect_store_errors_total", part=name) for name in ("neo4j", "weaviate", "redis")}
 
 
 def complete(one: Subscriber, load: Load) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from domain.message import MessageFilter
@@ -114,3 +115,27 @@ async def test_an_order_of_a_long_list_is_read_from_an_index(engine: EmbeddedEng
                 steps = await plan(engine, of, parent, order=order, **slice)
                 assert [step for step in steps if "TEMP B-TREE" in step] == [], order
                 assert scanned(steps) == [], order
+
+
+async def test_no_statement_is_prepared_anew_for_other_values(engine: EmbeddedEngine) -> None:
+    things = await m.world(engine.workspace("main"))
+    store, prepared = engine.workspace("main"), []
+
+    async def read(limit: int) -> None:
+        of, session = Collection.SESSION_MESSAGES, things.session.id
+        page = await m.page(store, of, session, limit=limit)
+        await m.page(store, of, session, limit=limit, after=page.page_info.end_cursor)
+
+    def authorize(*action: Any) -> int:  # SQLite asks it whenever it prepares a statement
+        prepared.append(action)
+        return apsw.SQLITE_OK
+
+    engine.reader.authorizer = authorize
+    try:
+        await read(1)
+        assert prepared
+        prepared.clear()
+        await read(2)
+    finally:
+        engine.reader.authorizer = None
+    assert prepared == []

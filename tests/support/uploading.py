@@ -65,7 +65,7 @@ async def main(folder: Path, step: str) -> None:
                 part = ContentInput(document=MediaInput(data=base64.b64encode(data_of(number)).decode()))
                 message = AddMessageInput(session=Ref(external_id="s"), role="user", content=[part])
                 said = await messages.add(context, message)
-                blob = said.blobs[0]
+                blob = next(iter(said.blobs))
             else:
                 file = await asyncio.to_thread(staged, kept.staging, context.intake.rules, data_of(number), "", "")
                 blob = (await blobs.upload(context, UploadBlobInput(file=file))).id
