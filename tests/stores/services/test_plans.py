@@ -22,6 +22,7 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
+from domain.session import SessionOrderField
 from domain.state import StateEntry
 from domain.trace import TraceFilter
 from domain.values import Ref, TimeRange, encode_json
@@ -42,7 +43,12 @@ from tests.support.services import empty, explained, run, urls
 OTHERS, COPIES = 6, 60
 """Workspaces beside the one that is asked, and how often each record is there again."""
 
-SELDOM = {AnnotationOrderField.VALUE, AnnotationOrderField.LABEL, AnnotationOrderField.UPDATED_AT}
+SELDOM = {
+    AnnotationOrderField.VALUE,
+    AnnotationOrderField.LABEL,
+    AnnotationOrderField.UPDATED_AT,
+    SessionOrderField.MESSAGE_COUNT,
+}
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
 
 OWN = [
