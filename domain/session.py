@@ -52,7 +52,7 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     created_at: Annotated[datetime, SORTED]
     updated_at: datetime
     last_active_at: Annotated[datetime, SORTED]
-    message_count: Annotated[int, SORTED]
+    message_count: int
     version: int
     current_id: Annotated[Id | None, refers("Message", gone="keep")] = None
     deleted_count: int = 0

@@ -58,6 +58,7 @@ _INDEXES = {
         "WHERE expires_at IS NOT NULL OR valid_from IS NOT NULL OR valid_until IS NOT NULL",
         "CREATE INDEX memory_accessed ON memory (workspace, coalesce(last_accessed_at, 0), id)",
     ),
+    "session": ("CREATE INDEX session_messages ON session (workspace, message_count - deleted_count, id)",),
     "span": ("CREATE INDEX span_duration ON span (workspace, coalesce(ended_at - started_at, -1), id)",),
 }
 """Indexes on the engine's own columns, and on expressions that orders sort by."""
