@@ -212,12 +212,12 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
         return {part.blob_id: part.medium for part in content if isinstance(part, Media) and part.blob_id}
 
     @property
-    @made_of("content", "session_id", "place")
+    @made_of("content", "session_id", "id", "place")
     def tool_calls(self) -> list[ToolCall]:
         return [part for part in self.placed_content if type(part) is ToolCall]
 
     @property
-    @made_of("content", "session_id", "place")
+    @made_of("content", "session_id", "id", "place")
     def placed_content(self) -> list[Content]:
         """The parts; tool calls know where they stand."""
         if ToolCall not in map(type, self.content):

@@ -102,6 +102,7 @@ class Values:
             "Float": floats,
             "Boolean": st.booleans(),
             "DateTime": times,
+            "Upload": st.none() | strings,
         }
         if type.name == "JSON":
             return objects if name in ("metadata", "context", "set", "profile", "config", "attributes") else json

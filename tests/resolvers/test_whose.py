@@ -20,6 +20,9 @@ LETS_THROUGH = {
     "capability",
     "prefix",
     "tool",
+    "tools",
+    "mediaTypes",
+    "said",
     "outcomes",
     "actions",
     "types",
@@ -185,6 +188,8 @@ LISTS = {
     "MessageFilter": 'query ($f: MessageFilter) { session(by: {externalId: "s"}) { messages(filter: $f) { totalCount } } }',
     "TraceFilter": 'query ($f: TraceFilter) { session(by: {externalId: "s"}) { trace(filter: $f) { totalCount } } }',
     "SessionFilter": "query ($f: SessionFilter) { sessions(filter: $f) { totalCount } }",
+    "BlobFilter": "query ($f: BlobFilter) { blobs(filter: $f) { totalCount } }",
+    "ToolExecutionFilter": "query ($f: ToolExecutionFilter) { toolExecutions(filter: $f) { totalCount } }",
     "MemoryFilter": "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }",
 }
 

@@ -122,7 +122,7 @@ async def test_a_value_that_cannot_be_read_ends_its_own_operation(server: Runnin
 
 
 async def test_integers_of_ten_thousand_digits(server: Running) -> None:
-    """They are told in our own words wherever they come in."""
+    """They are told in our own words wherever they come in; a span's attribute is the text of them."""
     digits = "9" * 10_000
     span = {
         "traceId": "1" * 32,
@@ -140,7 +140,7 @@ async def test_integers_of_ten_thousand_digits(server: Running) -> None:
         ("/v1/traces", json.dumps(exported).replace(f'"{digits}"', digits).encode()),
     ):
         answer = await post(server, path, content)
-        assert 400 <= answer.status_code < 500 or "errors" in answer.json(), path
+        assert 400 <= answer.status_code < 500 or "errors" in answer.json() or path == "/v1/traces"
         told = answer.text
         assert len(told) < 1_000, told[:200]
         assert "limit" not in told.lower() or "sys." not in told

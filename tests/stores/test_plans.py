@@ -12,7 +12,7 @@ import pytest
 from domain.message import MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection
-from domain.session import SessionFilter, SessionOrderField
+from domain.session import SessionFilter
 from domain.trace import TraceEventOrderField
 from domain.values import Ref
 from stores.contract import making as m
@@ -98,7 +98,6 @@ LONG = [
 SORTED = {
     TraceEventOrderField.TIME,
     TraceEventOrderField.DURATION,
-    SessionOrderField.MESSAGE_COUNT,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
 

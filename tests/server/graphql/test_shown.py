@@ -14,6 +14,7 @@ from domain.caller import LOCAL
 from domain.memory import Memory, MemoryType
 from domain.message import Message, TextContent, ToolCall
 from domain.node import Node
+from domain.session import SESSION_TYPES
 from schema.fields import shown_by
 from server.graphql.documents import Request
 from server.service import Service, open_service
@@ -81,8 +82,8 @@ REF = "memoryRefs { score memory { %s } }"
         ("pageInfo { hasNextPage endCursor }", set()),
         ("nodes { text }", {"content"}),
         ("edges { cursor node { createdAt senderType } }", {"created_at", "sender_type"}),
-        ("nodes { toolCalls { tool } }", {"content", "session_id", "place"}),
-        ("nodes { content { __typename } }", {"content", "session_id", "place"}),
+        ("nodes { toolCalls { tool } }", {"content", "session_id", "id", "place"}),
+        ("nodes { content { __typename } }", {"content", "session_id", "id", "place"}),
         ("nodes { sender { name } thread { name } }", {"sender_id", "thread_id"}),
         ("nodes { id } edges { node { metadata } }", {"id", "metadata"}),
         ("nodes { ... on Node { id } ...F } } } } fragment F on Message { parent { text } on: sender { name } }",
@@ -128,8 +129,14 @@ async def test_what_graphql_core_answers_is_read_whole(
 
 
 FILLED: dict[type[Node], dict[str, Any]] = {
-    Message: {"content": [TextContent("a"), ToolCall("c", "t", msgspec.Raw(b"{}"))], "session_id": "s", "place": 7},
+    Message: {
+        "content": [TextContent("a"), ToolCall("c", "t", msgspec.Raw(b"{}"))],
+        "session_id": "s",
+        "id": "m",
+        "place": 7,
+    },
     Memory: {"type": MemoryType.EPISODIC},
+    **dict.fromkeys(SESSION_TYPES.values(), {"message_count": 7, "deleted_count": 2}),
 }
 
 
@@ -146,4 +153,4 @@ def test_properties_are_made_of_what_they_say() -> None:
                     record(**{f: FILLED[record].get(f) for f in names}), name
                 )
                 looked.add(name)
-    assert looked == {"text", "tool_calls", "placed_content", "type_name"}
+    assert looked == {"text", "blobs", "tool_calls", "placed_content", "messages_there", "type_name"}
