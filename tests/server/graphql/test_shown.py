@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from domain.caller import LOCAL
+from domain.correction import MessageVersion
 from domain.memory import Memory, MemoryType
 from domain.message import Message, TextContent, ToolCall
 from domain.node import Node
@@ -136,7 +137,8 @@ FILLED: dict[type[Node], dict[str, Any]] = {
         "place": 7,
     },
     Memory: {"type": MemoryType.EPISODIC},
-    **dict.fromkeys(SESSION_TYPES.values(), {"message_count": 7, "deleted_count": 2}),
+    **{of: {"message_count": 7, "deleted_count": 2} for of in SESSION_TYPES.values()},
+    MessageVersion: {"content": [TextContent("a")]},
 }
 
 
