@@ -222,6 +222,10 @@ async def work(context: Context, enough: Callable[[], Awaitable[object]]) -> Non
     with pytest.raises(asyncio.CancelledError):
         await agent
 
+    async def nothing(tx: Any) -> None: ...
+
+    await context.store.write(nothing)  # behind what was broken off, and may be written all the same
+
 
 def at_least(context: Context, messages: int) -> Callable[[], Awaitable[object]]:
     """Whether the newest live session has so many messages."""
