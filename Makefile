@@ -4,7 +4,9 @@ VENV = .venv
 BIN = $(VENV)/bin
 
 # Tests by their markers (pyproject.toml): what needs no more than Python; the rest; and of that, what runs alone.
-PYTEST = $(BIN)/pytest --numprocesses auto --dist loadscope
+# One worker more than processors, as tests wait for the servers they start.
+WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope
 MORE = services or node or docker or slow or hypothesis
 ALONE = faults or timed
 BASIC = not (services or node or docker or slow or $(ALONE))
@@ -19,7 +21,7 @@ test: $(VENV)/ready
 
 test-all: test
 	$(BIN)/python -m tests.support.servers install
-	RECOLLECT_FUZZ_SECONDS=30 $(PYTEST) --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
+	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
 	$(BIN)/pytest --servers -m "$(ALONE)"
 
 check: $(VENV)/ready

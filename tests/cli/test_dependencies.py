@@ -145,6 +145,7 @@ def test_a_folder_needs_no_client_of_a_server(without_clients: dict[str, str], t
     running.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -91,6 +91,7 @@ def test_chat_messages_may_stand_in_lines(tmp_path: Path) -> None:
     assert not chatgpt.recognizes(said.sample)
 
 
+@pytest.mark.slow
 def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
     """Reads 64 MB in a process that may take half of that above what it starts with; the file itself is mapped."""
     path = tmp_path / "runs.jsonl"

@@ -215,6 +215,7 @@ def test_imports_tell_how_many(tmp_path: Path, format: str, cut: bytes, read: st
     assert f"said {read}" in again.read_text().replace("\\\\", "\\")
 
 
+@pytest.mark.slow
 def test_arguments_of_the_command_line(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     said = json.dumps([{"role": "user", "content": "tea"}])

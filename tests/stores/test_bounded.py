@@ -49,7 +49,9 @@ def grown(work: Callable[[], Any]) -> int:
     return size
 
 
-@pytest.mark.parametrize("owners", [1, 50, 5_000])
+@pytest.mark.parametrize(
+    "owners", [1, pytest.param(50, marks=pytest.mark.slow), pytest.param(5_000, marks=pytest.mark.slow)]
+)
 def test_counts_of_words(monkeypatch: pytest.MonkeyPatch, owners: int) -> None:
     limit = 1 << 20
     monkeypatch.setattr("stores.embedded.frequency._REMEMBERED_BYTES", limit)
@@ -85,6 +87,7 @@ def test_registered_documents(monkeypatch: pytest.MonkeyPatch, length: int) -> N
     assert limit // 2 <= grown(work) <= 1.1 * limit + 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["n", "n" * 1_000, "\U0001f600" * 1_000])
 def test_a_key_takes_what_it_is_counted_as(name: str) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,6 +111,7 @@ def test_a_key_takes_what_it_is_counted_as(name: str) -> None:
     assert grown(work) <= 1_000 * (_KEY_BYTES + 4 * len(name))
 
 
+@pytest.mark.slow
 def test_characters_and_words_of_any_text() -> None:
     """All characters of three planes, and words without end."""
     scripts._scripts.clear()
@@ -126,6 +130,7 @@ def test_characters_and_words_of_any_text() -> None:
     assert len(scripts._scripts) < 20_000
 
 
+@pytest.mark.slow
 def test_stems_at_their_most() -> None:
     stemming.stem.cache_clear()
 

@@ -51,6 +51,7 @@ def test_it_is_opened_by_its_url(installed: Path) -> None:
     assert not (installed / "recollect-data").exists()
 
 
+@pytest.mark.slow
 def test_it_runs_the_contract_suite_without_this_repository(installed: Path) -> None:
     apart = ["-p", "no:cacheprovider", "-c", os.devnull, "--confcutdir", str(HOME / "stores" / "contract")]
     command = shlex.split(BLOCKS["sh"])

@@ -215,6 +215,7 @@ class TestPartialSuccess:
         assert kept[0] == kept[1]
         assert (kept[0][:6], kept[0][-4:]) == ("begin ", " end")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("part", [b"\x4a\x00", b"\x5a\x00", b"\x6a\x00", b"\x4a\x04\x12\x02\x32\x00"])
     async def test_a_span_of_a_million_parts_is_refused_before_it_is_decoded(
         self, context: Context, part: bytes
