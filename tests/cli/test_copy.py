@@ -72,7 +72,9 @@ async def test_a_folder_to_a_folder(source: str, tmp_path: Path, capsys: pytest.
 async def test_to_the_servers_and_back(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty()
     graph, vectors, events = urls().values()
-    settings = Settings(graph_url=graph, vectors_url=vectors, events_url=events)
+    settings = Settings(
+        graph_url=graph, vectors_url=vectors, events_url=events, blobs_url=(tmp_path / "blobs").as_uri()
+    )
     for one, other in (
         (source, "services"),
         ("services", str(tmp_path / "target")),

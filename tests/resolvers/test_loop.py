@@ -153,6 +153,7 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         "namespace": 'namespace: "app"',
         "query": 'query: {text: "sky"}',
         "key": 'key: "color"',
+        "text": 'text: "sky"',
     }
     needed = [given[argument] for argument in field.args if argument in given]
     more: list[str] = [""]

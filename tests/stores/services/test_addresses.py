@@ -78,6 +78,7 @@ async def test_a_process_that_only_reads_listens(opened: Callable[[], ServicesEn
 
 
 async def test_the_second_address_is_used_where_the_first_is_down() -> None:
+    empty()
     address = Address(through(f"127.0.0.1:1,{its_place()}"))
     assert prepare(address, f"test {DIMENSION}", "epoch")
     graph = Neo4jClient(address)

@@ -182,7 +182,7 @@ def reading(engine: ServicesEngine, store: Store, things: m.World, calling: Id) 
         await engine.relay._lost("main")
 
     one, other, memories = things.memory.id, things.other_memory.id, copies(things.memory.id)
-    call = ToolCall("c", "clock", encode_json({}), CallSite(things.session.id, 2, 0))
+    call = ToolCall("c", "clock", encode_json({}), CallSite(things.session.id, things.message.id, 2, 0))
     reads |= {"references": refs, "formed from": formed}
     for mode in SearchMode:
         reads[f"search {mode.name}"] = partial(searched, mode, None)
