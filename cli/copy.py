@@ -67,7 +67,8 @@ async def _opened(name: str, settings: Settings, *, must_exist: bool = False) ->
             raise BadSetting(f"{SERVICES} needs these settings, which are not set: {', '.join(missing)}.")
         service = open_service(Path(), settings)
     else:
-        alone = msgspec.structs.replace(settings, **dict.fromkeys(_URLS, ""))
+        # A folder of its own has its files in it; RECOLLECT_BLOBS_URL is where those of the servers are.
+        alone = msgspec.structs.replace(settings, blobs_url="", **dict.fromkeys(_URLS, ""))
         service = open_service(Path(name), alone, must_exist=must_exist)
     try:
         yield service

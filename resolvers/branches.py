@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from domain.branch import Entry
@@ -37,10 +38,15 @@ async def tips(context: Context, sessions: Sequence[Session]) -> list[list[Messa
     found = []
     for session in sessions:
         messages = [one async for one in all_messages(context, session.id, _PLACED)]
-        replied = {one.parent_id for one in messages}
-        entries = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
-        found.append(await present(context.store, Message, [Id(str(id)) for id in tips_of(entries)]))
+        # Of a long session that takes longer than the loop may be held up.
+        found.append(await present(context.store, Message, await asyncio.to_thread(_tips, messages)))
     return found
+
+
+def _tips(messages: Sequence[Message]) -> list[Id]:
+    replied = {one.parent_id for one in messages}
+    entries = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
+    return [Id(str(id)) for id in tips_of(entries)]
 
 
 _PLACED = frozenset({"place", "thread_id", "parent_id"})

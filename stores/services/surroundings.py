@@ -67,7 +67,7 @@ async def read(graph: Neo4jClient, ids: Sequence[Id], best: Sequence[Id]) -> Sur
     record = await graph.read(_READ, ids=list(ids), best=list(best), most=TIED, newest=DRAWN_BY)
     places, near, ties = record
     return Surroundings(
-        dict(_placed(row) for row in (*places, *near) if row[-1] is not None),
+        dict(_placed(row) for row in (*places, *near) if None not in (*row[:3], row[-1])),
         [
             Tie(one, other, None if kind is None else MemoryLinkKind(kind), weight)
             for one, other, kind, weight, there in ties

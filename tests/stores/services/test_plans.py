@@ -135,6 +135,7 @@ async def ask_lists(store: Store, things: m.World) -> None:
     parents: dict[Any, Any] = {of: filling.parent(things) for of, filling in FILLINGS.items()}
     parents[Collection.MESSAGE_BRANCH] = things.message.id
     parents |= {of: {"": "", "target": things.memory.id}.get(of.column, things.user.id) for of in OWN}
+    del parents[Collection.MESSAGES]  # a search of what was said looks through all of it
     for of, parent in parents.items():
         order = type(default_order(of))
         for field in set(type(default_order(of).field)) - SELDOM:
