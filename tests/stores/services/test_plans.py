@@ -24,6 +24,7 @@ from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
 from domain.state import StateEntry
+from domain.tool_execution import ToolExecutionOrderField
 from domain.trace import TraceFilter
 from domain.values import Ref, TimeRange, encode_json
 from stores.catalogue.kinds import KINDS, kind
@@ -48,6 +49,7 @@ SELDOM = {
     AnnotationOrderField.LABEL,
     AnnotationOrderField.UPDATED_AT,
     SessionOrderField.MESSAGE_COUNT,
+    ToolExecutionOrderField.DURATION,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
 
