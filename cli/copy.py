@@ -27,6 +27,7 @@ from formats.recollect import jsonl as recollect_jsonl
 from resolvers.context import Context
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
+from stores.blobs.opening import FOLDER
 from stores.ports import Transaction
 
 SERVICES = "services"
@@ -67,8 +68,9 @@ async def _opened(name: str, settings: Settings, *, must_exist: bool = False) ->
             raise BadSetting(f"{SERVICES} needs these settings, which are not set: {', '.join(missing)}.")
         service = open_service(Path(), settings)
     else:
-        # A folder of its own has its files in it; RECOLLECT_BLOBS_URL is where those of the servers are.
-        alone = msgspec.structs.replace(settings, blobs_url="", **dict.fromkeys(_URLS, ""))
+        alone = msgspec.structs.replace(settings, **dict.fromkeys(_URLS, ""))
+        if not must_exist or any((Path(name) / FOLDER).glob("*/*")):  # else its files are where the setting says
+            alone = msgspec.structs.replace(alone, blobs_url="")
         service = open_service(Path(name), alone, must_exist=must_exist)
     try:
         yield service

@@ -68,6 +68,19 @@ async def test_a_folder_to_a_folder(source: str, tmp_path: Path, capsys: pytest.
     assert {"session", "message", "memory", "memory_refs", "link", "version", "span", "event", "recall"} <= kinds
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_files_are_found_where_they_are_and_written_into_the_folder(
+    source: str, tmp_path: Path, elsewhere: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, target = tmp_path / "there", tmp_path / "target"
+    if elsewhere:
+        shutil.move(Path(source) / "blobs", there)
+    await copy(source, str(target), Settings(blobs_url=there.as_uri()))
+    lines = told(capsys.readouterr().out)
+    assert lines["default", "blob"][-1] == "same"
+    assert [file for file in (target / "blobs").glob("*/*") if file.stat().st_size > 1_000]
+
+
 @pytest.mark.usefixtures("real_servers")
 async def test_to_the_servers_and_back(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty()

@@ -140,7 +140,8 @@ async def test_integers_of_ten_thousand_digits(server: Running) -> None:
         ("/v1/traces", json.dumps(exported).replace(f'"{digits}"', digits).encode()),
     ):
         answer = await post(server, path, content)
-        assert 400 <= answer.status_code < 500 or "errors" in answer.json() or path == "/v1/traces"
+        as_text = f'"{digits}"'.encode() in content
+        assert (answer.json() == {}) if as_text else 400 <= answer.status_code < 500 or "errors" in answer.json(), path
         told = answer.text
         assert len(told) < 1_000, told[:200]
         assert "limit" not in told.lower() or "sys." not in told
