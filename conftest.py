@@ -1,6 +1,7 @@
 """What a run collects, and a fresh graph for each test that asks for one.
 
-Nothing is skipped: a run without servers does not collect what needs them (see CONTRIBUTING.md, "Tests").
+Nothing is skipped for want of a server: a run without servers does not collect what needs them (see CONTRIBUTING.md,
+"Tests").
 """
 
 from __future__ import annotations
