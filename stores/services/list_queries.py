@@ -76,7 +76,9 @@ _LISTS: dict[Collection, _List] = {
     Collection.AGENTS: _list(label(Agent), "workspace", "created_at", "id"),
     Collection.MEMORIES: _list(MEMORY, "workspace", "created_at", "id"),
     Collection.SPANS: _list(SPAN, "workspace", "started_at", "id"),
-    Collection.MESSAGES: _List(MESSAGE, (), "MATCH (n:Message) WHERE n.workspace = $workspace"),
+    Collection.MESSAGES: _List(
+        MESSAGE, (), f"{seek('Session', 'workspace', '= $workspace', 's')} {seek('Message', 'session', '= s.id')}"
+    ),
     Collection.STATES: _list(STATE, "workspace", "namespace", "name_key"),
     Collection.AUDIT: _list(AUDIT, "workspace", "id"),
     Collection.TENANT_KEYS: _list(label(ApiKey), "workspace", "tenant", "created_at", "id"),

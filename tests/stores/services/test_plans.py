@@ -19,7 +19,7 @@ from domain.change import ChangeKind
 from domain.graph import Exploration, GraphInclude
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
-from domain.message import MemoryRef, ToolCall, ToolResponse
+from domain.message import MemoryRef, MessageFilter, ToolCall, ToolResponse
 from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
@@ -111,6 +111,21 @@ async def test_no_statement_reads_what_is_not_asked_for(engine: ServicesEngine, 
     assert found == {}
 
 
+async def test_what_was_said_is_read_of_one_workspace(engine: ServicesEngine, recorded: dict[str, None]) -> None:
+    """All of it: no index has the words of messages."""
+    store = engine.workspace("main")
+    things = await m.world(store)
+    [page] = await store.pages(Collection.MESSAGES, [""], Slice(limit=1))
+    sky = MessageFilter(text="sky")
+    [page] = await store.pages(Collection.MESSAGES, [""], Slice(limit=1, after=page.page_info.end_cursor), sky)
+    await store.counts([page.count_key])
+    multiply()
+    run("CALL db.clearQueryCaches()")
+    asked = [statement for statement in recorded if "Message" in statement and " CREATE " not in statement]
+    assert things and len(asked) > 2
+    assert [one for statement in asked for one in read_whole(explained(statement)) if "Scan" in one] == []
+
+
 READS_ALL = [
     "MATCH (n:Memory) RETURN count(n.text)",
     "MATCH (n) WHERE n.id = 'mem_1' RETURN n",
@@ -137,7 +152,7 @@ async def ask_lists(store: Store, things: m.World) -> None:
     parents: dict[Any, Any] = {of: filling.parent(things) for of, filling in FILLINGS.items()}
     parents[Collection.MESSAGE_BRANCH] = things.message.id
     parents |= {of: {"": "", "target": things.memory.id}.get(of.column, things.user.id) for of in OWN}
-    del parents[Collection.MESSAGES]  # a search of what was said looks through all of it
+    del parents[Collection.MESSAGES]  # it sorts all that was said: see the next test
     for of, parent in parents.items():
         order = type(default_order(of))
         for field in set(type(default_order(of).field)) - SELDOM:
@@ -290,7 +305,7 @@ def tie(source: str, edge: str, target: str, more: str = "") -> None:
     run(
         f"MATCH (a:{source} {{workspace: 'main'}})-[r:{edge}]->(b:{target}) UNWIND range(1, {COPIES}) AS i "
         f"MATCH (c:{source} {{id: a.id + '~' + i}}) MATCH (d:{target} {{id: b.id + '~' + i}}) "
-        f"CREATE (c)-[s:{edge}]->(d) SET s = properties(r) SET s += {{{more}}}"
+        f"CREATE (c)-[s:{edge}]->(d) SET s = r {{{', '.join(['.*', *([more] if more else [])])}}}"
     )
 
 
