@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from cli.packages import foreign_package
 
@@ -244,6 +245,23 @@ def stats(data: Path, as_json: bool) -> None:
     from cli.stats import count, show_stats
 
     show_stats(run(count(data, _settings())), as_json)
+
+
+@cli.command(short_help="Make all vectors anew with another embedder.")
+@click.argument("embedder", envvar="RECOLLECT_EMBEDDER")
+@data_option
+@url_option
+def reembed(embedder: str, data: Path, url: str | None) -> None:
+    """Make the vectors of all memories anew with EMBEDDER (default: RECOLLECT_EMBEDDER).
+
+    The new vectors come into use at once when all are made. An interrupted run goes on where it stopped. A folder in
+    use needs --url, so that its server does it; the database servers may be in use meanwhile.
+    """
+    from cli import reembedding
+
+    settings = replace(_settings(), embedder=embedder)
+    work = reembedding.in_store(data, settings) if url is None else reembedding.by_server(url, settings)
+    click.echo(run(work))
 
 
 @cli.group(short_help="Create, list and revoke API keys.")

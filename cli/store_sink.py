@@ -28,7 +28,7 @@ from resolvers.messages import add_in
 from resolvers.sessions import change_in
 from resolvers.sessions import create_in as create_session_in
 from resolvers.telemetry import receive
-from stores.ports import Transaction, Vector
+from stores.ports import Transaction, Vector, label_of
 
 
 class StoreSink:
@@ -101,7 +101,13 @@ class StoreSink:
         archived = 0
         if fresh:
             inputs = [found.memories[key] for key in fresh]
-            made = await create_memories_in(tx, inputs, [vectors[key] for key in fresh], self._context.capacity)
+            made = await create_memories_in(
+                tx,
+                inputs,
+                [vectors[key] for key in fresh],
+                self._context.capacity,
+                label_of(self._context.embedder),
+            )
             links = [precedes(found.before[key], key) for key in fresh if key in found.before]
             await put_links(tx, links, ["links"], {str(memory.external_id): memory for memory in made.memories})
             archived = len(made.archived)

@@ -41,7 +41,7 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, told
-from stores.errors import Taken, Unavailable
+from stores.errors import Outdated, Taken, Unavailable, other_embedder
 from stores.ids import Ids
 from stores.lists import declared
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
@@ -83,12 +83,22 @@ class Graph:
         return (record for record in held if kind(type(record)).is_due(record, now))
 
 
+class Coming:
+    """Vectors of another embedder by the memory's id, each with the text that it was made of: see
+    stores.ports.Reembedding."""
+
+    def __init__(self, embedder: str) -> None:
+        self.embedder = embedder
+        self.made: dict[str | int, tuple[str, ports.Vector]] = {}
+
+
 class Shelf:
     """All workspaces of a URL, for as long as the process runs: an engine that is opened again finds what was there."""
 
     def __init__(self) -> None:
         self.graphs: dict[str, Graph] = {}
         self.epoch = secrets.token_hex(4)
+        self.embedder, self.coming = "", Coming("")
         self.places, self.last_id = count(1), 0  # places of lines in logs, never given twice
 
 
@@ -97,7 +107,11 @@ SHELVES: defaultdict[str, Shelf] = defaultdict(Shelf)
 
 def open_dictionaries(opening: ports.Opening) -> DictionaryEngine:
     """Opens what is kept under a URL: the engine's entry point."""
-    return DictionaryEngine(SHELVES[opening.graph_url], opening.clock)
+    shelf = SHELVES[opening.graph_url]
+    shelf.embedder = shelf.embedder or opening.label or ""
+    if opening.label not in (None, shelf.embedder):
+        raise other_embedder(opening.graph_url, shelf.embedder, str(opening.label))
+    return DictionaryEngine(shelf, opening.clock)
 
 
 class DictionaryEngine:
@@ -132,6 +146,24 @@ class DictionaryEngine:
     def figures(self) -> list[ports.Figure]:
         return [ports.Figure(name, "dictionaries", self.writes) for name in ("writes", "commits")]
 
+    @property
+    def embedder(self) -> str:
+        return self.shelf.embedder
+
+    async def latest(self) -> str:
+        return self.shelf.embedder
+
+    def use(self, embedder: str) -> None:
+        """There is one process, which uses the latest at once."""
+
+    async def reembedding(self, embedder: str) -> DictionaryReembedding:
+        if self.shelf.coming.embedder != embedder:
+            self.shelf.coming = Coming(embedder)
+        return DictionaryReembedding(self.shelf)
+
+    async def retire(self) -> None:
+        """Nothing is left of before."""
+
     async def close(self) -> None:
         self.closed = True
 
@@ -141,6 +173,38 @@ class DictionaryEngine:
         self.writes += 1
         self.grown.set()
         self.grown = asyncio.Event()
+
+
+class DictionaryReembedding:
+    """See stores.ports.Reembedding."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self._made = shelf, shelf.coming.made
+
+    def _texts(self) -> dict[str | int, str]:
+        records = (one for graph in self._shelf.graphs.values() for one in graph.records[Memory.prefix].values())
+        return {one.id: one.text for one in records if isinstance(one, Memory)}
+
+    async def missing(self, limit: int) -> list[ports.Unembedded]:
+        left = [(id, text) for id, text in self._texts().items() if self._made.get(id, ("",))[0] != text]
+        return [ports.Unembedded(id, text) for id, text in left[:limit]]
+
+    async def progress(self) -> tuple[int, int]:
+        total = len(self._texts())
+        return total - len(await self.missing(total)), total
+
+    async def put(self, made: Sequence[tuple[ports.Unembedded, ports.Vector]]) -> None:
+        self._made.update({one.key: (one.text, vector) for one, vector in made})
+
+    async def finish(self, embed: Callable[[list[str]], ports.Vector]) -> bool:
+        shelf = self._shelf
+        if shelf.coming.made is self._made:
+            left = await self.missing(len(self._texts()))
+            await self.put([*zip(left, embed([one.text for one in left]), strict=True)] if left else [])
+            for graph in shelf.graphs.values():
+                graph.vectors = {id: self._made[id][1] for id in graph.records[Memory.prefix]}
+            shelf.embedder, shelf.coming = shelf.coming.embedder, Coming("")
+        return True
 
 
 class Reads:
@@ -261,7 +325,9 @@ class DictionaryTransaction(Reads):
             noted.setdefault(ref.memory_id, ref)
         self.graph.refs[message_id] = noted
 
-    async def embed(self, vectors: Mapping[Id, ports.Vector]) -> None:
+    async def embed(self, vectors: Mapping[Id, ports.Vector], embedder: str | None = None) -> None:
+        if embedder not in (None, self._engine.embedder):
+            raise Outdated
         self.graph.vectors.update(vectors)
 
     async def delete(self, kind_: type[Node], ids: Sequence[Id]) -> None:
@@ -424,6 +490,8 @@ class DictionaryStore:
         return [_shared(self._now, id)[:first] for id in memory_ids]
 
     async def search(self, searches: Sequence[Search]) -> list[ports.Found]:
+        if any(search.embedder not in (None, self._engine.embedder) for search in searches):
+            raise Outdated
         return [_found(self._now, search) for search in searches]
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:

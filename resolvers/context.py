@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeVar, cast
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from domain.audit import DONE
 from domain.caller import Caller
@@ -17,11 +18,13 @@ from domain.tool_execution import ToolLimits
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
 from stores.embedder import Batching
+from stores.errors import NoEmbedder, Outdated
 from stores.outage import OUTAGE_SECONDS, PatientStore
 from stores.ports import Engine, Fields, Intake, Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
+P = ParamSpec("P")
 
 MEMORY_CAPACITY = 10_000
 
@@ -38,6 +41,10 @@ class Unchanged(Exception):
         super().__init__("nothing to change")
 
 
+_TRIES = 3
+"""How often an operation begins that embeds texts, where the embedder changes meanwhile."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -46,6 +53,8 @@ class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
     long and how many tools may run. intake: for the bytes of blobs.
+
+    renewed: gives the embedder whose vectors the store holds, where that has changed.
 
     outage_seconds: how long a subscription waits for a store that does not answer. action: what its writes are called
     in the audit log; None for those that are not noted there. drawn: memories that the last read of references to
@@ -69,6 +78,7 @@ class Context:
         self.telemetry_messages: Told = telemetry_messages
         self.store: Store = engine.workspace(caller.workspace)
         self.outage_seconds = outage_seconds
+        self.renewed: Callable[[], Awaitable[Batching]] | None = None
         self.weights = weights
         self.tools = tools
         self._intake = intake
@@ -90,6 +100,12 @@ class Context:
         """Its reads wait through outages of the store from now on."""
         if not isinstance(self.store, PatientStore):
             self.store = cast(Store, PatientStore(self.store, self.outage_seconds))
+
+    async def renew(self) -> None:
+        """Goes on with the embedder whose vectors the store holds by now. Raises NoEmbedder where there is none."""
+        if self.renewed is None:
+            raise NoEmbedder("the store holds vectors of another embedder")
+        self.embedder = await self.renewed()
 
     def acting(self, action: str) -> Context:
         acting = Context.__new__(Context)
@@ -119,6 +135,23 @@ class Context:
             return result
 
         return noted
+
+
+def embedding(
+    operation: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Context, P], Coroutine[Any, Any, T]]:
+    """An operation that tells the store of vectors, which begins again where they are of another embedder by now."""
+
+    @functools.wraps(operation)
+    async def run(context: Context, *args: P.args, **named: P.kwargs) -> T:
+        for _ in range(_TRIES):
+            try:
+                return await operation(context, *args, **named)
+            except Outdated:
+                await context.renew()
+        raise NoEmbedder("the store's embedder changes again and again")
+
+    return cast("Callable[Concatenate[Context, P], Coroutine[Any, Any, T]]", run)
 
 
 Reader = Store | Transaction

@@ -41,11 +41,11 @@ from domain.message import Message
 from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
-from resolvers.context import Context, Unchanged, lookup, lookup_all, require
+from resolvers.context import Context, Unchanged, embedding, lookup, lookup_all, require
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
-from stores.ports import Transaction, Vector
+from stores.ports import Transaction, Vector, label_of
 
 Path = Sequence[str | int]
 
@@ -95,8 +95,10 @@ async def sources(context: Context, memories: Sequence[Memory]) -> list[Message 
     ]
 
 
+@embedding
 async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
     """Creates a memory."""
+    embedder = label_of(context.embedder)
     try:
         vectors = await vectors_of(context, [input])
     except Rejected as error:
@@ -104,7 +106,7 @@ async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
 
     async def script(tx: Transaction) -> StoredOne:
         try:
-            stored = await create_in(tx, [input], vectors, context.capacity)
+            stored = await create_in(tx, [input], vectors, context.capacity, embedder)
         except Rejected as error:
             raise _lifted(error) from None
         return StoredOne(stored.memories[0], stored.archived)
@@ -117,10 +119,16 @@ def _lifted(error: Rejected) -> Rejected:
     return Rejected([msgspec.structs.replace(one, path=one.path[2:]) for one in error.errors])
 
 
+@embedding
 async def create_many(context: Context, input: CreateMemoriesInput) -> Stored:
     """Creates memories, all or none."""
+    embedder = label_of(context.embedder)
     vectors = await vectors_of(context, input.memories)
-    return await write(context, input, lambda tx: create_in(tx, input.memories, vectors, context.capacity), Stored)
+
+    async def script(tx: Transaction) -> Stored:
+        return await create_in(tx, input.memories, vectors, context.capacity, embedder)
+
+    return await write(context, input, script, Stored)
 
 
 async def vectors_of(context: Context, inputs: Sequence[MemoryInput]) -> list[Vector]:
@@ -153,10 +161,17 @@ def unit_vector(numbers: Sequence[float], dimension: int, path: Path) -> Vector:
     return result
 
 
-async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Sequence[Vector], capacity: int) -> Stored:
+async def create_in(
+    tx: Transaction,
+    inputs: Sequence[MemoryInput],
+    vectors: Sequence[Vector],
+    capacity: int,
+    embedder: str | None = None,
+) -> Stored:
     """Stores memories with their vectors and links, and archives what then passes an owner's capacity.
 
-    Raises Rejected: INVALID, NOT_FOUND or DUPLICATE, with paths below "memories".
+    embedder: whose vectors they are (label_of). Raises Rejected: INVALID, NOT_FOUND or DUPLICATE, with paths below
+    "memories".
     """
     made: list[Memory] = []
     external: dict[str, Memory] = {}
@@ -181,7 +196,7 @@ async def create_in(tx: Transaction, inputs: Sequence[MemoryInput], vectors: Seq
         if input.external_id is not None:
             external[input.external_id] = made[-1]
     await tx.put(made)
-    await tx.embed({memory.id: vector for memory, vector in zip(made, vectors, strict=True)})
+    await tx.embed({memory.id: vector for memory, vector in zip(made, vectors, strict=True)}, embedder)
     await tx.log([MemoryChange(ChangeKind.CREATED, memory.id, tx.now, memory) for memory in made])
     for index, (memory, input) in enumerate(zip(made, inputs, strict=True)):
         links = [
@@ -252,12 +267,13 @@ async def _set_status(
     return after
 
 
+@embedding
 async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
     """Updates a memory and keeps the previous version in its history. Raises Rejected: CONFLICT, INVALID, NOT_FOUND."""
     if input.text is not UNSET and not input.text.strip():
         raise invalid("A memory needs a text.", ["text"])
     vector: Vector | None = None
-    turned = False
+    embedder, turned = label_of(context.embedder), False
     if input.vector is not UNSET:
         vector = unit_vector(input.vector, context.embedder.dimension, ["vector"])
         turned = not await _points(context, input.memory, vector)
@@ -277,7 +293,7 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         await tx.put([_as_version(tx, before)])
         await tx.put([after])
         if vector is not None:
-            await tx.embed({after.id: vector})
+            await tx.embed({after.id: vector}, embedder)
         await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
         revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
         return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])

@@ -31,13 +31,13 @@ from domain.session import Session
 from domain.trace import RECALL, TraceEvent
 from domain.values import Json, encode_json
 from resolvers.actors import whose
-from resolvers.context import Context, Reader, present, require
+from resolvers.context import Context, Reader, embedding, present, require
 from resolvers.memories import unit_vector
 from resolvers.sessions import taking_part
 from stores import words
 from stores.errors import NoEmbedder
 from stores.policies import LEAST_CANDIDATES
-from stores.ports import Found, Search, Transaction, Vector
+from stores.ports import Found, Search, Transaction, Vector, label_of
 
 _MORE = 5
 """So many times as many hits are ranked as are shown, for some fold."""
@@ -60,6 +60,7 @@ async def search(
     return await _search(context, query, filter, Search(mode, threshold, first, ranking=ranking))
 
 
+@embedding
 async def _search(context: Context, query: MemoryQuery, filter: MemoryFilter | None, how: Search) -> MemorySearch:
     begun = time.perf_counter()
     _check(how.threshold, how.limit)
@@ -141,7 +142,7 @@ async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], know
 
 async def _asked(context: Context, query: MemoryQuery, how: Search) -> tuple[Search, bool]:
     """What is searched for, and whether it does without a vector because the embedder is down: then by words alone."""
-    mode, without = how.mode, False
+    mode, without, embedder = how.mode, False, label_of(context.embedder)
     text, vector, exclude = query.text, None, None
     if query.vector is not None:
         vector = unit_vector(query.vector, context.embedder.dimension, ["query", "vector"])
@@ -163,7 +164,10 @@ async def _asked(context: Context, query: MemoryQuery, how: Search) -> tuple[Sea
             vector = _directed((await context.embedder.embed([telling]))[0])
         except NoEmbedder:
             mode, without = SearchMode.TEXT if how.mode is SearchMode.SEMANTIC else how.mode, True
-    return msgspec.structs.replace(how, mode=mode, text=text, vector=vector, exclude=exclude), without
+    asked = msgspec.structs.replace(
+        how, mode=mode, text=text, vector=vector, exclude=exclude, embedder=None if vector is None else embedder
+    )
+    return asked, without
 
 
 async def _telling(context: Context, text: str, how: Search) -> str:
@@ -192,13 +196,15 @@ async def _vectors(context: Context, memories: Sequence[Memory]) -> list[Vector 
     return [_directed(next(made)) if vector is None else vector for vector in stored]
 
 
+@embedding
 async def similar(
     context: Context, memories: Sequence[Memory], first: int = 10, threshold: float = 0.5
 ) -> list[list[MemoryHit]]:
     _check(threshold, first)
+    embedder = label_of(context.embedder)
     vectors = await _vectors(context, memories)
     searches = [
-        Search(SearchMode.SEMANTIC, threshold, first, memory.text, vector, None, memory.id)
+        Search(SearchMode.SEMANTIC, threshold, first, memory.text, vector, None, memory.id, embedder=embedder)
         for memory, vector in zip(memories, vectors, strict=True)
     ]
     return [hits for hits, _ in await _found(context, searches)]

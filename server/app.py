@@ -26,6 +26,7 @@ from server.graphql.fallbacks import FALLBACKS
 from server.http.blobs import BlobHTTP
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
+from server.http.reembedding import ReembedHTTP
 from server.otlp.endpoint import ALL_LOGS, LOGS, METRICS, OTLP, TRACES
 from server.service import Service
 from server.telemetry.logs import OperationLog
@@ -85,6 +86,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             asyncio.create_task(_sweep_for_ever(service)),
             asyncio.create_task(_trim_for_ever(service)),
             asyncio.create_task(metrics.watch_lateness()),
+            asyncio.create_task(service.embedders.watch()),
         ]
         gc.collect()
         gc.set_threshold(_NEW_OBJECTS)
@@ -114,6 +116,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             *(Route(f"{base}/{name}", door) for base in _OTLP_AT for name, door in doors.items()),
             Route("/blobs/{id}", BlobHTTP(service.engine, service.intake, access)),
             Route("/healthz", healthz),
+            Route("/reembed", ReembedHTTP(service.embedders, access)),
             Route("/readyz", Readiness(service.engine).answer),
             *_metrics(metrics, access, settings.metrics),
         ],

@@ -10,6 +10,7 @@ from domain.tool_execution import ToolLimits
 from resolvers.context import Context
 from schema.build import build
 from schema.loading import Loading
+from server.embedding import Embedders, open_by
 from server.errors import OperationRefused
 from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
@@ -17,10 +18,10 @@ from server.instrumentation import span
 from server.settings import BadSetting, Settings
 from server.telemetry.store_calls import TimedEngine
 from stores.blobs.opening import open_blobs
-from stores.embedder import Batching, open_embedder
+from stores.embedder import Batching
 from stores.errors import CannotOpen
 from stores.open import open_engine
-from stores.ports import Engine, Intake, Opening, Remote
+from stores.ports import Engine, Intake, Opening
 
 
 class Service:
@@ -29,7 +30,8 @@ class Service:
     def __init__(self, engine: Engine, embedder: Batching, settings: Settings, intake: Intake | None = None) -> None:
         self.timed = TimedEngine(engine)
         self.engine = cast(Engine, self.timed)
-        self.embedder, self.settings, self._weights = embedder, settings, settings.signals
+        self.embedders = Embedders(self.engine, embedder, settings)
+        self.settings, self._weights = settings, settings.signals
         self.intake = intake
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         self.executor = Executor(
@@ -45,7 +47,7 @@ class Service:
 
     def context(self, caller: Caller) -> Context:
         settings = self.settings
-        return Context(
+        made = Context(
             self.engine,
             self.embedder,
             caller,
@@ -56,12 +58,18 @@ class Service:
             tools=ToolLimits(settings.tool_seconds, settings.tools_in_session, settings.tools_at_once),
             intake=self.intake,
         )
+        made.renewed = self.embedders.renewed
+        return made
+
+    @property
+    def embedder(self) -> Batching:
+        return self.embedders.now
 
     def operation(self, caller: Caller) -> Loading:
         return Loading(self.context(caller), span)
 
     async def close(self) -> None:
-        await self.embedder.close()
+        await self.embedders.close()
         await self.engine.close()
 
 
@@ -89,11 +97,6 @@ def _check(executor: Executor, id: str, text: str) -> None:
         raise BadSetting(f"RECOLLECT_TRUSTED_DOCUMENTS: {id} cannot run here: {refused}") from None
 
 
-def remote_of(settings: Settings) -> Remote:
-    dimension = settings.embedder_dimension
-    return Remote(settings.embedder_url, settings.embedder_key, None if dimension == "own" else dimension)
-
-
 def open_service(data: Path, settings: Settings, *, must_exist: bool = False) -> Service:
     """Opens the servers of the settings, or else a data folder, which is made where it is missing unless it must exist.
 
@@ -101,7 +104,7 @@ def open_service(data: Path, settings: Settings, *, must_exist: bool = False) ->
     """
     if must_exist and not (settings.on_servers or data.exists()):
         raise CannotOpen(f"The folder {data} does not exist; choose one with --data.")
-    rules, embedder = settings.media_rules, open_embedder(settings.embedder, remote_of(settings))
+    rules, embedder = settings.media_rules, open_by(settings)
     engine = open_engine(
         Opening(
             embedder=embedder.name,

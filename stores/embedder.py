@@ -192,6 +192,10 @@ class Batching:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
 
+    def at_once(self, texts: list[str]) -> Vector:
+        """Vectors of the texts, for a thread that may wait."""
+        return self._embedder.embed(texts)
+
     async def close(self) -> None:
         """Finish what was asked for, refuse what comes, end the thread. May be called twice."""
         self._closed = True

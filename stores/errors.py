@@ -26,6 +26,10 @@ class Taken(StoreError):
     """A record would have a natural key that another one has."""
 
 
+class Outdated(StoreError):
+    """Vectors were told or searched for that are of an embedder whose vectors the store does not hold any more."""
+
+
 class CannotOpen(StoreError):
     """The store cannot be opened; the text is one sentence for the person who started the program."""
 
@@ -36,3 +40,11 @@ class InUse(CannotOpen):
 
 class NoEmbedder(Unavailable):
     """What turns texts into vectors cannot do it now: its server is down, or refuses."""
+
+
+def other_embedder(place: str, held: str, given: str) -> CannotOpen:
+    """A store holds vectors of another embedder than it is opened with; both as name and dimension."""
+    return CannotOpen(
+        f"The vectors in {place} were made with the embedder {held}, not with {given}: set RECOLLECT_EMBEDDER to "
+        f"{held.rpartition(' ')[0]}, or make new ones with `recollect reembed`."
+    )

@@ -18,8 +18,9 @@ from weaviate.classes.query import Filter, MetadataQuery
 from bench.data import OWNER
 from stores.services.labels import statements
 from stores.services.neo4j_client import Address
+from stores.services.vector_set import VectorSet
 from stores.services.weaviate_client import Address as VectorsAddress
-from stores.services.weaviate_client import client, collection_name
+from stores.services.weaviate_client import client
 from stores.words import asked, stored
 
 DIMENSION = 256
@@ -146,7 +147,7 @@ class Floor:
 
     @property
     def _memories(self) -> Any:
-        return self._weaviate.collections.use(collection_name(DIMENSION)).with_tenant(_WORKSPACE)
+        return self._weaviate.collections.use(VectorSet(f"bench {DIMENSION}").collection).with_tenant(_WORKSPACE)
 
     def _vector(self) -> list[float]:
         vector = self._random.standard_normal(DIMENSION)

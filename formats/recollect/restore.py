@@ -31,7 +31,7 @@ from resolvers.context import Context
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.errors import Taken
-from stores.ports import Collection, Transaction, Vector
+from stores.ports import Collection, Transaction, Vector, label_of
 
 N = TypeVar("N", bound=Node)
 
@@ -261,6 +261,7 @@ class _Loading:
         vectors: dict[Id, Vector] = {
             memory.id: entry.vector for memory, entry in zip(memories, batch, strict=True) if entry.vector is not None
         }
+        embedder = label_of(self._context.embedder)
         if self._foreign:
             made = await self._context.embedder.embed([memory.text for memory in memories])
             vectors = {memory.id: vector for memory, vector in zip(memories, made, strict=True)}
@@ -268,7 +269,7 @@ class _Loading:
         async def script(tx: Transaction) -> int:
             fresh = await _missing(tx, memories)
             await tx.put(fresh)
-            await tx.embed({memory.id: vectors[memory.id] for memory in fresh if memory.id in vectors})
+            await tx.embed({memory.id: vectors[memory.id] for memory in fresh if memory.id in vectors}, embedder)
             await tx.log([MemoryChange(ChangeKind.CREATED, memory.id, tx.now, memory) for memory in fresh])
             return len(fresh)
 

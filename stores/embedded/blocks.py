@@ -22,44 +22,52 @@ from stores.embedded.codes import Codes, Floats, Halves
 BLOCK = 32  # vectors a block
 SPARSE = BLOCK // 4  # a block with fewer living vectors is dissolved into single rows
 
-SCHEMA = """
-CREATE TABLE vector (memory INTEGER PRIMARY KEY, scope INTEGER NOT NULL, half BLOB NOT NULL) STRICT;
-CREATE INDEX vector_by_scope ON vector (scope);
-CREATE TABLE vector_block (
+SETS = "vector", "vector_b"
+"""The names of two sets of tables: one is in use, and while memories are embedded anew the other one is filled."""
+
+
+def schema(tables: str = SETS[0]) -> str:
+    """What makes the tables of a set."""
+    return f"""
+CREATE TABLE IF NOT EXISTS {tables} (memory INTEGER PRIMARY KEY, scope INTEGER NOT NULL, half BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS {tables}_by_scope ON {tables} (scope);
+CREATE TABLE IF NOT EXISTS {tables}_block (
     id INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL,
     memories BLOB NOT NULL, -- 32 x int64; 0 where the vector was removed
     codes BLOB NOT NULL,    -- 32 x uint64 for each 64 dimensions, taken around the scope's centre
     halves BLOB NOT NULL    -- 32 x dimension x float16, unit length
 ) STRICT;
-CREATE INDEX vector_block_by_scope ON vector_block (scope);
-CREATE TABLE vector_place (memory INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT; -- block id x 32 + slot
-CREATE TABLE vector_centre (scope INTEGER PRIMARY KEY, centre BLOB NOT NULL) STRICT;   -- dimension x float32
-CREATE TABLE vector_clock (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
-INSERT INTO vector_clock VALUES (1, 0);
+CREATE INDEX IF NOT EXISTS {tables}_block_by_scope ON {tables}_block (scope);
+CREATE TABLE IF NOT EXISTS {tables}_place ( -- place: block id x 32 + slot
+    memory INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS {tables}_centre ( -- centre: dimension x float32
+    scope INTEGER PRIMARY KEY, centre BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS {tables}_clock (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+INSERT OR IGNORE INTO {tables}_clock VALUES (1, 0);
 """
 
+
 Keys = NDArray[np.int64]
-_TAKE = "DELETE FROM vector WHERE scope = ? RETURNING memory, half"
 _GIVEN = "(SELECT value FROM json_each(?))"
 
 
 class Blocks:
-    """The vector tables of one store, all of one dimension. Holds no state: the connection is the caller's."""
+    """A set of tables of one store, all vectors of one dimension. Holds no state: the connection is the caller's."""
 
-    def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
+    def __init__(self, dimension: int, tables: str = SETS[0]) -> None:
+        self.dimension, self.tables = dimension, tables
         self._half = 2 * dimension  # bytes
         self._code = 8 * codes.words(dimension)  # bytes
 
     def tick(self, db: apsw.Connection) -> int:
         """The next version of the vectors, written in the caller's transaction."""
         version = self.version(db) + 1  # RETURNING would take four times as long
-        db.execute("UPDATE vector_clock SET version = ?", (version,))
+        db.execute(f"UPDATE {self.tables}_clock SET version = ?", (version,))
         return version
 
     def version(self, db: apsw.Connection) -> int:
-        return int(_one(db, "SELECT version FROM vector_clock")[0])
+        return int(_one(db, f"SELECT version FROM {self.tables}_clock")[0])
 
     def put(self, db: apsw.Connection, rows: Mapping[int, tuple[int, bytes]], fresh: bool = False) -> dict[int, int]:
         """Write vectors (memory key -> scope, float16 bytes); returns where the replaced ones were (key -> scope).
@@ -73,16 +81,16 @@ class Blocks:
         for scope, added in scopes.items():
             if self._singles(db, scope) + len(added) >= BLOCK:
                 added = self._pack(db, scope, added)
-            db.executemany("INSERT INTO vector VALUES (?, ?, ?)", [(key, scope, half) for key, half in added])
+            db.executemany(f"INSERT INTO {self.tables} VALUES (?, ?, ?)", [(key, scope, half) for key, half in added])
         return replaced
 
     def remove(self, db: apsw.Connection, keys: Collection[int]) -> dict[int, int]:
         """Erase the vectors of these memories, bytes and all; returns where they were (key -> scope)."""
         given = json.dumps(list(keys))
-        found = dict(_pairs(db, f"DELETE FROM vector WHERE memory IN {_GIVEN} RETURNING memory, scope", given))
+        found = dict(_pairs(db, f"DELETE FROM {self.tables} WHERE memory IN {_GIVEN} RETURNING memory, scope", given))
         slots: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for key, place in _pairs(
-            db, f"DELETE FROM vector_place WHERE memory IN {_GIVEN} RETURNING memory, place", given
+            db, f"DELETE FROM {self.tables}_place WHERE memory IN {_GIVEN} RETURNING memory, place", given
         ):
             slots[place // BLOCK][place % BLOCK] = key
         thinned = set()
@@ -96,11 +104,14 @@ class Blocks:
         return found
 
     def _singles(self, db: apsw.Connection, scope: int) -> int:
-        return int(_one(db, "SELECT count(*) FROM vector WHERE scope = ?", scope)[0])
+        return int(_one(db, f"SELECT count(*) FROM {self.tables} WHERE scope = ?", scope)[0])
 
     def _pack(self, db: apsw.Connection, scope: int, added: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
         """Move a scope's single rows and the added ones into blocks; returns what is left over for single rows."""
-        rows: list[tuple[int, Any]] = [*db.execute(_TAKE, (scope,)), *added]
+        rows: list[tuple[int, Any]] = [
+            *db.execute(f"DELETE FROM {self.tables} WHERE scope = ? RETURNING memory, half", (scope,)),
+            *added,
+        ]
         rows.sort()  # by key: a copy in RAM is searched by key, sorted ones without an index
         for start in range(0, len(rows) - BLOCK + 1, BLOCK):
             self._write(db, scope, rows[start : start + BLOCK])
@@ -114,62 +125,65 @@ class Blocks:
             # Of the first block, and never moved: codes stay comparable. Even a first block of one text over and over
             # leaves 0.99 of the true top ten to be found, on the default embedder's vectors.
             centre = floats.mean(axis=0)
-            db.execute("INSERT INTO vector_centre VALUES (?, ?)", (scope, centre.tobytes()))
+            db.execute(f"INSERT INTO {self.tables}_centre VALUES (?, ?)", (scope, centre.tobytes()))
         keys = np.array([key for key, _ in rows], np.int64).tobytes()
         db.execute(
-            "INSERT INTO vector_block (scope, memories, codes, halves) VALUES (?, ?, ?, ?)",
+            f"INSERT INTO {self.tables}_block (scope, memories, codes, halves) VALUES (?, ?, ?, ?)",
             (scope, keys, codes.encode(floats, centre).tobytes(), halves),
         )
         place = db.last_insert_rowid() * BLOCK
-        db.executemany("INSERT INTO vector_place VALUES (?, ?)", [(row[0], place + i) for i, row in enumerate(rows)])
+        db.executemany(
+            f"INSERT INTO {self.tables}_place VALUES (?, ?)", [(row[0], place + i) for i, row in enumerate(rows)]
+        )
 
     def _clear(self, db: apsw.Connection, block: int, slots: Collection[int]) -> tuple[int, bool]:
         """Zero slots of a block, or dissolve it when few are left; returns its scope and whether it was dissolved."""
-        scope, blob = _one(db, "SELECT scope, memories FROM vector_block WHERE id = ?", block)
+        scope, blob = _one(db, f"SELECT scope, memories FROM {self.tables}_block WHERE id = ?", block)
         keys = np.frombuffer(blob, np.int64).copy()
         keys[list(slots)] = 0
         if np.count_nonzero(keys) < SPARSE:
             self._dissolve(db, block, scope, keys)
             return scope, True
         for column, width in (("memories", 8), ("codes", self._code), ("halves", self._half)):
-            with db.blob_open("main", "vector_block", column, block, True) as handle:
+            with db.blob_open("main", f"{self.tables}_block", column, block, True) as handle:
                 for slot in slots:
                     handle.seek(slot * width)
                     handle.write(bytes(width))
         return scope, False
 
     def _dissolve(self, db: apsw.Connection, block: int, scope: int, keys: Keys) -> None:
-        (halves,) = _one(db, "DELETE FROM vector_block WHERE id = ? RETURNING halves", block)
+        (halves,) = _one(db, f"DELETE FROM {self.tables}_block WHERE id = ? RETURNING halves", block)
         left = [
             (int(key), scope, halves[i * self._half : (i + 1) * self._half]) for i, key in enumerate(keys) if key != 0
         ]
-        db.executemany("DELETE FROM vector_place WHERE memory = ?", [(key,) for key, _, _ in left])
-        db.executemany("INSERT INTO vector VALUES (?, ?, ?)", left)
+        db.executemany(f"DELETE FROM {self.tables}_place WHERE memory = ?", [(key,) for key, _, _ in left])
+        db.executemany(f"INSERT INTO {self.tables} VALUES (?, ?, ?)", left)
 
     def _tidy(self, db: apsw.Connection, scope: int) -> None:
         """After blocks were dissolved: pack what became too many single rows, forget the centre of no block."""
         if self._singles(db, scope) >= BLOCK:
             left = self._pack(db, scope, [])
-            db.executemany("INSERT INTO vector VALUES (?, ?, ?)", [(key, scope, half) for key, half in left])
+            db.executemany(f"INSERT INTO {self.tables} VALUES (?, ?, ?)", [(key, scope, half) for key, half in left])
         db.execute(
-            "DELETE FROM vector_centre WHERE scope = ?1 AND NOT EXISTS (SELECT 1 FROM vector_block WHERE scope = ?1)",
+            f"DELETE FROM {self.tables}_centre WHERE scope = ?1 "
+            f"AND NOT EXISTS (SELECT 1 FROM {self.tables}_block WHERE scope = ?1)",
             (scope,),
         )
 
     def centre(self, db: apsw.Connection, scope: int) -> Floats | None:
         """The centre (d) around which a scope's codes are taken; None before its first block."""
-        row = db.execute("SELECT centre FROM vector_centre WHERE scope = ?", (scope,)).fetchone()
+        row = db.execute(f"SELECT centre FROM {self.tables}_centre WHERE scope = ?", (scope,)).fetchone()
         return None if row is None else np.frombuffer(row[0], np.float32)
 
     def size(self, db: apsw.Connection, scope: int) -> int:
         """How many vectors a scope has at most: removed ones in blocks count."""
-        blocks = _one(db, "SELECT count(*) FROM vector_block WHERE scope = ?", scope)[0]
+        blocks = _one(db, f"SELECT count(*) FROM {self.tables}_block WHERE scope = ?", scope)[0]
         return int(blocks) * BLOCK + self._singles(db, scope)
 
     def floats(self, db: apsw.Connection, scope: int) -> Iterator[tuple[Keys, Halves]]:
         """All keys (n) and float16 vectors (n, d) of a scope, a block at a time; a removed one has the key 0."""
         for memories, halves in db.execute(
-            "SELECT memories, halves FROM vector_block WHERE scope = ? ORDER BY id", (scope,)
+            f"SELECT memories, halves FROM {self.tables}_block WHERE scope = ? ORDER BY id", (scope,)
         ):
             yield np.frombuffer(memories, np.int64), self._rows(halves)
         singles = self._newest(db, scope)
@@ -180,7 +194,7 @@ class Blocks:
         """All keys (n) and codes (n, words) of a scope, a block at a time; a removed one has the key 0."""
         width = self._code // 8
         for memories, code in db.execute(
-            "SELECT memories, codes FROM vector_block WHERE scope = ? ORDER BY id", (scope,)
+            f"SELECT memories, codes FROM {self.tables}_block WHERE scope = ? ORDER BY id", (scope,)
         ):
             yield np.frombuffer(memories, np.int64), np.frombuffer(code, np.uint64).reshape(-1, width)
         singles = self._newest(db, scope)
@@ -188,7 +202,7 @@ class Blocks:
             yield singles[0], codes.encode(codes.widened(singles[1]), centre)
 
     def _newest(self, db: apsw.Connection, scope: int) -> tuple[Keys, Halves] | None:
-        sql = "SELECT memory, half FROM vector WHERE scope = ? ORDER BY memory"
+        sql = f"SELECT memory, half FROM {self.tables} WHERE scope = ? ORDER BY memory"
         rows: list[tuple[Any, ...]] = db.execute(sql, (scope,)).fetchall()
         if not rows:
             return None
@@ -206,13 +220,15 @@ class Blocks:
         given = json.dumps(list(where))
         places = sorted(
             (place, key)
-            for key, place in _pairs(db, f"SELECT memory, place FROM vector_place WHERE memory IN {_GIVEN}", given)
+            for key, place in _pairs(
+                db, f"SELECT memory, place FROM {self.tables}_place WHERE memory IN {_GIVEN}", given
+            )
         )
         found, halves = [key for _, key in places], self._slots(db, [place for place, _ in places])
         if len(found) < len(where):
             missing = json.dumps(list(where.keys() - set(found)))
             singles: list[tuple[Any, ...]] = db.execute(
-                f"SELECT memory, half FROM vector WHERE memory IN {_GIVEN}", (missing,)
+                f"SELECT memory, half FROM {self.tables} WHERE memory IN {_GIVEN}", (missing,)
             ).fetchall()
             found += [key for key, _ in singles]
             halves += b"".join(half for _, half in singles)
@@ -224,7 +240,7 @@ class Blocks:
         if not places:
             return halves
         block = places[0] // BLOCK
-        with db.blob_open("main", "vector_block", "halves", block, False) as handle:
+        with db.blob_open("main", f"{self.tables}_block", "halves", block, False) as handle:
             for i, place in enumerate(places):
                 if place // BLOCK != block:
                     block = place // BLOCK

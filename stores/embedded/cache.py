@@ -86,7 +86,7 @@ class Cache:
     larger ones as codes. weights: a SELECT of (memory key, weight) for the scope given as its one parameter.
     """
 
-    def __init__(self, blocks: Blocks, weights: str, limit: int, exact: int) -> None:
+    def __init__(self, blocks: Blocks, weights: str, limit: int, exact: int, version: int = 0) -> None:
         self._blocks = blocks
         self._weights = weights
         self._limit = limit
@@ -96,7 +96,7 @@ class Cache:
         self._bytes = self._hits = self._misses = 0
         self._loading: dict[int, _Loading] = {}
         self._changed: dict[int, int] = {}  # scope -> version of its last change
-        self._forgotten = 0  # no change that left _changed is newer than this version
+        self._forgotten = version  # no change that left _changed is newer than this version
 
     def committed(self, changes: Changes) -> None:
         """Show every later `copy` what a transaction did. Costs microseconds: searches apply the changes."""

@@ -18,17 +18,17 @@ import msgspec
 
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
+from stores.embedded import reembedding
 from stores.embedded.branches import Branches
 from stores.embedded.frequency import Frequency
 from stores.embedded.known import Memory
 from stores.embedded.migrations import migrate
 from stores.embedded.readers import Readers
 from stores.embedded.store import EmbeddedStore
-from stores.embedded.vectors import VectorIndex
 from stores.embedded.writer import Writer
-from stores.errors import CannotOpen, InUse
+from stores.errors import CannotOpen, InUse, other_embedder
 from stores.ids import Ids
-from stores.ports import Figure, Opening, Stats, StoreHealth
+from stores.ports import Figure, Opening, Reembedding, Stats, StoreHealth
 from stores.rates import Rates
 
 FILE = "recollect.db"
@@ -60,14 +60,12 @@ class EmbeddedEngine:
         self.readers = Readers(self._connect, opening.read_seconds)
         writer_db = self._connect()
         migrate(writer_db, self.path)
-        self._bind(writer_db, f"{opening.embedder} {opening.dimension}")
+        self._bind(writer_db, opening.label)
         self.epoch = self._epoch(writer_db)
         self.frequency, self.known, self.branches = Frequency(), Memory(), Branches()
-        self.vectors = VectorIndex(
-            opening.dimension, "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
-        )
+        self.vectors = reembedding.in_use(writer_db)
         self.ids = Ids(clock, _last_id(writer_db))
-        self.writer = Writer(writer_db, self._wake, self.known.forget)
+        self.writer = Writer(writer_db, self._wake, self._forget)
         self._stores: dict[str, EmbeddedStore] = {}
         self._rates = Rates()
         self._closed = False
@@ -102,12 +100,40 @@ class EmbeddedEngine:
             store = self._stores[name] = EmbeddedStore(self, name)
         return store
 
-    def _bind(self, db: apsw.Connection, embedder: str) -> None:
+    def _bind(self, db: apsw.Connection, embedder: str | None) -> None:
         """Notes the first time whose vectors the file holds; others would not be comparable."""
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (embedder,))
+        if embedder is not None:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (embedder,))
         row = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-        if row is not None and row[0] != embedder:
-            raise CannotOpen(f"The vectors in {self.path} were made with the embedder {row[0]}, not with {embedder}.")
+        if row is None:
+            raise CannotOpen(f"{self.path} holds no vectors yet.")
+        if embedder not in (None, row[0]):
+            raise other_embedder(self.path, str(row[0]), str(embedder))
+
+    def _forget(self) -> None:
+        """After a rollback."""
+        self.known.forget()
+        if reembedding.tables_in_use(self.writer.db) != self.vectors.tables:
+            self.vectors = reembedding.in_use(self.writer.db)
+
+    @property
+    def embedder(self) -> str:
+        return self.vectors.embedder
+
+    async def latest(self) -> str:
+        return self.vectors.embedder
+
+    def use(self, embedder: str) -> None:
+        """It is one process, which uses the latest as soon as there is one."""
+
+    async def reembedding(self, embedder: str) -> Reembedding:
+        def taken() -> None:
+            self.vectors = reembedding.in_use(self.writer.db)
+
+        return await reembedding.begin(self.writer, self.readers, embedder, taken)
+
+    async def retire(self) -> None:
+        await reembedding.retire(self.writer)
 
     def listen(self, log: str) -> asyncio.Event:
         event = asyncio.Event()

@@ -9,7 +9,7 @@ import apsw
 
 from domain.memory import Memory, MemoryStatus, weight
 from domain.node import Id
-from stores.embedded import rows, texts
+from stores.embedded import reembedding, rows, texts
 from stores.embedded.known import Known
 from stores.embedded.vectors import Changes, VectorIndex, VectorRow
 from stores.ports import Vector
@@ -102,6 +102,7 @@ class Memories:
                 fresh, place = False, self._place(id)
             found.append(VectorRow(*place, vector))
         self._vectors.put(self._db, found, self.changes, fresh)
+        reembedding.changed(self._db, [row.key for row in found])
 
     def _place(self, id: Id) -> _Place:
         row: Row | None = self._db.execute(
@@ -121,6 +122,7 @@ class Memories:
             [(id, self._known.key) for id in ids],
         )
         self._vectors.remove(self._db, keys, self.changes)
+        reembedding.removed(self._db, keys)
 
     def active(self, owner_id: Id | None) -> int:
         """How many active memories an owner has. Counted once (0.3 ms for 10,000), then followed."""

@@ -34,6 +34,7 @@ from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, trimmed
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.writer import Writer
+from stores.errors import Outdated
 from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
@@ -245,8 +246,12 @@ class EmbeddedStore:
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         engine, workspace, now = self._engine, self._key, self._engine.clock()
 
+        vectors = engine.vectors
+        if any(search.embedder not in (None, vectors.embedder) for search in searches):
+            raise Outdated(f"the vectors are of {vectors.embedder}")
+
         def run(db: apsw.Connection) -> list[Found]:
-            searcher = Searcher(db, workspace, engine.vectors, engine.frequency, now)
+            searcher = Searcher(db, workspace, vectors, engine.frequency, now)
             return [searcher.find(search) for search in searches]
 
         return await engine.readers.in_thread(run)

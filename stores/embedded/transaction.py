@@ -29,6 +29,7 @@ from stores.embedded.memories import Memories
 from stores.embedded.rows import table
 from stores.embedded.tallies import TallyRows
 from stores.embedded.vectors import VectorIndex
+from stores.errors import Outdated
 from stores.ids import Ids
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
@@ -224,7 +225,9 @@ class EmbeddedTransaction:
             [(key, place + index, ref.memory_id, ref.score, ref.note) for index, ref in enumerate(refs)],
         )
 
-    async def embed(self, vectors: Mapping[Id, Vector]) -> None:
+    async def embed(self, vectors: Mapping[Id, Vector], embedder: str | None = None) -> None:
+        if embedder not in (None, self._vectors.embedder):
+            raise Outdated(f"the vectors are of {embedder}")
         self.wrote = True
         self._memories.embed(vectors)
 

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stores.embedded import codes
-from stores.embedded.blocks import SCHEMA, Blocks
+from stores.embedded.blocks import SETS, Blocks, schema
 from stores.embedded.cache import Cache, Changes, Stats
 from stores.embedded.codes import Floats
 from stores.embedded.copies import DEAD, HIDDEN, Change, Copy, Keys
 from stores.embedded.readers import snapshot
 
 __all__ = ["SCHEMA", "Changes", "Found", "Stats", "VectorIndex", "VectorRow"]
+
+SCHEMA = schema()
 
 Part = tuple[Keys, Floats, Floats]  # keys, cosines, weights
 Vector = NDArray[np.floating[Any]]
@@ -58,15 +60,28 @@ class VectorIndex:
     dimension: of every vector. weights: a SELECT of (memory key, weight) for the scope given as its one parameter;
     memories it does not return are not candidates. cache_bytes: bound of the copies in RAM; the copy in use may pass it
     alone, as codes (44 bytes a vector of 256 dimensions). exact_limit: scopes of more vectors are kept as codes.
+    tables: the set that is searched. embedder: whose vectors they are (label_of). version: of the set as it is now.
     """
 
     def __init__(
-        self, dimension: int, weights: str, *, cache_bytes: int = 256 << 20, exact_limit: int = 20_000
+        self,
+        dimension: int,
+        weights: str,
+        *,
+        cache_bytes: int = 256 << 20,
+        exact_limit: int = 20_000,
+        tables: str = SETS[0],
+        embedder: str = "",
+        version: int = 0,
     ) -> None:
-        self.dimension = dimension
-        self._blocks = Blocks(dimension)
+        self.dimension, self.embedder = dimension, embedder
+        self._blocks = Blocks(dimension, tables)
         exact = min(exact_limit, cache_bytes // 2 // (4 * dimension))
-        self._cache = Cache(self._blocks, weights, cache_bytes, exact)
+        self._cache = Cache(self._blocks, weights, cache_bytes, exact, version)
+
+    @property
+    def tables(self) -> str:
+        return self._blocks.tables
 
     # The writer, within its transaction
 

@@ -166,10 +166,10 @@ class Writer:
         return done
 
     def _rollback(self) -> None:
-        self._forget()
         # SQLite has rolled back by itself after some errors of the disk.
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
+        self._forget()
 
 
 _REFUSED: dict[type[Exception], str] = {

@@ -5,8 +5,9 @@ sees and does.
 """
 
 from stores.ports.blobs import Blobs, Intake
-from stores.ports.embedder import OPENAI, Embedder, Remote
+from stores.ports.embedder import OPENAI, Embedder, Remote, label_of
 from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
+from stores.ports.reembedding import Reembedding, Unembedded
 from stores.ports.store import Store
 from stores.ports.transaction import Script, Transaction
 from stores.ports.values import (
@@ -46,6 +47,7 @@ __all__ = [
     "NaturalKey",
     "Opening",
     "Records",
+    "Reembedding",
     "Remote",
     "Script",
     "Search",
@@ -54,6 +56,8 @@ __all__ = [
     "Store",
     "StoreHealth",
     "Transaction",
+    "Unembedded",
     "Usage",
     "Vector",
+    "label_of",
 ]

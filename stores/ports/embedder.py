@@ -45,3 +45,16 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors (n, dimension), float32, of length 1; zeros for a text without any known token, such as ""."""
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+
+def label_of(embedder: Named) -> str:
+    """What a store notes of an embedder: name and dimension."""
+    return f"{embedder.name} {embedder.dimension}"

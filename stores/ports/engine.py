@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from stores.ports.reembedding import Reembedding
 from stores.ports.store import Store
 
 
@@ -60,9 +61,10 @@ READ_SECONDS = 10.0
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine is opened with.
 
-    An entry point of the group `recollect.engines`, called as the scheme of its URLs, names a function that takes one
-    and returns an Engine; it raises stores.errors.CannotOpen, with one sentence. embedder, dimension: whose vectors
-    the store will hold, and no others. data: a folder, made where it is missing, where no URL is set. clock: the time.
+    An entry point of the group `recollect.engines`, called as the scheme of its URLs, names a function that takes
+    one and returns an Engine; it raises stores.errors.CannotOpen, with one sentence. embedder, dimension: whose
+    vectors the store will hold, and no others; "": whosever it holds. data: a folder, made where it is missing,
+    where no URL is set. clock: the time.
     """
 
     embedder: str
@@ -73,6 +75,11 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     events_url: str = ""
     read_seconds: float = READ_SECONDS
     clock: Callable[[], datetime] = partial(datetime.now, UTC)
+
+    @property
+    def label(self) -> str | None:
+        """Of the embedder (label_of); None for whosever it is."""
+        return f"{self.embedder} {self.dimension}" if self.embedder else None
 
 
 class Engine(Protocol):
@@ -99,6 +106,22 @@ class Engine(Protocol):
 
     def figures(self) -> list[Figure]:
         """What can be told at once and at no cost, as often as somebody asks."""
+
+    @property
+    def embedder(self) -> str:
+        """Whose vectors are written and searched for by this process (label_of)."""
+
+    async def latest(self) -> str:
+        """Whose vectors the store holds by now: of another embedder once a reembedding has ended in some process."""
+
+    def use(self, embedder: str) -> None:
+        """Writes and searches for the vectors of the latest embedder from now on."""
+
+    async def reembedding(self, embedder: str) -> Reembedding:
+        """Begins to change the embedder (label_of), or goes on."""
+
+    async def retire(self) -> None:
+        """Takes away the vectors of embedders of before, once no process uses them."""
 
     async def close(self) -> None:
         """Finishes what was begun and lets go of files and connections."""

@@ -52,7 +52,9 @@ class Transaction(Protocol):
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
 
-    async def embed(self, vectors: Mapping[Id, Vector]) -> None: ...
+    async def embed(self, vectors: Mapping[Id, Vector], embedder: str | None = None) -> None:
+        """Stores vectors of memories. embedder: whose they are (label_of); raises Outdated where it is another one
+        than the store's. None: it is not looked at."""
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
         """Removes records and what only hangs on them: a session's messages and trace, a memory's links and history."""

@@ -107,8 +107,9 @@ class Search(msgspec.Struct, frozen=True):
     Of the two the mode says which count; the words may stand in for the meaning where a part of the store is down.
     limit: how many the caller will show; an engine returns enough candidates that the best `limit` of them, ranked
     by domain.ranking.rank, are the best there are; in a HYBRID search also those that stand beside the best ones.
-    ranking: None for what is usual in the mode. exclude: a memory that is not to be found (the
-    one asked with). owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
+    ranking: None for what is usual in the mode. exclude: a memory that is not to be found (the one asked with).
+    embedder: whose vector it is (label_of); where it is another one than the store's, the search raises Outdated.
+    owners: whose memories are looked at, beside GLOBAL ones; None for everybody's.
     """
 
     mode: SearchMode
@@ -120,6 +121,7 @@ class Search(msgspec.Struct, frozen=True):
     exclude: Id | None = None
     owners: Sequence[Id] | None = None
     ranking: Ranking | None = None
+    embedder: str | None = None
 
     @property
     def by_words(self) -> str | None:

@@ -13,7 +13,7 @@ from stores.breaker import Breaker
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
-from stores.ports import Figure, Opening, Stats, StoreHealth
+from stores.ports import Figure, Opening, Reembedding, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.followers import Followers
@@ -22,7 +22,9 @@ from stores.services.neo4j_client import Address, Neo4jClient, prepare
 from stores.services.outbox import Relay
 from stores.services.pending import Pending
 from stores.services.redis_streams import Signals
+from stores.services.reembedding import begin, retire
 from stores.services.store import ServicesStore
+from stores.services.vector_set import SETS, VectorSet
 from stores.services.weaviate_client import WeaviateClient
 from stores.services.writer import Writer
 
@@ -37,10 +39,11 @@ _LOOK_SECONDS_ALONE = 1.0
 class ServicesEngine:
     """See stores.ports.Engine. Open it with `open_services`."""
 
-    def __init__(self, opening: Opening, address: Address, epoch: str) -> None:
+    def __init__(self, opening: Opening, address: Address, epoch: str, vectors: VectorSet) -> None:
         self.epoch, self.clock = epoch, opening.clock
         self.graph = Neo4jClient(address, opening.read_seconds)
-        self.vectors = WeaviateClient(opening.vectors_url, opening.dimension)
+        self.vectors = WeaviateClient(opening.vectors_url, vectors)
+        self._latest = vectors
         self.relay = Relay(self.graph, self.vectors)
         self.followers = Followers()
         self._signals = Signals(opening.events_url, self._heard)
@@ -179,6 +182,27 @@ class ServicesEngine:
             Figure("writes", "neo4j", sum(writer.writes for writer in writers)),
         ]
 
+    @property
+    def embedder(self) -> str:
+        return self.vectors.set.embedder
+
+    async def latest(self) -> str:
+        found = await self.graph.read(f"MATCH (m:Recollect {{one: 1}}) RETURN {SETS}")
+        if (vectors := VectorSet.of(*found[:2])) is not None:
+            self._latest = vectors
+        return self._latest.embedder
+
+    def use(self, embedder: str) -> None:
+        if embedder == self._latest.embedder:
+            self.vectors.set = self._latest
+
+    async def reembedding(self, embedder: str) -> Reembedding:
+        self.start()
+        return await begin(self.graph, self.vectors, self.relay, embedder)
+
+    async def retire(self) -> None:
+        await retire(self.graph, self.vectors)
+
     async def close(self) -> None:
         if self._closed:
             return
@@ -212,5 +236,5 @@ def _lesser(health: StoreHealth, instead: str, backlog: int = 0) -> StoreHealth:
 def open_services(opening: Opening) -> ServicesEngine:
     """Opens the servers; Neo4j must be there. Raises CannotOpen, with one sentence."""
     address = Address(opening.graph_url)
-    epoch = prepare(address, f"{opening.embedder} {opening.dimension}", secrets.token_hex(4))
-    return ServicesEngine(opening, address, epoch)
+    epoch, vectors = prepare(address, opening.label, secrets.token_hex(4))
+    return ServicesEngine(opening, address, epoch, vectors)

@@ -40,7 +40,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
     first = [of for of in kinds[: kinds.index(MESSAGE)] if pending.records.get(of.kind.name)]
     for of in first if first != [SESSION] else ():
         await _nodes(to, of, pending)
-    new, old = _rows(MEMORY, pending)
+    new, old = _rows(to, MEMORY, pending)
     await _usual(to, pending, f"{last:032x}", first == [SESSION], [] if old else new)
     for of in kinds[kinds.index(MESSAGE) :]:
         if of not in (MESSAGE, AUDIT) and (old or of is not MEMORY):
@@ -52,9 +52,8 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
         await _responses(to, [record for record, _ in messages.values() if isinstance(record, Message)])
     stored = pending.records.get("memory", {})
     for batch in _batches([[id, vector] for id, vector in pending.vectors.items() if id not in stored]):
-        await to.run(
-            "UNWIND $rows AS r MATCH (n:Memory {id: r[0], workspace: $workspace}) SET n.vector = r[1]", rows=batch
-        )
+        given = ", ".join(f"n.{name} = {value or 'null'}" for name, value in _vectors("r[1]", to).items())
+        await to.run(f"UNWIND $rows AS r MATCH (n:Memory {{id: r[0], workspace: $workspace}}) SET {given}", rows=batch)
     if links := pending.records.get("link"):
         await _links(to, links)
     await _references(to, pending)
@@ -97,7 +96,14 @@ def _clause(of: Label[Any], fresh: bool) -> str:
     return f"UNWIND $rows AS r {made}, n.workspace = $workspace{holder}{' WITH n' + related if related else ''}"
 
 
-def _rows(of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _vectors(vector: Any, to: Snapshot) -> dict[str, Any]:
+    """The properties of a memory with a vector of the set in use; it has none in the one that is being made."""
+    assert to.held is not None
+    coming = {} if to.held.coming is None else {to.held.coming.field: None}
+    return {to.held.vectors.field: vector, **coming}
+
+
+def _rows(to: Snapshot, of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The properties of a kind's nodes: of those that are new, and of those that may be there. What takes the place of
     another by its natural key may be, however new its id is."""
     new: list[dict[str, Any]] = []
@@ -105,13 +111,13 @@ def _rows(of: Label[Any], pending: Pending) -> tuple[list[dict[str, Any]], list[
     for id, (record, row) in pending.records.get(of.kind.name, {}).items():
         properties = dict(zip(of.columns, row, strict=True)) | extras(record)
         if id in pending.vectors:
-            properties["vector"] = pending.vectors[id]
+            properties |= _vectors(pending.vectors[id], to)
         (new if id in pending.fresh and not of.kind.replaces else old).append(properties)
     return new, old
 
 
 async def _nodes(to: Snapshot, of: Label[Any], pending: Pending) -> None:
-    new, old = _rows(of, pending)
+    new, old = _rows(to, of, pending)
     await _put(to, of, old, fresh=False)  # what gives up a natural key does so before another takes it
     await _put(to, of, new, fresh=True)
 
@@ -138,9 +144,9 @@ _STAND = "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.chang
 
 async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool, memories: Sequence[dict[str, Any]]) -> None:
     """What nearly every write has; and where the logs stand, which is written once more where there is more to come."""
-    (messages, changed), (audit, copied) = _rows(MESSAGE, pending), _rows(AUDIT, pending)
+    (messages, changed), (audit, copied) = _rows(to, MESSAGE, pending), _rows(to, AUDIT, pending)
     rows: dict[str, Sequence[Any]] = {
-        "sessions": [row for rows in _rows(SESSION, pending) for row in rows] if sessions else [],
+        "sessions": [row for rows in _rows(to, SESSION, pending) for row in rows] if sessions else [],
         "messages": messages,
         "audit": audit,
         "memories": memories,

@@ -23,13 +23,14 @@ from neo4j.exceptions import (
 )
 
 from stores.breaker import Breaker
-from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable
+from stores.errors import CannotOpen, StoreError, Taken, TooLong, Unavailable, other_embedder
 from stores.ports import READ_SECONDS
 from stores.services.connecting import Connecting
 from stores.services.liveness import NO_ANSWER, Liveness, Place, first_answer
 from stores.services.migrations import VERSION, is_current, migrate
 from stores.services.plans import Plans
 from stores.services.server_url import Form, bracketed, one_host, parse
+from stores.services.vector_set import VectorSet
 
 logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it cannot do is raised, and told once by the breaker
 
@@ -122,10 +123,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def prepare(address: Address, embedder: str, epoch: str) -> str:
-    """Makes the graph a current one, and returns the store's epoch.
+def prepare(address: Address, embedder: str | None, epoch: str) -> tuple[str, VectorSet]:
+    """Makes the graph a current one, and returns the store's epoch and the vectors in use.
 
-    embedder: name and dimension, which the store keeps to. epoch: for a new one. Raises CannotOpen.
+    embedder: whose they must be (label_of), if it is given. epoch: for a new store. Raises CannotOpen.
     """
     try:
         with GraphDatabase.driver(address.uri, **address.settings) as driver:
@@ -138,23 +139,23 @@ def prepare(address: Address, embedder: str, epoch: str) -> str:
             [found] = run(
                 "MERGE (m:Recollect {one: 1}) ON CREATE SET m.version = 0, m.epoch = $epoch "
                 "SET m.embedder = coalesce(m.embedder, $embedder) "
-                "RETURN m.version, m.epoch, m.embedder, m.declared",
+                "RETURN m.version, m.epoch, m.embedder, m.property, m.declared",
                 epoch=epoch,
                 embedder=embedder,
             )
-            version, kept, bound, declared = found
+            version, kept, bound, property, declared = found
             if version > VERSION:
                 raise CannotOpen(
                     f"The graph at {address.place} was written by a newer Recollect (version {version}, this program "
                     f"knows {VERSION}); upgrade Recollect to open it."
                 )
-            if bound != embedder:
-                raise CannotOpen(
-                    f"The vectors in {address.place} were made with the embedder {bound}, not with {embedder}."
-                )
+            if (vectors := VectorSet.of(bound, property)) is None:
+                raise CannotOpen(f"The graph at {address.place} holds no vectors yet.")
+            if embedder not in (None, bound):
+                raise other_embedder(address.place, bound, str(embedder))
             if not is_current(version, declared):
                 migrate(driver, address.database)
-            return str(kept)
+            return str(kept), vectors
     except (DriverError, Neo4jError, OSError) as error:
         raise CannotOpen(f"Cannot use Neo4j at {address.place}: {_sentence(error)}") from None
 

@@ -24,6 +24,7 @@ from domain.node import Id
 from stores.errors import StoreError, Unavailable
 from stores.services.labels import HELD, seek
 from stores.services.neo4j_client import Collided, Neo4jClient, patience
+from stores.services.vector_set import PROPERTY, SETS, VectorSet
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient
 
 _log = logging.getLogger("recollect")
@@ -39,17 +40,19 @@ _AT_ONCE = 3
 
 _COLUMNS = (
     "words", "owner", "scope", "type", "session", "status", "tag_list", "importance", "decay_factor", "created_at",
-    "expires_at", "valid_from", "valid_until", "vector",
+    "expires_at", "valid_from", "valid_until",
 )  # fmt: skip
 
 _TAKE = (
     f"MERGE (r:Relay {{workspace: $workspace}}) {HELD.format('r')} "
+    f"MATCH (m:Recollect {{one: 1}}) WITH [{SETS}] AS sets "
     f"CALL () {{ {seek('Outbox', 'workspace', '= $workspace', 'o')} WITH o ORDER BY o.workspace, o.place "
     f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
-    "CALL (entries) { UNWIND entries AS o WITH DISTINCT o.memory AS id "
+    "CALL (entries, sets) { UNWIND entries AS o WITH DISTINCT o.memory AS id, sets "
     "OPTIONAL MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
-    f"RETURN collect([id, {', '.join(f'n.{column}' for column in _COLUMNS)}, n.id]) AS memories }} "
-    "RETURN [o IN entries | elementId(o)], memories"
+    f"RETURN collect([id, n[coalesce(sets[1], '{PROPERTY}')], n[sets[3]], "
+    f"{', '.join(f'n.{column}' for column in _COLUMNS)}, n.id]) AS memories }} "
+    "RETURN [o IN entries | elementId(o)], memories, sets"
 )
 """Waits for the workspace's relays, then reads the oldest entries and their memories as they are."""
 
@@ -65,10 +68,7 @@ _DONE = (
     f"CALL (last) {{ {_TOLD_OF} AND t.place <= last - {_TAIL} DELETE t }} FINISH"
 )
 
-_TOLD = (
-    f"{_TOLD_OF} WITH DISTINCT t.memory AS id "
-    "MATCH (n:Memory {id: id}) WHERE n.vector IS NOT NULL RETURN collect([id, n.vector])"
-)
+_WITH_VECTOR = "MATCH (n:Memory {{id: id}}) WHERE n.{vector} IS NOT NULL RETURN collect([id, n.{vector}])"
 
 _UNTOLD = f"{_TOLD_OF} REMOVE t:Told SET t:Outbox, t.place = 0"
 
@@ -226,29 +226,44 @@ class Relay:
         async with self._passing, self._graph.transaction() as unit:
             record = await unit.run(_TAKE, workspace=workspace)
             assert record is not None
-            entries, rows = record
+            entries, rows, sets = record
             if not entries:
                 await unit.roll_back()
                 return False
-            try:
-                await self._tell(workspace, rows)
-            except Missing as missing:
-                # A new workspace, or Weaviate has lost it, or everything.
-                self._unsure.add(workspace)
-                if missing.everything:
-                    self._incarnation = None
-                await self._vectors.open(workspace)
-                await self._tell(workspace, rows)
+            vectors = VectorSet.of(*sets[:2])
+            assert vectors is not None
+            for number, of in enumerate((vectors, VectorSet.of(*sets[2:]))):
+                if of is not None:
+                    await self._tell_of(workspace, rows, of, number)
             await unit.run(_DONE, workspace=workspace, entries=entries)
         return len(entries) == BATCH
 
-    async def _tell(self, workspace: str, rows: Sequence[Sequence[Any]]) -> None:
-        there = [_entry(Id(id), *columns) for id, *columns, exists in rows if exists]
-        gone = [Id(row[0]) for row in rows if not row[-1]]
+    async def _tell_of(self, workspace: str, rows: Sequence[Sequence[Any]], of: VectorSet, number: int) -> None:
+        """Tells the set in use (0), or the one that is made to take its place (1)."""
+        try:
+            await self._tell(workspace, rows, of, number)
+        except Missing as missing:
+            # A new workspace, or Weaviate has lost it, or everything.
+            if number == 0:
+                self._unsure.add(workspace)
+                if missing.everything:
+                    self._incarnation = None
+            await self._vectors.open(workspace, of)
+            await self._tell(workspace, rows, of, number)
+
+    async def _tell(self, workspace: str, rows: Sequence[Sequence[Any]], of: VectorSet, number: int) -> None:
+        """A set that is being made is told of a memory once that has a vector in it."""
+        there, gone = [], []
+        for id, *vectors_and_columns, exists in rows:
+            vector, columns = vectors_and_columns[number], vectors_and_columns[2:]
+            if not exists:
+                gone.append(Id(id))
+            elif number == 0 or vector is not None:
+                there.append(_entry(Id(id), vector, columns))
         if there:
-            await self._vectors.put(workspace, there)
+            await self._vectors.put(workspace, there, of)
         if gone:
-            await self._vectors.remove(workspace, gone)
+            await self._vectors.remove(workspace, gone, of)
 
     async def _compare(self, workspace: str) -> None:
         """Tells again what Weaviate has lost: everything, where it knows another number of memories than Neo4j."""
@@ -266,7 +281,8 @@ class Relay:
 
     async def _lost(self, workspace: str) -> bool:
         """Whether Weaviate has lost some of the vectors that it was told of last; if so, all of them are told again."""
-        rows = (await self._graph.read(_TOLD, workspace=workspace))[0]
+        told_of = f"{_TOLD_OF} WITH DISTINCT t.memory AS id {_WITH_VECTOR.format(vector=self._vectors.set.field)}"
+        rows = (await self._graph.read(told_of, workspace=workspace))[0]
         told = [Id(id) for id, vector in rows if any(vector or ())]
         lost = set(told) - await self._vectors.indexed(workspace, told) if told else set()
         if not lost:
@@ -294,10 +310,10 @@ class Relay:
         self.notify(workspace)
 
 
-def _entry(id: Id, *columns: Any) -> Entry:
+def _entry(id: Id, vector: Any, columns: Sequence[Any]) -> Entry:
     """What Weaviate is told of a memory, from the columns of its node."""
     row = dict(zip(_COLUMNS, columns, strict=True))
-    vector, decay = row.pop("vector"), row.pop("decay_factor")
+    decay = row.pop("decay_factor")
     row["tags"] = row.pop("tag_list") or []
     row["weight"] = row["importance"] * decay
     for name, never in (("expires_at", LAST), ("valid_from", FIRST), ("valid_until", LAST)):

@@ -115,6 +115,7 @@ class _Finding:
 
     def __init__(self, graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search) -> None:
         self._graph, self._vectors, self._workspace, self._now, self._search = graph, vectors, workspace, now, search
+        self._set = vectors.set
         self._count = max(_LEAST, min(_OVERSAMPLE * search.limit, _MOST), search.limit)
         self._all_words = _query(*words.asked(search.text or "", _MOST_WORDS))
         self._influence = influence(search.mode, search.ranking)
@@ -205,7 +206,7 @@ class _Finding:
 
     async def _nearest(self, within: Prefilter, shift: float, count: int, least: float | None = None) -> list[Hit]:
         assert self._vector is not None
-        return await self._vectors.nearest(self._workspace, self._vector, shift, count, within.where, least)
+        return await self._vectors.nearest(self._workspace, self._vector, shift, count, within.where, least, self._set)
 
     async def _instead(self) -> Found:
         """What Neo4j finds by itself: by words, or what is newest where there are none."""
@@ -290,7 +291,7 @@ class _Finding:
 
     async def _read(self, nodes: str, **parameters: Any) -> tuple[int, Rows]:
         """What a statement finds, from its beginning, which ends with looked, the nodes ns and the scores of them."""
-        vectors = "[]" if self._vector is None else "[n IN ns | n.vector]"
+        vectors = "[]" if self._vector is None else f"[n IN ns | n.{self._set.field}]"
         record = await self._graph.read(
             f"{self._where.given}{nodes} RETURN coalesce(looked, 0), scores, {vectors}, {MEMORY.lists()}",
             workspace=self._workspace,

@@ -20,6 +20,7 @@ from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
 from stores.services.labels import HELD, PARTICIPANT, Label, label, link_lists, seek, whole_links
 from stores.services.neo4j_client import Unit
+from stores.services.vector_set import SETS, VectorSet
 
 N = TypeVar("N", bound=Node)
 
@@ -64,8 +65,9 @@ class ReadBatch:
 
 
 _LOCK = (
-    f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 "
-    "WITH [coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes] AS held "
+    f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 WITH w "
+    "MATCH (m:Recollect {one: 1}) "
+    f"WITH [coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes, {SETS}] AS held "
 )
 """Begins the first statement of a transaction, which ends with a RETURN of values."""
 
@@ -74,12 +76,21 @@ _TURNS = 4
 
 
 class Held(NamedTuple):
-    """A workspace that is locked: where its logs stand, the last id given, how many writes it has had with this one."""
+    """A workspace that is locked: where its logs stand, the last id given, how many writes it has had with this one.
+    vectors: the set in use. coming: the one that is being made."""
 
     events: int
     changes: int
     last_id: str
     writes: int
+    vectors: VectorSet
+    coming: VectorSet | None
+
+    @classmethod
+    def read(cls, found: Sequence[Any]) -> Held:
+        vectors = VectorSet.of(*found[4:6])
+        assert vectors is not None
+        return cls(found[0], found[1], found[2], found[3], vectors, VectorSet.of(*found[6:8]))
 
 
 class Snapshot:
@@ -88,6 +99,7 @@ class Snapshot:
     def __init__(self, unit: Unit, workspace: str, now: int) -> None:
         self.unit, self._given = unit, {"workspace": workspace, "now": now, "place": 0}
         self._held: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
+        self.held: Held | None = None
         self._asked = False
         self._known: dict[What, dict[Any, Any]] = {}
         self._wanted: dict[What, dict[Any, None]] = {}
@@ -102,7 +114,8 @@ class Snapshot:
             await asyncio.sleep(0)
         if not self._asked:
             await self._first("CALL () { RETURN 0 AS r0 } RETURN r0")
-        held = Held(*await self._held)
+        held = Held.read(await self._held)
+        self.held = held
         self._given["place"] = held.writes
         return held
 

@@ -16,6 +16,7 @@ from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from stores.catalogue import kinds
+from stores.errors import Outdated
 from stores.ports import (
     Collection,
     Drawn,
@@ -210,7 +211,9 @@ class ServicesStore:
         return await _together(graph.shared(self._graph, self._name, now, id, first) for id in memory_ids)
 
     async def search(self, searches: Sequence[Search]) -> list[Found]:
-        now = self._now
+        now, held = self._now, self._engine.vectors.set.embedder
+        if any(search.embedder not in (None, held) for search in searches):
+            raise Outdated(f"the vectors are of {held}")
         return await _together(
             find(self._graph, self._engine.vectors, self._name, now, search, self._called) for search in searches
         )
@@ -219,9 +222,10 @@ class ServicesStore:
         return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
+        vector = f"n.{self._engine.vectors.set.field}"
         value = await self._turn.ask(
-            f"UNWIND $keys AS k MATCH (n:Memory {{id: k}}) WHERE {MEMORY.live()} AND n.vector IS NOT NULL "
-            "RETURN collect([n.id, n.vector])",
+            f"UNWIND $keys AS k MATCH (n:Memory {{id: k}}) WHERE {MEMORY.live()} AND {vector} IS NOT NULL "
+            f"RETURN collect([n.id, {vector}])",
             memory_ids,
         )
         found = {id: np.frombuffer(bytes(vector), "<f4").astype(np.float32) for id, vector in value if vector}

@@ -22,6 +22,7 @@ from stores import keeping
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import logs_of
+from stores.errors import Outdated
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.rows import micros
@@ -153,7 +154,10 @@ class ServicesTransaction:
         if first:
             self.pending.references.append((message_id, list(first.values())))
 
-    async def embed(self, vectors: Mapping[Id, Vector]) -> None:
+    async def embed(self, vectors: Mapping[Id, Vector], embedder: str | None = None) -> None:
+        held = self._committed.held  # None while a script is only run for what it asks
+        if held is not None and embedder not in (None, held.vectors.embedder):
+            raise Outdated(f"the vectors are of {held.vectors.embedder}")
         self.pending.told = True
         self.pending.vectors.update({id: np.asarray(vector, "<f4").tobytes() for id, vector in vectors.items()})
 

@@ -1,6 +1,6 @@
 """Weaviate: the memories' vectors and words, to find them by; what is found is read from Neo4j.
 
-One collection for all memories of one dimension, a tenant for each workspace, an object for each memory; its UUID is
+One collection for each set of vectors, a tenant for each workspace, an object for each memory; its UUID is
 the memory's id, so that a write that is told twice is told once.
 
 The vector of a memory m of the weight w (importance x decay) is [w m, w]. Its dot product with a question's [q, s] is
@@ -39,12 +39,10 @@ from stores.errors import Unavailable
 from stores.ports import Vector
 from stores.services.liveness import NO_ANSWER, Liveness, Place
 from stores.services.server_url import Form, bracketed, one_host, parse, whole_number
+from stores.services.vector_set import VectorSet
 
 Where = Any
 """A condition on objects (weaviate.classes.query.Filter ...), or None; the client's own type has no public name."""
-
-VERSION = 1
-"""Of the collection's properties; one of another version is made anew from Neo4j."""
 
 QUERY_SECONDS = 2.0
 WRITE_SECONDS = 8.0
@@ -112,17 +110,19 @@ class Hit(NamedTuple):
 
 
 class WeaviateClient:
-    """The collection. Every call is bounded in time and raises Unavailable where Weaviate cannot answer.
+    """The collections. Every call is bounded in time and raises Unavailable where Weaviate cannot answer.
+
+    set: the vectors in use, which calls are about that name no others.
 
     behind: workspaces of which Weaviate has not been told everything. A process keeps one connection for good.
     """
 
-    def __init__(self, url: str, dimension: int) -> None:
+    def __init__(self, url: str, vectors: VectorSet) -> None:
         """url: weaviate://:APIKEY@host:8080?grpc=50051, weaviates:// for TLS. Raises CannotOpen where it is none."""
         to = Address(url)
         self._client, self._replicas, self._idle = client(to), to.replicas, to.idle
         self._used: dict[str, float] = {}  # when a call was last about a workspace
-        self._name, self._dimension = collection_name(dimension), dimension
+        self.set = vectors
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("weaviate")
         place = Place(to.host, to.port, to.secure)
@@ -130,16 +130,17 @@ class WeaviateClient:
         self.behind: set[str] = set()
         self.calls = 0
 
-    async def prepare(self) -> None:
+    async def prepare(self, of: VectorSet | None = None) -> None:
         """Makes the collection where it is missing."""
+        name = (of or self.set).collection
         async with self._asked(WRITE_SECONDS) as client:
-            if await client.collections.exists(self._name):
-                config = await client.collections.use(self._name).config.get()
+            if await client.collections.exists(name):
+                config = await client.collections.use(name).config.get()
                 if config.multi_tenancy_config.enabled:
                     return
-                await client.collections.delete(self._name)
+                await client.collections.delete(name)
             await client.collections.create(
-                self._name,
+                name,
                 multi_tenancy_config=Configure.multi_tenancy(auto_tenant_activation=True),
                 replication_config=None if self._replicas is None else Configure.replication(factor=self._replicas),
                 vector_config=Configure.Vectors.self_provided(
@@ -149,25 +150,32 @@ class WeaviateClient:
                 properties=_PROPERTIES,
             )
 
-    async def put(self, workspace: str, entries: Sequence[Entry]) -> None:
+    async def put(self, workspace: str, entries: Sequence[Entry], of: VectorSet | None = None) -> None:
         """Tells of up to 400 memories as they are now; the tenant must be there. 800 a second and core."""
         objects = [DataObject(uuid=UUID(e.id[4:]), properties=e.properties, vector=_weighed(e)) for e in entries]
-        async with self._tenant(workspace, WRITE_SECONDS) as tenant:
+        async with self._tenant(workspace, WRITE_SECONDS, of) as tenant:
             answer = await tenant.data.insert_many(objects)
             if answer.has_errors:
                 raise _Refused(next(iter(answer.errors.values())).message)
 
-    async def remove(self, workspace: str, ids: Sequence[Id]) -> None:
+    async def remove(self, workspace: str, ids: Sequence[Id], of: VectorSet | None = None) -> None:
         """Forgets up to 400 memories."""
-        async with self._tenant(workspace, WRITE_SECONDS) as tenant:
+        async with self._tenant(workspace, WRITE_SECONDS, of) as tenant:
             await tenant.data.delete_many(where=Filter.by_id().contains_any([UUID(id[4:]) for id in ids]))
 
     async def nearest(
-        self, workspace: str, vector: Vector, shift: float, limit: int, where: Where, least: float | None = None
+        self,
+        workspace: str,
+        vector: Vector,
+        shift: float,
+        limit: int,
+        where: Where,
+        least: float | None = None,
+        of: VectorSet | None = None,
     ) -> list[Hit]:
         """The memories with the greatest weight x (cosine + shift), the greatest first, and none with less than that is
         least: an object costs as much on the way as to find it."""
-        async with self._tenant(workspace, QUERY_SECONDS) as tenant:
+        async with self._tenant(workspace, QUERY_SECONDS, of) as tenant:
             found = await tenant.query.near_vector(
                 [*vector.tolist(), shift],
                 limit=min(limit, _MOST),
@@ -203,7 +211,7 @@ class WeaviateClient:
         """Those of these ids that have a vector in the index."""
         asked = Filter.by_id().contains_any([UUID(id[4:]) for id in ids])
         try:
-            hits = await self.nearest(workspace, np.ones(self._dimension, np.float32), 1.0, len(ids), asked)
+            hits = await self.nearest(workspace, np.ones(self.set.dimension, np.float32), 1.0, len(ids), asked)
         except Missing:
             return set()
         return {hit.id for hit in hits}
@@ -214,16 +222,21 @@ class WeaviateClient:
             found = await client.cluster.statistics()
         return tuple((node.name, node.raft.term, node.initial_last_applied_index) for node in found.statistics)
 
-    async def open(self, workspace: str) -> None:
+    async def open(self, workspace: str, of: VectorSet | None = None) -> None:
         """Makes the tenant of a workspace, and the collection, where they are missing."""
-        await self.prepare()
+        await self.prepare(of)
         async with self._asked(WRITE_SECONDS) as client:
-            await client.collections.use(self._name).tenants.create([tenant_name(workspace)])
+            await client.collections.use((of or self.set).collection).tenants.create([tenant_name(workspace)])
 
     async def forget(self, workspace: str) -> None:
         """Takes away all that is known of a workspace."""
         async with self._asked(WRITE_SECONDS, workspace) as client:
-            await client.collections.use(self._name).tenants.remove([tenant_name(workspace)])
+            await client.collections.use(self.set.collection).tenants.remove([tenant_name(workspace)])
+
+    async def drop(self, of: VectorSet) -> None:
+        """Takes away a set that is not in use."""
+        async with self._asked(WRITE_SECONDS) as client:
+            await client.collections.delete(of.collection)
 
     async def rest(self) -> None:
         """Sets the tenants inactive that this process has not used for long: they leave the memory of Weaviate, and are
@@ -233,7 +246,7 @@ class WeaviateClient:
             del self._used[workspace]
             with contextlib.suppress(Missing):
                 async with self._asked(WRITE_SECONDS, workspace) as client:
-                    await client.collections.use(self._name).tenants.deactivate([tenant_name(workspace)])
+                    await client.collections.use(self.set.collection).tenants.deactivate([tenant_name(workspace)])
 
     async def latency_ms(self) -> float:
         """What a trivial call takes just now, in milliseconds. Raises Unavailable."""
@@ -248,13 +261,17 @@ class WeaviateClient:
         await self._client.close()
 
     @contextlib.asynccontextmanager
-    async def _tenant(self, workspace: str, seconds: float) -> AsyncIterator[CollectionAsync[Any, Any]]:
+    async def _tenant(
+        self, workspace: str, seconds: float, of: VectorSet | None = None
+    ) -> AsyncIterator[CollectionAsync[Any, Any]]:
         self._used[workspace] = time.monotonic()
-        async with self._asked(seconds, workspace) as client:
-            yield client.collections.use(self._name).with_tenant(tenant_name(workspace))
+        async with self._asked(seconds, workspace, of) as client:
+            yield client.collections.use((of or self.set).collection).with_tenant(tenant_name(workspace))
 
     @contextlib.asynccontextmanager
-    async def _asked(self, seconds: float, workspace: str | None = None) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
+    async def _asked(
+        self, seconds: float, workspace: str | None = None, of: VectorSet | None = None
+    ) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
         """One call: bounded, counted in the circuit breaker, its failures named in our words.
 
         workspace: whose tenant it is about; where that is not there, what is raised is Missing.
@@ -268,7 +285,7 @@ class WeaviateClient:
                 yield self._client
         except (WeaviateBaseError, AioRpcError, httpx.HTTPError, OSError, TimeoutError, _Refused) as error:
             said = _sentence(error)
-            if workspace is not None and (missing := await self._missing(workspace, error)):
+            if workspace is not None and (missing := await self._missing(workspace, error, of or self.set)):
                 self.breaker.succeeded()
                 raise missing from error
             self.breaker.failed(said)
@@ -278,16 +295,16 @@ class WeaviateClient:
             raise
         self.breaker.succeeded()
 
-    async def _missing(self, workspace: str, error: Exception) -> Missing | None:
+    async def _missing(self, workspace: str, error: Exception, of: VectorSet) -> Missing | None:
         """What a call failed for lack of, asked for by itself: each version says it in other words."""
         if isinstance(error, OSError | httpx.HTTPError):  # TimeoutError is an OSError
             return None
         said = _sentence(error)
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                if not await self._client.collections.exists(self._name):
+                if not await self._client.collections.exists(of.collection):
                     return Missing(said, everything=True)
-                collection = self._client.collections.use(self._name)
+                collection = self._client.collections.use(of.collection)
                 # A write makes a collection without tenants where there is none; that is no better than none.
                 if not (await collection.config.get()).multi_tenancy_config.enabled:
                     return Missing(said, everything=True)
@@ -364,10 +381,6 @@ def client(to: Address) -> weaviate.WeaviateAsyncClient:
         ),
         skip_init_checks=True,  # one of them asks the package index for a newer client
     )
-
-
-def collection_name(dimension: int) -> str:
-    return f"RecollectMemory_{VERSION}_{dimension}"
 
 
 def tenant_name(workspace: str) -> str:

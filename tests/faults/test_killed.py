@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from neo4j import Driver
 
+from stores.services.vector_set import VectorSet
 from stores.services.weaviate_client import WeaviateClient
 from tests.support.faults import Start, column, health, seconds_until
 from tests.support.load import (
@@ -187,7 +188,7 @@ def heads(names: list[str]) -> list[str]:
 async def without_vectors(servers: Servers, graph: Driver) -> set[Any]:
     """The memories that Weaviate cannot find by their vector."""
     ids = column(graph, "MATCH (n:Memory) RETURN n.id")
-    vectors = WeaviateClient(servers.weaviate.url, DIMENSION)
+    vectors = WeaviateClient(servers.weaviate.url, VectorSet(f"test {DIMENSION}"))
     found: set[Any] = set()
     for begin in range(0, len(ids), 400):
         found |= await vectors.indexed("default", ids[begin : begin + 400])

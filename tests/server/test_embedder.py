@@ -25,7 +25,7 @@ SEARCH = """query ($text: String!, $mode: SearchMode!) {
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingsServer]:
     monkeypatch.setattr(openai_embedder, "_FIRST_WAIT", 0.001)
-    with embeddings_server() as server:
+    with embeddings_server(512) as server:
         yield server
 
 
@@ -74,5 +74,5 @@ async def test_a_write_that_needs_the_embedder_is_told_to_come_back_and_writes_n
 
 async def test_a_store_says_whose_vectors_it_has(service: Service, server: EmbeddingsServer, tmp_path: Path) -> None:
     await service.close()
-    with pytest.raises(CannotOpen, match=r"embedder openai:words 64, not with wordllama:l2_supercat_256 256"):
+    with pytest.raises(CannotOpen, match=r"embedder openai:words 512, not with wordllama:l2_supercat_256 256"):
         open_service(tmp_path / "data", Settings())

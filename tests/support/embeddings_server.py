@@ -6,10 +6,11 @@ What it was asked is kept, and it can be told to fail. It lists its answers back
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import threading
-import zlib
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +22,7 @@ Failure = tuple[int, dict[str, str], bytes]
 def vector(text: str, dimension: int) -> list[float]:
     counts = [0.0] * dimension
     for word in re.findall(r"\w+", text.lower()):
-        counts[zlib.crc32(word.encode()) % dimension] += 1.0
+        counts[int.from_bytes(hashlib.blake2b(word.encode()).digest()[:4], "big") % dimension] += 1.0
     return counts
 
 
@@ -37,6 +38,11 @@ class EmbeddingsServer(ThreadingHTTPServer):
         self.failures: list[Failure] = []
         self.down: Failure | None = None
         """What every request is answered with."""
+        self.hold_after: int | None = None
+        """After so many requests those that come wait until this is None."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of clients that have gone."""
 
     @property
     def url(self) -> str:
@@ -57,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.asked.append(asked)
+        while self.server.hold_after is not None and len(self.server.asked) > self.server.hold_after:
+            time.sleep(0.01)
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         if self.server.down is not None:
             self._answer(*self.server.down)

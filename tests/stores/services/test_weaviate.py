@@ -17,6 +17,7 @@ from stores.contract.making import DIMENSION, axis, directions
 from stores.errors import CannotOpen, Unavailable
 from stores.ports import Vector
 from stores.services import weaviate_client
+from stores.services.vector_set import VectorSet
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient, tenant_name
 from tests.support.servers import Weaviate
 
@@ -36,7 +37,7 @@ def entry(index: int, vector: Vector | None = None, weight: float = 1.0, **value
 
 @pytest.fixture
 async def vectors(weaviate: Weaviate) -> AsyncIterator[WeaviateClient]:
-    made = WeaviateClient(weaviate.url, DIMENSION)
+    made = WeaviateClient(weaviate.url, VectorSet(f"test {DIMENSION}"))
     yield made
     await made.close()
 
@@ -136,7 +137,7 @@ def test_tenants_are_told_apart() -> None:
 
 
 async def test_a_collection_that_a_stray_write_made_is_made_anew(weaviate: Weaviate) -> None:
-    vectors = WeaviateClient(weaviate.url, 3)
+    vectors = WeaviateClient(weaviate.url, VectorSet("test 3"))
     with pytest.raises(Missing) as missing:
         await vectors.put("main", [entry(1)])
     assert missing.value.everything
@@ -174,11 +175,11 @@ async def test_a_server_that_is_down_is_said_so_at_once_and_back_when_it_is(
 @pytest.mark.parametrize("url", ["http://host:8080", "weaviate://", "weaviate://host:x", "weaviate://host?grpc=x", ""])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(CannotOpen, match="RECOLLECT_VECTORS_URL must look like"):
-        WeaviateClient(url, 4)
+        WeaviateClient(url, VectorSet("test 4"))
 
 
 async def test_an_idle_tenant_rests_and_wakes_by_use(own: Weaviate) -> None:
-    vectors = WeaviateClient(f"{own.url}&idle=1", 4)
+    vectors = WeaviateClient(f"{own.url}&idle=1", VectorSet("test 4"))
     try:
         for workspace in ("idle", "used"):
             await vectors.open(workspace)
@@ -200,7 +201,7 @@ async def test_an_idle_tenant_rests_and_wakes_by_use(own: Weaviate) -> None:
 
 
 async def states(vectors: WeaviateClient) -> dict[str, str]:
-    tenants = await vectors._client.collections.use(vectors._name).tenants.get_by_names(["idle", "used"])
+    tenants = await vectors._client.collections.use(vectors.set.collection).tenants.get_by_names(["idle", "used"])
     return {name: one.activity_status.value for name, one in tenants.items()}
 
 
@@ -210,7 +211,7 @@ async def test_what_is_missing_is_looked_for_and_not_told_by_words(
 ) -> None:
     """Another version may say it in any words."""
     monkeypatch.setattr(weaviate_client, "_sentence", lambda _error: words)
-    vectors = WeaviateClient(own.url, 4)
+    vectors = WeaviateClient(own.url, VectorSet("test 4"))
     try:
         await vectors.prepare()
         for ask in (
@@ -223,7 +224,7 @@ async def test_what_is_missing_is_looked_for_and_not_told_by_words(
                 await ask
             assert not caught.value.everything
         assert vectors.breaker.state == "closed"
-        await vectors._client.collections.delete(vectors._name)
+        await vectors._client.collections.delete(vectors.set.collection)
         with pytest.raises(Missing) as caught:
             await vectors.nearest("never made", axis(0), 1.0, 5, None)
         assert caught.value.everything

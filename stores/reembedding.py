@@ -1,0 +1,50 @@
+"""Embed all memories of a store anew, by another embedder, while it is in use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from stores.embedder import Batching
+from stores.errors import NoEmbedder
+from stores.ports import Engine, Unembedded, Vector, label_of
+
+BATCH = 500
+"""Memories between two commits."""
+
+_TRIES = 20
+"""How often in a row an embedder may fail before that is the end; it waits in between."""
+
+_WAIT_SECONDS = 0.5
+"""Between two looks at whether what was made can be searched."""
+
+
+async def reembed(
+    engine: Engine, embedder: Batching, told: Callable[[int, int], None] = lambda done, total: None
+) -> None:
+    """Makes vectors of all texts and takes them into use; ended in between it goes on when it is called again.
+
+    told: how many memories have a new vector, and how many there are. What is no longer in use is left to `retire`.
+    Raises NoEmbedder where the embedder fails again and again.
+    """
+    under_way = await engine.reembedding(label_of(embedder))
+    told(*await under_way.progress())
+    while True:
+        while left := await under_way.missing(BATCH):
+            await under_way.put(list(zip(left, await _embedded(embedder, left), strict=True)))
+            told(*await under_way.progress())
+        if await under_way.finish(embedder.at_once):
+            return
+        await asyncio.sleep(_WAIT_SECONDS)
+
+
+async def _embedded(embedder: Batching, texts: list[Unembedded]) -> Vector:
+    failed = 0
+    while True:
+        try:
+            return await embedder.embed([one.text for one in texts])
+        except NoEmbedder as error:
+            failed += 1
+            if failed == _TRIES:
+                raise
+            await asyncio.sleep(error.retry_after_ms / 1000)
