@@ -6,7 +6,7 @@ WORKDIR /source
 COPY pyproject.toml ./
 RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["services"], sep="\n")' > needs.txt \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement needs.txt
-COPY README.md LICENSE ./
+COPY README.md LICENSE hatch_build.py ./
 COPY cli cli
 COPY domain domain
 COPY formats formats
@@ -14,6 +14,7 @@ COPY resolvers resolvers
 COPY schema schema
 COPY server server
 COPY stores stores
+COPY web web
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
 
 FROM python:3.11.13-slim-bookworm

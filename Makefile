@@ -7,19 +7,19 @@ BIN = $(VENV)/bin
 # One worker more than processors, as tests wait for the servers they start.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope
-MORE = services or node or docker or slow or hypothesis
+MORE = services or browser or node or docker or slow or hypothesis
 ALONE = faults or timed
-BASIC = not (services or node or docker or slow or $(ALONE))
+BASIC = not (services or browser or node or docker or slow or $(ALONE))
 
 .PHONY: run test test-all check bench format schema
 
-run: $(VENV)/ready
+run: $(VENV)/console
 	@$(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
 	$(PYTEST) $(COVER) -m "$(BASIC)" $(ARGS)
 
-test-all: test
+test-all: test $(VENV)/console
 	$(BIN)/python -m tests.support.servers install
 	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
 	$(BIN)/pytest --servers -m "$(ALONE)"
@@ -42,3 +42,8 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/ready
+
+# The install builds the console; what has changed of it since then is built anew.
+$(VENV)/console: $(VENV)/ready $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/.*')
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(VENV)/console

@@ -65,7 +65,7 @@ def cli() -> None:
     """Recollect keeps what AI agents say, remember and do as one graph and serves it over GraphQL.
 
     \b
-    Try it:       recollect serve --demo        then open http://127.0.0.1:8000/graphql
+    Try it:       recollect serve --demo        then open http://127.0.0.1:8000
     Bring data:   recollect import conversations.json
     Look around:  recollect search "black tea"  and  recollect stats
     Take it away: recollect export backup.jsonl

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ from server.access.admission import Access
 from server.access.configuration import origins_of
 from server.graphql.fallbacks import FALLBACKS
 from server.http.blobs import BlobHTTP
+from server.http.console import Console
 from server.http.graphql import GraphQLHTTP
 from server.http.readiness import Readiness
 from server.http.reembedding import ReembedHTTP
@@ -74,9 +75,6 @@ def create_app(service: Service, access: Access) -> Starlette:
     A server calls `app.state.stop_streams()` when it begins to stop, for streams do not end by themselves.
     """
 
-    async def home(_: Request) -> Response:
-        return RedirectResponse("/graphql")
-
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
@@ -110,7 +108,7 @@ def create_app(service: Service, access: Access) -> Starlette:
     middleware = [observed, *_cors(origins_of(settings))]
     app = Application(
         routes=[
-            Route("/", home),
+            *Console(access).routes(),
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
             *(Route(f"{base}/{name}", door) for base in _OTLP_AT for name, door in doors.items()),

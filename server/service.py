@@ -14,6 +14,7 @@ from server.embedding import Embedders, open_by
 from server.errors import OperationRefused
 from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
+from server.http.console import console_documents
 from server.instrumentation import span
 from server.settings import BadSetting, Settings
 from server.telemetry.store_calls import TimedEngine
@@ -34,10 +35,11 @@ class Service:
         self.settings, self._weights = settings, settings.signals
         self.intake = intake
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
+        allowed = None if trusted is None else {**console_documents(), **trusted}
         self.executor = Executor(
             build(),
             limits=settings,
-            persisted=Persisted(trusted),
+            persisted=Persisted(allowed),
             audience=_workspace,
             caller=_credential,
             role=_role,

@@ -131,10 +131,10 @@ def _place(settings: Settings, data: Path) -> str:
 
 
 def _banner(url: str, place: str, shows_demo: bool, is_open: bool, first_key_file: str) -> str:
-    bold = click.style(f"{url}/graphql", bold=True)
-    shown = ": it shows a first query and a live trace" if shows_demo else ""
+    shown = ": an agent is at work there" if shows_demo else ""
     lines = [
-        f"Recollect is up. Open {bold} in a browser{shown}.",
+        f"Recollect is up. Open {click.style(url, bold=True)} in a browser{shown}.",
+        f"  graphql  {url}/graphql",
         f"  data     {place}",
         f"  ready    {url}/readyz",
         f"  try      {_program()} search tea --url {url}"

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: JSON answers, server-sent events, and the page for people."""
+"""GraphQL over HTTP: JSON answers, server-sent events, and the way to the page for people."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
-from functools import lru_cache
-from importlib import resources
 
 from graphql import OperationType
 from starlette.responses import Response
@@ -24,7 +22,7 @@ from server.graphql.executor import Executor
 from server.graphql.operation import Operation
 from server.headers import headers_of
 from server.http.multipart import MULTIPART
-from server.http.negotiation import EVENT_STREAM, RESPONSE_JSON, Accepted, accepted_of, weighed
+from server.http.negotiation import EVENT_STREAM, RESPONSE_JSON, Accepted, accepted_of, takes_gzip
 from server.http.requests import JSON, UPLOADS, HTTPRefused, RequestReader, parameters
 from server.http.sse import EventStream
 from server.limits import DEFAULTS, Limits
@@ -33,13 +31,8 @@ from stores.ports import Intake
 ASKING = ("query", "documentId", "extensions")
 """Parameters of a URL of which one is in every request; a browser that sends none wants the page."""
 
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-    "Vary": "Accept",
-}
+PAGE = "query"
+"""Where that is: beside this address, wherever a proxy has that."""
 
 COMPRESSED_FROM = 2048
 """The shortest body, in bytes, that is compressed for a client that accepts gzip."""
@@ -75,7 +68,6 @@ class GraphQLHTTP:
         self._reader = RequestReader(limits, intake)
         self._keep_alive, self._send_timeout = keep_alive, send_timeout
         self._stopping = asyncio.Event()
-        self._page = resources.files("server.http").joinpath("page.html").read_bytes()
 
     def stop(self) -> None:
         """End all event streams, so that the server can stop; their clients come back with their cursor."""
@@ -87,7 +79,7 @@ class GraphQLHTTP:
         try:
             self._access.check(scope)
             if scope["method"] == "GET" and _asks_for_page(scope, accepted):
-                await Response(self._page, media_type="text/html", headers=PAGE_HEADERS)(scope, receive, send)
+                await Response(status_code=303, headers={"Location": PAGE, "Vary": "Accept"})(scope, receive, send)
                 return
             _check(scope["method"], accepted)
             caller = await self._access.identify(headers.get("authorization"))
@@ -202,17 +194,12 @@ async def _send(
     """Sends a whole answer, compressed where that is worth it and wanted. more: headers beside the usual ones."""
     headers = [(b"content-type", media_type.encode()), (b"vary", b"accept, accept-encoding")]
     headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
-    if len(body) >= COMPRESSED_FROM and _takes_gzip(asked.get("accept-encoding", "")):
+    if len(body) >= COMPRESSED_FROM and takes_gzip(asked.get("accept-encoding", "")):
         body = _gzip(body) if len(body) < THREAD_FROM else await asyncio.to_thread(_gzip, body)
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-@lru_cache(maxsize=128)
-def _takes_gzip(header: str) -> bool:
-    return dict(weighed(part) for part in header.split(",")).get("gzip", 0) > 0
 
 
 def _gzip(body: bytes) -> bytes:

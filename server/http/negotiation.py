@@ -46,3 +46,9 @@ class Accepted:
 
 
 accepted_of = lru_cache(maxsize=128)(Accepted)
+
+
+@lru_cache(maxsize=128)
+def takes_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header allows it."""
+    return dict(weighed(part) for part in header.split(",")).get("gzip", 0) > 0

@@ -132,7 +132,8 @@ class TestHTTP:
         async with httpx.AsyncClient(trust_env=False, base_url=f"http://{closed.address}") as client:
             assert (await client.get("/healthz")).text == "ok\n"
             assert (await client.get("/readyz")).status_code == 200
-            assert (await client.get("/graphql", headers={"Accept": "text/html"})).status_code == 200
+            assert (await client.get("/")).status_code == 200  # it asks for the key
+            assert (await client.get("/graphql", headers={"Accept": "text/html"})).status_code == 303
             assert (await client.get("/graphql?query={__typename}")).status_code == 401
 
     async def test_a_foreign_page_may_ask_with_a_key(self, closed: Running) -> None:

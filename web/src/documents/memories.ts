@@ -1,0 +1,118 @@
+import { graphql, type ResultOf } from '../graphql.ts';
+
+export const MemoryRow = graphql(`
+  fragment MemoryRow on Memory {
+    id type scope status text tags importance decayFactor accessCount createdAt updatedAt
+    owner { __typename ... on User { id name } ... on Agent { id name } }
+  }
+`);
+export type MemoryRow = ResultOf<typeof MemoryRow>;
+
+export const Parts = graphql(`
+  fragment Parts on ScoreParts {
+    similarity textRank fusion importance decay neighbors reply session people links references time
+  }
+`);
+export type Parts = ResultOf<typeof Parts>;
+
+export const Memories = graphql(
+  `
+  query Memories($first: Int!, $after: String, $filter: MemoryFilter, $orderBy: MemoryOrder) {
+    memories(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
+      nodes { ...MemoryRow }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+`,
+  [MemoryRow],
+);
+
+export const SearchMemories = graphql(
+  `
+  query SearchMemories($query: MemoryQuery!, $filter: MemoryFilter, $mode: SearchMode!, $threshold: Float!) {
+    searchMemories(query: $query, filter: $filter, mode: $mode, threshold: $threshold, first: 30) {
+      mode degraded tookMs
+      hits { score parts { ...Parts } memory { ...MemoryRow } folded { id text } }
+    }
+  }
+`,
+  [MemoryRow, Parts],
+);
+
+export const Owners = graphql(`
+  query Owners {
+    users(first: 100) { nodes { id name } }
+    agents(first: 100) { nodes { id name } }
+  }
+`);
+
+export const MemoryDetail = graphql(
+  `
+  query MemoryDetail($id: ID!) {
+    memory(by: { id: $id }) {
+      ...MemoryRow
+      externalId metadata version validFrom validUntil expiresAt lastAccessedAt
+      source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } }
+      referencedBy(first: 20) { nodes { id text createdAt sender { name } session { id title } } pageInfo { hasNextPage } }
+      recalls(first: 20) {
+        nodes { id score recalledAt parts { ...Parts } message { id text session { id title } } session { id title } }
+        pageInfo { hasNextPage }
+      }
+      links(first: 50) { nodes { id kind weight source { id text type } target { id text type } } pageInfo { hasNextPage } }
+      history(first: 50) { nodes { id version text status importance tags metadata replacedAt } }
+      annotations(first: 10) { nodes { id name value label comment } }
+    }
+  }
+`,
+  [MemoryRow, Parts],
+);
+export type MemoryDetail = NonNullable<ResultOf<typeof MemoryDetail>['memory']>;
+
+export const Neighborhood = graphql(`
+  query Neighborhood($id: ID!, $depth: Int!, $limit: Int!, $minWeight: Float, $kinds: [MemoryLinkKind!], $include: [GraphInclude!]) {
+    memory(by: { id: $id }) {
+      neighborhood(depth: $depth, limit: $limit, minWeight: $minWeight, kinds: $kinds, include: $include) {
+        truncated
+        nodes {
+          __typename id
+          ... on Memory {
+            text type status importance decayFactor createdAt
+            owner { __typename ... on User { id name } ... on Agent { id name } }
+          }
+          ... on Message { messageText: text }
+          ... on Session { title }
+          ... on User { name }
+          ... on Agent { name }
+        }
+        edges { source target kind weight }
+      }
+    }
+  }
+`);
+export type Neighborhood = NonNullable<ResultOf<typeof Neighborhood>['memory']>['neighborhood'];
+
+export const Paths = graphql(`
+  query Paths($from: ID!, $to: ID!) {
+    memoryPaths(from: $from, to: $to, first: 1) {
+      length weight
+      memories { id type text importance decayFactor createdAt status owner { __typename ... on User { id name } ... on Agent { id name } } }
+      links { id kind weight source { id } target { id } }
+    }
+  }
+`);
+
+export const MemoryCursor = graphql(`query MemoryCursor { memoryCursor }`);
+
+export const MemoryChanges = graphql(
+  `
+  subscription MemoryChanges($filter: MemoryFilter, $after: String) {
+    memoryChanges(filter: $filter, after: $after) {
+      cursor time kind memoryId left
+      memory { ...MemoryRow }
+      link { kind weight source { id } target { id } }
+    }
+  }
+`,
+  [MemoryRow],
+);
+export type MemoryChange = ResultOf<typeof MemoryChanges>['memoryChanges'];

@@ -1,0 +1,100 @@
+/** What is around each page: where one can go, the sign-in, and the keys that are the same everywhere. */
+import { signal } from '@preact/signals';
+import type { ComponentType } from 'preact';
+import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
+import { ask, hasKey, locked, signOut, unconnected } from './server.ts';
+import { Viewer } from './documents.ts';
+import { go, place, to } from './route.ts';
+import { help, palette, useKeys } from './parts/keys.ts';
+import { asProblem } from './parts/load.ts';
+import { Trouble } from './parts/show.tsx';
+import { SignIn } from './pages/signin.tsx';
+import { Help, Palette } from './parts/palette.tsx';
+
+export interface PageProps {
+  path: readonly string[];
+  query: URLSearchParams;
+}
+
+// Each page is a file of its own, fetched when it is first opened.
+const PAGES: Record<string, () => Promise<{ default: ComponentType<PageProps> }>> = {
+  sessions: () => import('./pages/sessions.tsx'),
+  // traces: () => import('./pages/traces.tsx'),
+  // memories: () => import('./pages/memories.tsx'),
+  query: () => import('./pages/query.tsx'),
+  // operate: () => import('./pages/operate.tsx'),
+};
+const NAMES: Record<string, string> = { sessions: 'Sessions', query: 'Query' };
+
+const loaded = signal<Record<string, ComponentType<PageProps>>>({});
+
+const theme = signal(localStorage.getItem('recollect.theme') ?? 'auto');
+const THEMES = ['auto', 'light', 'dark'];
+
+function useTheme(): void {
+  useEffect(() => {
+    document.documentElement.dataset['theme'] = theme.value;
+    localStorage.setItem('recollect.theme', theme.value);
+  }, [theme.value]);
+}
+
+export function Shell() {
+  const { path, query } = place.value;
+  const [name = 'sessions', ...rest] = path;
+  useTheme();
+  useEffect(() => void ask(Viewer, {}).catch(() => undefined), [locked.value]);
+  useKeys([
+    { key: 's', does: 'Sessions', run: () => go(to(['sessions'])) },
+    { key: 't', does: 'Traces', run: () => go(to(['traces'])) },
+    { key: 'm', does: 'Memories', run: () => go(to(['memories'])) },
+    { key: 'q', does: 'Query', run: () => go(to(['query'])) },
+    { key: 'o', does: 'Operate', run: () => go(to(['operate'])) },
+  ]);
+  useEffect(() => {
+    document.title = `${NAMES[name] ?? 'Not found'} · Recollect`;
+  }, [name]);
+  if (locked.value) return <SignIn />;
+  return (
+    <>
+      <a class="skip" href="#page" onClick={() => document.getElementById('page')?.focus()} data-plain>To the page</a>
+      <header class="top">
+        <a class="mark" href={to(['sessions'])}>Recollect</a>
+        <nav aria-label="Pages">
+          {Object.entries(NAMES).map(([key, text]) => (
+            <a key={key} href={to([key])} aria-current={key === name ? 'page' : undefined}>{text}</a>
+          ))}
+        </nav>
+        <div class="tools">
+          {unconnected.value > 0 && <span class="away" role="status">reconnecting…</span>}
+          <button type="button" class="quiet" onClick={() => (palette.value = true)} title="Go to anything (Ctrl+K)">
+            Go to <kbd>Ctrl K</kbd>
+          </button>
+          <button type="button" class="quiet" onClick={() => (theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % 3]!)} title="Light, dark, or as the system is">
+            {theme}
+          </button>
+          <button type="button" class="quiet" onClick={() => (help.value = true)} aria-label="Keys" title="Keys (?)">?</button>
+          {hasKey() && <button type="button" class="quiet" onClick={signOut}>Sign out</button>}
+        </div>
+      </header>
+      <main id="page" tabIndex={-1}>
+        <Shown key={name} name={name} path={rest} query={query} />
+      </main>
+      {palette.value && <Palette />}
+      {help.value && <Help />}
+    </>
+  );
+}
+
+function Shown({ name, path, query }: PageProps & { name: string }) {
+  const [failed, setFailed] = useState<unknown>();
+  const [broken, again] = useErrorBoundary();
+  const load = PAGES[name];
+  const Page = loaded.value[name];
+  useEffect(() => {
+    if (!load || Page) return;
+    load().then((found) => (loaded.value = { ...loaded.value, [name]: found.default }), setFailed);
+  }, [name]);
+  if (!load) return <div class="empty"><h1>There is no such page</h1><p><a href={to(['sessions'])}>To the sessions</a></p></div>;
+  if (failed || broken) return <Trouble error={asProblem(failed ?? broken)} again={failed ? () => location.reload() : again} />;
+  return Page ? <Page path={path} query={query} /> : <p class="soft wait">Loading…</p>;
+}
