@@ -10,11 +10,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from domain.declaration import NATURAL, SORTED, made_of, refers
+from domain.experiment import PlaygroundInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
+from domain.panel import PanelFormat, PanelInput
 from domain.participant import ParticipantInput
 from domain.target import TargetFilter
 from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
+from domain.workflow import Workflow, WorkflowInput, WorkflowState
 
 
 class SessionKind(enum.Enum):
@@ -37,7 +40,8 @@ class SessionStatus(enum.Enum):
 class Session(Node, frozen=True, kw_only=True, gc=False):
     """One conversation or run. message_count is also the place of its last message: places count from 1, and are given
     once, so that it counts the deleted_count that were deleted too. current_id: the message at which the current branch
-    ends; the latest where there is none. forked_from_id: the message up to which it is a copy of another session."""
+    ends; the latest where there is none. forked_from_id: the message up to which it is a copy of another session.
+    panel_format, workflow: of a session of that kind, where it was set up with one."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
@@ -57,6 +61,8 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     current_id: Annotated[Id | None, refers("Message", gone="keep")] = None
     deleted_count: int = 0
     forked_from_id: Annotated[Id | None, refers("Message", gone="keep")] = None
+    panel_format: PanelFormat | None = None
+    workflow: Workflow | None = None
 
     @property
     @made_of("message_count", "deleted_count")
@@ -71,9 +77,24 @@ class ChatSession(Session, frozen=True, kw_only=True, gc=False):
 class PanelSession(Session, frozen=True, kw_only=True, gc=False):
     """A discussion among several agents that leads to decisions."""
 
+    @property
+    @made_of("panel_format")
+    def format(self) -> PanelFormat:
+        return self.panel_format or PanelFormat.DISCUSSION
+
 
 class WorkflowSession(Session, frozen=True, kw_only=True, gc=False):
     """A run of a workflow."""
+
+    @property
+    @made_of("workflow")
+    def state(self) -> str | None:
+        return None if self.workflow is None else self.workflow.state
+
+    @property
+    @made_of("workflow")
+    def states(self) -> list[WorkflowState]:
+        return [] if self.workflow is None else self.workflow.states
 
 
 class PlaygroundSession(Session, frozen=True, kw_only=True, gc=False):
@@ -124,7 +145,8 @@ class SessionFilter(TargetFilter, frozen=True, kw_only=True):
 
 
 class CreateSessionInput(Command, frozen=True, kw_only=True):
-    """A session to create, with its first participants."""
+    """A session to create, with its first participants. panel, workflow, playground: what a session of that kind is set
+    up with."""
 
     kind: SessionKind = SessionKind.CHAT
     title: Name | None = None
@@ -133,6 +155,9 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
     capabilities: list[Key] | None = None
     metadata: GivenObject = None
     participants: list[ParticipantInput] | None = None
+    panel: PanelInput | None = None
+    workflow: WorkflowInput | None = None
+    playground: PlaygroundInput | None = None
     created_at: datetime | None = None
     idempotency_key: Key | None = None
 
@@ -146,8 +171,8 @@ class ContextPatch(Command, frozen=True, kw_only=True):
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):
     """Changes to a session. Omitted fields stay unchanged; null clears optional ones. currentBranch: the message at
-    which the current branch ends; null for the latest message. With ifVersion the change is refused if someone else has
-    changed the session."""
+    which the current branch ends; null for the latest message. panel, workflow: of a session of that kind. With
+    ifVersion the change is refused if someone else has changed the session."""
 
     session: Ref
     title: Name | UnsetType | None = UNSET
@@ -156,6 +181,8 @@ class UpdateSessionInput(Command, frozen=True, kw_only=True):
     capabilities: list[Key] | UnsetType | None = UNSET
     metadata: GivenObject | UnsetType | None = UNSET
     current_branch: Ref | UnsetType | None = UNSET
+    panel: PanelInput | UnsetType = UNSET
+    workflow: WorkflowInput | UnsetType = UNSET
     if_version: int | UnsetType = UNSET
 
 

@@ -13,6 +13,7 @@ from domain.caller import Caller
 from domain.errors import Rejected, invalid, not_found
 from domain.memory import Memory
 from domain.node import Id, Node, kind_of
+from domain.part import PartLimits
 from domain.ranking import WEIGHTS, Weights
 from domain.tool_execution import ToolLimits
 from domain.values import Ref
@@ -52,7 +53,7 @@ def _now() -> datetime:
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
-    long and how many tools may run. intake: for the bytes of blobs.
+    long and how many tools may run. parts: how many a session may have. intake: for the bytes of blobs.
 
     renewed: gives the embedder whose vectors the store holds, where that has changed.
 
@@ -72,6 +73,7 @@ class Context:
         outage_seconds: float = OUTAGE_SECONDS,
         weights: Weights = WEIGHTS,
         tools: ToolLimits = ToolLimits(),  # noqa: B008 - a constant
+        parts: PartLimits = PartLimits(),  # noqa: B008 - a constant
         intake: Intake | None = None,
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
@@ -81,6 +83,7 @@ class Context:
         self.renewed: Callable[[], Awaitable[Batching]] | None = None
         self.weights = weights
         self.tools = tools
+        self.parts = parts
         self._intake = intake
         self.action: str | None = None
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None

@@ -37,11 +37,12 @@ from domain.shortening import one_line
 from domain.span import Span
 from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
-from domain.values import EMPTY_OBJECT, changed, encode_json
+from domain.values import EMPTY_OBJECT, changed
 from resolvers import branches, tool_execution
 from resolvers.blobs import Shown
 from resolvers.context import Context, Unchanged, lookup, present, require
 from resolvers.conversation import MAX_TITLE
+from resolvers.event import log
 from resolvers.idempotency import write
 from stores.ports import Collection, Records, Transaction
 
@@ -88,7 +89,8 @@ async def edit(context: Context, input: EditMessageInput) -> Message:
         await tx.put([was])
         await tool_execution.join(tx, [after])
         await _tell(tx, formed)
-        await _log(tx, after.session_id, MESSAGE_EDITED, after, version=after.version)
+        told = {"version": after.version}
+        await log(tx, after.session_id, MESSAGE_EDITED, COMPONENT, told, message_id=after.id)
         return after
 
     async with shown.kept(context):
@@ -127,7 +129,7 @@ def _redacting(id: Id, formed: Sequence[Id], texts: Sequence[str], traces: Seque
         if not before.is_redacted:
             await tx.put([redacted(before)])
             await _tell(tx, formed)
-            await _log(tx, before.session_id, MESSAGE_REDACTED, before)
+            await log(tx, before.session_id, MESSAGE_REDACTED, COMPONENT, {}, message_id=before.id)
         await _let_go(tx, [before.content, *(one.content for one in await present(tx, MessageVersion, versions))], id)
         await tx.delete(MessageVersion, versions)
         return Redaction(redacted(before), memories)
@@ -197,26 +199,6 @@ async def _tell(tx: Transaction, memory_ids: Sequence[Id]) -> None:
     )
 
 
-async def _log(tx: Transaction, session_id: Id, type: str, message: Message | None, **data: Any) -> None:
-    event = TraceEvent(
-        id=tx.new_id(TraceEvent),
-        session_id=session_id,
-        type=type,
-        component=COMPONENT,
-        time=tx.now,
-        duration_ms=None,
-        data=encode_json(data),
-        user_id=None,
-        agent_id=None,
-        message_id=None if message is None else message.id,
-        parent_id=None,
-        span_record_id=None,
-        memory_ids=[],
-        external_id=None,
-    )
-    await tx.append([event])
-
-
 async def delete(context: Context, input: DeleteMessagesInput) -> list[Message]:
     """Deletes messages, all or none, and returns them as they were; replies go on from what was before them. Raises
     Rejected: NOT_FOUND."""
@@ -239,7 +221,7 @@ async def delete(context: Context, input: DeleteMessagesInput) -> list[Message]:
             of = [one for one in gone.values() if one.session_id == session.id]
             current = None if session.current_id in gone else session.current_id
             await tx.put([replace(session, deleted_count=session.deleted_count + len(of), current_id=current)])
-            await _log(tx, session.id, MESSAGES_DELETED, None, messages=[one.id for one in of])
+            await log(tx, session.id, MESSAGES_DELETED, COMPONENT, {"messages": [one.id for one in of]})
         return list(gone.values())
 
     return await context.write(script)
@@ -310,6 +292,8 @@ class _Copy:
             message_count=len(messages),
             version=1,
             forked_from_id=None if last is None else last.id,
+            panel_format=before.panel_format,
+            workflow=before.workflow,
         )
         await tx.put([made])
         self._new[before.id] = made.id

@@ -35,10 +35,13 @@ from domain.session import (
     UpdateSessionInput,
 )
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
+from domain.workflow import defined, redefined
+from resolvers import playground, workflow
 from resolvers.actors import BOTH, actors, named
 from resolvers.context import Context, Unchanged, lookup, present, require
 from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
+from resolvers.parts import check_kind
 from stores.ports import Collection, Log, Transaction
 
 
@@ -79,7 +82,11 @@ async def create(context: Context, input: CreateSessionInput) -> Session:
 
 
 async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
-    """Creates a session. Raises Rejected: DUPLICATE for a taken externalId or a participant named twice."""
+    """Creates a session, set up by its kind. Raises Rejected: DUPLICATE for a taken externalId or a participant named
+    twice; INVALID for a part of another kind, and for a panel with a part of its own and nobody in it."""
+    check_kind(input.kind, input)
+    if input.panel is not None and not input.participants:
+        raise invalid("A panel has participants.", ["participants"])
     if input.external_id is not None and (await tx.find(Session, [(input.external_id,)]))[0] is not None:
         raise reject(ErrorCode.DUPLICATE, "A session with this externalId already exists.", ["externalId"])
     created = input.created_at or tx.now
@@ -97,10 +104,17 @@ async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
         last_active_at=min(created, tx.now),
         message_count=0,
         version=1,
+        panel_format=None if input.panel is None else input.panel.format,
+        workflow=None if input.workflow is None else defined(input.workflow, ["workflow"]),
     )
     await tx.put([record])
     for index, participant in enumerate(input.participants or ()):
         await join(tx, record, participant, ["participants", index], created)
+    if record.workflow is not None:
+        await workflow.tell_defined(tx, record.id, record.workflow, created)
+    if input.playground is not None:
+        for index, one in enumerate(input.playground.experiments or ()):
+            await playground.begin(tx, record.id, one, ["playground", "experiments", index], created)
     return record
 
 
@@ -111,13 +125,21 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
         before = await require(tx, Session, input.session, ["session"])
         if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The session is at version {before.version}.", ["ifVersion"])
+        check_kind(before.kind, input)
         changes = given(input, title="", status=None, capabilities=[], metadata=EMPTY_OBJECT)
+        if input.panel is not UNSET:
+            changes["panel_format"] = input.panel.format
+        if input.workflow is not UNSET:
+            changes["workflow"] = redefined(before.workflow, input.workflow, ["workflow"])
         if input.current_branch is not UNSET:
             changes["current_id"] = await _end(tx, before, input.current_branch)
         if (patch := input.context_patch) is not UNSET:
             parts = given(patch, set=None, remove=None)
             changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
-        return await change_in(tx, before, **changes)
+        after = await change_in(tx, before, **changes)
+        if after.workflow is not None and after.workflow != before.workflow:
+            await workflow.tell_defined(tx, after.id, after.workflow, tx.now)
+        return after
 
     return await context.write(script)
 

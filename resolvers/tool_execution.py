@@ -31,10 +31,10 @@ from domain.tool_execution import (
     stats,
     told_by,
 )
-from domain.trace import TraceEvent
-from domain.values import NULL, Ref, encode_json
+from domain.values import NULL, Ref
 from resolvers.actors import named
 from resolvers.context import Context, named_by, require
+from resolvers.event import log
 from resolvers.idempotency import write
 from resolvers.lists import ROOT, TOOL_EXECUTIONS
 from stores.ports import Records, Transaction
@@ -190,23 +190,18 @@ async def _named(tx: Transaction, input: FinishToolExecutionInput) -> ToolExecut
 async def _log(tx: Transaction, type: str, of: ToolExecution) -> None:
     """Tells the session's log of an execution."""
     data = {"toolExecution": of.id, "tool": of.tool, "callId": of.call_id, "status": of.status.value}
-    event = TraceEvent(
-        id=tx.new_id(TraceEvent),
-        session_id=of.session_id,
-        type=type,
-        component=COMPONENT,
+    await log(
+        tx,
+        of.session_id,
+        type,
+        COMPONENT,
+        data if of.error is None else {**data, "error": of.error},
         time=(of.started_at if type == TOOL_START else of.ended_at) or tx.now,
         duration_ms=of.duration_ms,
-        data=encode_json(data if of.error is None else {**data, "error": of.error}),
-        user_id=None,
         agent_id=of.agent_id,
         message_id=of.message_id,
-        parent_id=None,
         span_record_id=of.span_record_id,
-        memory_ids=[],
-        external_id=None,
     )
-    await tx.append([event])
 
 
 async def time_out(tx: Transaction, limit: int) -> int:

@@ -12,16 +12,18 @@ from domain.errors import ErrorCode
 from domain.graph import GraphEdgeKind
 from domain.link import MemoryLinkKind
 from domain.memory import MemoryScope, MemoryStatus, MemoryType
+from domain.panel import InsightCategory, PanelFormat
 from domain.participant import SenderType
 from domain.search import Ranking, SearchMode
 from domain.session import SessionKind, SessionStatus
 from domain.span import SpanKind, SpanStatusCode
 from domain.tool_execution import ToolStatus
+from domain.workflow import ExecutionStatus
 
 
 class NodeStatus(enum.Enum):
-    """The status of a session (ACTIVE, ENDED, ARCHIVED), of a memory (ACTIVE, ARCHIVED, SUPERSEDED) or of a tool
-    execution (PENDING, OK, ERROR, TIMEOUT)."""
+    """The status of a session (ACTIVE, ENDED, ARCHIVED), of a memory (ACTIVE, ARCHIVED, SUPERSEDED), of a tool
+    execution (PENDING, OK, ERROR, TIMEOUT) or of what is executed in a workflow (PENDING, OK, ERROR)."""
 
     ACTIVE = "ACTIVE"
     ENDED = "ENDED"
@@ -58,7 +60,7 @@ class NodeKind(enum.Enum):
 
 
 SHARED: dict[type[enum.Enum], tuple[type[enum.Enum], ...]] = {
-    NodeStatus: (SessionStatus, MemoryStatus, ToolStatus),
+    NodeStatus: (SessionStatus, MemoryStatus, ToolStatus, ExecutionStatus),
     NodeKind: (SessionKind, SpanKind, MemoryLinkKind),
 }
 """The enums that fields of one name have in common, so that types that can meet are selected together, and the enums
@@ -84,12 +86,14 @@ for _kind in (
     ChangeKind,
     ErrorCode,
     GraphEdgeKind,
+    InsightCategory,
     MemoryLinkKind,
     MemoryScope,
     MemoryStatus,
     MemoryType,
     NodeKind,
     NodeStatus,
+    PanelFormat,
     Role,
     SenderType,
     SearchMode,

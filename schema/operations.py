@@ -22,11 +22,14 @@ from resolvers import (
     memories,
     message_search,
     messages,
+    panel,
+    playground,
     search,
     sessions,
     states,
     tool_execution,
     traces,
+    workflow,
 )
 from schema import page, payloads, refs
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
@@ -36,9 +39,12 @@ from schema.fields import backed_by, mutation, query, root_connection, subscript
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
 from schema.message_search import MessageSearchConnection
+from schema.panel import DecisionPayload, InsightPayload
+from schema.playground import ExperimentPayload, ExperimentResultPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
+from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
 from stores import ports
 
 READ, WRITE, ADMIN = Role
@@ -178,6 +184,12 @@ class Mutation:
     end_span = mutation(traces.end_span, payloads.SpanPayload, right=WRITE)
     start_tool_execution = mutation(tool_execution.start, ToolExecutionPayload, right=WRITE)
     finish_tool_execution = mutation(tool_execution.finish, ToolExecutionPayload, right=WRITE)
+    add_decision = mutation(panel.add_decision, DecisionPayload, right=WRITE)
+    add_insight = mutation(panel.add_insight, InsightPayload, right=WRITE)
+    advance_workflow = mutation(workflow.advance, WorkflowPayload, right=WRITE)
+    record_execution = mutation(workflow.record, WorkflowExecutionPayload, right=WRITE)
+    add_experiment = mutation(playground.add_experiment, ExperimentPayload, right=WRITE)
+    add_result = mutation(playground.add_result, ExperimentResultPayload, right=WRITE)
     set_state = mutation(states.set_one, payloads.StatePayload, right=WRITE)
     set_states = mutation(states.set_many, payloads.StatesPayload, right=WRITE)
     delete_state = mutation(states.delete, payloads.StatePayload, right=WRITE)

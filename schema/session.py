@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
 from domain.message import Message
-from resolvers import blobs, branches, lists, sessions
+from domain.panel import PanelFormat
+from resolvers import blobs, branches, lists, panel, playground, sessions, workflow
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -91,19 +93,38 @@ class ChatSession(Session):
 @backed_by(domain.PanelSession)
 @strawberry.type(description="A discussion among several agents that leads to decisions.")
 class PanelSession(Session):
-    pass
+    format: PanelFormat
+    decisions = relation(panel.decisions, list[refs.Decision], "What it has decided, the oldest first.", reads=["id"])
+    insights = relation(
+        panel.insights, list[refs.Insight], "What it has come to understand, the oldest first.", reads=["id"]
+    )
 
 
 @backed_by(domain.WorkflowSession)
 @strawberry.type(description="A run of a workflow.")
 class WorkflowSession(Session):
-    pass
+    state: str | None = strawberry.field(description="The state it is in; null until its states are defined.")
+    states: list[Any] = strawberry.field(
+        graphql_type=list[refs.WorkflowState], description="The states it may be in, as they were given."
+    )
+    executions = relation(
+        workflow.executions, list[refs.WorkflowExecution], "What was executed, the oldest first.", reads=["id"]
+    )
 
 
 @backed_by(domain.PlaygroundSession)
 @strawberry.type(description="A session for experiments.")
 class PlaygroundSession(Session):
-    pass
+    experiments = relation(
+        playground.experiments, list[refs.Experiment], "What is tried, the oldest first.", reads=["id"]
+    )
+    comparison = relation(
+        playground.comparisons,
+        list[refs.ExperimentComparison],
+        "Its experiments by a figure of a metric of their results, the best first; those that have no result with it "
+        "come last. direction: DESC where more is better.",
+        reads=["id"],
+    )
 
 
 @backed_by(domain_participant.Participant)

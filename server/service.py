@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from domain.caller import Caller, Role
+from domain.part import PartLimits
 from domain.tool_execution import ToolLimits
 from resolvers.context import Context
 from schema.build import build
@@ -58,6 +59,7 @@ class Service:
             outage_seconds=settings.max_outage_seconds,
             weights=self._weights,
             tools=ToolLimits(settings.tool_seconds, settings.tools_in_session, settings.tools_at_once),
+            parts=PartLimits(settings.parts_in_session),
             intake=self.intake,
         )
         made.renewed = self.embedders.renewed

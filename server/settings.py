@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
+from domain.part import PartLimits
 from domain.ranking import Weights
 from domain.tool_execution import ToolLimits
 from resolvers.context import MEMORY_CAPACITY, Told
@@ -34,6 +35,7 @@ class Settings(Limits, frozen=True):
     media_formats: of files that are taken. unused_blob_days: how long blobs are kept that no message shows.
     key: what the commands show to the server at their --url.
     tool_seconds, tools_in_session, tools_at_once: how long a tool may run, how many at once in a session and in all.
+    parts_in_session: how many decisions, insights, executions, experiments or results a session may have, of each.
     rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what
     the audit log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
     metrics: who may see them where there are credentials. telemetry_messages: which sessions get the messages that
@@ -72,6 +74,7 @@ class Settings(Limits, frozen=True):
     tool_seconds: Seconds = ToolLimits().seconds
     tools_in_session: Count = ToolLimits().in_session
     tools_at_once: Count = ToolLimits().in_workspace
+    parts_in_session: Count = PartLimits().in_session
     rate_limit: Count | Literal["off"] = 6_000
     audit_days: Seconds = 365.0
     audit_entries: Count = 1_000_000

@@ -29,6 +29,7 @@ from domain.session import CreateSessionInput, EndSessionInput, SessionKind
 from domain.state import SetStatesInput, StateInput
 from domain.trace import AppendTraceEventsInput
 from domain.values import Ref, TimeRange, encode_json
+from server.demo import parts
 from server.demo.client import Client, Refused
 from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
@@ -147,6 +148,7 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
         participants=_participants(lines),
         created_at=at - timedelta(days=scene.days),
         idempotency_key=f"demo:{scene.key}",
+        **parts.set_up(scene.key),
     )
     await client.write("createSession", session)
     said = [_with_photo(message(scene, line)) if client.takes_files else message(scene, line) for line in lines]
@@ -154,6 +156,8 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
         "addMessages",
         AddMessagesInput(session=_session(scene), messages=said, idempotency_key=f"demo:{scene.key}:messages"),
     )
+    for mutation, input in parts.came_of(scene.key, max(line.at for line in lines)):
+        await client.write(mutation, input)
     if scene.ended:
         await client.write("endSession", EndSessionInput(session=_session(scene)))
 

@@ -15,11 +15,14 @@ from domain.change import RecordChange
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
+from domain.experiment import Experiment, ExperimentResult
 from domain.key import ApiKey
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryVersion
 from domain.message import Message, MessageFilter, Thread
 from domain.node import Node
+from domain.panel import Decision, Insight
+from domain.part import PartOrder
 from domain.participant import Participant, identity
 from domain.search import Recall
 from domain.session import SESSION_TYPES, Session, SessionFilter
@@ -29,6 +32,7 @@ from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import EMPTY_OBJECT
+from domain.workflow import WorkflowExecution
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind, is_foreign
 
@@ -76,6 +80,11 @@ KINDS: tuple[Kind[Any], ...] = (
         order=AnnotationOrder,
         logged=lambda one: replace(one, comment=None, metadata=EMPTY_OBJECT),
     ),
+    Kind(Decision, "decision", counted=True, order=PartOrder),
+    Kind(Insight, "insight", counted=True, order=PartOrder),
+    Kind(WorkflowExecution, "workflow_execution", line="workflowExecution", counted=True, order=PartOrder),
+    Kind(Experiment, "experiment", counted=True, order=PartOrder),
+    Kind(ExperimentResult, "experiment_result", line="experimentResult", counted=True, order=PartOrder),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
     Kind(RecordChange, "record_change", exported=False),
     Kind(ApiKey, "api_key", exported=False),

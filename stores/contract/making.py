@@ -19,12 +19,14 @@ from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
 from domain.conventions.columns import fields
 from domain.conventions.reading import read
+from domain.experiment import Experiment, ExperimentResult
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
 from domain.message import Content, Message, TextContent, Thread
 from domain.node import Id, Node
 from domain.page import Page, Slice
+from domain.panel import Decision, Insight, InsightCategory
 from domain.participant import Participant, SenderType
 from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
@@ -33,6 +35,7 @@ from domain.state import StateEntry
 from domain.tool_execution import ToolExecution, ToolStatus
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, NULL, decode_json, encode_json
+from domain.workflow import ExecutionStatus, WorkflowExecution
 from stores.ports import Collection, Log, Store, Transaction, Vector
 
 N = TypeVar("N", bound=Node)
@@ -116,6 +119,8 @@ def session(**values: Any) -> Draft[Session]:
         "last_active_at": NOW,
         "message_count": 0,
         "version": 1,
+        "panel_format": None,
+        "workflow": None,
     }
     return _draft(SESSION_TYPES[values.get("kind", SessionKind.CHAT)], defaults, values)
 
@@ -328,6 +333,82 @@ def tool_execution(**values: Any) -> Draft[ToolExecution]:
         "times_out_at": None,
     }
     return _draft(ToolExecution, defaults, values)
+
+
+def decision(session_id: Any, **values: Any) -> Draft[Decision]:
+    defaults = {
+        "external_id": None,
+        "session_id": session_id,
+        "topic": None,
+        "text": "we take the train",
+        "votes": [],
+        "consensus": None,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(Decision, defaults, values)
+
+
+def insight(session_id: Any, **values: Any) -> Draft[Insight]:
+    defaults = {
+        "external_id": None,
+        "session_id": session_id,
+        "category": InsightCategory.SUMMARY,
+        "text": "trains are late",
+        "message_ids": [],
+        "participant_id": None,
+        "consensus": None,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(Insight, defaults, values)
+
+
+def workflow_execution(session_id: Any, **values: Any) -> Draft[WorkflowExecution]:
+    defaults = {
+        "external_id": None,
+        "session_id": session_id,
+        "state": "a",
+        "name": "build",
+        "input": NULL,
+        "output": NULL,
+        "error": None,
+        "status": ExecutionStatus.OK,
+        "agent_id": None,
+        "started_at": NOW,
+        "ended_at": None,
+        "duration_ms": None,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(WorkflowExecution, defaults, values)
+
+
+def experiment(session_id: Any, **values: Any) -> Draft[Experiment]:
+    defaults = {
+        "external_id": None,
+        "session_id": session_id,
+        "name": "warm",
+        "description": None,
+        "parameters": EMPTY_OBJECT,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(Experiment, defaults, values)
+
+
+def experiment_result(of: Experiment, **values: Any) -> Draft[ExperimentResult]:
+    defaults = {
+        "external_id": None,
+        "experiment_id": of.id,
+        "session_id": of.session_id,
+        "metrics": EMPTY_OBJECT,
+        "output": NULL,
+        "comment": None,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(ExperimentResult, defaults, values)
 
 
 def api_key(**values: Any) -> Draft[ApiKey]:

@@ -180,6 +180,7 @@ class Tenant:
         )
         ran = {"tool": self.mark, "callId": "c", "arguments": mark, "agent": {"externalId": "bot"}}
         await self.do("startToolExecution", {**s, **ran})
+        await self._fill_kinds()
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
         await self.do("createApiKey", {"name": self.mark})
@@ -187,6 +188,32 @@ class Tenant:
         for kind in ("session", "message", "span", "memory"):
             said = {"value": 1, "label": self.mark, "comment": text, "metadata": mark, "by": {"externalId": "ann"}}
             await self.do("annotate", {"target": self.ids[kind][0], "name": self.mark, **said})
+
+    async def _fill_kinds(self) -> None:
+        """What sessions of each kind have of their own."""
+        mark, titled = {"mark": self.mark}, {"title": self.mark}
+        panel, flow, play = ({"session": {"externalId": name}} for name in KINDS.values())
+        member = {"externalId": "p", "name": self.mark}
+        await self.do(
+            "createSession", {**titled, "externalId": "panel", "kind": "PANEL", "panel": {}, "participants": [member]}
+        )
+        said = {"role": "user", "text": self.mark, "externalId": "z"}
+        await self.do("addMessage", {**panel, **said})
+        votes = [{"participant": {"externalId": "p"}, "choice": self.mark, "comment": self.mark}]
+        await self.do("addDecision", {**panel, "text": self.mark, "topic": self.mark, "votes": votes, "metadata": mark})
+        why = {"supportingMessages": [{"externalId": "z"}], "by": {"externalId": "p"}}
+        await self.do("addInsight", {**panel, "text": self.mark, "metadata": mark, **why})
+        states = [{"name": name, "description": self.mark} for name in (self.mark, "new")]
+        ways = [{"from": self.mark, "to": "new", "name": self.mark}]
+        workflow = {"states": states, "transitions": ways}
+        await self.do("createSession", {**titled, "externalId": "flow", "kind": "WORKFLOW", "workflow": workflow})
+        ran = {"name": self.mark, "input": mark, "output": mark, "error": self.mark, "agent": {"externalId": "bot"}}
+        await self.do("recordExecution", {**flow, **ran})
+        tried = {"name": self.mark, "externalId": "e", "description": self.mark, "parameters": mark, "metadata": mark}
+        await self.do("createSession", {**titled, "externalId": "play", "kind": "PLAYGROUND"})
+        await self.do("addExperiment", {**play, **tried})
+        came = {"metrics": {self.mark: 1}, "output": mark, "comment": self.mark}
+        await self.do("addResult", {"experiment": {"externalId": "e"}, **came})
 
     async def look(self) -> list[Any]:
         """Everything that is in the workspace; notes the ids by type."""
@@ -252,8 +279,11 @@ def selection(type: Any, within: tuple[str, ...] = ()) -> str:
 
 
 def alias(type: Any, name: str) -> str:
-    """A field under a name of its own, for members of a union may have fields of one name and several types."""
-    return f"{type.name}_{name}: {name}"
+    """A field under a name of its own, for members of a union may have fields of one name and several types; with what
+    must be given."""
+    needed = [argument for argument, one in type.fields[name].args.items() if is_required_argument(one)]
+    arguments = ", ".join(f"{argument}: {json.dumps(NAMES[argument])}" for argument in needed)
+    return f"{type.name}_{name}: {name}{f'({arguments})' if arguments else ''}"
 
 
 NAMES: dict[str, Any] = {
@@ -289,8 +319,24 @@ NAMES: dict[str, Any] = {
     "kind": "RELATED",
     "annotation": "ann_0",
     "entries": [{"namespace": "ns", "key": "new", "value": 1}],
+    "experiment": {"externalId": "e"},
+    "metrics": {"new": 1},
+    "metric": "new",
+    "choice": "new",
 }
 """What is given for what must be given, by its name; of both workspaces alike."""
+
+KINDS = {"PANEL": "panel", "WORKFLOW": "flow", "PLAYGROUND": "play"}
+"""What the session of a kind is called."""
+
+OF_KIND = {
+    "addDecision": "panel",
+    "addInsight": "panel",
+    "advanceWorkflow": "flow",
+    "recordExecution": "flow",
+    "addExperiment": "play",
+}
+"""The session that a mutation takes, where that is one of a kind."""
 
 SAME = b"black tea"
 """The bytes of a blob that each of them has."""
@@ -416,6 +462,8 @@ def complete(place: Place, arguments: dict[str, Any]) -> None:
     """What must stand beside the place, though the schema does not say so."""
     if place.field == "annotate":
         arguments["input"]["value"] = 1
+    if place.field in OF_KIND and "session" not in place.path:
+        arguments["input"]["session"] = {"externalId": OF_KIND[place.field]}
     if place.field == "finishToolExecution" and "toolExecution" not in place.path:
         arguments["input"]["callId"] = "c"
     if place.field in ("createMemory", "createMemories") and "owner" not in place.path:

@@ -15,7 +15,9 @@ from domain.correction import MessageVersion
 from domain.memory import Memory, MemoryType
 from domain.message import Message, TextContent, ToolCall
 from domain.node import Node
+from domain.panel import PanelFormat
 from domain.session import SESSION_TYPES
+from domain.workflow import Workflow, WorkflowState
 from schema.fields import shown_by
 from server.graphql.documents import Request
 from server.service import Service, open_service
@@ -129,6 +131,8 @@ async def test_what_graphql_core_answers_is_read_whole(
     assert {fields for _, fields in asked} == {None}
 
 
+_OWN = {"panel_format": PanelFormat.REVIEW, "workflow": Workflow([WorkflowState("a")], "a")}
+
 FILLED: dict[type[Node], dict[str, Any]] = {
     Message: {
         "content": [TextContent("a"), ToolCall("c", "t", msgspec.Raw(b"{}"))],
@@ -137,7 +141,7 @@ FILLED: dict[type[Node], dict[str, Any]] = {
         "place": 7,
     },
     Memory: {"type": MemoryType.EPISODIC},
-    **{of: {"message_count": 7, "deleted_count": 2} for of in SESSION_TYPES.values()},
+    **{of: {"message_count": 7, "deleted_count": 2, **_OWN} for of in SESSION_TYPES.values()},
     MessageVersion: {"content": [TextContent("a")]},
 }
 
@@ -155,4 +159,14 @@ def test_properties_are_made_of_what_they_say() -> None:
                     record(**{f: FILLED[record].get(f) for f in names}), name
                 )
                 looked.add(name)
-    assert looked == {"text", "blobs", "tool_calls", "placed_content", "messages_there", "type_name"}
+    assert looked == {
+        "text",
+        "blobs",
+        "tool_calls",
+        "placed_content",
+        "messages_there",
+        "type_name",
+        "format",
+        "state",
+        "states",
+    }
