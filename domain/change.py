@@ -63,6 +63,7 @@ class RecordChange(Node, frozen=True, kw_only=True, gc=False):
 
     prefix: ClassVar[str] = "chg"
     noun: ClassVar[str] = "change"
+    hidden: ClassVar[bool] = True
 
     about: Annotated[str, listed("place")]
     kind: ChangeKind

@@ -46,6 +46,7 @@ class Conversation(Node, frozen=True, kw_only=True, gc=False):
 
     prefix: ClassVar[str] = "cnv"
     noun: ClassVar[str] = "conversation"
+    hidden: ClassVar[bool] = True
 
     session_id: Annotated[Id, refers("Session", gone="cascade"), NATURAL]
     told: int = 0

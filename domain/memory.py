@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import EXPIRES, NATURAL, SORTED, listed, made_of, refers
+from domain.chunk import Formation
+from domain.declaration import EXPIRES, NATURAL, SORTED, listed, made_of, refers, shown
 from domain.errors import invalid
 from domain.link import NewLinkInput
 from domain.node import Id, Node, register
@@ -66,7 +67,11 @@ class MemoryStatus(enum.Enum):
 
 
 class Memory(Node, frozen=True, kw_only=True, gc=False):
-    """One memory. valid_from and valid_until say when the fact held, as opposed to when it was stored."""
+    """One memory. valid_from and valid_until say when the fact held, as opposed to when it was stored.
+
+    formation: of one whose text was made of sources (domain.formation.Origin). stale: a message it was formed from was
+    edited, redacted or deleted since.
+    """
 
     prefix: ClassVar[str] = "mem"
     noun: ClassVar[str] = "memory"
@@ -92,6 +97,14 @@ class Memory(Node, frozen=True, kw_only=True, gc=False):
     source_message_id: Annotated[Id | None, refers("Message", gone="null", edge="FORMED_FROM")]
     external_source: str | None
     session_id: Annotated[Id | None, refers("Session", gone="null", edge="FORMED_IN"), listed("created_at")]
+    chunk_id: Annotated[
+        Id | None,
+        refers("Chunk", gone="null", edge="FORMED_BY"),
+        listed("created_at"),
+        shown("memories", "Memories formed from it, newest first."),
+    ] = None
+    formation: Formation | None = None
+    stale: bool = False
 
     @property
     @made_of("type")
@@ -185,6 +198,7 @@ class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     valid_at: datetime | None = None
     text: str | None = None
     metadata: GivenObject = None
+    stale: bool | None = None
     and_: list[MemoryFilter] | None = msgspec.field(name="and", default=None)
     or_: list[MemoryFilter] | None = msgspec.field(name="or", default=None)
     not_: MemoryFilter | None = msgspec.field(name="not", default=None)
@@ -210,18 +224,15 @@ def without_text(filter: MemoryFilter, wide: bool = True) -> MemoryFilter:
     )
 
 
-class MemoryInput(Command, frozen=True, kw_only=True):
-    """A new memory. scope says whether the owner is a user or an agent; a GLOBAL memory has no owner."""
+class NewMemory(Command, frozen=True, kw_only=True):
+    """What every new memory may have, however its text is made."""
 
     type: MemoryType = MemoryType.EPISODIC
     scope: MemoryScope = MemoryScope.USER
     owner: Whose = None
-    text: Annotated[str, Meta(max_length=MAX_TEXT)]
     importance: UnitFloat = 0.5
     tags: list[Key] | None = None
     metadata: GivenObject = None
-    source_message: Ref | None = None
-    external_source: Key | None = None
     links: list[NewLinkInput] | None = None
     vector: list[float] | None = None
     ttl_seconds: Seconds | None = None
@@ -229,6 +240,14 @@ class MemoryInput(Command, frozen=True, kw_only=True):
     valid_until: datetime | None = None
     created_at: datetime | None = None
     external_id: Key | None = None
+
+
+class MemoryInput(NewMemory, frozen=True, kw_only=True):
+    """A new memory. scope says whether the owner is a user or an agent; a GLOBAL memory has no owner."""
+
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
+    source_message: Ref | None = None
+    external_source: Key | None = None
 
 
 class CreateMemoryInput(MemoryInput, frozen=True, kw_only=True):

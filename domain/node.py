@@ -41,10 +41,12 @@ class RecordType(msgspec.StructMeta):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False, metaclass=RecordType):
-    """A stored record with an id. Subclasses name their kind in `prefix` and, for messages, in `noun`."""
+    """A stored record with an id. Subclasses name their kind in `prefix` and, for messages, in `noun`. hidden: callers
+    see no such records."""
 
     prefix: ClassVar[str] = ""
     noun: ClassVar[str] = "node"
+    hidden: ClassVar[bool] = False
     kinds: ClassVar[dict[str, type[Node]]] = {}
 
     id: Id

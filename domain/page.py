@@ -151,3 +151,20 @@ def slice_of(first: int | None, after: str | None, last: int | None, before: str
     if not 0 <= limit <= cap:
         raise invalid(f"{name} must be between 0 and {cap}.", [name])
     return Slice(limit, last is not None, after, before)
+
+
+def page_of(rows: Sequence[tuple[Mark, T]], slice: Slice, descending: bool, name: str) -> Page[T]:
+    """A page of a short list that is at hand, as marks and nodes in any order; its count_key is its length."""
+    listing = Listing(name)
+    rows = sorted(rows, key=lambda row: row[0], reverse=descending)
+    after, before = listing.marks(slice)
+
+    def ahead(end: Mark) -> int:
+        """How many rows stand ahead of a mark."""
+        return sum(mark > end if descending else mark < end for mark, _ in rows)
+
+    start = 0 if after is None else ahead(after) + sum(mark == after for mark, _ in rows)
+    end = len(rows) if before is None else ahead(before)
+    first, stop = (max(start, end - slice.limit), end) if slice.backward else (start, min(end, start + slice.limit))
+    nodes, marks = [node for _, node in rows[first:stop]], [mark for mark, _ in rows[first:stop]]
+    return Page(nodes, marks, stop < len(rows), first > 0, listing, len(rows))

@@ -57,6 +57,7 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
 
     prefix: ClassVar[str] = "tly"
     noun: ClassVar[str] = "tally"
+    hidden: ClassVar[bool] = True
 
     trace_id: Annotated[str, NATURAL]
     span_id: Annotated[str, NATURAL]

@@ -43,6 +43,7 @@ from resolvers.blobs import Shown
 from resolvers.context import Context, Unchanged, lookup, present, require
 from resolvers.conversation import MAX_TITLE
 from resolvers.event import log
+from resolvers.formation import formed_from
 from resolvers.idempotency import write
 from stores.ports import Collection, Records, Transaction
 
@@ -88,7 +89,8 @@ async def edit(context: Context, input: EditMessageInput) -> Message:
         await tx.put([after])
         await tx.put([was])
         await tool_execution.join(tx, [after])
-        await _tell(tx, formed)
+        if after.content != before.content:
+            await _tell(tx, formed)
         told = {"version": after.version}
         await log(tx, after.session_id, MESSAGE_EDITED, COMPONENT, told, message_id=after.id)
         return after
@@ -125,14 +127,13 @@ def _redacting(id: Id, formed: Sequence[Id], texts: Sequence[str], traces: Seque
             of: list[Any] = await present(tx, kind, [one for one in traces if one.startswith(f"{kind.prefix}_")])
             await tx.put([fresh for one in of if (fresh := record_without(one, every)) is not one])
         await _take_from_session(tx, before.session_id, every)
-        memories = await present(tx, Memory, formed)
         if not before.is_redacted:
             await tx.put([redacted(before)])
             await _tell(tx, formed)
             await log(tx, before.session_id, MESSAGE_REDACTED, COMPONENT, {}, message_id=before.id)
         await _let_go(tx, [before.content, *(one.content for one in await present(tx, MessageVersion, versions))], id)
         await tx.delete(MessageVersion, versions)
-        return Redaction(redacted(before), memories)
+        return Redaction(redacted(before), await present(tx, Memory, formed))
 
     return script
 
@@ -185,16 +186,19 @@ async def _all(context: Context, of: Collection | Records, parent: Id) -> AsyncI
 async def _formed(context: Context, messages: Sequence[Any]) -> list[Id]:
     """The memories formed from messages, by references or ids."""
     found = [await lookup(context.store, Message, one) for one in messages]
-    memories = await context.store.formed_from([one.id for one in found if one is not None])
-    return [memory.id for some in memories for memory in some]
+    memories = await formed_from(context, [one.id for one in found if one is not None])
+    return list(dict.fromkeys(memory.id for some in memories for memory in some))
 
 
 async def _tell(tx: Transaction, memory_ids: Sequence[Id]) -> None:
-    """Tells the followers of memories that what they were formed from has changed."""
+    """Says of memories, and tells their followers, that what they were formed from has changed."""
+    before = await present(tx, Memory, memory_ids)
+    after = [replace(memory, stale=True) for memory in before]
+    await tx.put(after)
     await tx.log(
         [
-            MemoryChange(ChangeKind.UPDATED, memory.id, tx.now, memory, before=memory)
-            for memory in await present(tx, Memory, memory_ids)
+            MemoryChange(ChangeKind.UPDATED, new.id, tx.now, new, before=old)
+            for old, new in zip(before, after, strict=True)
         ]
     )
 

@@ -49,7 +49,7 @@ async def nodes(context: Context, ids: list[Id]) -> list[Node | None]:
             by_kind[kind].append(id)
     found: dict[Id, Node | None] = {}
     for kind, same in by_kind.items():
-        if kind in _FOR_ADMINS and not context.caller.role.allows(Role.ADMIN):
+        if kind.hidden or (kind in _FOR_ADMINS and not context.caller.role.allows(Role.ADMIN)):
             continue
         found.update(zip(same, await _read(context, kind, same), strict=True))
     return [found.get(id) for id in ids]

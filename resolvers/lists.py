@@ -120,4 +120,7 @@ async def states(
 
 
 async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:
-    return await context.store.counts([page.count_key for page in pages])
+    keys = [page.count_key for page in pages]  # of a list that was at hand, its length
+    asked = [key for key in keys if not isinstance(key, int)]
+    counted = iter(await context.store.counts(asked) if asked else [])
+    return [key if isinstance(key, int) else next(counted) for key in keys]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange, deletion
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
+from domain.formation import Birth, Origin
 from domain.link import LinkInput
 from domain.memory import (
     ArchiveMemoriesInput,
@@ -82,7 +84,7 @@ async def owners(context: Context, memories: Sequence[Memory]) -> list[Actor | N
     return await actors(context, [memory.owner_id for memory in memories])
 
 
-async def sources(context: Context, memories: Sequence[Memory]) -> list[Message | ExternalSource | None]:
+async def single_sources(context: Context, memories: Sequence[Memory]) -> list[Message | ExternalSource | None]:
     ids = [memory.source_message_id for memory in memories if memory.source_message_id is not None]
     found = dict(zip(ids, await context.store.get(Message, ids), strict=True))
     return [
@@ -99,24 +101,24 @@ async def sources(context: Context, memories: Sequence[Memory]) -> list[Message 
 async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
     """Creates a memory."""
     embedder = label_of(context.embedder)
-    try:
+    with as_one():
         vectors = await vectors_of(context, [input])
-    except Rejected as error:
-        raise _lifted(error) from None
 
     async def script(tx: Transaction) -> StoredOne:
-        try:
+        with as_one():
             stored = await create_in(tx, [input], vectors, context.capacity, embedder)
-        except Rejected as error:
-            raise _lifted(error) from None
         return StoredOne(stored.memories[0], stored.archived)
 
     return await write(context, input, script, StoredOne)
 
 
-def _lifted(error: Rejected) -> Rejected:
-    """A refusal of the one memory of a list, as one of the memory itself."""
-    return Rejected([msgspec.structs.replace(one, path=one.path[2:]) for one in error.errors])
+@contextmanager
+def as_one() -> Iterator[None]:
+    """A refusal of the one memory of a list is one of the memory itself."""
+    try:
+        yield
+    except Rejected as error:
+        raise Rejected([replace(one, path=one.path[2:]) for one in error.errors]) from None
 
 
 @embedding
@@ -167,11 +169,12 @@ async def create_in(
     vectors: Sequence[Vector],
     capacity: int,
     embedder: str | None = None,
+    births: Sequence[Birth] = (),
 ) -> Stored:
     """Stores memories with their vectors and links, and archives what then passes an owner's capacity.
 
-    embedder: whose vectors they are (label_of). Raises Rejected: INVALID, NOT_FOUND or DUPLICATE, with paths below
-    "memories".
+    embedder: whose vectors they are (label_of). births: of each, where they are formed. Raises Rejected: INVALID,
+    NOT_FOUND or DUPLICATE, with paths below "memories".
     """
     made: list[Memory] = []
     external: dict[str, Memory] = {}
@@ -193,10 +196,18 @@ async def create_in(
         if input.source_message is not None and (source := sources.get(input.source_message)) is None:
             raise not_found(Message.noun, [*path, "sourceMessage"])
         made.append(_made(tx, input, owner, source))
+        if births:
+            birth = births[index]
+            formed = {"chunk_id": birth.chunk_id, "formation": birth.formation, "session_id": birth.session_id}
+            made[-1] = replace(made[-1], **formed)
         if input.external_id is not None:
             external[input.external_id] = made[-1]
     await tx.put(made)
     await tx.embed({memory.id: vector for memory, vector in zip(made, vectors, strict=True)}, embedder)
+    if births:
+        await tx.put(
+            [origin for memory, birth in zip(made, births, strict=True) for origin in origins(tx, memory, birth)]
+        )
     await tx.log([MemoryChange(ChangeKind.CREATED, memory.id, tx.now, memory) for memory in made])
     for index, (memory, input) in enumerate(zip(made, inputs, strict=True)):
         links = [
@@ -205,6 +216,14 @@ async def create_in(
         ]
         await put_links(tx, links, ["memories", index, "links"], external)
     return Stored(made, await make_room(tx, made, capacity))
+
+
+def origins(tx: Transaction, memory: Memory, birth: Birth) -> list[Origin]:
+    """What a memory was formed from, as records."""
+    return [
+        Origin(id=tx.new_id(Origin), memory_id=memory.id, source_id=id, place=place)
+        for place, id in enumerate(birth.sources)
+    ]
 
 
 async def _owner(
@@ -287,18 +306,27 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         after = _changed(before, input, tx)
         if after is before and not turned:
             raise Unchanged(StoredOne(before, []))
-        after = msgspec.structs.replace(after, version=before.version + 1, updated_at=tx.now)
         if after.valid_from != before.valid_from:
             await shift(tx, before, after)
-        await tx.put([_as_version(tx, before)])
-        await tx.put([after])
-        if vector is not None:
-            await tx.embed({after.id: vector}, embedder)
-        await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
+        after = await put_next(tx, before, after, vector, embedder)
         revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
         return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])
 
     return await context.write(script)
+
+
+async def put_next(
+    tx: Transaction, before: Memory, after: Memory, vector: Vector | None = None, embedder: str | None = None
+) -> Memory:
+    """Stores what a memory is now as its next version, and keeps what it was; vector: of a new text, by that
+    embedder."""
+    after = replace(after, version=before.version + 1, updated_at=tx.now)
+    await tx.put([_as_version(tx, before)])
+    await tx.put([after])
+    if vector is not None:
+        await tx.embed({after.id: vector}, embedder)
+    await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
+    return after
 
 
 def _changed(before: Memory, input: UpdateMemoryInput, tx: Transaction) -> Memory:

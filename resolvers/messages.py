@@ -87,10 +87,6 @@ async def ref_memories(
     return [known.get(ref.memory_id) or read.get(ref.memory_id) for ref in refs]
 
 
-async def formed_memories(context: Context, messages: Sequence[Message]) -> list[list[Memory]]:
-    return await context.store.formed_from([message.id for message in messages])
-
-
 async def responses(context: Context, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
     """What answers calls; those of spans have it with them."""
     found = iter(await context.store.responses([call for call in calls if call.at is not None]))

@@ -10,13 +10,15 @@ import strawberry
 from domain import link as domain_link
 from domain import memory as domain
 from domain.memory import MemoryScope
-from resolvers import graph, links, lists, memories, search
+from resolvers import formation, graph, links, lists, memories, search
 from schema import page, refs
+from schema.blob import Blob
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Message
 from schema.page import Node
 from schema.scalars import JSON
+from schema.trace import Span
 
 
 @backed_by(domain.ExternalSource)
@@ -26,8 +28,10 @@ class ExternalSource:
 
 
 MemorySource = Annotated[
-    Message | ExternalSource, strawberry.union("MemorySource", description="The source of a memory.")
+    Message | ExternalSource | Span | Blob,
+    strawberry.union("MemorySource", description="What a memory came from."),
 ]
+MemoryConnection = page.MemoryConnection
 
 
 @backed_by(domain.Memory)
@@ -52,7 +56,18 @@ class Memory(Node):
     version: int
     valid_from: datetime | None = strawberry.field(description="Start of the time the fact is true.")
     valid_until: datetime | None = strawberry.field(description="End of the time the fact is true.")
-    source = relation(memories.sources, refs.optional(MemorySource))
+    source = relation(
+        memories.single_sources, refs.optional(MemorySource), "The first message, or what outside, that it came from."
+    )
+    sources = relation(formation.sources_of, list[MemorySource], "All that it was formed from, in order.")
+    formation = relation(
+        formation.formations,
+        refs.optional(refs.MemoryFormation),
+        "What it was formed from, and how; null if its text was not formed but came with it.",
+    )
+    stale: bool = strawberry.field(
+        description="A message it was formed from was edited, redacted or deleted since; see reformMemory."
+    )
     referenced_by = connection(lists.MEMORY_REFERENCED_BY, page.MessageConnection, "Messages that used it.")
     links = relation(links.of, page.MemoryLinkConnection, "Its links, newest first.")
     neighborhood = relation(

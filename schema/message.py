@@ -10,7 +10,7 @@ import strawberry
 from domain import message as domain
 from domain.memory import Memory
 from domain.participant import SenderType
-from resolvers import blobs, branches, lists, messages, sessions, tool_execution
+from resolvers import blobs, branches, formation, lists, messages, sessions, tool_execution
 from schema import page, refs
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -160,7 +160,7 @@ class Message(Node):
         of=Memory,
     )
     formed_memories = relation(
-        messages.formed_memories, list[refs.Memory], "Memories formed from this message.", reads=["id"]
+        formation.formed_by_messages, list[refs.Memory], "Memories formed from this message.", reads=["id"]
     )
     trace = connection(lists.MESSAGE_TRACE, page.TraceEventConnection, "Trace events about this message.")
     metadata: JSON

@@ -13,6 +13,7 @@ from resolvers import (
     annotation,
     blobs,
     correction,
+    formation,
     graph,
     health,
     keys,
@@ -167,6 +168,8 @@ class Mutation:
     fork_session = mutation(correction.fork, payloads.SessionPayload, right=WRITE)
     create_memory = mutation(memories.create, payloads.MemoryPayload, right=WRITE)
     create_memories = mutation(memories.create_many, payloads.MemoriesPayload, right=WRITE)
+    form_memory = mutation(formation.form, payloads.MemoryPayload, right=WRITE)
+    reform_memory = mutation(formation.reform, payloads.MemoryPayload, right=WRITE)
     update_memory = mutation(memories.update, payloads.MemoryPayload, right=WRITE)
     archive_memories = mutation(memories.archive, payloads.MemoriesPayload, right=WRITE)
     restore_memories = mutation(memories.restore, payloads.MemoriesPayload, right=WRITE)

@@ -10,7 +10,7 @@ from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
 from domain.span import SpanStatusCode
-from resolvers import lists, messages, sessions, tool_execution, traces
+from resolvers import formation, lists, messages, sessions, tool_execution, traces
 from schema import page, refs
 from schema.enums import NodeKind
 from schema.fields import backed_by, connection, relation, with_lists
@@ -98,6 +98,18 @@ class Span(Node):
         reads=["id"],
     )
     message = relation(messages.messages_of, refs.optional(refs.Message))
+    formed_memories = relation(
+        formation.formed_by_spans,
+        list[refs.Memory],
+        "Memories formed from it, or from its message.",
+        reads=["id", "message_id"],
+    )
+    used_memories = relation(
+        formation.used_by_spans,
+        list[refs.Memory],
+        "Memories that its events name, and those that its message used.",
+        reads=["id", "message_id"],
+    )
     agent = relation(traces.span_agents, refs.optional(refs.Agent), "Its own agent, or that of its nearest ancestor.")
     user = relation(traces.span_users, refs.optional(refs.User), "Its own user, or that of its nearest ancestor.")
     warnings: list[str] = strawberry.field(description="What of its attributes could not be read.")

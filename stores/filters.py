@@ -178,7 +178,11 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "active_since": AtLeast("last_active_at"),
         "capability": HasAll("capabilities"),
     },
-    Memory: {"valid_at": HoldsAt("valid_from", "valid_until"), "text": Contains(("text",))},
+    Memory: {
+        "valid_at": HoldsAt("valid_from", "valid_until"),
+        "text": Contains(("text",)),
+        "stale": Equal("stale"),
+    },
     Blob: {"text": Contains(("filename",))},
     Message: {
         "sender": Through("sender", Participant, Called("actor", _ACTORS)),

@@ -12,13 +12,15 @@ from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, AttachmentFilter, AttachmentOrder, Blob, BlobFilter, BlobOrder
 from domain.change import RecordChange
+from domain.chunk import Chunk, ChunkOrder
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
 from domain.experiment import Experiment, ExperimentResult
+from domain.formation import Origin, OriginOrder
 from domain.key import ApiKey
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryFilter, MemoryVersion
+from domain.memory import Memory, MemoryFilter, MemoryOrder, MemoryVersion
 from domain.message import Message, MessageFilter, Thread
 from domain.node import Node
 from domain.panel import Decision, Insight
@@ -53,7 +55,9 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
     Kind(Attachment, "attachment", exported=False, filter=AttachmentFilter, order=AttachmentOrder),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
-    Kind(Memory, "memory", counted=True, filter=MemoryFilter),
+    Kind(Chunk, "chunk", order=ChunkOrder),
+    Kind(Memory, "memory", counted=True, filter=MemoryFilter, order=MemoryOrder),
+    Kind(Origin, "origin", order=OriginOrder),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
     Kind(Trace, "trace", merges=True),

@@ -17,9 +17,11 @@ from domain.annotation import Annotation
 from domain.audit import AuditEntry
 from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
+from domain.chunk import Chunk
 from domain.conventions.columns import fields
 from domain.conventions.reading import read
 from domain.experiment import Experiment, ExperimentResult
+from domain.formation import Origin
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
@@ -185,8 +187,27 @@ def memory(owner: User | Agent | None = None, **values: Any) -> Draft[Memory]:
         "source_message_id": None,
         "external_source": None,
         "session_id": None,
+        "chunk_id": None,
+        "formation": None,
+        "stale": False,
     }
     return _draft(Memory, defaults, values)
+
+
+def chunk(session_id: Any, *messages: Message, **values: Any) -> Draft[Chunk]:
+    defaults = {
+        "session_id": session_id,
+        "message_ids": [one.id for one in messages],
+        "reason": "END",
+        "strategy": "SIZE",
+        "settings": EMPTY_OBJECT,
+        "created_at": NOW,
+    }
+    return _draft(Chunk, defaults, values)
+
+
+def origin(memory_id: Any, source_id: Any, place: int = 0) -> Draft[Origin]:
+    return _draft(Origin, {"memory_id": memory_id, "source_id": source_id, "place": place}, {})
 
 
 def version(memory_id: Any, **values: Any) -> Draft[MemoryVersion]:

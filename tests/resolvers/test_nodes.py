@@ -7,7 +7,12 @@ from __future__ import annotations
 import pytest
 
 from domain.caller import Caller, Role
+from domain.formation import Origin
+from domain.node import Node
+from domain.session import Session
 from resolvers.context import Context
+from schema.build import build
+from schema.fields import shown_by
 from tests.support.graphql_client import Graph, Words
 
 KINDS = """{
@@ -181,3 +186,22 @@ async def test_one_selection_over_different_nodes(graph: Graph) -> None:
         {"kind": "SUPERSEDES", "source": {"text": "a"}},
         {"kind": "LLM", "session": {"id": session}, "usage": None},
     ]
+
+
+def test_each_kind_of_record_is_shown_or_hidden() -> None:
+    build()
+    shown = {*shown_by(), Session}
+    assert {record for record in Node.kinds.values() if not record.hidden} <= shown
+    assert not {record for record in Node.kinds.values() if record.hidden} & shown
+
+
+async def test_what_is_hidden_is_not_there(graph: Graph) -> None:
+    """Ids of records that are in exported files, but in no query."""
+    await graph.do("createSession", {"externalId": "s"})
+    await graph.do(
+        "addMessage", {"session": {"externalId": "s"}, "role": "user", "text": "I am here.", "externalId": "m"}
+    )
+    await graph.do("formMemory", {"messages": [{"externalId": "m"}], "scope": "GLOBAL"})
+    [origin] = await graph.context.store.scan(Origin, None, 10)
+    asked = "query ($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } }"
+    assert await graph.data(asked, id=origin.id) == {"node": None, "nodes": [None]}

@@ -150,6 +150,8 @@ class Tenant:
             "createMemory",
             {"externalId": "o", "text": text, "owner": {"externalId": "ann"}, "sourceMessage": {"externalId": "x"}},
         )
+        formed = {"owner": {"externalId": "ann"}, "tags": [self.mark], "metadata": mark}
+        await self.do("formMemory", {"externalId": "f", "text": text, "messages": [{"externalId": "y"}], **formed})
         await self.do("updateMemory", {"memory": {"externalId": "m"}, "text": f"{text}!", "metadata": mark})
         await self.do(
             "linkMemories",
@@ -469,6 +471,9 @@ def complete(place: Place, arguments: dict[str, Any]) -> None:
     if place.field in ("createMemory", "createMemories") and "owner" not in place.path:
         memory = arguments["input"]["memories"][0] if place.field == "createMemories" else arguments["input"]
         memory["owner"] = {"externalId": "ann"}
+    if place.field == "formMemory":
+        arguments["input"].setdefault("messages", [{"externalId": "y"}])
+        arguments["input"].setdefault("owner", {"externalId": "ann"})
     if place.field in ("addMessage", "addMessages"):
         target = arguments["input"]["messages"][0] if place.field == "addMessages" else arguments["input"]
         target.setdefault("text", "new")
