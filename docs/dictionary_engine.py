@@ -42,6 +42,7 @@ from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, told
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
+from stores.grouping import grouped
 from stores.ids import Ids
 from stores.lists import declared
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
@@ -449,6 +450,12 @@ class DictionaryStore:
 
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         return [sum(1 for _ in _members(self._now, *key)) for key in keys]
+
+    async def grouped(
+        self, of: Listed, parents: Sequence[Id], grouping: ports.Grouping, filter: Any = None
+    ) -> list[list[ports.Group]]:
+        now = self._now
+        return [grouped(_members(now, of, parent, filter), grouping, now.world) for parent in parents]
 
     async def memory_refs(self, message_ids: Sequence[Id], fields: Any = None) -> ports.Drawn:
         now = self._now

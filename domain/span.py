@@ -41,8 +41,15 @@ class SpanStatusCode(enum.Enum):
     ERROR = "ERROR"
 
 
+class CostSource(enum.Enum):
+    """Where a cost is from: TOLD by who reported the call, or RECKONED by price; of a sum, if any part of it is."""
+
+    TOLD = "TOLD"
+    RECKONED = "RECKONED"
+
+
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens and money (US dollars) a model call took."""
+    """Tokens and money (US dollars) a model call took. reckoned_usd: the part of the cost that nobody has told."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -50,6 +57,13 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     cost_usd: float | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    reckoned_usd: float | None = None
+
+    @property
+    def cost_source(self) -> CostSource | None:
+        if self.cost_usd is None:
+            return None
+        return CostSource.TOLD if self.reckoned_usd is None else CostSource.RECKONED
 
     def and_then(self, later: TokenUsage) -> TokenUsage:
         """What both tell, the later one where it tells something."""

@@ -8,7 +8,7 @@ named has a tally already. One span_id is no span's: "", under which the topmost
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -16,15 +16,16 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec.structs import astuple, force_setattr, replace
 
-from domain.declaration import NATURAL, Stored, refers
+from domain.declaration import NATURAL, SPREAD, Stored, refers
 from domain.node import Id, Node
-from domain.span import MAX_COUNT, Span, SpanStatusCode, TokenUsage
+from domain.span import MAX_COUNT, NO_USAGE, Span, SpanStatusCode, TokenUsage
 
 Key = tuple[str, str]
 """traceId and spanId."""
 
 Counts = tuple[float | None, ...]
-"""The members of TokenUsage: input, output and total tokens, the cost, cached and reasoning tokens."""
+"""The members of TokenUsage: input, output and total tokens, the cost, cached and reasoning tokens, the cost that is
+reckoned."""
 
 Sums = tuple[tuple[float, int], ...]
 """Of each member the sum, and how many tell it."""
@@ -52,7 +53,8 @@ class Census(msgspec.Struct, array_like=True):
 class Tally(Node, frozen=True, kw_only=True, gc=False):
     """What is kept of a span for the sums of its trace. span_record_id: None while the span is only named as a parent.
 
-    loose: its chain of parents comes back to it, so that it stands among the topmost. census: of TOP alone.
+    loose: its chain of parents comes back to it, so that it stands among the topmost. census: of TOP alone. twice: what
+    both the span and those below it tell, so that a sum of all spans without it counts each token once.
     """
 
     prefix: ClassVar[str] = "tly"
@@ -70,6 +72,7 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
     below: Sums = ZERO
     loose: bool = False
     census: Census | None = None
+    twice: Annotated[TokenUsage, SPREAD] = NO_USAGE
 
     @classmethod
     def id_beside(cls, span: Id) -> Id:
@@ -106,8 +109,19 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def usage(self) -> TokenUsage:
-        asked, said, total, cost, cached, reasoning = self.counted
-        return TokenUsage(_shown(asked), _shown(said), _shown(total), cost, _shown(cached), _shown(reasoning))
+        return _usage(self.counted)
+
+    @property
+    def told_twice(self) -> TokenUsage:
+        if self.own == NOTHING or self.below == ZERO:
+            return NO_USAGE
+        parts = zip(self.own, self.below, self.counted, strict=True)
+        return _usage([(own or 0) + under - (most or 0) or None for own, (under, _), most in parts])
+
+
+def _usage(counts: Sequence[float | None]) -> TokenUsage:
+    asked, said, total, cost, cached, reasoning, reckoned = counts
+    return TokenUsage(_shown(asked), _shown(said), _shown(total), cost, _shown(cached), _shown(reasoning), reckoned)
 
 
 def _shown(count: float | None) -> int | None:
@@ -278,6 +292,8 @@ class Tallies:
             if above not in queued:
                 queued.add(above)
                 heapq.heappush(heap, (depth + 1, above))
+        for tally in self.changed.values():
+            force_setattr(tally, "twice", tally.told_twice)
 
     def _gather(self, key: Key, less: Counts, more: Counts) -> None:
         """Notes what one of those below a tally is counted as now, for `_add`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -202,7 +201,8 @@ class FinishToolExecutionInput(Command, frozen=True, kw_only=True):
 
 
 class ToolStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the executions of one tool. Durations, in milliseconds, are of those that ended."""
+    """What became of the executions of one tool. Durations, in milliseconds, are of those that ended; a percentile is
+    the least that so many of a hundred do not exceed."""
 
     tool: str
     count: int
@@ -212,26 +212,10 @@ class ToolStats(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int
     average_ms: float | None
     p50_ms: float | None
+    p90_ms: float | None
     p95_ms: float | None
+    p99_ms: float | None
     max_ms: float | None
-
-
-def stats(tool: str, statuses: Sequence[ToolStatus], durations: Sequence[float]) -> ToolStats:
-    """The figures of one tool; a percentile is the least duration that so many of a hundred do not exceed."""
-    ordered = sorted(durations)
-
-    def percentile(percent: int) -> float | None:
-        return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
-
-    return ToolStats(
-        tool=tool,
-        count=len(statuses),
-        **{one.name.lower(): statuses.count(one) for one in ToolStatus},
-        average_ms=sum(ordered) / len(ordered) if ordered else None,
-        p50_ms=percentile(50),
-        p95_ms=percentile(95),
-        max_ms=percentile(100),
-    )
 
 
 def keys_of(span: Span) -> list[str]:

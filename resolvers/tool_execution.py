@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from domain.actor import Agent
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.message import Message, ToolCall
 from domain.node import Id
-from domain.page import MAX_FIRST_LONG, Slice
+from domain.page import Slice
 from domain.session import Session
 from domain.span import Span, SpanKind
 from domain.tool_execution import (
@@ -25,19 +26,19 @@ from domain.tool_execution import (
     ToolLimits,
     ToolStats,
     ToolStatus,
+    as_stored,
     call_id_of,
     call_key,
     keys_of,
-    stats,
     told_by,
 )
 from domain.values import NULL, Ref
-from resolvers.actors import named
+from resolvers.actors import named, whose
 from resolvers.context import Context, named_by, require
 from resolvers.event import log
 from resolvers.idempotency import write
-from resolvers.lists import ROOT, TOOL_EXECUTIONS
-from stores.ports import Records, Transaction
+from resolvers.lists import ROOT
+from stores.ports import By, Group, Grouping, Records, Transaction, Value
 
 R = TypeVar("R", Message, Span)
 
@@ -309,20 +310,38 @@ async def of_calls(context: Context, calls: Sequence[ToolCall]) -> list[ToolExec
     return [None if call.at is None else found.get((call.at.message_id, call.call_id)) for call in calls]
 
 
-_ALL = TOOL_EXECUTIONS._replace(cap=MAX_FIRST_LONG)
-_FIGURES = frozenset({"tool", "status", "times_out_at", "duration_ms"})
+_TOOK = Value("duration_ms", ends=True)
+_ENDED = (("status", "OK"), ("status", "ERROR"))
 
 
 async def tool_stats(context: Context, filter: ToolExecutionFilter | None = None) -> list[ToolStats]:
     """What became of the executions of each tool, the most used one first."""
-    now, after, more = context.clock(), None, True
-    told: dict[str, tuple[list[ToolStatus], list[float]]] = {}
-    while more:
-        [page] = await _ALL.pages(context, [ROOT], _ALL.cap, after, filter=filter, fields=_FIGURES)
-        for one in page.nodes:
-            statuses, durations = told.setdefault(one.tool, ([], []))
-            statuses.append(one.status_at(now))
-            if one.duration_ms is not None:
-                durations.append(one.duration_ms)
-        more, after = page.has_next_page, page.page_info.end_cursor
-    return sorted((stats(tool, *of) for tool, of in told.items()), key=lambda one: (-one.count, one.tool))
+    await whose(context, filter)
+    now, of, by = context.clock(), Records(ToolExecution), (By("tool"),)
+    late = ToolExecutionFilter(statuses=[ToolStatus.TIMEOUT], and_=None if filter is None else [filter])
+    all, timed_out = await asyncio.gather(
+        context.store.grouped(of, [ROOT], Grouping(by, (_TOOK,), _ENDED, _TOOK), filter and as_stored(filter, now)),
+        context.store.grouped(of, [ROOT], Grouping(by), as_stored(late, now)),
+    )
+    timeouts = {group.key: group.count for group in timed_out[0]}
+    return sorted(
+        (_stats(group, timeouts.get(group.key, 0)) for group in all[0]), key=lambda one: (-one.count, one.tool)
+    )
+
+
+def _stats(group: Group, timeout: int) -> ToolStats:
+    [took], (ok, error), (p50, p90, p95, p99) = group.values, group.having, group.percentiles
+    return ToolStats(
+        tool=str(group.key[0]),
+        count=group.count,
+        pending=group.count - ok - error - timeout,
+        ok=ok,
+        error=error,
+        timeout=timeout,
+        average_ms=took.sum / took.count if took.count else None,
+        p50_ms=p50,
+        p90_ms=p90,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=took.most,
+    )

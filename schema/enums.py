@@ -16,7 +16,7 @@ from domain.panel import InsightCategory, PanelFormat
 from domain.participant import SenderType
 from domain.search import Ranking, SearchMode
 from domain.session import SessionKind, SessionStatus
-from domain.span import SpanKind, SpanStatusCode
+from domain.span import CostSource, SpanKind, SpanStatusCode
 from domain.tool_execution import ToolStatus
 from domain.workflow import ExecutionStatus
 
@@ -84,6 +84,7 @@ def publish(kind: type[enum.Enum]) -> None:
 
 for _kind in (
     ChangeKind,
+    CostSource,
     ErrorCode,
     GraphEdgeKind,
     InsightCategory,

@@ -28,6 +28,7 @@ from resolvers import (
     search,
     sessions,
     states,
+    statistics,
     tool_execution,
     traces,
     workflow,
@@ -44,6 +45,7 @@ from schema.panel import DecisionPayload, InsightPayload
 from schema.playground import ExperimentPayload, ExperimentResultPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
+from schema.statistics import MemoryStats, MessageStats, SessionStats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
 from stores import ports
@@ -129,6 +131,20 @@ class Query:
         tool_execution.tool_stats,
         list[ToolStats],
         "What became of the executions of each tool, the most used one first.",
+        right=READ,
+    )
+    session_stats = query(statistics.session_stats, SessionStats, "Statistics of sessions.", right=READ)
+    message_stats = query(statistics.message_stats, MessageStats, "Statistics of messages.", right=READ)
+    memory_stats = query(
+        statistics.memory_stats,
+        MemoryStats,
+        "Statistics of memories, of those too that hold no longer.",
+        right=READ,
+    )
+    trace_stats = query(
+        statistics.trace_stats,
+        TraceStats,
+        "Statistics of spans. bucket: one more group, a stretch of time in the zone.",
         right=READ,
     )
     blob = query(blobs.blob, refs.optional(Blob), "The file with this id, or with this SHA-256.", right=READ)

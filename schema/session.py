@@ -11,12 +11,13 @@ from domain import participant as domain_participant
 from domain import session as domain
 from domain.message import Message
 from domain.panel import PanelFormat
-from resolvers import blobs, branches, lists, panel, playground, sessions, workflow
+from resolvers import blobs, branches, lists, panel, playground, sessions, statistics, workflow
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
 from schema.scalars import JSON
+from schema.trace import TokenUsage
 
 
 @strawberry.interface(description="A conversation or run, of one of four kinds.")
@@ -65,6 +66,7 @@ class Session(Node):
     trace = connection(lists.SESSION_TRACE, page.TraceEventConnection, "The session's event log, in commit order.")
     spans = connection(lists.SESSION_SPANS, page.SpanConnection, "The session's spans, newest first.")
     traces = connection(lists.SESSION_TRACES, page.TraceConnection, "The session's traces, newest first.")
+    usage = relation(statistics.usages, refs.optional(TokenUsage), "What all its traces used.", reads=["id"])
     trace_cursor = relation(
         sessions.trace_cursors,
         str,

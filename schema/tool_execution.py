@@ -56,5 +56,7 @@ class ToolStats:
     timeout: int
     average_ms: float | None
     p50_ms: float | None = strawberry.field(description="Half of them took no longer.")
+    p90_ms: float | None
     p95_ms: float | None = strawberry.field(description="95 of 100 took no longer.")
+    p99_ms: float | None
     max_ms: float | None

@@ -9,7 +9,7 @@ import strawberry
 from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
-from domain.span import SpanStatusCode
+from domain.span import CostSource, SpanStatusCode
 from resolvers import formation, lists, messages, sessions, tool_execution, traces
 from schema import page, refs
 from schema.enums import NodeKind
@@ -28,6 +28,7 @@ class TokenUsage:
     cost_usd: float | None
     cached_tokens: int | None = strawberry.field(description="Those of the input that came from a cache.")
     reasoning_tokens: int | None = strawberry.field(description="Those of the output that were thoughts.")
+    cost_source: CostSource | None = strawberry.field(description="Null if there is no cost.")
 
 
 @backed_by(domain.TraceEvent)

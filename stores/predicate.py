@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import singledispatch
+from functools import lru_cache, singledispatch
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from domain.node import Id, Node
 from domain.session import Session
-from domain.state import StateEntry
 from domain.values import Ref, fold, has_members
 from stores import filters as f
+from stores.catalogue.kinds import kind
 from stores.filters import FILTERS, Operator
 
 _MICROSECOND = timedelta(microseconds=1)
-_FIELDS: dict[tuple[type[Node], str], str] = {(StateEntry, "name"): "key"}
-"""Where a record's field is not called as its column is."""
 
 
 class World(NamedTuple):
@@ -27,14 +26,14 @@ class World(NamedTuple):
 
     @classmethod
     def of(cls, records: Mapping[Id, Node]) -> World:
-        return cls(records.get, lambda kind: (one for one in records.values() if isinstance(one, kind)))
+        return cls(records.get, lambda of: (one for one in records.values() if isinstance(one, of)))
 
 
 def passes(filter: Any, record: Node, world: World) -> bool:
     if filter is None:
         return True
-    kind = Session if isinstance(record, Session) else type(record)
-    for member, op in FILTERS[kind].items():
+    of = Session if isinstance(record, Session) else type(record)
+    for member, op in FILTERS[of].items():
         if (value := getattr(filter, member)) is not None and not _holds(op, record, value, world):
             return False
     if (either := getattr(filter, "or_", None)) is not None and not any(passes(x, record, world) for x in either):
@@ -45,9 +44,14 @@ def passes(filter: Any, record: Node, world: World) -> bool:
     )
 
 
-def _column(record: Node, column: str) -> Any:
-    name = _FIELDS.get((type(record), column), column)
-    return getattr(record, name) if name in record.__struct_fields__ else getattr(record, f"{name}_id")
+def column_of(record: Node, column: str) -> Any:
+    """What a record has in a column."""
+    return _reader(type(record), column)(record)
+
+
+@lru_cache(maxsize=1024)
+def _reader(of: type[Node], column: str) -> Callable[[Node], Any]:
+    return attrgetter(str(kind(of).columns[column].field))
 
 
 @singledispatch
@@ -58,17 +62,17 @@ def _holds(op: Operator, record: Node, value: Any, world: World) -> bool:
 
 @_holds.register
 def _(op: f.Equal, record: Node, value: Any, world: World) -> bool:
-    return bool(_column(record, op.column) == op.normal(value))
+    return bool(column_of(record, op.column) == op.normal(value))
 
 
 @_holds.register
 def _(op: f.Among, record: Node, value: Any, world: World) -> bool:
-    return _column(record, op.column) in value
+    return column_of(record, op.column) in value
 
 
 @_holds.register
 def _(op: f.Within, record: Node, value: Any, world: World) -> bool:
-    found = _column(record, op.column)
+    found = column_of(record, op.column)
     low, high, below = f.bounds(value)
     if found is None:
         return low is None and high is None
@@ -77,66 +81,66 @@ def _(op: f.Within, record: Node, value: Any, world: World) -> bool:
 
 @_holds.register
 def _(op: f.AtLeast, record: Node, value: Any, world: World) -> bool:
-    found = _column(record, op.column)
+    found = column_of(record, op.column)
     return found is not None and bool(found >= value)
 
 
 @_holds.register
 def _(op: f.Lasts, record: Node, value: Any, world: World) -> bool:
-    start, end = _column(record, op.start), _column(record, op.end)
+    start, end = column_of(record, op.start), column_of(record, op.end)
     return None not in (start, end) and bool((end - start) // _MICROSECOND >= value * 1000)
 
 
 @_holds.register
 def _(op: f.HoldsAt, record: Node, value: datetime, world: World) -> bool:
-    start, end = _column(record, op.start), _column(record, op.end)
+    start, end = column_of(record, op.start), column_of(record, op.end)
     return (start is None or start <= value) and (end is None or end > value)
 
 
 @_holds.register
 def _(op: f.IsNull, record: Node, value: bool, world: World) -> bool:
-    return (_column(record, op.column) is None) is value
+    return (column_of(record, op.column) is None) is value
 
 
 @_holds.register
 def _(op: f.Prefix, record: Node, value: str, world: World) -> bool:
-    return bool(_column(record, op.column).startswith(value))
+    return bool(column_of(record, op.column).startswith(value))
 
 
 @_holds.register
 def _(op: f.Contains, record: Node, value: str, world: World) -> bool:
-    texts = (_column(record, column) for column in op.columns)
+    texts = (column_of(record, column) for column in op.columns)
     return any(fold(value) in fold(text) for text in texts if text is not None)
 
 
 @_holds.register
 def _(op: f.HasAll, record: Node, value: Any, world: World) -> bool:
-    return set(f.wanted(value)) <= set(_column(record, op.column))
+    return set(f.wanted(value)) <= set(column_of(record, op.column))
 
 
 @_holds.register
 def _(op: f.HasMembers, record: Node, value: Any, world: World) -> bool:
-    return has_members(bytes(_column(record, op.column)).decode(), bytes(value).decode())
+    return has_members(bytes(column_of(record, op.column)).decode(), bytes(value).decode())
 
 
 @_holds.register
 def _(op: f.PartContains, record: Node, value: str, world: World) -> bool:
-    return any(fold(value) in fold(text) for text in op.part.of(_column(record, op.part.column)))
+    return any(fold(value) in fold(text) for text in op.part.of(column_of(record, op.part.column)))
 
 
 @_holds.register
 def _(op: f.HasPart, record: Node, value: str, world: World) -> bool:
-    return value in op.part.of(_column(record, op.part.column))
+    return value in op.part.of(column_of(record, op.part.column))
 
 
 @_holds.register
 def _(op: f.RefersTo, record: Node, value: Any, world: World) -> bool:
-    return _names(f.called(value), _column(record, op.column), world)
+    return _names(f.called(value), column_of(record, op.column), world)
 
 
 @_holds.register
 def _(op: f.Called, record: Node, value: Ref, world: World) -> bool:
-    return _names(value, record.id, world) or _names(value, _column(record, op.column), world)
+    return _names(value, record.id, world) or _names(value, column_of(record, op.column), world)
 
 
 def _names(ref: Ref, id: Id | None, world: World) -> bool:
@@ -147,14 +151,14 @@ def _names(ref: Ref, id: Id | None, world: World) -> bool:
 
 @_holds.register
 def _(op: f.Through, record: Node, value: Any, world: World) -> bool:
-    id = _column(record, op.column)
+    id = column_of(record, op.column)
     other = None if id is None else world.get(id)
     return other is not None and _holds(op.operator, other, value, world)
 
 
 @_holds.register
 def _(op: f.Some, record: Node, value: Any, world: World) -> bool:
-    others = (other for other in world.all(op.kind) if _column(other, op.column) == record.id)
+    others = (other for other in world.all(op.kind) if column_of(other, op.column) == record.id)
     return any(_holds(op.operator, other, value, world) for other in others)
 
 
@@ -165,7 +169,7 @@ def _(op: f.Matching, record: Node, value: Any, world: World) -> bool:
 
 @_holds.register
 def _(op: f.OfKind, record: Node, value: Any, world: World) -> bool:
-    return _column(record, op.column)[:3] in f.prefixes(value)
+    return column_of(record, op.column)[:3] in f.prefixes(value)
 
 
 @_holds.register

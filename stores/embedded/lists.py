@@ -67,7 +67,7 @@ _LISTS: dict[Collection, _List] = {
 }
 
 
-def _list(of: Collection | Records) -> _List:
+def list_of(of: Collection | Records) -> _List:
     if isinstance(of, Records):
         table = TABLES[of.kind]
         return _List(table, table.equals(of.column) if of.column else "")
@@ -89,11 +89,11 @@ class Lists:
     def page(
         self, of: Collection | Records, parent: str, slice: Slice, filter: Any, order: Any, fields: Fields | None
     ) -> Page[Any]:
-        spec = _list(of)
+        spec = list_of(of)
         chosen = order_of(of, order)
         sorted_by = _expression(spec, chosen)
         listing = self._listing(of, parent, chosen)
-        where = self._where(of, parent, filter)
+        where = self.where(of, parent, filter)
         after, before = listing.marks(slice)
         columns, decode = spec.table.reading(fields)
         found = self._rows(spec.table, columns, chosen, sorted_by, where, slice, after, before)
@@ -116,8 +116,8 @@ class Lists:
         )
 
     def count(self, key: CountKey) -> int:
-        where = self._where(key.of, key.parent, key.filter)
-        sql = f"SELECT count(*) FROM {_list(key.of).table.name} t WHERE {where.sql}"
+        where = self.where(key.of, key.parent, key.filter)
+        sql = f"SELECT count(*) FROM {list_of(key.of).table.name} t WHERE {where.sql}"
         return int(self._db.execute(sql, where.params).fetchone()[0])  # type: ignore[index]
 
     def _listing(self, of: Collection | Records, parent: str, order: Order) -> Listing:
@@ -127,8 +127,8 @@ class Lists:
             parent = str(row[0] if row else "")
         return listing_of(of, parent, order, self._epoch)
 
-    def _where(self, of: Collection | Records, parent: str, filter: Any) -> Where:
-        spec = _list(of)
+    def where(self, of: Collection | Records, parent: str, filter: Any) -> Where:
+        spec = list_of(of)
         where = Where(self._workspace)
         condition = spec.parent
         if of is Collection.MEMORY_LINKS:

@@ -59,6 +59,10 @@ def _read_conventions(db: apsw.Connection) -> None:
         spans = [(row[1], rows.SPAN.decode(row[2:])) for row in found]
         told = [(workspace, *rows.SPAN.encode(told_again(span))) for workspace, span in spans]
         db.executemany(rows.SPAN.insert, told)
+    _sum_up_again(db)
+
+
+def _sum_up_again(db: apsw.Connection) -> None:
     db.execute("DELETE FROM tally")
     _sum_up(db)
 
@@ -122,6 +126,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_end_superseded),  # 8: what was superseded was valid until then
     Step(after=_index_texts),  # 9: words are our own, in every language
     Step(after=_name_media),  # 10: parts of messages say what they are, and may show a blob
+    Step(after=_sum_up_again),  # 11: sums know what is told twice, and what is reckoned
 )
 """Never edited once released, only added to."""
 

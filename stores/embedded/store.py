@@ -26,6 +26,7 @@ from stores.embedded import graph, known, rows, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.frequency import Frequency
+from stores.embedded.grouping import grouped
 from stores.embedded.lists import Lists
 from stores.embedded.memories import scope_of
 from stores.embedded.readers import Read, Readers, snapshot
@@ -44,6 +45,8 @@ from stores.ports import (
     Explored,
     Fields,
     Found,
+    Group,
+    Grouping,
     Log,
     NaturalKey,
     Records,
@@ -159,6 +162,17 @@ class EmbeddedStore:
         def read(db: apsw.Connection) -> list[int]:
             lists = Lists(db, branches, workspace, epoch)
             return [lists.count(key) for key in keys]
+
+        return await self._read(read)
+
+    async def grouped(
+        self, of: Collection | Records, parents: Sequence[Id], grouping: Grouping, filter: Any = None
+    ) -> list[list[Group]]:
+        branches, workspace, epoch = self._engine.branches, self._key, self._engine.epoch
+
+        def read(db: apsw.Connection) -> list[list[Group]]:
+            lists = Lists(db, branches, workspace, epoch)
+            return [grouped(db, lists, of, parent, grouping, filter) for parent in parents]
 
         return await self._read(read)
 

@@ -7,6 +7,7 @@ sees and does.
 from stores.ports.blobs import Blobs, Intake
 from stores.ports.embedder import OPENAI, Embedder, Remote, label_of
 from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
+from stores.ports.grouping import By, Group, Grouping, Summed, Value
 from stores.ports.reembedding import Reembedding, Unembedded
 from stores.ports.store import Store
 from stores.ports.transaction import Script, Transaction
@@ -33,6 +34,7 @@ __all__ = [
     "READ_SECONDS",
     "SESSION_LOGS",
     "Blobs",
+    "By",
     "Collection",
     "Drawn",
     "Embedder",
@@ -41,6 +43,8 @@ __all__ = [
     "Fields",
     "Figure",
     "Found",
+    "Group",
+    "Grouping",
     "Intake",
     "LinkFilter",
     "Log",
@@ -55,9 +59,11 @@ __all__ = [
     "Stats",
     "Store",
     "StoreHealth",
+    "Summed",
     "Transaction",
     "Unembedded",
     "Usage",
+    "Value",
     "Vector",
     "label_of",
 ]

@@ -11,6 +11,7 @@ from domain.memory import Memory
 from domain.message import ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
+from stores.ports.grouping import Group, Grouping
 from stores.ports.transaction import Script
 from stores.ports.values import (
     Collection,
@@ -60,6 +61,14 @@ class Store(Protocol):
 
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         """The lengths of whole lists, by the count_key of their pages."""
+
+    async def grouped(
+        self, of: Collection | Records, parents: Sequence[Id], grouping: Grouping, filter: Any = None
+    ) -> list[list[Group]]:
+        """The groups of the list of each parent, in no order; without a `by` one, even of an empty list.
+
+        Raises Rejected (LIMIT) for too many groups.
+        """
 
     async def memory_refs(self, message_ids: Sequence[Id], fields: Fields | None = None) -> Drawn:
         """The memories each message drew on, in order. fields: of the memories, as for pages."""

@@ -162,6 +162,10 @@ def _read_conventions(run: Run) -> None:
         after = spans[-1].id
         told = [dict(zip(SPAN.columns, SPAN.encode(told_again(span)), strict=True)) for span in spans]
         run("UNWIND $rows AS r MATCH (n:Span {id: r.id}) SET n += r", rows=told)
+    _sum_up_again(run)
+
+
+def _sum_up_again(run: Run) -> None:
     run(f"MATCH (n:Tally) CALL (n) {{ DETACH DELETE n }} IN TRANSACTIONS OF {_BATCH} ROWS")
     _sum_up(run)
 
@@ -226,6 +230,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _end_superseded,  # 11: what was superseded was valid until then
     _index_texts,  # 12: words are our own, in every language
     _name_media,  # 13: parts of messages say what they are, and may show a blob
+    _sum_up_again,  # 14: sums know what is told twice, and what is reckoned
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

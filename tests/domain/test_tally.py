@@ -70,7 +70,7 @@ def oracle(spans: dict[str, Span]) -> dict[str, Any]:
 
     def together(ids: list[str]) -> list[Any]:
         found = [counted(id) for id in ids]
-        return [None if all(one[i] is None for one in found) else sum(one[i] or 0 for one in found) for i in range(6)]
+        return [None if all(one[i] is None for one in found) else sum(one[i] or 0 for one in found) for i in range(7)]
 
     def counted(id: str) -> list[Any]:
         own = list(astuple(spans[id].tokens))

@@ -166,6 +166,10 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
             orders = get_named_type(orders)
             assert isinstance(orders, GraphQLEnumType)
             more += [f"orderBy: {{field: {value}}}" for value in orders.values]
+        if argument == "groupBy":
+            kinds = get_named_type(of.type)
+            assert isinstance(kinds, GraphQLEnumType)
+            more += [f"groupBy: [{value}]" for value in kinds.values]
     if "Connection" in str(field.type):
         more += ["first: 200", "last: 200"]
     for each in more:

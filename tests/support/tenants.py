@@ -352,11 +352,22 @@ BY = {
 """What `by` names, where that is no session."""
 
 
+GROUPS = {
+    "sessionStats": ["USER"],
+    "messageStats": ["SESSION"],
+    "memoryStats": ["OWNER", "TAG"],
+    "traceStats": ["NAME", "SESSION"],
+}
+"""What statistics are grouped by, so that they show names."""
+
+
 def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
     """The arguments that a root field must have, which name things of the workspace."""
     values: dict[str, Any] = {}
     for argument, one in root.fields[name].args.items():
         type = get_nullable_type(one.type)
+        if argument == "groupBy":
+            values[argument] = GROUPS[name]
         if not is_required_argument(one):
             continue
         if name == "searchMessages":
