@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from domain.message import Content, Media, TextContent, ToolCall, ToolResponse
 from domain.node import Id
 from domain.tool_calls import Spot, Step, answers, call_parts
+from domain.values import Json, decode_json, encode_json
 
 MAX_HEARD = 1_000
 """How many messages of events and log records a call has at the most; the latest are kept."""
@@ -70,6 +71,12 @@ class ModelCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         found = [part for message in self._messages for part in message.content if isinstance(part, Media)]
         return [part.blob_id for part in found if part.blob_id is not None]
 
+    @property
+    def texts(self) -> list[str]:
+        """What was put in and what came out, text by text, also inside of what tools were given and answered."""
+        found = [text for message in self._messages for part in message.content for text in _texts(part)]
+        return found if self.ran is None else [*found, *_texts(self.ran)]
+
     def showing(self, show: Callable[[Media], Media]) -> ModelCall:
         """The same call with other media; itself where it has none."""
         if not any(isinstance(part, Media) for message in self._messages for part in message.content):
@@ -97,6 +104,35 @@ class ModelCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         if len(heard) > len(self.heard) > 0:
             heard.sort(key=lambda one: one.time)
         return ModelCall(later.asked or self.asked, later.said or self.said, heard[-MAX_HEARD:], ran)
+
+
+def _texts(part: Content) -> Iterator[str]:
+    if isinstance(part, ToolCall):
+        yield from (part.tool, *leaves(part.arguments))
+        if part.response is not None:
+            yield from leaves(part.response.result)
+    elif isinstance(part, ToolResponse):
+        yield from leaves(part.result)
+    else:
+        yield from (said for name in _SAYING if (said := getattr(part, name, None)))
+
+
+_SAYING = ("text", "caption", "title", "transcript")
+
+
+def leaves(value: Json) -> Iterator[str]:
+    """The texts and numbers that stand in a JSON value, in its order."""
+    left = [decode_json(value)]
+    while left:
+        match left.pop():
+            case str(text):
+                yield text
+            case list(inner):
+                left += reversed(inner)
+            case dict(inner):
+                left += reversed(inner.values())
+            case int() | float() as number if not isinstance(number, bool):
+                yield bytes(encode_json(number)).decode()
 
 
 def _ran(before: ToolCall, later: ToolCall) -> ToolCall:

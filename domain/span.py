@@ -17,7 +17,7 @@ from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.target import TargetFilter
-from domain.values import Command, GivenObject, Json, Key, Name, Named, Ref, TimeRange, Whose
+from domain.values import Command, FloatRange, GivenObject, Json, Key, Name, Named, Ref, TimeRange, Whose
 
 
 class SpanKind(enum.Enum):
@@ -148,7 +148,8 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
     """All spans of one traceId, as far as they have come. A store keeps their sums: see domain.tally.
 
     session_id: what the earliest span names that names a session, or the one with the least id of several. named_at,
-    named_by: its start and its span_id; None where it stays whatever comes.
+    named_by: its start and its span_id; None where it stays whatever comes. ended_at, root_id: None while no span
+    without a parent has come. running_spans: how many have begun and not ended.
     """
 
     prefix: ClassVar[str] = "trc"
@@ -156,7 +157,7 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
 
     trace_id: Annotated[str, NATURAL]
     session_id: Annotated[Id | None, refers("Session", gone="cascade"), listed("started_at")]
-    started_at: datetime
+    started_at: Annotated[datetime, SORTED]
     ended_at: datetime | None = None
     status_code: SpanStatusCode = SpanStatusCode.UNSET
     usage: Annotated[TokenUsage, SPREAD] = NO_USAGE
@@ -164,10 +165,11 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
     span_count: int = 0
     named_at: datetime | None = None
     named_by: str | None = None
+    running_spans: int = 0
 
     @property
     def duration_ms(self) -> float | None:
-        """Milliseconds from the first start to the last end; None while a span runs."""
+        """Milliseconds from the first start to the last end; None while it runs."""
         return None if self.ended_at is None else milliseconds(self.started_at, self.ended_at)
 
 
@@ -175,10 +177,12 @@ register(Span, Trace)
 
 
 class SpanOrderField(enum.Enum):
-    """Fields to sort spans by."""
+    """Fields to sort spans by. Those without the figure come before the others."""
 
     STARTED_AT = "STARTED_AT"
     DURATION = "DURATION"
+    TOKENS = "TOKENS"
+    COST = "COST"
 
 
 class SpanOrder(Command, frozen=True, kw_only=True):
@@ -189,10 +193,12 @@ class SpanOrder(Command, frozen=True, kw_only=True):
 
 
 class TraceOrderField(enum.Enum):
-    """Fields to sort traces by."""
+    """Fields to sort traces by. Those without the figure come before the others."""
 
     STARTED_AT = "STARTED_AT"
     DURATION = "DURATION"
+    TOKENS = "TOKENS"
+    COST = "COST"
 
 
 class TraceOrder(Command, frozen=True, kw_only=True):
@@ -203,20 +209,46 @@ class TraceOrder(Command, frozen=True, kw_only=True):
 
 
 class SpanFilter(TargetFilter, frozen=True, kw_only=True):
-    """Selects spans; all given members must match."""
+    """Selects spans; all given members must match. text: in the name, the status message, or what a model or tool was
+    given and answered, in either case."""
 
+    text: str | None = None
     kinds: list[SpanKind] | None = None
     status_codes: list[SpanStatusCode] | None = None
     names: list[str] | None = None
+    models: list[str] | None = None
+    providers: list[str] | None = None
+    attributes: GivenObject = None
     trace_id: Named = None
     session: Whose = None
     agent: Whose = None
+    user: Whose = None
     started_at: TimeRange | None = None
     min_duration_ms: float | None = None
+    duration_ms: FloatRange | None = None
+    total_tokens: FloatRange | None = None
+    cost_usd: FloatRange | None = None
     running: bool | None = None
     and_: list[SpanFilter] | None = msgspec.field(name="and", default=None)
     or_: list[SpanFilter] | None = msgspec.field(name="or", default=None)
     not_: SpanFilter | None = msgspec.field(name="not", default=None)
+
+
+class TraceListFilter(Command, frozen=True, kw_only=True):
+    """Selects traces; all given members must match. span: at least one span of it matches. running: a span of it runs,
+    or its root has not come."""
+
+    span: SpanFilter | None = None
+    session: Whose = None
+    status_codes: list[SpanStatusCode] | None = None
+    started_at: TimeRange | None = None
+    duration_ms: FloatRange | None = None
+    total_tokens: FloatRange | None = None
+    cost_usd: FloatRange | None = None
+    running: bool | None = None
+    and_: list[TraceListFilter] | None = msgspec.field(name="and", default=None)
+    or_: list[TraceListFilter] | None = msgspec.field(name="or", default=None)
+    not_: TraceListFilter | None = msgspec.field(name="not", default=None)
 
 
 class StartSpanInput(Command, frozen=True, kw_only=True):

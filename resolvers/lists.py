@@ -15,7 +15,7 @@ from domain.message import MessageFilter
 from domain.node import Id, Node
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
 from domain.session import SessionFilter
-from domain.span import SpanFilter
+from domain.span import SpanFilter, Trace, TraceListFilter
 from domain.state import StateEntry, StateFilter, StateOrder
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, as_stored
 from domain.trace import TraceFilter
@@ -102,6 +102,7 @@ MEMORY_HISTORY = Listed(Collection.MEMORY_HISTORY)
 MEMORY_RECALLS = Listed(Collection.MEMORY_RECALLS)
 SPAN_CHILDREN = Listed(Collection.SPAN_CHILDREN, cap=MAX_FIRST_LONG)
 SPAN_EVENTS = Listed(Collection.SPAN_EVENTS, cap=MAX_FIRST_LONG)
+TRACES = Listed(Records(Trace), TraceListFilter)
 TOOL_EXECUTIONS = Listed(Records(ToolExecution), ToolExecutionFilter)
 TRACE_SPANS = Listed(Collection.TRACE_SPANS, cap=MAX_FIRST_LONG)
 

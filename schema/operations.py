@@ -151,6 +151,7 @@ class Query:
     blobs = root_connection(blobs.BLOBS, BlobConnection, "Stored files, newest first.", right=READ)
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
     trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
+    traces = root_connection(lists.TRACES, page.TraceConnection, "Traces of all sessions, newest first.", right=READ)
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
     states = query(lists.states, page.StateConnection, "The entries of a namespace, ordered by key.", right=READ)
     health = query(health.health, Health, right=READ)

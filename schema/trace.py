@@ -121,12 +121,13 @@ class Span(Node):
 class Trace(Node):
     trace_id: str
     session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
-    root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent.")
+    root = relation(traces.roots, refs.optional(Span), "The earliest span without a parent; null while none has come.")
     spans = connection(lists.TRACE_SPANS, page.SpanConnection, "In order of their start.")
     started_at: datetime
     duration_ms: float | None = strawberry.field(
-        description="Time from the first start to the last end; null while it runs."
+        description="Time from the first start to the last end; null while a span runs or the root has not come."
     )
+    running_spans: int = strawberry.field(description="How many of its spans have begun and not ended.")
     status_code: SpanStatusCode = strawberry.field(
         description="ERROR if any span failed, otherwise OK if any span succeeded."
     )

@@ -19,10 +19,11 @@ from domain.blob import Blob
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import Message, TextContent, Thread, ToolCall
+from domain.model_call import ModelCall
 from domain.node import Id, Node
 from domain.participant import Participant
 from domain.session import Session
-from domain.span import Span
+from domain.span import Span, Trace
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
@@ -58,7 +59,7 @@ class AtLeast(Operator, frozen=True):
 
 
 class Lasts(Operator, frozen=True):
-    """From one column's time to another's it is at least so many milliseconds."""
+    """From one column's time to another's it is at least so many milliseconds, or as many as a range has."""
 
     start: str
     end: str
@@ -102,11 +103,13 @@ class HasMembers(Operator, frozen=True):
 
 
 class Part(NamedTuple):
-    """The texts that one member of the objects in a JSON list holds; of: the same, of the record's value."""
+    """The texts that one member of the objects in a JSON list holds; of: the same, of the record's value. type: of a
+    value that is no such list, in which only `of` finds them."""
 
     column: str
     member: str
     of: Callable[[Any], list[str]]
+    type: type[Any] | None = None
 
 
 class PartContains(Operator, frozen=True):
@@ -151,6 +154,20 @@ class Some(Operator, frozen=True):
     operator: Operator
 
 
+class Shares(Operator, frozen=True):
+    """Some record of a kind that has the same in a column, the first of its natural key, passes another operator."""
+
+    kind: Kind
+    column: str
+    operator: Operator
+
+
+class Either(Operator, frozen=True):
+    """One of the operators holds."""
+
+    operators: tuple[Operator, ...]
+
+
 class OfKind(Operator, frozen=True):
     """The reference names a record of one of the kinds, which are members of an enum."""
 
@@ -168,7 +185,9 @@ class Never(Operator, frozen=True):
 _ACTORS = (User, Agent)
 _TEXTS = Part("content", "text", lambda content: [part.text for part in content if type(part) is TextContent])
 _TOOLS = Part("content", "tool", lambda content: [part.tool for part in content if type(part) is ToolCall])
+_IN_AND_OUT = Part("call", "text", lambda call: [] if call is None else call.texts, ModelCall)
 _CALLED = Contains(("name", "external_id"))
+_RAN = Lasts("started_at", "ended_at")
 
 _TOLD: dict[Kind, dict[str, Operator]] = {
     Session: {
@@ -196,7 +215,14 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     TraceEvent: {"min_duration_ms": AtLeast("duration_ms")},
     Span: {
         "trace_id": Equal("trace_id", str.lower),
-        "min_duration_ms": Lasts("started_at", "ended_at"),
+        "min_duration_ms": _RAN,
+        "duration_ms": _RAN,
+        "running": IsNull("ended_at"),
+        "text": Either((Contains(("name", "status_message")), PartContains(_IN_AND_OUT))),
+    },
+    Trace: {
+        "span": Shares(Span, "trace_id", Matching()),
+        "duration_ms": _RAN,
         "running": IsNull("ended_at"),
     },
     StateEntry: {"prefix": Prefix("name")},
@@ -283,6 +309,11 @@ def called(value: Ref | Id) -> Ref:
 def wanted(value: Sequence[str] | str) -> Sequence[str]:
     """What a list of texts must have: those given, or the one."""
     return [value] if isinstance(value, str) else value
+
+
+def milliseconds(value: FloatRange | float) -> FloatRange:
+    """The range of what lasts at least so long, or that one."""
+    return value if isinstance(value, FloatRange) else FloatRange(min=value)
 
 
 def bounds(range: TimeRange | FloatRange) -> tuple[Any, Any, str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from domain.node import Id, Node
 from domain.session import Session
-from domain.values import Ref, fold, has_members
+from domain.values import FloatRange, Ref, fold, has_members
 from stores import filters as f
 from stores.catalogue.kinds import kind
 from stores.filters import FILTERS, Operator
@@ -88,7 +88,11 @@ def _(op: f.AtLeast, record: Node, value: Any, world: World) -> bool:
 @_holds.register
 def _(op: f.Lasts, record: Node, value: Any, world: World) -> bool:
     start, end = column_of(record, op.start), column_of(record, op.end)
-    return None not in (start, end) and bool((end - start) // _MICROSECOND >= value * 1000)
+    range = f.milliseconds(value)
+    if start is None or end is None:
+        return range == FloatRange()
+    found = (end - start) // _MICROSECOND
+    return (range.min is None or found >= range.min * 1000) and (range.max is None or found <= range.max * 1000)
 
 
 @_holds.register
@@ -160,6 +164,17 @@ def _(op: f.Through, record: Node, value: Any, world: World) -> bool:
 def _(op: f.Some, record: Node, value: Any, world: World) -> bool:
     others = (other for other in world.all(op.kind) if column_of(other, op.column) == record.id)
     return any(_holds(op.operator, other, value, world) for other in others)
+
+
+@_holds.register
+def _(op: f.Shares, record: Node, value: Any, world: World) -> bool:
+    same = (other for other in world.all(op.kind) if column_of(other, op.column) == column_of(record, op.column))
+    return any(_holds(op.operator, other, value, world) for other in same)
+
+
+@_holds.register
+def _(op: f.Either, record: Node, value: Any, world: World) -> bool:
+    return any(_holds(one, record, value, world) for one in op.operators)
 
 
 @_holds.register

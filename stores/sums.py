@@ -152,13 +152,15 @@ def summed(trace: Trace, top: Tally | None) -> Trace:
             named_at=trace.named_at,
             named_by=trace.named_by,
         )
+    rooted = not census.root[0]
     status = SpanStatusCode.ERROR if census.errors else SpanStatusCode.OK if census.oks else SpanStatusCode.UNSET
     return replace(
         trace,
         started_at=census.started_at,
-        ended_at=None if census.running else census.ended_at,
+        ended_at=None if census.running or not rooted else census.ended_at,
         status_code=status,
         usage=top.usage,
-        root_id=census.root[2],
+        root_id=census.root[2] if rooted else None,
         span_count=census.spans,
+        running_spans=census.running,
     )

@@ -28,7 +28,7 @@ from domain.part import PartOrder
 from domain.participant import Participant, identity
 from domain.search import Recall
 from domain.session import SESSION_TYPES, Session, SessionFilter
-from domain.span import Span, SpanFilter, Trace
+from domain.span import Span, SpanFilter, Trace, TraceListFilter, TraceOrder
 from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
@@ -60,8 +60,14 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Origin, "origin", order=OriginOrder),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
-    Kind(Trace, "trace", merges=True),
-    Kind(Span, "span", indexes=[("trace_id", "parent_span_id")], counted=True, filter=SpanFilter),
+    Kind(Trace, "trace", merges=True, filter=TraceListFilter, order=TraceOrder),
+    Kind(
+        Span,
+        "span",
+        indexes=[("trace_id", "started_at", "id"), ("trace_id", "parent_span_id", "started_at", "id")],
+        counted=True,
+        filter=SpanFilter,
+    ),
     Kind(Tally, "tally", exported=False),
     Kind(Conversation, "conversation", exported=False),
     Kind(TraceEvent, "event", counted=True, filter=TraceFilter),

@@ -276,6 +276,7 @@ def span(**values: Any) -> Draft[Span]:
         "attributes": EMPTY_OBJECT,
         "message_id": None,
         "agent_id": None,
+        "user_id": None,
     }
     return _draft(Span, defaults, values)
 

@@ -18,6 +18,7 @@ from domain.message import MemoryRef, MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection, Slice
 from domain.session import SessionFilter, SessionOrder, SessionOrderField
+from domain.span import TokenUsage
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import Ref
@@ -39,6 +40,7 @@ from stores.contract.making import (
 )
 from stores.orders import ORDERS
 from stores.ports import Collection, Store, Transaction
+from stores.predicate import column_of
 
 every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)
 timed_lists = pytest.mark.parametrize(
@@ -357,6 +359,7 @@ async def varied(store: Store, of: Collection, things: World) -> list[Any]:
         "updated_at": lambda n: after(days=-(n % 2)),
         "last_accessed_at": lambda n: time(n % 4) if n % 3 else None,
         "ended_at": lambda n: after(days=9 + n % 3) if n % 4 else None,
+        "tokens": lambda n: TokenUsage(total_tokens=n % 3 or None, cost_usd=(n % 4) / 4 if n % 5 else None),
         "weight": lambda n: (n % 3) / 3,
         "score": lambda n: (n % 3) / 3,
     }
@@ -405,10 +408,11 @@ class TestOrders:
 async def check_order(store: Store, of: Collection, parent: Any, made: list[Any], order: Any) -> None:
     """All rows by the member, None the smallest, then by id; in a whole and page by page, either way."""
     name = order.field.value.lower()
-    member = {"duration": "duration_ms"}.get(name, name)
+    members = {"duration": "duration_ms"}
+    figures = {"tokens": "total_tokens", "cost": "cost_usd"}
 
     def key(record: Any) -> Any:
-        value = getattr(record, member)
+        value = column_of(record, figures[name]) if name in figures else getattr(record, members.get(name, name))
         return (value is not None, value, record.id) if value is not None else (False, record.id)
 
     backward = order.direction is OrderDirection.DESC

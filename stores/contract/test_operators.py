@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
+from msgspec import Raw
 
 from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationTargetKind
@@ -21,21 +22,22 @@ from domain.blob import Attachment, Blob
 from domain.errors import ErrorCode, Rejected
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus, MemoryType
-from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall
+from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall, ToolResponse
+from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node
 from domain.participant import Participant, SenderType
 from domain.session import Session, SessionFilter, SessionKind, SessionStatus
-from domain.span import Span, SpanFilter, SpanKind, SpanStatusCode
+from domain.span import Span, SpanFilter, SpanKind, SpanStatusCode, TokenUsage, Trace, TraceListFilter
 from domain.state import StateEntry, StateFilter
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolStatus
 from domain.trace import TraceEvent, TraceFilter
-from domain.values import FloatRange, Ref, TimeRange, encode_json
+from domain.values import NULL, FloatRange, Ref, TimeRange, encode_json
 from stores import filters as f
 from stores.contract import making as m
 from stores.filters import FILTERS, Operator
 from stores.ports import Collection, Store
 from stores.ports import Records as Lines
-from stores.predicate import World, passes
+from stores.predicate import World, column_of, passes
 
 
 class Listed(NamedTuple):
@@ -51,6 +53,7 @@ LISTS: dict[type[Node], Listed] = {
     Message: Listed(MessageFilter, Collection.SESSION_MESSAGES),
     TraceEvent: Listed(TraceFilter, Collection.SESSION_TRACE),
     Span: Listed(SpanFilter, Collection.SPANS),
+    Trace: Listed(TraceListFilter, Lines(Trace)),
     StateEntry: Listed(StateFilter, Collection.STATES),
     AuditEntry: Listed(AuditFilter, Collection.AUDIT),
     Annotation: Listed(AnnotationFilter, Lines(Annotation)),
@@ -91,6 +94,14 @@ class Records:
 
     def text(self) -> str:
         return str(self.pick("Hello", "hELLO world", "ΣΑΣ", "50%_", "text", "\U0001f600"))
+
+    def call(self) -> ModelCall | None:
+        """Of a model or of a tool, some with what looks like JSON inside, or letters that JSON may write otherwise."""
+        said = ModelMessage("user", [TextContent(self.pick(self.text(), 'say "x"\n{é}'))])
+        run = ToolCall(
+            "c", "clock", Raw(b'{"k": ["\\u00e9t\\u00e9", 12.5, true]}'), response=ToolResponse("c", NULL, False)
+        )
+        return self.pick(None, ModelCall(asked=[said]), ModelCall(said=[said]), ModelCall(ran=run))
 
     async def keep(self, *drafts: Any) -> list[Any]:
         made = await m.keep(self._store, *drafts)
@@ -139,7 +150,11 @@ class Records:
               for _ in range(40))
         )  # fmt: skip
         await self.keep(
-            *(m.span(span_id=f"{n}", trace_id=pick("ab", "cd"), name=self.text(), kind=pick(*SpanKind),
+            *(m.span(span_id=f"{n}", trace_id=pick("ab", "cd", *"efghi"), name=self.text(), kind=pick(*SpanKind),
+                     parent_span_id=pick(None, "x"), user_id=pick(None, *(one.id for one in users)),
+                     model=pick(None, "m1", "m2"), provider=pick(None, "p1", "p2"), call=self.call(),
+                     status_message=pick(None, self.text()), attributes=self.json(),
+                     tokens=TokenUsage(total_tokens=pick(None, 0, 5, 9), cost_usd=pick(None, 0.0, 0.5)),
                      status_code=pick(*SpanStatusCode), session_id=pick(None, talk.id, sessions[1].id),
                      agent_id=pick(None, *(one.id for one in agents)), started_at=(start := hour()),
                      ended_at=pick(None, start + timedelta(milliseconds=1.5), start + timedelta(seconds=1)))
@@ -204,8 +219,7 @@ class Values:
 
     def column(self, name: str) -> list[Any]:
         """What a column has in some records, without null."""
-        name = {"name": "key"}.get(name, name) if self._kind is StateEntry else name
-        values = [getattr(one, name, getattr(one, f"{name}_id", None)) for one in self._of]
+        values = [column_of(one, name) for one in self._of]
         return [value for value in values if value is not None]
 
     def value(self, op: Operator, member: str) -> Any:
@@ -225,8 +239,12 @@ class Values:
                 return FloatRange(min=low, max=high)
             case f.AtLeast():
                 return r.choice(self.column(op.column))
+            case f.Lasts() if "Range" in str(LISTS[self._kind].filter.__annotations__[member]):
+                return FloatRange(min=r.choice([None, 0, 1.5]), max=r.choice([None, 1.4, 1.5, 1e300]))
             case f.Lasts():
                 return r.choice([0, 1.5, 1.6, 1_000, 1e300])
+            case f.Either(operators):
+                return self.value(r.choice(operators), member)
             case f.HoldsAt():
                 return r.choice([*self.column(op.start), *self.column(op.end)])
             case f.IsNull():
@@ -253,7 +271,7 @@ class Values:
                 return ref.id or r.choice([*self.column(op.column), Id("none")])
             case f.OfKind():
                 return r.sample(list(AnnotationTargetKind), r.randint(0, 3))
-            case f.Some(operator=f.Matching()):
+            case f.Some(operator=f.Matching()) | f.Shares(operator=f.Matching()):
                 return Values(op.kind, self._made, r.randint(0, 99)).filter(2 if r.random() < 0.3 else 3)
             case f.Some(operator=f.PartContains(part=part)):
                 contents = [one.content for one in self._made.records.values() if isinstance(one, Message)]
@@ -277,8 +295,9 @@ class Values:
         return self._random.choice([Ref(id=known.id), Ref(external_id=self._random.choice(names)), Ref(id=Id("none"))])
 
     def filter(self, depth: int = 0) -> Any:
-        r, of = self._random, LISTS[self._kind].filter
-        given = {member: self.value(op, member) for member, op in FILTERS[self._kind].items() if r.random() < 0.16}
+        r, of, members = self._random, LISTS[self._kind].filter, FILTERS[self._kind]
+        often = min(0.16, 1.6 / len(members))
+        given = {member: self.value(op, member) for member, op in members.items() if r.random() < often}
         if depth < 3:
             for name in ("and_", "or_"):
                 if r.random() < 0.3:

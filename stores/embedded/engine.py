@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from domain.model_call import ModelCall
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
 from stores.embedded import reembedding
@@ -79,6 +80,7 @@ class EmbeddedEngine:
         db.create_scalar_function("now_us", self._now_us, 0)
         db.create_scalar_function("has_members", _has_members, 2, deterministic=True)
         db.create_scalar_function("contains", _contains, 2, deterministic=True)
+        db.create_scalar_function("call_says", _call_says, 2, deterministic=True)
         self._connections.append(db)
         return db
 
@@ -212,6 +214,14 @@ def _has_members(*values: object) -> bool:
 def _contains(*values: Any) -> bool | None:
     text, folded = values
     return None if text is None else folded in fold(text)
+
+
+def _call_says(*values: Any) -> bool | None:
+    call, folded = values
+    return None if call is None else any(folded in fold(text) for text in _decode_call(call).texts)
+
+
+_decode_call = msgspec.json.Decoder(ModelCall).decode
 
 
 def _last_id(db: apsw.Connection) -> int:

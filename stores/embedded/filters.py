@@ -39,6 +39,11 @@ class Where:
         """Adds a condition that has in it, for {}, what another adds."""
         self.conditions.append(condition.format(self._taken(add, value)))
 
+    def either(self, each: Sequence[Add], value: Any) -> None:
+        """Adds the condition that one of those holds which these add."""
+        parts = [f"({self._taken(add, value)})" for add in each]
+        self.conditions.append(f"({' OR '.join(parts)})")
+
     def combine(self, filter: Any, add: Add) -> None:
         for part in filter.and_ or ():
             self.inside("({})", add, part)
@@ -107,8 +112,16 @@ def _(op: f.AtLeast, kind: Kind, row: str) -> Add:
 
 @_emit.register
 def _(op: f.Lasts, kind: Kind, row: str) -> Add:
-    sql = f"{row}.{op.end} - {row}.{op.start} >= ?"
-    return lambda w, ms: w.add(sql, ms * 1000)
+    lasted = f"{row}.{op.end} - {row}.{op.start}"
+
+    def add(w: Where, value: FloatRange | float) -> None:
+        range = f.milliseconds(value)
+        if range.min is not None:
+            w.add(f"{lasted} >= ?", range.min * 1000)
+        if range.max is not None:
+            w.add(f"{lasted} <= ?", range.max * 1000)
+
+    return add
 
 
 @_emit.register
@@ -157,6 +170,9 @@ def _(op: f.HasMembers, kind: Kind, row: str) -> Add:
 
 @_emit.register
 def _(op: f.PartContains, kind: Kind, row: str) -> Add:
+    if op.part.type is not None:
+        said = f"call_says({row}.{op.part.column}, ?)"
+        return lambda w, text: w.add(said, fold(text))
     sql = f"EXISTS (SELECT 1 FROM json_each({row}.{op.part.column}) WHERE contains(value ->> '{op.part.member}', ?))"
     return lambda w, text: w.add(sql, fold(text))
 
@@ -230,6 +246,21 @@ def _(op: f.Some, kind: Kind, row: str) -> Add:
     inside, named = _emit(op.operator, op.kind, x), "key" if op.column in of.keys else "id"
     sql = f"{row}.{named} IN (SELECT {x}.{op.column} FROM {of.name} {x} WHERE {{}})"
     return lambda w, value: w.inside(sql, inside, value)
+
+
+@_emit.register
+def _(op: f.Shares, kind: Kind, row: str) -> Add:
+    x = _other(row)
+    inside = _emit(op.operator, op.kind, x)
+    same = f"{x}.workspace = {row}.workspace AND {x}.{op.column} = {row}.{op.column}"
+    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} {x} WHERE {same} AND {{}})"
+    return lambda w, value: w.inside(sql, inside, value)
+
+
+@_emit.register
+def _(op: f.Either, kind: Kind, row: str) -> Add:
+    each = [_emit(one, kind, row) for one in op.operators]
+    return lambda w, value: w.either(each, value)
 
 
 @_emit.register

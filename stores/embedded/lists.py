@@ -22,12 +22,13 @@ from stores.rows import Row, text
 class _List(NamedTuple):
     """A list: its table, and the condition that ties a row to the parent (each ? takes the parent's id).
 
-    sorts: no index has it in order, and the workspace's must not be read whole for that.
+    only: the one column in the order of which an index has it, where others must be sorted by: or the workspace's index
+    would be read whole for that.
     """
 
     table: Table[Any]
     parent: str
-    sorts: bool = False
+    only: str = ""
 
 
 _LISTS: dict[Collection, _List] = {
@@ -57,12 +58,12 @@ _LISTS: dict[Collection, _List] = {
     Collection.SPAN_CHILDREN: _List(
         SPAN,
         "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
-        sorts=True,
+        only="started_at",
     ),
     Collection.TRACE_SPANS: _List(
         SPAN,
         "(t.workspace, t.trace_id) = (SELECT workspace, trace_id FROM trace WHERE id = ?)",
-        sorts=True,
+        only="started_at",
     ),
 }
 
@@ -182,7 +183,7 @@ def _expression(spec: _List, order: Order) -> str:
         column = f"{column} - t.{since}"
     if missing is not None:
         column = f"coalesce({column}, {missing!r})"
-    return f"+{column}" if spec.sorts else column
+    return f"+{column}" if spec.only not in ("", column.removeprefix("t.")) else column
 
 
 def _compared(order: Order, sorted_by: str, side: int) -> str:

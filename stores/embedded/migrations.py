@@ -112,6 +112,15 @@ def _name_media(db: apsw.Connection) -> None:
         db.executemany(f"UPDATE {table} SET {column} = ? WHERE key = ?", rows)
 
 
+def _drop_index_of_parents(db: apsw.Connection) -> None:
+    """The one that takes its place is longer."""
+    made = "CREATE INDEX ON span (workspace, trace_id, parent_span_id)"
+    found: Any = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'span'").fetchall()
+    for name, sql in found:
+        if sql is not None and _definition(sql) == made:
+            db.execute(f"DROP INDEX {name}")
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -127,6 +136,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_index_texts),  # 9: words are our own, in every language
     Step(after=_name_media),  # 10: parts of messages say what they are, and may show a blob
     Step(after=_sum_up_again),  # 11: sums know what is told twice, and what is reckoned
+    Step(_drop_index_of_parents, _sum_up_again),  # 12: traces know how many spans run, and a root that has come
 )
 """Never edited once released, only added to."""
 

@@ -61,6 +61,11 @@ class Where:
         """Adds a condition that has in it, for {}, what another adds."""
         self.conditions.append(condition.format(self._taken(add, value)))
 
+    def either(self, each: Sequence[Add], value: Any) -> None:
+        """Adds the condition that one of those holds which these add."""
+        parts = [f"coalesce({self._taken(add, value)}, false)" for add in each]
+        self.conditions.append(f"({' OR '.join(parts)})")
+
     def combine(self, filter: Any, add: Add) -> None:
         for part in filter.and_ or ():
             self.inside("({})", add, part)
@@ -142,8 +147,16 @@ def _(op: f.AtLeast, node: str) -> Add:
 
 @_emit.register
 def _(op: f.Lasts, node: str) -> Add:
-    condition = f"{node}.{op.end} - {node}.{op.start} >= ?"
-    return lambda w, ms: w.add(condition, ms * 1000)
+    lasted = f"{node}.{op.end} - {node}.{op.start}"
+
+    def add(w: Where, value: FloatRange | float) -> None:
+        range = f.milliseconds(value)
+        if range.min is not None:
+            w.add(f"{lasted} >= ?", range.min * 1000)
+        if range.max is not None:
+            w.add(f"{lasted} <= ?", range.max * 1000)
+
+    return add
 
 
 @_emit.register
@@ -272,6 +285,27 @@ def _some_holding(op: f.Some, node: str) -> Add:
     inside = compiled(op.kind, lambda each: _emit(each, x)) if matching else _emit(op.operator, x)
     condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, op.column, f'= {node}.id', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
+
+
+@_emit.register
+def _(op: f.Shares, node: str) -> Add:
+    x, of = _other(node), LABELS[op.kind]
+    matching = isinstance(op.operator, f.Matching)
+    inside = compiled(op.kind, lambda each: _emit(each, x)) if matching else _emit(op.operator, x)
+    first, *others = of.kind.natural
+    there = "".join(f" AND {x}.{column} IS NOT NULL" for column in others)
+    index = f"{x}:{of.name}({', '.join(of.kind.scoped(of.kind.natural))})"
+    condition = (
+        f"EXISTS {{{{ MATCH ({x}:{of.name}) USING INDEX SEEK {index} WHERE {x}.workspace = $workspace "
+        f"AND {x}.{first} = {node}.{op.column}{there} AND {{}} }}}}"
+    )
+    return lambda w, value: w.inside(condition, inside, value)
+
+
+@_emit.register
+def _(op: f.Either, node: str) -> Add:
+    each = [_emit(one, node) for one in op.operators]
+    return lambda w, value: w.either(each, value)
 
 
 @_emit.register

@@ -217,6 +217,22 @@ def _name_media(run: Run) -> None:
             run(f"UNWIND $rows AS r MATCH (n:{name} {{id: r[0]}}) SET n.{column} = r[1]", rows=rows)
 
 
+def _digest_members(run: Run) -> None:
+    """Gives nodes what filters by metadata look into anew where a member is long."""
+    for kind in KINDS:
+        if kind is not LINK and (make := added(kind).get("members")) is not None:
+            of = label(kind.record)
+            run(
+                f"MATCH (n:{of.name}) WHERE any(one IN n.members WHERE size(one) > 200) "
+                f"CALL (n) {{ REMOVE n.members }} IN TRANSACTIONS OF {_BATCH} ROWS"
+            )
+            _look_into(run, of, "members", make)
+
+
+def _drop_index_of_parents(run: Run) -> None:
+    run("DROP INDEX span_workspace_trace_id_parent_span_id IF EXISTS")
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -231,6 +247,9 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _index_texts,  # 12: words are our own, in every language
     _name_media,  # 13: parts of messages say what they are, and may show a blob
     _sum_up_again,  # 14: sums know what is told twice, and what is reckoned
+    _digest_members,  # 15: long attributes are looked for by their digests
+    _drop_index_of_parents,  # 16: there is a longer one
+    _sum_up_again,  # 17: traces know how many spans run, and a root that has come
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

@@ -1,15 +1,17 @@
 """Properties that nodes have beside their kind's columns: what filters, orders, summaries and searches look into.
 
-members: a text for each member of a JSON object. texts: of a message's parts, folded. tools: that it calls.
-tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and names
-are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: its words for the full-text index (stores.words).
+members: a text for each member of a JSON object. texts: of a message's parts or a span's call, folded. tools: that it
+calls. tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and
+names are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: its words for the full-text index
+(stores.words).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
@@ -21,7 +23,7 @@ from domain.span import Span
 from domain.values import Json, fold
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
-from stores.filters import FILTERS, HasAll, HasMembers, HasPart, Part, PartContains
+from stores.filters import FILTERS, Either, HasAll, HasMembers, HasPart, Operator, Part, PartContains
 from stores.rows import micros
 from stores.services.labels import sorted_texts
 from stores.words import stored
@@ -41,8 +43,15 @@ _decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
 
 
 def members(value: Json) -> list[str]:
-    """A text for each member of a JSON object: two are the same where name and value are (domain.values.same)."""
-    return [_encode({name: member}).decode() for name, member in _decode(value).items()]
+    """A text for each member of a JSON object: two are the same where name and value are (domain.values.same). Of one
+    that is long it is a digest: spans have whole prompts among their attributes."""
+    return [
+        text.decode() if len(text) <= _LONG else blake2b(text, digest_size=24).hexdigest()
+        for text in (_encode({name: member}) for name, member in _decode(value).items())
+    ]
+
+
+_LONG = 200
 
 
 def listed(column: str) -> str:
@@ -86,14 +95,14 @@ def _lasting(start: datetime, end: datetime | None) -> int:
 def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
     """The properties that filters and orders of a kind need beside its columns, and what makes them of a record."""
     found: dict[str, Callable[[Any], Any]] = {}
-    for operator in FILTERS.get(of.record, {}).values():
+    for operator in _operators(of):
         match operator:
             case HasMembers(column):
                 found["members"] = _of(of, column, members)
             case HasAll(column):
                 found[listed(column)] = _of(of, column, list)
             case PartContains(part):
-                found[f"{part.member}s"] = _of(of, part.column, _folded(part))
+                found[f"{part.member}s"] = _folded(of, part)
             case HasPart(part):
                 found[f"{part.member}s"] = _of(of, part.column, part.of)
     for column in sorted_texts(of):
@@ -101,13 +110,19 @@ def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
+def _operators(of: Kind[Any]) -> Iterator[Operator]:
+    for operator in FILTERS.get(of.record, {}).values():
+        yield from operator.operators if isinstance(operator, Either) else (operator,)
+
+
 def _of(of: Kind[Any], column: str, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     value = attrgetter(str(of.columns[column].field))
     return lambda record: None if (given := value(record)) is None else make(given)
 
 
-def _folded(part: Part) -> Callable[[Any], list[str]]:
-    return lambda value: list(map(fold, part.of(value)))
+def _folded(of: Kind[Any], part: Part) -> Callable[[Any], list[str]]:
+    value = attrgetter(str(of.columns[part.column].field))
+    return lambda record: list(map(fold, part.of(value(record))))
 
 
 _MAKERS = {of: makers(of) for of in KINDS}

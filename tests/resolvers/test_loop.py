@@ -51,6 +51,7 @@ NEVER = {
     "MemoryFilter": '{text: "zzz"}',
     "MessageFilter": '{text: "zzz"}',
     "SpanFilter": '{names: ["zzz"]}',
+    "TraceListFilter": "{totalTokens: {max: -1}}",
     "TraceFilter": '{types: ["zzz"]}',
     "StateFilter": '{tags: ["zzz"]}',
     "AuditFilter": '{actions: ["zzz"]}',

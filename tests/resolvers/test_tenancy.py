@@ -63,7 +63,7 @@ async def test_every_query_shows_ours_alone(world: World) -> None:
             assert "errors" not in answer, (name, answer["errors"])
             blind(answer, other)
             seen |= {name} if mine.mark in json.dumps(answer) else set()
-    without = {"annotationCursor", "auditLog", "health", "memoryCursor", "node", "nodes", "viewer"}
+    without = {"annotationCursor", "auditLog", "health", "memoryCursor", "node", "nodes", "traces", "viewer"}
     assert seen >= ROOTS["query"].fields.keys() - without, "what shows nothing proves nothing"
 
 

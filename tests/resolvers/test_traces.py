@@ -22,8 +22,9 @@ async def session(graph: Graph) -> None:
     await graph.do("createSession", {"externalId": "s"})
 
 
-async def append(graph: Graph, *events: Any) -> Any:
-    return await graph.do("appendTraceEvents", {**SESSION, "events": list(events)}, "accepted endCursor")
+async def append(graph: Graph, *events: Any, session: str = "s") -> Any:
+    to = {"session": {"externalId": session}, "events": list(events)}
+    return await graph.do("appendTraceEvents", to, "accepted endCursor")
 
 
 async def of_session(graph: Graph, what: str, **variables: Any) -> Any:
@@ -681,3 +682,123 @@ async def test_a_span_does_not_end_before_its_start(graph: Graph) -> None:
     span = (await graph.do("startSpan", {"name": "x", "startedAt": "2026-01-02T00:00:00Z"}, "span { id }"))["span"]
     ending = {"span": span["id"], "endedAt": "2026-01-01T00:00:00Z"}
     assert await graph.fails("endSpan", ending) == ("INVALID", ["endedAt"])
+
+
+LLM = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "fox-2",
+    "gen_ai.provider.name": "acme",
+    "gen_ai.usage.input_tokens": 30,
+    "gen_ai.usage.output_tokens": 12,
+    "gen_ai.usage.cost": 0.25,
+    "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": 'Is "Oslo" sunny?'}]}],
+    "gen_ai.output.messages": [{"role": "assistant", "parts": [{"type": "text", "content": "It rains in Oslo."}]}],
+    "app.tier": {"gold": [1, 2.0]},
+    "app.long": "x" * 5_000,
+}
+RUN = {
+    "gen_ai.operation.name": "execute_tool",
+    "gen_ai.tool.name": "weather",
+    "gen_ai.tool.call.arguments": {"city": "Bergen"},
+    "gen_ai.tool.call.result": ["rain", {"mm": 12.5}],
+}
+
+
+class TestTracesOfAllSessions:
+    """Three traces: `a` has ended, `b` has failed and costs most, of `c` a part has come and its root has not."""
+
+    async def grow(self, graph: Graph) -> None:
+        def events(trace: str, hour: int, *spans: tuple[str, str | None, float, Any]) -> list[Any]:
+            at = f"2020-01-01T{hour:02}:00:0"
+            return [
+                {"type": type, "traceId": trace, "spanId": id, "name": id, "time": f"{at}{second}Z", "data": data}
+                | ({"parentSpanId": parent} if parent else {})
+                | ({"kind": "TOOL" if data is RUN else "LLM"} if "gen_ai.operation.name" in data else {})
+                for id, parent, end, data in spans
+                for type, second in (("span_start", 0), ("span_end", end))
+                if type == "span_start" or end
+            ]
+
+        await append(graph, *events("a", 1, ("plan", None, 5, {}), ("ask", "plan", 2, LLM), ("look", "plan", 3, RUN)))
+        await graph.do("createSession", {"externalId": "s2"})
+        failed = {**LLM, "gen_ai.usage.cost": 2, "gen_ai.request.model": "hare-1", "statusCode": "ERROR"}
+        await append(
+            graph, *events("b", 2, ("call", None, 1, {**failed, "statusMessage": "Out of Coffee"})), session="s2"
+        )
+        await append(
+            graph, *events("c", 3, ("part", "far", 2, {"user.id": "ann"}), ("runs", "far", 0, {})), session="s2"
+        )
+
+    @pytest.mark.both_families
+    async def test_spans_and_traces_are_found_by_what_they_are_like(self, graph: Graph) -> None:
+        await self.grow(graph)
+        ask = """query ($s: SpanFilter, $t: TraceListFilter) {
+          spans(filter: $s) { totalCount nodes { name } } traces(filter: $t) { totalCount nodes { traceId } } }"""
+        for filter, names, traces in (
+            ({"text": "OSLO"}, {"ask", "call"}, "ab"),
+            ({"text": '"oslo"'}, {"ask", "call"}, "ab"),
+            ({"text": "role"}, set(), ""),
+            ({"text": "bergen"}, {"look"}, "a"),
+            ({"text": "12.5"}, {"look"}, "a"),
+            ({"text": "PLAN"}, {"plan"}, "a"),
+            ({"text": "coffee"}, {"call"}, "b"),
+            ({"models": ["fox-2"], "providers": ["acme", "x"]}, {"ask"}, "a"),
+            ({"providers": ["x"]}, set(), ""),
+            ({"attributes": {"app.tier": {"gold": [1.0, 2]}}}, {"ask", "call"}, "ab"),
+            ({"attributes": {"app.long": "x" * 5_000}}, {"ask", "call"}, "ab"),
+            ({"attributes": {"app.long": "x" * 4_999}}, set(), ""),
+            ({"totalTokens": {"min": 42, "max": 42}}, {"ask", "call"}, "ab"),
+            ({"costUsd": {"min": 1}}, {"call"}, "b"),
+            ({"durationMs": {"min": 2000, "max": 3000}}, {"ask", "look", "part"}, "ac"),
+            ({"statusCodes": ["ERROR"]}, {"call"}, "b"),
+            ({"running": True}, {"runs"}, "c"),
+            ({"kinds": ["LLM"], "not": {"text": "coffee"}}, {"ask"}, "a"),
+        ):
+            found = await graph.data(ask, s=filter, t={"span": filter})
+            assert {one["name"] for one in found["spans"]["nodes"]} == names, filter
+            assert "".join(sorted(one["traceId"] for one in found["traces"]["nodes"])) == traces, filter
+            assert (found["spans"]["totalCount"], found["traces"]["totalCount"]) == (len(names), len(traces))
+
+    @pytest.mark.both_families
+    async def test_traces_are_found_by_their_sums_and_sorted_by_them(self, graph: Graph) -> None:
+        await self.grow(graph)
+        ask = "query ($f: TraceListFilter, $o: TraceOrder) { traces(filter: $f, orderBy: $o) { nodes { traceId } } }"
+
+        async def found(filter: Any = None, order: Any = None) -> str:
+            return "".join(one["traceId"] for one in (await graph.data(ask, f=filter, o=order))["traces"]["nodes"])
+
+        assert await found() == "cba"
+        by_session = {"or": [{"session": {"externalId": "s"}}, {"costUsd": {"min": 2}}]}
+        for filter, traces in (
+            ({"session": {"externalId": "s2"}}, "cb"),
+            (by_session, "ba"),
+            ({"not": by_session}, "c"),
+            ({"statusCodes": ["ERROR"]}, "b"),
+            ({"durationMs": {"min": 1000, "max": 4999}}, "b"),
+            ({"durationMs": {}}, "cba"),
+            ({"totalTokens": {"min": 1}}, "ba"),
+            ({"running": True}, "c"),
+            ({"startedAt": {"from": "2020-01-01T02:00:00Z", "until": "2020-01-01T03:00:00Z"}}, "b"),
+        ):
+            assert await found(filter) == traces, filter
+        for field, rising in (("STARTED_AT", "abc"), ("DURATION", "cba"), ("COST", "cab")):
+            assert await found(None, {"field": field, "direction": "ASC"}) == rising
+            assert await found(None, {"field": field}) == rising[::-1]
+        assert (await found(None, {"field": "TOKENS"}))[-1] == "c"
+
+    @pytest.mark.both_families
+    async def test_a_trace_has_no_root_and_does_not_end_before_that_has_come(self, graph: Graph) -> None:
+        ask = '{ trace(traceId: "t") { root { spanId } durationMs runningSpans } }'
+        start = {"type": "span_start", "traceId": "t", "time": "2020-01-01T00:00:01Z"}
+        end = {"type": "span_end", "traceId": "t", "time": "2020-01-01T00:00:03Z"}
+        for event, trace in (
+            ({**start, "spanId": "b", "parentSpanId": "a"}, (None, None, 1)),
+            ({**start, "spanId": "c", "parentSpanId": "b"}, (None, None, 2)),
+            ({**end, "spanId": "c"}, (None, None, 1)),
+            ({**end, "spanId": "b"}, (None, None, 0)),
+            ({**start, "spanId": "a", "time": "2020-01-01T00:00:00Z"}, ({"spanId": "a"}, None, 1)),
+            ({**end, "spanId": "a"}, ({"spanId": "a"}, 3000, 0)),
+        ):
+            await append(graph, event)
+            found = (await graph.data(ask))["trace"]
+            assert (found["root"], found["durationMs"], found["runningSpans"]) == trace, event

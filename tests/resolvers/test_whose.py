@@ -30,6 +30,8 @@ LETS_THROUGH = {
     "tags",
     "labels",
     "names",
+    "models",
+    "providers",
 }
 """What says what a record is like, not whose or which it is; enums, ranges and the like do so too."""
 
@@ -183,6 +185,7 @@ async def test_a_participant_who_may_be_two(graph: Graph) -> None:
 
 LISTS = {
     "SpanFilter": "query ($f: SpanFilter) { spans(filter: $f) { totalCount } }",
+    "TraceListFilter": "query ($f: TraceListFilter) { traces(filter: $f) { totalCount } }",
     "AnnotationFilter": "query ($f: AnnotationFilter) { annotations(filter: $f) { totalCount } }",
     "AuditFilter": "query ($f: AuditFilter) { auditLog(filter: $f) { totalCount } }",
     "MessageFilter": 'query ($f: MessageFilter) { session(by: {externalId: "s"}) { messages(filter: $f) { totalCount } } }',

@@ -13,6 +13,7 @@ from domain.message import MessageFilter
 from domain.node import Id
 from domain.page import OrderDirection
 from domain.session import SessionFilter
+from domain.span import SpanOrderField
 from domain.trace import TraceEventOrderField
 from domain.values import Ref
 from stores.contract import making as m
@@ -98,6 +99,8 @@ LONG = [
 SORTED = {
     TraceEventOrderField.TIME,
     TraceEventOrderField.DURATION,
+    SpanOrderField.TOKENS,
+    SpanOrderField.COST,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
 

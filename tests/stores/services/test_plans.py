@@ -23,6 +23,7 @@ from domain.message import MemoryRef, MessageFilter, ToolCall, ToolResponse
 from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
+from domain.span import SpanOrderField, TraceOrderField
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecutionOrderField
 from domain.trace import TraceFilter
@@ -49,6 +50,11 @@ SELDOM = {
     AnnotationOrderField.LABEL,
     AnnotationOrderField.UPDATED_AT,
     SessionOrderField.MESSAGE_COUNT,
+    SpanOrderField.TOKENS,
+    SpanOrderField.COST,
+    TraceOrderField.DURATION,
+    TraceOrderField.TOKENS,
+    TraceOrderField.COST,
     ToolExecutionOrderField.DURATION,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
