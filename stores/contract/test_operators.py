@@ -174,6 +174,7 @@ class Records:
                                message_id=pick(None, *(one.id for one in said[:3])))
               for n in range(30))
         )  # fmt: skip
+        self.records.update((one.id, one) for one in (await m.page(self._store, Lines(Trace), limit=100)).nodes)
         targets = self.some(
             *(one for one in self.records.values() if isinstance(one, Session | Message | Memory | Span))
         )
