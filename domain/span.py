@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
 from domain.message import ToolCall
@@ -70,7 +70,9 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
         if self == NO_USAGE or later == NO_USAGE:
             return self if later == NO_USAGE else later
         pairs = zip(astuple(self), astuple(later), strict=True)
-        return TokenUsage(*(before if after is None else after for before, after in pairs))
+        both = TokenUsage(*(before if after is None else after for before, after in pairs))
+        told = later.cost_usd is not None and later.reckoned_usd is None
+        return replace(both, reckoned_usd=None) if told else both
 
 
 NO_USAGE = TokenUsage()

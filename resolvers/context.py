@@ -18,10 +18,12 @@ from domain.ranking import WEIGHTS, Weights
 from domain.tool_execution import ToolLimits
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
+from resolvers.treatment import Treating, Treatments
 from stores.embedder import Batching
 from stores.errors import NoEmbedder, Outdated
 from stores.outage import OUTAGE_SECONDS, PatientStore
 from stores.ports import Engine, Fields, Intake, Script, Store, Transaction
+from stores.treated import TreatedStore
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -53,7 +55,8 @@ def _now() -> datetime:
 class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
-    long and how many tools may run. parts: how many a session may have. intake: for the bytes of blobs.
+    long and how many tools may run. parts: how many a session may have. intake: for the bytes of blobs. treatments: of
+    records before they are stored.
 
     renewed: gives the embedder whose vectors the store holds, where that has changed.
 
@@ -75,10 +78,13 @@ class Context:
         tools: ToolLimits = ToolLimits(),  # noqa: B008 - a constant
         parts: PartLimits = PartLimits(),  # noqa: B008 - a constant
         intake: Intake | None = None,
+        treatments: Treatments = Treatments(),  # noqa: B008 - a constant
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
-        self.store: Store = engine.workspace(caller.workspace)
+        store = engine.workspace(caller.workspace)
+        self.store: Store = cast(Store, TreatedStore(store, self._treating)) if treatments else store
+        self._treatments = treatments
         self.outage_seconds = outage_seconds
         self.renewed: Callable[[], Awaitable[Batching]] | None = None
         self.weights = weights
@@ -87,6 +93,9 @@ class Context:
         self._intake = intake
         self.action: str | None = None
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
+
+    def _treating(self) -> Treating:
+        return Treating(self._treatments, self.caller)
 
     @property
     def takes_blobs(self) -> bool:

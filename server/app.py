@@ -162,7 +162,9 @@ def _metrics(metrics: Metrics, access: Access, who: str) -> list[Route]:
 def _reading(service: Service) -> Reading:
     live = service.executor.following
     documents = service.executor.documents
-    return Reading(*live, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts)
+    return Reading(
+        *live, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts, service.treatments.masked
+    )
 
 
 def _cors(origins: list[str]) -> list[Middleware]:

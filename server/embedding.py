@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, cast
 
 import msgspec
 
+from domain.masking import Masks
 from server.settings import Settings
 from stores.embedder import Batching, open_embedder
 from stores.errors import CannotOpen, NoEmbedder, StoreError
-from stores.ports import Embedder, Engine, Remote, label_of
+from stores.ports import Embedder, Engine, Remote, Vector, label_of
 from stores.reembedding import reembed
 
 _log = logging.getLogger("recollect")
@@ -37,7 +41,21 @@ def open_by(settings: Settings) -> Embedder:
     """The embedder of the settings. Raises CannotOpen."""
     dimension = settings.embedder_dimension
     remote = Remote(settings.embedder_url, settings.embedder_key, None if dimension == "own" else dimension)
-    return open_embedder(settings.embedder, remote)
+    embedder = open_embedder(settings.embedder, remote)
+    return embedder if settings.masks is None else cast(Embedder, _Masked(embedder, settings.masks))
+
+
+class _Masked:
+    """An embedder that is told no secret: what it is asked is masked as what is stored is."""
+
+    def __init__(self, embedder: Embedder, masks: Masks) -> None:
+        self._embedder, self._masks = embedder, masks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        return self._embedder.embed([self._masks.text(text, Counter()) for text in texts])
 
 
 class Embedders:

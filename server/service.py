@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ from domain.caller import Caller, Role
 from domain.part import PartLimits
 from domain.tool_execution import ToolLimits
 from resolvers.context import Context
+from resolvers.treatment import Treatments
 from schema.build import build
 from schema.loading import Loading
 from server.embedding import Embedders, open_by
@@ -17,6 +19,7 @@ from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
 from server.http.console import console_documents
 from server.instrumentation import span
+from server.pricing import prices_of
 from server.settings import BadSetting, Settings
 from server.telemetry.store_calls import TimedEngine
 from stores.blobs.opening import open_blobs
@@ -35,6 +38,7 @@ class Service:
         self.embedders = Embedders(self.engine, embedder, settings)
         self.settings, self._weights = settings, settings.signals
         self.intake = intake
+        self.treatments = Treatments(prices_of(settings), settings.masks, Counter())
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         allowed = None if trusted is None else {**console_documents(), **trusted}
         self.executor = Executor(
@@ -61,6 +65,7 @@ class Service:
             tools=ToolLimits(settings.tool_seconds, settings.tools_in_session, settings.tools_at_once),
             parts=PartLimits(settings.parts_in_session),
             intake=self.intake,
+            treatments=self.treatments,
         )
         made.renewed = self.embedders.renewed
         return made

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
 from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
+from domain.masking import PRESETS, RULES, Masks, Rule, own
 from domain.part import PartLimits
 from domain.ranking import Weights
 from domain.tool_execution import ToolLimits
@@ -29,6 +31,8 @@ class Settings(Limits, frozen=True):
 
     embedder_url, embedder_key, embedder_dimension: of an embedder that a server has.
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
+    prices: a file of prices of models, which count before ours. mask: which secrets and personal data are masked
+    before anything is stored; mask_keys: members of objects whose values are, too; mask_patterns: a file of patterns.
     trusted_documents: a folder or
     file of documents, beside which no others run. graph_url, vectors_url, events_url: of Neo4j, Weaviate and Redis,
     in place of the data folder's own store. blobs_url: of the bytes of blobs, which are else in the data folder.
@@ -50,6 +54,10 @@ class Settings(Limits, frozen=True):
     embedder_dimension: Count | Literal["own"] = "own"
     weights: str = ""
     memory_capacity: Count = MEMORY_CAPACITY
+    prices: str = ""
+    mask: str = ""
+    mask_keys: str = ""
+    mask_patterns: str = ""
     trusted_documents: str = ""
     graph_url: str = ""
     vectors_url: str = ""
@@ -119,6 +127,18 @@ class Settings(Limits, frozen=True):
             raise BadSetting(f"RECOLLECT_MEDIA_FORMATS: {strange[0]!r} is none of {', '.join(FORMATS)}.")
         return MediaRules(names, {kind: getattr(self, f"media_{kind.name.lower()}_bytes") for kind in MediaKind})
 
+    @property
+    def masks(self) -> Masks | None:
+        """What is masked before it is stored; None for nothing. Raises BadSetting."""
+        names = [name for name in re.split(r"[\s,]+", self.mask.strip().lower()) if name and name != "off"]
+        if strange := [name for name in names if name not in PRESETS]:
+            raise BadSetting(f"RECOLLECT_MASK: {strange[0]!r} is none of {', '.join(PRESETS)}.")
+        on = {rule for name in names for rule in PRESETS[name]}
+        rules = [rule for name, several in RULES.items() if name in on for rule in several]
+        keys = frozenset(key for key in re.split(r"[\s,]+", self.mask_keys) if key)
+        rules += _own_rules(self.mask_patterns) if self.mask_patterns else []
+        return Masks(rules, keys) if rules or keys else None
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
@@ -130,8 +150,23 @@ class Settings(Limits, frozen=True):
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
             wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
-        _ = settings.signals  # what cannot be is told at once
+        _ = settings.signals, settings.masks  # what cannot be is told at once
         return settings
+
+
+def _own_rules(path: str) -> list[Rule]:
+    """The rules of a JSON file, an object of patterns by what they find. Raises BadSetting."""
+    try:
+        patterns = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadSetting(f"RECOLLECT_MASK_PATTERNS: {path} cannot be read: {error}") from None
+    rules = []
+    for name, pattern in patterns.items():
+        try:
+            rules.append(own(name, pattern))
+        except ValueError as error:
+            raise BadSetting(f"RECOLLECT_MASK_PATTERNS: the pattern of {name!r} {error}.") from None
+    return rules
 
 
 def web_url(name: str, url: str) -> str:

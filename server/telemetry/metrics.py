@@ -48,6 +48,7 @@ class Reading(NamedTuple):
     document_misses: int
     calls: dict[str, Timing]
     fallbacks: Mapping[str, int]
+    masked: Mapping[str, int] = {}
 
 
 class _Operation:
@@ -129,6 +130,8 @@ class Metrics:
         yield _counter(
             "fallbacks", "Selections executed by graphql-core instead of compiled code.", ["reason"], fallbacks
         )
+        masked = {(kind,): count for kind, count in read.masked.items()}
+        yield _counter("masked", "Secrets and personal data masked before they were stored.", ["kind"], masked)
         calls = {(name,): timing for name, timing in read.calls.items()}
         yield _histogram("store_call_seconds", "Duration of store calls.", ["call"], calls)
         failed = {key: timing.failed for key, timing in calls.items()}

@@ -1,0 +1,94 @@
+"""What is done to every record before it is stored, whoever writes it: secrets are masked, costs are reckoned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from itertools import islice
+from typing import NamedTuple
+
+from msgspec.structs import force_setattr
+
+from domain.audit import DONE, MAX_TARGETS, AuditEntry
+from domain.blob import Attachment
+from domain.caller import Caller
+from domain.change import RecordChange
+from domain.conversation import Conversation
+from domain.key import ApiKey
+from domain.masking import Masks
+from domain.node import Id, Node
+from domain.price import Prices
+from domain.span import Span, Trace
+from domain.tally import Tally
+from resolvers.audit import entry
+from stores.catalogue.kinds import kind
+from stores.ports import Transaction
+
+
+class Treatments(NamedTuple):
+    """masked: how often which rule has masked something in this process."""
+
+    prices: Prices | None = None
+    masks: Masks | None = None
+    masked: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return self.prices is not None or self.masks is not None
+
+
+class Treating:
+    """The treatment of the records of one write (stores.treated.Treatment)."""
+
+    def __init__(self, rules: Treatments, caller: Caller) -> None:
+        self._rules, self._caller = rules, caller
+        self._count: Counter[str] = Counter()
+        self._on: dict[Id, None] = {}
+
+    def record(self, record: Node) -> None:
+        prices, masks = self._rules.prices, self._rules.masks
+        if prices is not None and isinstance(record, Span):
+            force_setattr(record, "tokens", prices.reckon(record.tokens, record.model, record.started_at))
+        for name in _fields(type(record)) if masks is not None else ():
+            before = getattr(record, name)
+            after = before if before is None else self._masked(masks, before)
+            if after is not before:
+                force_setattr(record, name, after)
+                self._on[record.id] = None
+
+    def _masked(self, masks: Masks | None, value: object) -> object:
+        return value if masks is None else masks.value(value, self._count)
+
+    def text(self, text: str) -> str:
+        return text if self._rules.masks is None else self._rules.masks.text(text, self._count)
+
+    async def end(self, tx: Transaction) -> None:
+        if self._on:
+            await tx.put([entry(tx, self._caller, MASK, DONE, list(islice(self._on, MAX_TARGETS)))])
+
+    def done(self) -> None:
+        self._rules.masked.update(self._count)
+
+
+MASK = "mask"
+"""The action in the audit log; its targets are what had something that is masked."""
+
+_NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, RecordChange, Tally, Trace)
+_FINDING = {
+    "id", "trace_id", "span_id", "parent_span_id", "call_id", "sha256", "media_type", "type", "component", "tool",
+    "model", "provider", "finish_reasons",
+}  # fmt: skip
+"""Fields by which things are found and told apart, beside those of natural keys and references."""
+
+
+@cache
+def _fields(record: type[Node]) -> tuple[str, ...]:
+    """The fields of a kind that may have something to mask."""
+    if record in _NOT_LOOKED_INTO:
+        return ()
+    texts = [
+        column
+        for column in kind(record).columns.values()
+        if column.form in ("json", "strings", "struct") or (column.form == "plain" and column.type is str)
+    ]
+    named = [one.field for one in texts if one.natural is None and one.refers is None and one.field is not None]
+    return tuple(name for name in named if name not in _FINDING and "." not in name)
