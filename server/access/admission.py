@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,12 +15,12 @@ from starlette.types import Scope
 from domain.caller import LOCAL, Caller
 from domain.key import ApiKey
 from domain.node import Id, kind_of
-from server.access.keys import BadCredential, Keys
+from server.access.keys import LOOKED_AT_EVERY_S, BadCredential, Keys
 from server.access.origins import check
 from server.access.rate_limit import Rate
 from server.errors import UNAUTHENTICATED, OperationRefused, formatted, plain
 from server.headers import headers_of
-from stores.errors import Unavailable
+from stores.errors import StoreError, Unavailable
 
 if TYPE_CHECKING:
     from server.access.tokens import Tokens
@@ -31,8 +32,9 @@ _UNAVAILABLE = 503
 class Access:
     """Admits callers by their credentials.
 
-    keys, tokens: the credentials that there are. Without any, every caller is the one local user; `guarded` then keeps
-    out what pages of other sites send, but for those of `origins`. rate: of each credential.
+    keys, tokens: the credentials that there are. Without any, every caller is the one local user, and where there are
+    none yet (`unlocked`) until the store has a first key; `guarded` keeps out meanwhile what pages of other sites send,
+    but for those of `origins`. rate: of each credential.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Access:
         keys: Keys | None,
         tokens: Tokens | None,
         *,
+        unlocked: bool = False,
         guarded: bool = False,
         origins: Collection[str] = (),
         rate: Rate | None = None,
@@ -47,14 +50,15 @@ class Access:
         self._keys, self._tokens = keys, tokens
         self._guarded, self._origins, self._rate = guarded, origins, rate
         self._watches: dict[Caller, _Watch] = {}
+        self._unlocked, self._looks_again = unlocked, 0.0
 
     @property
     def is_open(self) -> bool:
-        return self._keys is None and self._tokens is None
+        return self._unlocked or (self._keys is None and self._tokens is None)
 
     def check(self, scope: Scope) -> None:
         """Raises OperationRefused for a request from where none may come."""
-        if self._guarded:
+        if self._guarded and self.is_open:
             check(scope, self._origins)
 
     async def admit(self, scope: Scope) -> Caller:
@@ -66,7 +70,7 @@ class Access:
 
     async def identify(self, authorization: str | None) -> Caller:
         """Who comes with a credential, `Bearer ...`. Raises OperationRefused."""
-        if self.is_open:
+        if await self._lets_anyone_in():
             return LOCAL
         scheme, _, credential = (authorization or "").strip().partition(" ")
         credential = credential.strip()
@@ -88,8 +92,16 @@ class Access:
 
     async def spend(self, caller: Caller) -> None:
         """Counts an operation. Raises OperationRefused where the caller has had as many as there may be."""
-        if self._rate is not None:
+        if self._rate is not None and not self.is_open:
             await self._rate.spend(caller)
+
+    async def _lets_anyone_in(self) -> bool:
+        """Whether the server is open; an unlocked one asks the store for a first key, which any process may make."""
+        if self._unlocked and self._keys is not None and time.monotonic() >= self._looks_again:
+            self._looks_again = time.monotonic() + LOOKED_AT_EVERY_S
+            with contextlib.suppress(StoreError):  # it will be asked again
+                self._unlocked = not await self._keys.some()
+        return self.is_open
 
     async def ended(self, caller: Caller) -> None:
         """Returns once a caller's credential is no longer good; those who wait for one credential share a watch."""
@@ -115,6 +127,11 @@ class Access:
             async with asyncio.timeout(left):
                 if self._keys is not None and kind_of(caller.id) is ApiKey:
                     await self._keys.revoked(Id(caller.id))
+                elif caller == LOCAL and self._keys is not None:
+                    while True:
+                        await asyncio.sleep(LOOKED_AT_EVERY_S)
+                        if not await self._lets_anyone_in():
+                            return
                 else:
                     await asyncio.Future()
 

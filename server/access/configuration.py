@@ -38,12 +38,9 @@ async def open_access(context: Context, settings: Settings, is_loopback: bool) -
             "--role admin`, or set RECOLLECT_API_KEYS."
         )
     origins = origins_of(settings)
-    if not (mine or kept.some or tokens):
-        return Access(None, None, guarded=True, origins=origins)
-    rate = settings.rate_limit
-    return Access(
-        Keys(context.engine, mine), tokens, origins=origins, rate=None if rate == "off" else Rate(context.engine, rate)
-    )
+    unlocked = not (mine or kept.some or tokens)
+    rate = None if settings.rate_limit == "off" else Rate(context.engine, settings.rate_limit)
+    return Access(Keys(context.engine, mine), tokens, unlocked=unlocked, guarded=unlocked, origins=origins, rate=rate)
 
 
 def origins_of(settings: Settings) -> list[str]:

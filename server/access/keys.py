@@ -93,6 +93,10 @@ class Keys:
             raise BadCredential("The key is unknown, expired or revoked.")
         return key.caller
 
+    async def some(self) -> bool:
+        """Whether the store has a key, be it good or not."""
+        return bool(await self._store.scan(ApiKey, None, 1))
+
     async def revoked(self, id: Id) -> None:
         """Returns once a key of the store is revoked."""
         while True:

@@ -137,8 +137,7 @@ class Connection:
                 told = msgspec.json.encode(refused.errors[0]).decode()
                 await self._send(f'{{"type":"connection_error","payload":{told}}}')
             raise Closed(FORBIDDEN, str(refused)) from None
-        if not self._access.is_open:
-            self._tending.append(asyncio.ensure_future(self._until_expiry()))
+        self._tending.append(asyncio.ensure_future(self._until_expiry()))
 
     async def _until_expiry(self) -> None:
         await self._access.ended(self._caller)

@@ -272,3 +272,24 @@ def test_keys_with_padding() -> None:
 
 async def test_a_wrong_code_is_told(server: Running) -> None:
     assert codes(await send(server, "x", VIEWER)) == ["UNAUTHENTICATED"]
+
+
+async def test_the_first_key_closes_an_open_server_at_once(tmp_path: Path) -> None:
+    running = Running(tmp_path / "data")
+    try:
+        running.start()
+        assert (await send(running, None)).status_code == 200
+        follower = await socket(running, "graphql-transport-ws", {})
+        await follower.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": CHANGES}}))
+        async with httpx.AsyncClient(trust_env=False) as client:
+            body = {"query": CREATE, "variables": {"input": {"name": "first", "role": "ADMIN"}}}
+            made = (await client.post(f"http://{running.address}/graphql", json=body)).json()
+        secret = made["data"]["createApiKey"]["secret"]
+        assert (await ended(follower, within=5))[0] == 4403
+        for path in ("/graphql", "/v1/traces"):
+            assert (await send(running, None, path=path)).status_code == 401
+            assert (await send(running, secret, path=path)).status_code == 200
+        elsewhere = await send(running, secret, Origin="https://app.example.com")
+        assert elsewhere.status_code == 200, "a key is proof enough where it comes from"
+    finally:
+        running.end()
