@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from domain.declaration import listed, made_of, refers, shown
+from domain.experiment import ExperimentResult
 from domain.message import (
     Content,
     ContentInput,
@@ -23,8 +24,10 @@ from domain.message import (
     ToolResponse,
 )
 from domain.model_call import ModelCall
-from domain.node import Id, Node, register
+from domain.node import Id, Node, kind_of, register
 from domain.page import OrderDirection
+from domain.panel import Decision, Insight
+from domain.reasoning import ReasoningChain
 from domain.span import Span
 from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
@@ -41,8 +44,9 @@ from domain.values import (
     decode_json,
     encode_json,
 )
+from domain.workflow import WorkflowExecution
 
-R = TypeVar("R", bound=TraceEvent | Span | ToolExecution)
+R = TypeVar("R", bound=msgspec.Struct)
 
 MESSAGE_EDITED = "message_edited"
 MESSAGE_REDACTED = "message_redacted"
@@ -190,24 +194,46 @@ def json_without(value: Json, texts: Sequence[str]) -> Json:
     return value if fresh == plain else encode_json(fresh)
 
 
+_TEXTS: dict[type[Node], tuple[str, ...]] = {
+    TraceEvent: ("data",),
+    ToolExecution: ("arguments", "result", "error"),
+    ReasoningChain: ("steps", "conclusion"),
+    Decision: ("topic", "text", "votes"),
+    Insight: ("text",),
+    WorkflowExecution: ("input", "output", "error"),
+    ExperimentResult: ("output", "comment"),
+}
+"""The fields in which records of a session may tell what was said in it."""
+
+TELLING: tuple[type[Node], ...] = (Span, *_TEXTS)
+"""The records that may tell what was said in their session."""
+
+
 def record_without(record: R, texts: Sequence[str]) -> R:
     """A record that tells of a conversation without these texts; the same one where it has none."""
-    if isinstance(record, TraceEvent):
-        return _changed(record, data=json_without(record.data, texts))
-    if isinstance(record, ToolExecution):
+    if isinstance(record, Span):
         return _changed(
             record,
-            arguments=json_without(record.arguments, texts),
-            result=json_without(record.result, texts),
-            error=record.error and _without(record.error, texts),
+            name=_without(record.name, texts),
+            status_message=record.status_message and _without(record.status_message, texts),
+            attributes=json_without(record.attributes, texts),
+            call=record.call and _call_without(record.call, texts),
         )
-    return _changed(
-        record,
-        name=_without(record.name, texts),
-        status_message=record.status_message and _without(record.status_message, texts),
-        attributes=json_without(record.attributes, texts),
-        call=record.call and _call_without(record.call, texts),
-    )
+    return _changed(record, **{name: _value_without(getattr(record, name), texts) for name in _TEXTS[type(record)]})  # type: ignore[index]
+
+
+def _value_without(value: Any, texts: Sequence[str]) -> Any:
+    """The value of a field, or of a part of it; the same one where it has none of the texts."""
+    if isinstance(value, msgspec.Raw):
+        return json_without(value, texts)
+    if isinstance(value, str):
+        return value if kind_of(value) is not None else _without(value, texts)
+    if isinstance(value, list):
+        return [_value_without(one, texts) for one in value]
+    if isinstance(value, msgspec.Struct):
+        parts = {name: _value_without(getattr(value, name), texts) for name in value.__struct_fields__}
+        return _changed(value, **parts)
+    return value
 
 
 def _call_without(call: ModelCall, texts: Sequence[str]) -> ModelCall:

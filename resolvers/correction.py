@@ -15,6 +15,7 @@ from domain.correction import (
     MESSAGE_EDITED,
     MESSAGE_REDACTED,
     MESSAGES_DELETED,
+    TELLING,
     DeleteMessagesInput,
     EditMessageInput,
     ForkSessionInput,
@@ -35,7 +36,6 @@ from domain.participant import Participant
 from domain.session import SESSION_TYPES, Session, SessionStatus
 from domain.shortening import one_line
 from domain.span import Span
-from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, changed
 from resolvers import branches, tool_execution
@@ -123,7 +123,7 @@ def _redacting(id: Id, formed: Sequence[Id], texts: Sequence[str], traces: Seque
         if before is None:
             raise not_found(Message.noun, ["message"])
         every = texts_of([before.content]) + list(texts)  # it may have been edited since
-        for kind in (TraceEvent, Span, ToolExecution):
+        for kind in TELLING:
             of: list[Any] = await present(tx, kind, [one for one in traces if one.startswith(f"{kind.prefix}_")])
             await tx.put([fresh for one in of if (fresh := record_without(one, every)) is not one])
         await _take_from_session(tx, before.session_id, every)
@@ -147,11 +147,8 @@ async def _let_go(tx: Transaction, contents: Sequence[Sequence[Content]], messag
 
 async def _telling(context: Context, message: Message, texts: Sequence[str]) -> AsyncIterator[Node]:
     """What traces tell of the texts in the message's session."""
-    lists: list[Collection | Records] = [
-        Collection.SESSION_TRACE,
-        Collection.SESSION_SPANS,
-        Records(ToolExecution, "session"),
-    ]
+    lists: list[Collection | Records] = [Collection.SESSION_TRACE, Collection.SESSION_SPANS]
+    lists += [Records(kind, "session") for kind in TELLING if kind not in (TraceEvent, Span)]
     for of in lists if texts else ():
         async for one in _all(context, of, message.session_id):
             if record_without(one, texts) is not one:

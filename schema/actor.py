@@ -11,7 +11,7 @@ from domain import actor as domain
 from domain import memory as domain_memory
 from resolvers import actors, lists
 from schema import page
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
 from schema.scalars import JSON
 
@@ -42,6 +42,7 @@ class User(Node):
 
 @backed_by(domain.Agent)
 @strawberry.type(description="A program that acts on its own or for a user.")
+@with_lists(domain.Agent)
 class Agent(Node):
     external_id: str | None
     name: str

@@ -25,6 +25,7 @@ from resolvers import (
     messages,
     panel,
     playground,
+    reasoning,
     search,
     sessions,
     states,
@@ -43,6 +44,7 @@ from schema.memory import Memory, MemoryLink
 from schema.message_search import MessageSearchConnection
 from schema.panel import DecisionPayload, InsightPayload
 from schema.playground import ExperimentPayload, ExperimentResultPayload
+from schema.reasoning import ReasoningChainConnection, ReasoningChainPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.statistics import MemoryStats, MessageStats, SessionStats, TraceStats
@@ -127,6 +129,9 @@ class Query:
     tool_executions = root_connection(
         lists.TOOL_EXECUTIONS, ToolExecutionConnection, "Runs of tools in all sessions, newest first.", right=READ
     )
+    reasoning_chains = root_connection(
+        reasoning.CHAINS, ReasoningChainConnection, "How agents reasoned, in all sessions, newest first.", right=READ
+    )
     tool_stats = query(
         tool_execution.tool_stats,
         list[ToolStats],
@@ -204,6 +209,7 @@ class Mutation:
     end_span = mutation(traces.end_span, payloads.SpanPayload, right=WRITE)
     start_tool_execution = mutation(tool_execution.start, ToolExecutionPayload, right=WRITE)
     finish_tool_execution = mutation(tool_execution.finish, ToolExecutionPayload, right=WRITE)
+    record_reasoning = mutation(reasoning.record, ReasoningChainPayload, right=WRITE)
     add_decision = mutation(panel.add_decision, DecisionPayload, right=WRITE)
     add_insight = mutation(panel.add_insight, InsightPayload, right=WRITE)
     advance_workflow = mutation(workflow.advance, WorkflowPayload, right=WRITE)

@@ -22,6 +22,7 @@ from domain.message import Message, TextContent, Thread, ToolCall
 from domain.model_call import ModelCall
 from domain.node import Id, Node
 from domain.participant import Participant
+from domain.reasoning import ReasoningChain
 from domain.session import Session
 from domain.span import Span, Trace
 from domain.state import StateEntry
@@ -212,6 +213,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},
     Agent: {"text": _CALLED, "capability": HasAll("capabilities"), "metadata": HasMembers("config")},
     ToolExecution: {"min_duration_ms": AtLeast("duration_ms")},
+    ReasoningChain: {"running": IsNull("conclusion")},
     TraceEvent: {"min_duration_ms": AtLeast("duration_ms")},
     Span: {
         "trace_id": Equal("trace_id", str.lower),

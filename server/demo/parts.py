@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.experiment import AddResultInput, ExperimentInput, PlaygroundInput
 from domain.panel import AddDecisionInput, AddInsightInput, InsightCategory, PanelFormat, PanelInput, VoteInput
+from domain.reasoning import ReasoningStepInput, ReasoningStepKind, RecordReasoningInput
 from domain.session import SessionKind
 from domain.values import Command, Ref, encode_json
 from domain.workflow import (
@@ -70,6 +71,20 @@ TRIED: dict[str, list[tuple[str, Any, list[dict[str, float]]]]] = {
 """By playground: experiments, their parameters and the metrics of their results."""
 
 
+REASONED: list[tuple[str, str, str, list[tuple[str, str]]]] = [
+    ("teapot", "pax", "rule", [
+        ("THOUGHT", "Glass broke in a box with one layer of paper. Is that the rule or a slip?"),
+        ("OBSERVATION", "The box itself was fine, so the blow came through the paper."),
+        ("CONCLUSION", "Glass needs a double box and two layers of paper.")]),
+    ("refund-policy", "rune", "cost", [
+        ("THOUGHT", "What 30 days cost depends on how much of it comes back unopened."),
+        ("TOOL_CALL", "web.search: tea shops and their days"),
+        ("OBSERVATION", "Eight of twelve give 30 days."),
+        ("CONCLUSION", "About 70 EUR a month, as unopened tea goes back to the shelf.")]),
+]  # fmt: skip
+"""By session: which agent reasoned, for which message, and the steps."""
+
+
 def set_up(key: str) -> dict[str, Any]:
     """What a session is created with, by its kind."""
     if key in FORMATS:
@@ -111,6 +126,12 @@ def came_of(key: str, at: datetime) -> Iterator[tuple[str, Command]]:
         yield "recordExecution", RecordExecutionInput(session=session, idempotency_key=next(once), **told)
     for state in TAKEN.get(key, ()):
         yield "advanceWorkflow", AdvanceWorkflowInput(session=session, to=state, idempotency_key=next(once))
+    for of, agent, place, steps in REASONED:
+        if of == key:
+            thought = [ReasoningStepInput(kind=ReasoningStepKind[kind], text=text) for kind, text in steps]
+            told = {"agent": Ref(external_id=agent), "message": Ref(external_id=message_name(f"{key}/{place}"))}
+            told |= {"steps": thought, "created_at": at}
+            yield "recordReasoning", RecordReasoningInput(session=session, idempotency_key=next(once), **told)
     for name, _, results in TRIED.get(key, ()):
         for metrics in results:
             told = {"experiment": Ref(external_id=f"demo-{key}-{name}"), "metrics": encode_json(metrics)}

@@ -26,6 +26,7 @@ from domain.node import Node
 from domain.panel import Decision, Insight
 from domain.part import PartOrder
 from domain.participant import Participant, identity
+from domain.reasoning import ReasoningChain, ReasoningChainFilter, ReasoningChainOrder
 from domain.search import Recall
 from domain.session import SESSION_TYPES, Session, SessionFilter
 from domain.span import Span, SpanFilter, Trace, TraceListFilter, TraceOrder
@@ -89,6 +90,14 @@ KINDS: tuple[Kind[Any], ...] = (
         filter=AnnotationFilter,
         order=AnnotationOrder,
         logged=lambda one: replace(one, comment=None, metadata=EMPTY_OBJECT),
+    ),
+    Kind(
+        ReasoningChain,
+        "reasoning_chain",
+        line="reasoningChain",
+        counted=True,
+        filter=ReasoningChainFilter,
+        order=ReasoningChainOrder,
     ),
     Kind(Decision, "decision", counted=True, order=PartOrder),
     Kind(Insight, "insight", counted=True, order=PartOrder),

@@ -30,6 +30,7 @@ from domain.node import Id, Node
 from domain.page import Page, Slice
 from domain.panel import Decision, Insight, InsightCategory
 from domain.participant import Participant, SenderType
+from domain.reasoning import ReasoningChain
 from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
@@ -355,6 +356,21 @@ def tool_execution(**values: Any) -> Draft[ToolExecution]:
         "times_out_at": None,
     }
     return _draft(ToolExecution, defaults, values)
+
+
+def reasoning_chain(agent: Agent, **values: Any) -> Draft[ReasoningChain]:
+    defaults = {
+        "external_id": None,
+        "agent_id": agent.id,
+        "session_id": None,
+        "message_id": None,
+        "steps": [],
+        "conclusion": None,
+        "metadata": EMPTY_OBJECT,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return _draft(ReasoningChain, defaults, values)
 
 
 def decision(session_id: Any, **values: Any) -> Draft[Decision]:

@@ -26,6 +26,7 @@ from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall
 from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node
 from domain.participant import Participant, SenderType
+from domain.reasoning import ReasoningChain, ReasoningChainFilter
 from domain.session import Session, SessionFilter, SessionKind, SessionStatus
 from domain.span import Span, SpanFilter, SpanKind, SpanStatusCode, TokenUsage, Trace, TraceListFilter
 from domain.state import StateEntry, StateFilter
@@ -58,6 +59,7 @@ LISTS: dict[type[Node], Listed] = {
     AuditEntry: Listed(AuditFilter, Collection.AUDIT),
     Annotation: Listed(AnnotationFilter, Lines(Annotation)),
     ToolExecution: Listed(ToolExecutionFilter, Lines(ToolExecution)),
+    ReasoningChain: Listed(ReasoningChainFilter, Lines(ReasoningChain)),
 }
 every_kind = pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.__name__)
 
@@ -175,6 +177,12 @@ class Records:
               for n in range(30))
         )  # fmt: skip
         self.records.update((one.id, one) for one in (await m.page(self._store, Lines(Trace), limit=100)).nodes)
+        await self.keep(
+            *(m.reasoning_chain(pick(*agents), conclusion=pick(None, "so"), created_at=hour(),
+                                session_id=pick(None, talk.id, sessions[1].id),
+                                message_id=pick(None, *(one.id for one in said[:3])))
+              for _ in range(20))
+        )  # fmt: skip
         targets = self.some(
             *(one for one in self.records.values() if isinstance(one, Session | Message | Memory | Span))
         )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from domain.experiment import Experiment
+from domain.node import Id
 from domain.page import Slice
 from domain.panel import PanelFormat, Vote
+from domain.reasoning import ReasoningStep, ReasoningStepKind
 from domain.session import Session, SessionKind
+from domain.values import encode_json
 from domain.workflow import Workflow, WorkflowState, WorkflowTransition
 from stores.contract.making import (
+    NOON,
     World,
     after,
     decision,
@@ -18,11 +22,16 @@ from stores.contract.making import (
     experiment_result,
     insight,
     keep,
+    reasoning_chain,
     session,
     workflow_execution,
 )
 from stores.ports import Records, Store
 
+STEPS = [
+    ReasoningStep(ReasoningStepKind.THOUGHT, "what now?", NOON),
+    ReasoningStep(ReasoningStepKind.TOOL_CALL, "", NOON, Id("tex_1"), encode_json({"n": 1})),
+]
 FLOW = Workflow([WorkflowState("a", "at first", [WorkflowTransition("b", "go")]), WorkflowState("b")], "a")
 
 
@@ -49,6 +58,7 @@ async def test_parts_of_a_session(store: Store, things: World) -> None:
             decision(things.session, votes=[Vote(things.participant.id, "yes", "gladly")], consensus=1.0),
             insight(things.session, message_ids=[things.message.id], participant_id=things.participant.id),
             workflow_execution(things.session, agent_id=things.agent.id),
+            reasoning_chain(things.agent, session_id=things.session.id, steps=STEPS, message_id=things.message.id),
             experiment_result(tried, created_at=after(hours=1)),
             experiment_result(other, created_at=after(hours=2)),
             experiment_result(tried, created_at=after(hours=3)),
@@ -63,11 +73,11 @@ async def test_parts_of_a_session(store: Store, things: World) -> None:
         [page] = await store.pages(Records(kind, "session"), [things.session.id], Slice(limit=10))
         mine = [part for part in parts if isinstance(part, kind)]
         assert page.nodes == sorted(mine, key=lambda one: (one.created_at, one.id))
-    results = Records(type(parts[3]), "experiment")
+    results = Records(type(parts[4]), "experiment")
     pages = await store.pages(results, [other.id, tried.id], Slice(limit=10))
-    assert [page.nodes for page in pages] == [[parts[4]], [parts[3], parts[5]]]
+    assert [page.nodes for page in pages] == [[parts[5]], [parts[4], parts[6]]]
     await delete(store, tried)
-    assert await store.get(type(parts[3]), [parts[3].id, parts[4].id]) == [None, parts[4]]
+    assert await store.get(type(parts[4]), [parts[4].id, parts[5].id]) == [None, parts[5]]
     await delete(store, things.session)
     for part in parts:
         assert await store.get(type(part), [part.id]) == [None]

@@ -62,6 +62,9 @@ LISTS: dict[str, List] = {
     "memory.recalls": List('{ memory(by: {externalId: "m0"}) { recalls%s } }', 200, "{ memories { nodes { recalls%s } } }"),
     "span.children": List('{ trace(traceId: "t0") { root { children%s } } }', 1000, "{ spans { nodes { children%s } } }"),
     "span.events": List('{ trace(traceId: "t0") { root { events%s } } }', 1000, "{ spans { nodes { events%s } } }"),
+    "reasoningChains": List("{ reasoningChains%s }"),
+    "session.reasoningChains": session("reasoningChains"),
+    "agent.reasoningChains": List('{ agent(by: {externalId: "a0"}) { reasoningChains%s } }', several="{ agents { nodes { reasoningChains%s } } }"),
     "trace.spans": List('{ trace(traceId: "long") { spans%s } }', 1000, '{ session(by: {externalId: "s"}) { traces { nodes { spans%s } } } }'),
 }  # fmt: skip
 
@@ -136,6 +139,7 @@ async def fill(graph: Graph) -> None:
         for there, of, of_parent in (("s1", "t0", "a"), ("s2", "long", None)):
             span = {"name": "x", "traceId": of, "spanId": f"c{i}", "parentSpanId": of_parent}
             await graph.do("startSpan", {"session": {"externalId": there}, **span})
+        await graph.do("recordReasoning", {**S, "agent": {"externalId": "a0"}, "steps": [{"text": "x"}]})
     of_both = {"type": "x", "message": {"externalId": "x0"}, "traceId": "t0", "spanId": "a"}
     events = [*[of_both] * (N - 1), {"type": "x", "message": {"externalId": "x0"}}]
     await graph.do("appendTraceEvents", {"session": {"externalId": "s1"}, "events": events})

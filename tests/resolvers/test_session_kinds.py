@@ -422,3 +422,25 @@ class TestPlaygrounds:
         await create(graph, "PLAYGROUND")
         missing = {"experiment": {"externalId": "none"}, "metrics": {"a": 1}}
         assert await graph.fails("addResult", missing) == ("NOT_FOUND", ["experiment"])
+
+
+async def test_what_was_redacted_stands_in_no_part(graph: Graph) -> None:
+    """Nor in the reasoning of the session."""
+    secret = "the recipe of the house"
+    for kind, part in (("PANEL", ("addDecision", "addInsight")), ("WORKFLOW", ("recordExecution",)),
+                       ("PLAYGROUND", ("addResult",))):  # fmt: skip
+        of = {"session": {"externalId": kind}}
+        await graph.do("createSession", {"externalId": kind, "kind": kind, **OWN[kind]})
+        await graph.do("addMessage", {**of, "role": "user", "text": secret, "externalId": f"m-{kind}"})
+        steps = [{"text": f"It says {secret}.", "data": [secret]}]
+        await graph.do("recordReasoning", {**of, "agent": {"externalId": "bot"}, "steps": steps, "conclusion": secret})
+        for mutation in part:
+            [given] = [one for _, name, one in ADDED if name == mutation]
+            told: dict[str, Any] = {"text": f"So, {secret}."} if kind == "PANEL" else {"output": {"x": secret}}
+            if mutation == "addDecision":
+                told |= {"topic": secret, "votes": [{"participant": {"externalId": "ada"}, "choice": secret}]}
+            await graph.do(mutation, {**given, **told, **({} if "experiment" in given else of)})
+        await graph.do("redactMessage", {"message": {"externalId": f"m-{kind}"}})
+    lines = b"".join([line async for line in jsonl.export(graph.context)])
+    assert lines.count(b"[redacted]") >= 15
+    assert secret.encode() not in lines

@@ -193,6 +193,7 @@ LISTS = {
     "SessionFilter": "query ($f: SessionFilter) { sessions(filter: $f) { totalCount } }",
     "BlobFilter": "query ($f: BlobFilter) { blobs(filter: $f) { totalCount } }",
     "ToolExecutionFilter": "query ($f: ToolExecutionFilter) { toolExecutions(filter: $f) { totalCount } }",
+    "ReasoningChainFilter": "query ($f: ReasoningChainFilter) { reasoningChains(filter: $f) { totalCount } }",
     "MemoryFilter": "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }",
 }
 

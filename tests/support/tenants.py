@@ -182,6 +182,9 @@ class Tenant:
         )
         ran = {"tool": self.mark, "callId": "c", "arguments": mark, "agent": {"externalId": "bot"}}
         await self.do("startToolExecution", {**s, **ran})
+        steps = [{"text": self.mark, "data": mark, "callId": "c"}]
+        thought = {"steps": steps, "conclusion": self.mark, "metadata": mark, "message": {"externalId": "x"}}
+        await self.do("recordReasoning", {**s, **thought, "agent": {"externalId": "bot"}, "externalId": "r"})
         await self._fill_kinds()
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
@@ -477,6 +480,8 @@ def complete(place: Place, arguments: dict[str, Any]) -> None:
         arguments["input"]["value"] = 1
     if place.field in OF_KIND and "session" not in place.path:
         arguments["input"]["session"] = {"externalId": OF_KIND[place.field]}
+    if place.field == "recordReasoning" and not {"agent", "chain"} & {*place.path}:
+        arguments["input"]["agent"] = {"externalId": "bot"}
     if place.field == "finishToolExecution" and "toolExecution" not in place.path:
         arguments["input"]["callId"] = "c"
     if place.field in ("createMemory", "createMemories") and "owner" not in place.path:

@@ -64,7 +64,7 @@ OWN = [
     for of in KINDS
     if of.order is not None
     for column in ("", *(column.name for column in of.references if column.lists))
-    if column or any(index.columns[0] == "workspace" for index in of.indexes())
+    if column or (of.filter is not None and any(index.columns[0] == "workspace" for index in of.indexes()))
 ]
 """The lists that follow from declarations."""
 
