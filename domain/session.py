@@ -9,14 +9,14 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from domain.declaration import NATURAL, SORTED, made_of, refers
+from domain.declaration import EXPIRES, NATURAL, SORTED, made_of, refers
 from domain.experiment import PlaygroundInput
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.panel import PanelFormat, PanelInput
 from domain.participant import ParticipantInput
 from domain.target import TargetFilter
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, TimeRange, Whose
+from domain.values import Command, GivenObject, Json, Key, Name, Ref, Seconds, TimeRange, Whose
 from domain.workflow import Workflow, WorkflowInput, WorkflowState
 
 
@@ -63,6 +63,7 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     forked_from_id: Annotated[Id | None, refers("Message", gone="keep")] = None
     panel_format: PanelFormat | None = None
     workflow: Workflow | None = None
+    expires_at: Annotated[datetime | None, EXPIRES] = None
 
     @property
     @made_of("message_count", "deleted_count")
@@ -146,7 +147,7 @@ class SessionFilter(TargetFilter, frozen=True, kw_only=True):
 
 class CreateSessionInput(Command, frozen=True, kw_only=True):
     """A session to create, with its first participants. panel, workflow, playground: what a session of that kind is set
-    up with."""
+    up with. ttlSeconds: after so long it is gone, with all that deleteSession takes with it."""
 
     kind: SessionKind = SessionKind.CHAT
     title: Name | None = None
@@ -158,6 +159,7 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
     panel: PanelInput | None = None
     workflow: WorkflowInput | None = None
     playground: PlaygroundInput | None = None
+    ttl_seconds: Seconds | None = None
     created_at: datetime | None = None
     idempotency_key: Key | None = None
 
@@ -171,8 +173,9 @@ class ContextPatch(Command, frozen=True, kw_only=True):
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):
     """Changes to a session. Omitted fields stay unchanged; null clears optional ones. currentBranch: the message at
-    which the current branch ends; null for the latest message. panel, workflow: of a session of that kind. With
-    ifVersion the change is refused if someone else has changed the session."""
+    which the current branch ends; null for the latest message. panel, workflow: of a session of that kind. ttlSeconds:
+    counted from now on; null for a session that stays. With ifVersion the change is refused if someone else has changed
+    the session."""
 
     session: Ref
     title: Name | UnsetType | None = UNSET
@@ -183,6 +186,7 @@ class UpdateSessionInput(Command, frozen=True, kw_only=True):
     current_branch: Ref | UnsetType | None = UNSET
     panel: PanelInput | UnsetType = UNSET
     workflow: WorkflowInput | UnsetType = UNSET
+    ttl_seconds: Seconds | UnsetType | None = UNSET
     if_version: int | UnsetType = UNSET
 
 

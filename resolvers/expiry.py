@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from domain.audit import AuditEntry
@@ -10,20 +12,25 @@ from domain.change import deletion
 from domain.memory import Memory
 from domain.node import Id
 from domain.page import Slice
+from domain.session import Session
 from domain.state import StateEntry
+from domain.values import Ref
 from resolvers.context import Context
+from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
 from resolvers.tool_execution import time_out
 from stores.ports import Collection, Transaction
 
 _BATCH = 500
+_SESSIONS = 50
+"""How many expired sessions are looked at at once."""
 
 
 async def sweep(context: Context) -> int:
     """Delete what has expired in the workspace, and store which tools have timed out, as reads see already; how many
     records were deleted."""
 
-    async def script(tx: Transaction) -> tuple[int, bool]:
+    async def script(tx: Transaction) -> tuple[int, bool, list[Session]]:
         memories = await tx.expired(Memory, _BATCH)
         await give_back(tx, memories)
         await tx.log([deletion(memory, tx.now) for memory in memories])
@@ -31,13 +38,25 @@ async def sweep(context: Context) -> int:
         entries = await tx.expired(StateEntry, _BATCH)
         await tx.delete(StateEntry, [entry.id for entry in entries])
         late = await time_out(tx, _BATCH)
-        return len(memories) + len(entries), max(len(memories), len(entries), late) == _BATCH
+        over = await tx.expired(Session, _SESSIONS)
+        more = max(len(memories), len(entries), late) == _BATCH or len(over) == _SESSIONS
+        return len(memories) + len(entries), more, over
 
     total, more = 0, True
     while more:
-        count, more = await context.store.write(script)
-        total += count
+        count, more, over = await context.store.write(script)
+        for session in over:  # each in a write of its own, for much may hang on one
+            formed = await formed_in(context, Ref(id=session.id))
+            await context.store.write(partial(_delete_expired, session.id, formed))
+        total += count + len(over)
     return total
+
+
+async def _delete_expired(id: Id, formed: Sequence[Id], tx: Transaction) -> None:
+    """Deletes a session, unless it has been given more time or was deleted meanwhile."""
+    for session in await tx.expired(Session, _SESSIONS):
+        if session.id == id:
+            await delete_in(tx, session, formed)
 
 
 class Kept(NamedTuple):

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import ErrorCode, invalid, not_found, reject
-from domain.memory import Memory, MemoryFilter
+from domain.memory import Memory, MemoryFilter, expiry
 from domain.message import Message
 from domain.node import Id, id_of
 from domain.page import MAX_FIRST_LONG, Slice
@@ -106,6 +106,7 @@ async def create_in(tx: Transaction, input: CreateSessionInput) -> Session:
         version=1,
         panel_format=None if input.panel is None else input.panel.format,
         workflow=None if input.workflow is None else defined(input.workflow, ["workflow"]),
+        expires_at=expiry(input.ttl_seconds, tx.now),
     )
     await tx.put([record])
     for index, participant in enumerate(input.participants or ()):
@@ -127,6 +128,8 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
             raise reject(ErrorCode.CONFLICT, f"The session is at version {before.version}.", ["ifVersion"])
         check_kind(before.kind, input)
         changes = given(input, title="", status=None, capabilities=[], metadata=EMPTY_OBJECT)
+        if input.ttl_seconds is not UNSET:
+            changes["expires_at"] = expiry(input.ttl_seconds, tx.now)
         if input.panel is not UNSET:
             changes["panel_format"] = input.panel.format
         if input.workflow is not UNSET:
@@ -166,26 +169,31 @@ async def archive(context: Context, input: ArchiveSessionInput) -> Session:
 
 async def delete(context: Context, input: DeleteSessionInput) -> Session:
     """Deletes a session with its messages and trace and returns it; with dryRun only returns it."""
-    formed = [] if input.dry_run else await _formed(context, input.session)
+    formed = [] if input.dry_run else await formed_in(context, input.session)
 
     async def script(tx: Transaction) -> Session:
         found = await require(tx, Session, input.session, ["session"])
         if not input.dry_run:
-            lost = Ref(id=found.id, external_id=found.external_id)
-            await tx.log(
-                [
-                    MemoryChange(ChangeKind.UPDATED, memory.id, tx.now, memory, before=memory, lost=lost)
-                    for memory in await present(tx, Memory, formed)
-                    if memory.session_id == found.id
-                ]
-            )
-            await tx.delete(Session, [found.id])
+            await delete_in(tx, found, formed)
         return found
 
     return await context.write(script)
 
 
-async def _formed(context: Context, session: Ref) -> list[Id]:
+async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id]) -> None:
+    """Deletes a session; the memories that were formed in it are told to have changed."""
+    lost = Ref(id=session.id, external_id=session.external_id)
+    await tx.log(
+        [
+            MemoryChange(ChangeKind.UPDATED, memory.id, tx.now, memory, before=memory, lost=lost)
+            for memory in await present(tx, Memory, formed)
+            if memory.session_id == session.id
+        ]
+    )
+    await tx.delete(Session, [session.id])
+
+
+async def formed_in(context: Context, session: Ref) -> list[Id]:
     """The memories that were formed in a session, whatever became of them, the first ones first."""
     found: list[Id] = []
     of, more, after = MemoryFilter(session=session), True, None

@@ -32,6 +32,7 @@ class Session(Node):
     metadata: JSON
     created_at: datetime
     updated_at: datetime
+    expires_at: datetime | None = strawberry.field(description="When it is deleted, with all that is in it.")
     last_active_at: datetime = strawberry.field(description="Time of the latest message.")
     messages_there: int = strawberry.field(name="messageCount")
     version: int = strawberry.field(description="Increases with every change; use it as ifVersion.")

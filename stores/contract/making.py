@@ -124,6 +124,7 @@ def session(**values: Any) -> Draft[Session]:
         "version": 1,
         "panel_format": None,
         "workflow": None,
+        "expires_at": None,
     }
     return _draft(SESSION_TYPES[values.get("kind", SessionKind.CHAT)], defaults, values)
 

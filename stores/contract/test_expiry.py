@@ -12,6 +12,7 @@ from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef
 from domain.search import SearchMode
+from domain.session import Session
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
 from domain.values import encode_json
@@ -300,3 +301,30 @@ async def test_workspaces_with_something_to_sweep(engine: Engine, store: Store, 
     assert await quiet.get(ToolExecution, [runs.id]) == [runs]
     await replace(quiet, runs, times_out_at=None)
     assert await engine.due() == []
+
+
+async def test_a_session_is_gone_and_its_external_id_is_free(store: Store, clock: Clock) -> None:
+    [short, long] = await keep(store, session(external_id="x", expires_at=HOUR), session(expires_at=after(hours=2)))
+    assert await store.get(Session, [short.id]) == [short]
+    clock.advance(hours=1)
+    assert await store.get(Session, [short.id, long.id]) == [None, long]
+    assert await store.find(Session, [("x",)]) == [None]
+    assert await store.scan(Session, None, 10) == [long]
+    found = await page(store, Collection.SESSIONS)
+    assert (found.nodes, await store.counts([found.count_key])) == ([long], [1])
+
+    async def script(tx: Transaction) -> list[Any]:
+        return [*await tx.get(Session, [short.id]), *await tx.find(Session, [("x",)])]
+
+    assert await store.write(script) == [None, None]
+    [new] = await keep(store, session(external_id="x"))
+    assert await store.find(Session, [("x",)]) == [new]
+
+    async def sweep(tx: Transaction) -> None:
+        gone = await tx.expired(Session, 10)
+        assert [one.id for one in gone] == [short.id]
+        await tx.delete(Session, [short.id])
+
+    await store.write(sweep)
+    assert await store.find(Session, [("x",)]) == [new]
+    assert await store.get(Session, [new.id, long.id]) == [new, long]

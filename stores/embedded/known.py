@@ -29,6 +29,11 @@ _PARTICIPANTS = (
 
 _MOVE = "UPDATE session SET message_count = ?, last_active_at = ?, current = ? WHERE key = ?"
 
+_FREE = (
+    "UPDATE session SET external_id = NULL WHERE workspace = ? AND external_id = ? AND id <> ? "
+    "AND expires_at <= now_us() RETURNING id"
+)
+
 _WITH_KEYS = {
     statement: statement.replace("(SELECT key FROM session WHERE id = ?)", "?").replace(
         "(SELECT key FROM participant WHERE id = ?)", "?"
@@ -98,8 +103,17 @@ class Known:
                 moved = session.message_count, micros(session.last_active_at), session.current_id
                 self._db.execute(_MOVE, (*moved, key))
             else:
+                if session.external_id is not None:
+                    self._free(session.id, session.external_id)
                 self._db.execute(rows.SESSION.insert, (self.key, *rows.SESSION.encode(session)))
             self._note(session)
+
+    def _free(self, id: Id, external_id: str) -> None:
+        """Takes an externalId from another session that has expired and was not swept yet."""
+        found = self._db.execute(_FREE, (self.key, external_id, id)).fetchall()
+        for (other,) in found:
+            self._by_id.pop(Id(str(other)), None)
+            self._by_name.pop(external_id, None)
 
     def messages(self, statement: str, encoded: list[Row]) -> tuple[str, list[Row]]:
         """A statement that writes rows of messages, and these rows: with the keys of their sessions and senders where

@@ -80,12 +80,12 @@ class EmbeddedTransaction:
 
     async def get(self, kind: type[N], ids: Sequence[Id]) -> list[N | None]:
         if kind is Session:
-            return [self._known.session(id) for id in ids]  # type: ignore[misc]
+            return [self._living(self._known.session(id)) for id in ids]  # type: ignore[misc]
         return [self._one(kind, table(kind).by_id, (id,)) for id in ids]
 
     async def find(self, kind: type[N], keys: Sequence[NaturalKey]) -> list[N | None]:
         if kind is Session:
-            return [self._known.session_named(name) for (name,) in keys]  # type: ignore[misc]
+            return [self._living(self._known.session_named(name)) for (name,) in keys]  # type: ignore[misc]
         if kind is Tally:
             return self._tallies.find(keys)  # type: ignore[return-value]
         of = table(kind)
@@ -95,6 +95,10 @@ class EmbeddedTransaction:
         for place, *row in self._db.execute(of.by_naturals, (text(keys), self._workspace)):
             found[int(place)] = of.decode(row)
         return found
+
+    def _living(self, session: Session | None) -> Session | None:
+        """A session that is known, unless its time is over meanwhile."""
+        return None if session is not None and rows.SESSION.kind.is_over(session, self.now) else session
 
     def _one(self, kind: type[N], sql: str, key: Sequence[Any]) -> N | None:
         row = self._db.execute(sql, (*key, self._workspace)).fetchone()

@@ -65,15 +65,17 @@ def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 async def _free(to: Snapshot, pending: Pending) -> None:
-    """Takes externalIds from memories that have expired and were not swept yet."""
-    named = [memory.external_id for memory in pending.memories() if memory.external_id is not None]
-    if named:
-        await to.run(
-            "UNWIND $names AS name MATCH (n:Memory) USING INDEX SEEK n:Memory(workspace, external_id) "
-            "WHERE n.workspace = $workspace AND n.external_id = name "
-            "AND n.expires_at <= $now REMOVE n.external_id",
-            names=named,
-        )
+    """Takes externalIds from memories and sessions that have expired and were not swept yet."""
+    for of in (MEMORY, SESSION):
+        put = pending.records.get(of.kind.name, {})
+        named = {record.external_id: id for id, (record, _) in put.items() if record.external_id is not None}  # type: ignore[attr-defined]
+        if named:
+            await to.run(
+                f"UNWIND $names AS name MATCH (n:{of.name}) USING INDEX SEEK n:{of.name}(workspace, external_id) "
+                "WHERE n.workspace = $workspace AND n.external_id = name[0] AND n.id <> name[1] "
+                "AND n.expires_at <= $now REMOVE n.external_id",
+                names=[list(one) for one in named.items()],
+            )
 
 
 def _same(kind: Kind[Any]) -> str:

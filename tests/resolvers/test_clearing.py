@@ -36,10 +36,11 @@ ENTRY = {"namespace": "n", "key": "k", "value": {"a": 1}}
 SPAN = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "work"}
 CHANGES = {
     "updateSession": Change(
-        [("createSession", {"externalId": "s", "title": "T", "context": {"a": 1, "b": 2}, "capabilities": ["c"], "metadata": {"m": 1}})],
+        [("createSession", {"externalId": "s", "title": "T", "context": {"a": 1, "b": 2}, "capabilities": ["c"], "metadata": {"m": 1}, "ttlSeconds": 60})],
         SESSION,
         {"title": "T", "status": "ACTIVE", "contextPatch": {"set": {"a": 1.0}, "remove": ["x"]}, "capabilities": ["c"], "metadata": {"m": 1}, "ifVersion": 1},
-        "session { version updatedAt title status context capabilities metadata currentBranch { id } }",
+        "session { version updatedAt title status context capabilities metadata currentBranch { id } expiresAt }",
+        {"ttlSeconds": "expiresAt"},
     ),
     "updateMemory": Change(
         [("createMemory", {"externalId": "m", "owner": {"externalId": "o"}, "text": "t", "tags": ["a"], "metadata": {"m": 1}, "ttlSeconds": 60, "validFrom": AT, "validUntil": LATER, "vector": vector_of("t")})],
