@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from domain.declaration import listed, refers, shown
+from domain.declaration import NATURAL, listed, refers, shown
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import Command, Json, UnitFloat
@@ -21,7 +21,7 @@ BY_HAND = "BY_HAND"
 
 class Chunk(Node, frozen=True, kw_only=True, gc=False):
     """Messages of a session that memories were formed from. reason: why it ends where it does; strategy, settings: how
-    the session was cut."""
+    the session was cut; cut_at: the id of its first message, if a compression has cut it."""
 
     prefix: ClassVar[str] = "chk"
     noun: ClassVar[str] = "chunk"
@@ -37,6 +37,7 @@ class Chunk(Node, frozen=True, kw_only=True, gc=False):
     strategy: str
     settings: Json
     created_at: datetime
+    cut_at: Annotated[str | None, NATURAL] = None
 
 
 class Formation(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +76,7 @@ class Cutting(Command, frozen=True, kw_only=True):
     before a topic may end it, and the similarity of the messages on both sides below which one ends."""
 
     max_messages: Annotated[int, Meta(ge=1, le=1000)] = 40
-    max_characters: Annotated[int, Meta(ge=100)] = 8_000
+    max_characters: Annotated[int, Meta(ge=1)] = 8_000
     gap_seconds: Annotated[int, Meta(ge=1)] = 3_600
     min_messages: Annotated[int, Meta(ge=1)] = 4
     similarity: UnitFloat = 0.55

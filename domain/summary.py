@@ -1,8 +1,8 @@
 """Extractive summaries: the sentences that carry a text, as they stand.
 
-SumBasic (Nenkova and Vanderwende, "The Impact of Frequency on Summarization", MSR-TR-2005-101): a sentence counts what
-its words count on average, a word its share of all words; once a sentence is taken its words count the square of that,
-so that the next one says something else.
+SumBasic (Nenkova and Vanderwende, "The Impact of Frequency on Summarization", MSR-TR-2005-101): of the sentences
+that have the word that counts most, the one whose words count most on average. A word counts its share of all words;
+once a sentence is taken its words count the square of that, so that the next one says something else.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def summary(texts: Sequence[str], most: int = 5, characters: int = MAX_CHARACTER
     taken: list[int] = []
     left = characters
     while told and len(taken) < most:
-        best = max(told, key=lambda index: (_worth(words[index], share), -index))
+        top = max((word for index in told for word in words[index]), key=share.__getitem__, default=None)
+        having = [index for index in told if top is None or top in words[index]]
+        best = max(having, key=lambda index: (_worth(words[index], share), -index))
         told.remove(best)
         if len(found[best]) > left:
             continue

@@ -57,7 +57,7 @@ class MemoryFormation(msgspec.Struct, frozen=True):
         return self.of(Blob)
 
 
-class _Moved(Exception):
+class Moved(Exception):
     """What a memory is formed from was changed meanwhile."""
 
 
@@ -72,7 +72,7 @@ async def form(context: Context, input: FormMemoryInput) -> StoredOne:
             raise invalid("Nothing there has a text to make one of; give a text.", ["text"])
         try:
             return await _form(context, input, sources, text)
-        except _Moved:
+        except Moved:
             continue
 
 
@@ -90,8 +90,8 @@ async def _form(context: Context, input: FormMemoryInput, sources: Sequence[Node
         vectors = await vectors_of(context, [memory])
 
     async def script(tx: Transaction) -> StoredOne:
-        if _state(await _named(tx, input)) != _state(sources):
-            raise _Moved
+        if as_read(await _named(tx, input)) != as_read(sources):
+            raise Moved
         birth = await born(tx, sources, Formation(made, encode_json(settings), tx.now))
         owned = memory if memory.owner else replace(memory, owner=await the_owner(tx, birth.session_id, memory.scope))
         with as_one():
@@ -108,7 +108,8 @@ def memory_input(input: NewMemory, text: str, sources: Sequence[Node]) -> Memory
     return MemoryInput(**given, text=text, source_message=None if first is None else Ref(id=first.id))
 
 
-def _state(sources: Sequence[Node]) -> list[Any]:
+def as_read(sources: Sequence[Node]) -> list[Any]:
+    """What tells whether messages, spans and blobs were changed since."""
     return [(one.id, getattr(one, "version", 0), getattr(one, "is_redacted", False)) for one in sources]
 
 
@@ -178,15 +179,15 @@ async def reform(context: Context, input: ReformMemoryInput) -> StoredOne:
         async def script(tx: Transaction) -> StoredOne:
             now = await require(tx, Memory, input.memory, ["memory"])
             there = await records_in(tx, [one.id for one in left])  # noqa: B023
-            if now.version != before.version or _state(there) != _state(left):  # noqa: B023
-                raise _Moved
+            if now.version != before.version or as_read(there) != as_read(left):  # noqa: B023
+                raise Moved
             how = now.formation and replace(now.formation, formed_at=tx.now)
             after = await put_next(tx, now, replace(now, text=text, stale=False, formation=how), vector, embedder)  # noqa: B023
             return StoredOne(after, [])
 
         try:
             return await write(context, input, script, StoredOne)
-        except _Moved:
+        except Moved:
             continue
 
 

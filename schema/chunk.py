@@ -7,8 +7,9 @@ from datetime import datetime
 import strawberry
 
 from domain import chunk as domain
+from domain import compression
 from resolvers import formation, sessions
-from schema import page, refs
+from schema import page, payloads, refs
 from schema.blob import Blob
 from schema.fields import backed_by, relation, with_lists
 from schema.message import Message
@@ -44,3 +45,22 @@ class MemoryFormation:
 
 
 ChunkConnection = page.connection_of("Chunk", Chunk)
+
+
+@backed_by(compression.CompressedChunk)
+@strawberry.type(description="A chunk as a compression leaves it, or takes it away.")
+class CompressedChunk:
+    change: compression.CompressionChange
+    reason: str = strawberry.field(description="Why it ends where it does, as Chunk has it.")
+    text: str = strawberry.field(description="What its memory says; empty where its messages have no text.")
+    messages: list[Message]
+    memory = strawberry.field(
+        description="Its memory; null while it is only shown.", graphql_type=refs.optional(refs.Memory)
+    )
+
+
+CompressionPayload = payloads.payload(
+    "Compression",
+    chunks=refs.optional(list[CompressedChunk]),
+    archived=refs.optional(list[refs.Memory]),
+)

@@ -8,6 +8,7 @@ import strawberry
 
 from domain.caller import Role
 from domain.change import ChangeKind
+from domain.compression import CompressionChange
 from domain.errors import ErrorCode
 from domain.graph import GraphEdgeKind
 from domain.link import MemoryLinkKind
@@ -84,6 +85,7 @@ def publish(kind: type[enum.Enum]) -> None:
 
 for _kind in (
     ChangeKind,
+    CompressionChange,
     CostSource,
     ErrorCode,
     GraphEdgeKind,

@@ -12,6 +12,7 @@ from resolvers import (
     actors,
     annotation,
     blobs,
+    compression,
     correction,
     formation,
     graph,
@@ -37,6 +38,7 @@ from resolvers import (
 from schema import page, payloads, refs
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
 from schema.blob import Blob, BlobConnection, BlobPayload
+from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.graph import MemoryPath
@@ -191,6 +193,7 @@ class Mutation:
     create_memory = mutation(memories.create, payloads.MemoryPayload, right=WRITE)
     create_memories = mutation(memories.create_many, payloads.MemoriesPayload, right=WRITE)
     form_memory = mutation(formation.form, payloads.MemoryPayload, right=WRITE)
+    compress_session = mutation(compression.compress, CompressionPayload, right=WRITE)
     reform_memory = mutation(formation.reform, payloads.MemoryPayload, right=WRITE)
     update_memory = mutation(memories.update, payloads.MemoryPayload, right=WRITE)
     archive_memories = mutation(memories.archive, payloads.MemoriesPayload, right=WRITE)

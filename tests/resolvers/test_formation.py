@@ -48,6 +48,7 @@ async def form(graph: Graph, **input: Any) -> Any:
     return (await graph.do("formMemory", input, FORMED))["memory"]
 
 
+@pytest.mark.both_families
 async def test_what_it_was_formed_from(talk: Graph) -> None:
     """All messages, in the order in which they were said, its chunk, and how; from either end."""
     made = await form(talk, messages=[M[2], M[0], M[2]], text="Ada goes to Lisbon.", externalId="f")
