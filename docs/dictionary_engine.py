@@ -501,6 +501,13 @@ class DictionaryStore:
             raise Outdated
         return [_found(self._now, search) for search in searches]
 
+    async def search_messages(self, search: ports.MessageSearch) -> ports.FoundMessages:
+        messages = list(self._now.passing(self._now.all(Message), search.filter))
+        corpus = {one.id: _words(one.searched) for one in self._now.all(Message)}
+        ranks = _ranks(corpus, [one.id for one in messages], search.text)
+        best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
+        return ports.FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
+
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)
         most = most_of_usual(len(memories))
@@ -728,7 +735,8 @@ def _found(now: Reads, search: Search) -> ports.Found:
     """All that may be found: with so few memories there is nothing to choose."""
     memories = _searched(now, search)
     vector, text = search.by_meaning, search.by_words
-    ranks = _ranks(now, memories, text) if text else {}
+    corpus = {one.id: _words(one.text) for one in now.all(Memory)}
+    ranks = _ranks(corpus, [one.id for one in memories], text) if text else {}
     both = search.mode is SearchMode.HYBRID
     candidates = []
     for one in memories:
@@ -761,9 +769,8 @@ def _ties(now: Reads) -> list[Tie]:
     return [*links, *drawn]
 
 
-def _ranks(now: Reads, memories: Sequence[Memory], text: str) -> dict[Id, float]:
-    """How well words fit each memory that has any: BM25 (k1 = 1.2, b = 0.75) as a share of the best one's."""
-    corpus = {one.id: _words(one.text) for one in now.all(Memory)}
+def _ranks(corpus: Mapping[Id, Any], among: Sequence[Id], text: str) -> dict[Id, float]:
+    """How well words fit each text that has any: BM25 (k1 = 1.2, b = 0.75) as a share of the best one's."""
     sizes = {id: exact.total() + loose.total() for id, (exact, loose) in corpus.items()}
     average = max(sum(sizes.values()) / max(len(sizes), 1), 1)
     scores: defaultdict[Id, float] = defaultdict(float)
@@ -771,9 +778,9 @@ def _ranks(now: Reads, memories: Sequence[Memory], text: str) -> dict[Id, float]
         for word in those:
             having = sum(word in of[line] for of in corpus.values())
             rarity = max(math.log((len(corpus) - having + 0.5) / (having + 0.5)), 1e-6)
-            for one in memories:
-                if often := counts * corpus[one.id][line][word]:
-                    length = sizes[one.id] / average
-                    scores[one.id] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
+            for id in among:
+                if often := counts * corpus[id][line][word]:
+                    length = sizes[id] / average
+                    scores[id] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
     best = max(scores.values(), default=1.0)
     return {id: score / best for id, score in scores.items()}

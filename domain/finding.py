@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 AROUND = 60
@@ -10,12 +10,23 @@ AROUND = 60
 
 MARK = "**"
 
+Spot = tuple[int, int]
+"""Where something begins in a text, and where it ends."""
 
-def snippet(text: str, words: Sequence[str]) -> str:
-    """A piece of a text around the first of these words that it has, in one line, each of them between marks."""
-    found = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
-    first = found.search(text)
-    start, end = (first.start(), first.end()) if first is not None else (0, 0)
+
+def snippet(text: str, spots: Sequence[Spot]) -> str:
+    """A piece of a text in one line around those of the spots, which are in order, that stand closest together, each of
+    them between marks; its beginning where there are none."""
+    starts = [start for start, _ in spots]
+
+    def beside(spot: Spot) -> int:
+        return bisect_right(starts, spot[1] + AROUND) - bisect_right(starts, spot[0])
+
+    start, end = max(spots, key=beside, default=(0, 0))
     low, high = max(0, start - AROUND), min(len(text), end + AROUND)
-    piece = found.sub(lambda one: f"{MARK}{one[0]}{MARK}", text[low:high])
-    return " ".join(f"{'…' if low else ''}{piece}{'…' if high < len(text) else ''}".split())
+    shown, at = ["…" if low else ""], low
+    for begin, stop in spots:
+        if low <= begin and stop <= high:
+            shown += [text[at:begin], MARK, text[begin:stop], MARK]
+            at = stop
+    return " ".join("".join([*shown, text[at:high], "…" if high < len(text) else ""]).split())

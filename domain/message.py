@@ -204,6 +204,15 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     @made_of("content")
+    def searched(self) -> str:
+        """What it is found by: its text, and what its media show and say."""
+        content = self.content
+        if len(content) == 1 and type(content[0]) is TextContent:
+            return content[0].text
+        return "\n".join(text for part in content for text in _searched(part) if text)
+
+    @property
+    @made_of("content")
     def blobs(self) -> dict[Id, MediaKind]:
         """What it shows, each once, in order, and as what."""
         content = self.content
@@ -228,6 +237,14 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
             else part
             for index, part in enumerate(self.content)
         ]
+
+
+def _searched(part: Content) -> Iterator[str | None]:
+    if type(part) is TextContent:
+        yield part.text
+    elif isinstance(part, Media):
+        for name in ("caption", "title", "transcript", "text"):
+            yield getattr(part, name, None)
 
 
 class Odd(NamedTuple):

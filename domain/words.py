@@ -98,6 +98,32 @@ def words(text: str, stem: Stem) -> Words:
     return Words(exact, loose)
 
 
+_CHUNK = re.compile(r"\S+")
+_ALONE = r"[^\s\d'A-Za-z]*[A-Za-z][^\s\d]*"
+_ALL_ALONE = re.compile(rf"\s*(?:{_ALONE}(?:\s+|$))*")
+_IS_ALONE = re.compile(_ALONE)
+
+
+def pieces(text: str) -> list[str]:
+    """The parts of a text that can be split one by one: what makes words with what is behind a blank stays together.
+    In plain English each is a word with the marks around it, and most have been seen before."""
+    if not text.isascii():
+        return [text]
+    if _ALL_ALONE.fullmatch(text):
+        return text.split()
+    found: list[str] = []
+    start, before = 0, True
+    for chunk in _CHUNK.finditer(text):
+        alone = _IS_ALONE.fullmatch(chunk[0]) is not None
+        if (alone and before) or not found:
+            start = chunk.start()
+            found.append(chunk[0])
+        else:
+            found[-1] = text[start : chunk.end()]
+        before = alone
+    return found
+
+
 def telling(text: str, stem: Stem) -> Words:
     """What a question looks for: each word once, without function words where there are others."""
     terms = list(_terms(text))

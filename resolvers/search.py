@@ -158,10 +158,10 @@ async def _asked(context: Context, query: MemoryQuery, how: Search) -> tuple[Sea
         if text is None:
             raise invalid("A vector cannot be searched in TEXT mode; use SEMANTIC or HYBRID.", ["mode"])
         vector = None
-    elif vector is None and text is not None and (how.mode is SearchMode.SEMANTIC or _means(text)):
+    elif vector is None and text is not None and (how.mode is SearchMode.SEMANTIC or means(text)):
         telling = await _telling(context, text, how) if how.mode is SearchMode.HYBRID else text
         try:
-            vector = _directed((await context.embedder.embed([telling]))[0])
+            vector = directed((await context.embedder.embed([telling]))[0])
         except NoEmbedder:
             mode, without = SearchMode.TEXT if how.mode is SearchMode.SEMANTIC else how.mode, True
     asked = msgspec.structs.replace(
@@ -178,12 +178,12 @@ async def _telling(context: Context, text: str, how: Search) -> str:
     return words.without(text, usual) if usual else text
 
 
-def _means(text: str) -> bool:
+def means(text: str) -> bool:
     """Whether a text has letters: of a bare version, date or number a vector says nothing."""
     return any(letter.isalpha() for letter in text)
 
 
-def _directed(vector: Vector) -> Vector | None:
+def directed(vector: Vector) -> Vector | None:
     """The vector, or None where the text had nothing the embedder knows."""
     return vector if np.any(vector) else None
 
@@ -193,7 +193,7 @@ async def _vectors(context: Context, memories: Sequence[Memory]) -> list[Vector 
     stored = await context.store.vectors([memory.id for memory in memories])
     texts = [memory.text for memory, vector in zip(memories, stored, strict=True) if vector is None]
     made = iter(await context.embedder.embed(texts)) if texts else iter(())
-    return [_directed(next(made)) if vector is None else vector for vector in stored]
+    return [directed(next(made)) if vector is None else vector for vector in stored]
 
 
 @embedding

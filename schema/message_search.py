@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import strawberry
 
-from resolvers import lists
-from schema import refs
-from schema.fields import relation
+from domain.search import SearchMode
+from resolvers.message_search import MOST
 from schema.message import Message
 from schema.page import PageInfo
 
@@ -16,14 +15,15 @@ class MessageSearchEdge:
     cursor: str
     node: Message
     place: int = strawberry.field(description="Its place in its session, from 1.")
-    snippet: str = strawberry.field(description="A piece of it in one line; the words are marked: **word**.")
+    score: float = strawberry.field(description="0 to 1, comparable within one search.")
+    snippet: str = strawberry.field(description="A piece of it in one line; what was looked for is marked: **word**.")
 
 
-@strawberry.type(description="A page of messages that were found.")
+@strawberry.type(description="A page of messages that were found, best first unless asked otherwise.")
 class MessageSearchConnection:
     edges: list[MessageSearchEdge]
     nodes: list[Message]
     page_info: PageInfo
-    total_count = relation(
-        lists.totals, refs.optional(int), "How many messages have the words; counted only if selected."
-    )
+    total_count: int | None = strawberry.field(description=f"How many were found, at the most {MOST}.")
+    mode: SearchMode = strawberry.field(description="How they were looked for.")
+    degraded: bool = strawberry.field(description="True if their meaning could not be looked for, or only in part.")

@@ -117,7 +117,7 @@ class Query:
     search_messages = query(
         message_search.search,
         MessageSearchConnection,
-        "Messages of all sessions that have all these words in their texts, in either case, the newest first.",
+        "Messages of all sessions that say so, best first: by their words and, but for TEXT, by their meaning.",
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)

@@ -171,6 +171,11 @@ class Batching:
         """The cosine from which on two texts are about the same."""
         return getattr(self._embedder, "kindred", None) or KINDRED
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether many texts may be embedded for one search: in this process, by lookup."""
+        return getattr(self._embedder, "quick", None) is not None
+
     async def usual(self, vector: Vector) -> float:
         """The cosine that a vector has with any text of its language: the highest mean of those with a language's
         sentences. The first call embeds these."""

@@ -175,6 +175,10 @@ class OfKind(Operator, frozen=True):
     column: str
 
 
+class Says(Operator, frozen=True):
+    """The message has all words that are looked for (stores.words.asked)."""
+
+
 class Matching(Operator, frozen=True):
     """The record passes a filter of its kind."""
 
@@ -194,7 +198,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     Session: {
         "participant": Some(Participant, "session", Called("actor", _ACTORS)),
         "text": Contains(("title",)),
-        "said": Some(Message, "session", PartContains(_TEXTS)),
+        "said": Some(Message, "session", Says()),
         "active_since": AtLeast("last_active_at"),
         "capability": HasAll("capabilities"),
     },

@@ -8,10 +8,12 @@ from functools import lru_cache, singledispatch
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from domain.message import Message
 from domain.node import Id, Node
 from domain.session import Session
 from domain.values import FloatRange, Ref, fold, has_members
 from stores import filters as f
+from stores import words
 from stores.catalogue.kinds import kind
 from stores.filters import FILTERS, Operator
 
@@ -130,6 +132,12 @@ def _(op: f.HasMembers, record: Node, value: Any, world: World) -> bool:
 @_holds.register
 def _(op: f.PartContains, record: Node, value: str, world: World) -> bool:
     return any(fold(value) in fold(text) for text in op.part.of(column_of(record, op.part.column)))
+
+
+@_holds.register
+def _(op: f.Says, record: Node, value: str, world: World) -> bool:
+    asked = words.asked(value).exact
+    return isinstance(record, Message) and bool(asked) and set(words.stored(record.searched).exact).issuperset(asked)
 
 
 @_holds.register

@@ -19,7 +19,7 @@ import msgspec
 from domain.model_call import ModelCall
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
-from stores.embedded import reembedding
+from stores.embedded import reembedding, texts
 from stores.embedded.branches import Branches
 from stores.embedded.frequency import Frequency
 from stores.embedded.known import Memory
@@ -63,7 +63,8 @@ class EmbeddedEngine:
         migrate(writer_db, self.path)
         self._bind(writer_db, opening.label)
         self.epoch = self._epoch(writer_db)
-        self.frequency, self.known, self.branches = Frequency(), Memory(), Branches()
+        self.frequency, self.said = Frequency(), Frequency("message")
+        self.known, self.branches = Memory(), Branches()
         self.vectors = reembedding.in_use(writer_db)
         self.ids = Ids(clock, _last_id(writer_db))
         self.writer = Writer(writer_db, self._wake, self._forget)
@@ -187,7 +188,7 @@ class EmbeddedEngine:
         return [
             Figure("bytes", "sqlite", size),
             Figure("bytes", "vectors", vectors.cache_bytes),
-            Figure("bytes", "words", self.frequency.bytes),
+            Figure("bytes", "words", self.frequency.bytes + self.said.bytes),
             Figure("bytes", "branches", self.branches.bytes),
             Figure("commits", "sqlite", self.writer.commits),
             Figure("writes", "sqlite", self.writer.writes),
@@ -195,11 +196,16 @@ class EmbeddedEngine:
             Figure("cache_misses", "vectors", vectors.misses),
         ]
 
+    def _finish(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(apsw.Error):  # of a full disk: it is noted, and done the next time
+            texts.purge(self.writer.db)
+
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
+        await asyncio.get_running_loop().run_in_executor(None, self._finish)
         self.readers.close()
         for db in reversed(self._connections):
             db.close()

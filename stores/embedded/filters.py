@@ -12,7 +12,9 @@ from domain.actor import Agent, User
 from domain.memory import Memory
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
+from stores import words
 from stores.budget import check
+from stores.embedded import texts
 from stores.embedded.rows import TABLES
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros, raw
@@ -261,6 +263,17 @@ def _(op: f.Shares, kind: Kind, row: str) -> Add:
 def _(op: f.Either, kind: Kind, row: str) -> Add:
     each = [_emit(one, kind, row) for one in op.operators]
     return lambda w, value: w.either(each, value)
+
+
+@_emit.register
+def _(op: f.Says, kind: Kind, row: str) -> Add:
+    sql = f"{row}.key IN (SELECT rowid FROM message_text WHERE message_text MATCH ?)"
+
+    def add(w: Where, text: str) -> None:
+        all_words = [texts.has(f"{w.workspace}.{word}") for word in words.asked(text).exact]
+        w.add(sql, " AND ".join(all_words)) if all_words else w.add("0")
+
+    return add
 
 
 @_emit.register

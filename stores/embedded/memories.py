@@ -72,6 +72,7 @@ class Memories:
         self._db.execute(rows.MEMORY.insert, (self._known.key, *rows.MEMORY.encode(memory), scope))
         if text_before != memory.text:
             self._db.execute("DELETE FROM memory_text WHERE rowid = ?", (key,))
+            texts.deleted(self._db)
             self._index(int(key), scope, memory)
         self._count(int(scope_before), -int(was_active))
         self._count(scope, memory.status is MemoryStatus.ACTIVE)
@@ -116,6 +117,7 @@ class Memories:
         ours = text(list(ids)), self._known.key
         keys = [int(key) for (key,) in self._db.execute(f"SELECT key FROM memory WHERE {_BY_IDS}", ours)]
         self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
+        texts.deleted(self._db)
         self._db.executemany(
             "UPDATE change SET memory = json_set(memory, '$.text', '') "
             "WHERE memory_id = ? AND workspace = ? AND memory IS NOT NULL",

@@ -121,6 +121,17 @@ def _drop_index_of_parents(db: apsw.Connection) -> None:
             db.execute(f"DROP INDEX {name}")
 
 
+def _index_messages(db: apsw.Connection) -> None:
+    """Makes the index of what was said anew; every time words are made otherwise there is such a step."""
+    _run(db, "DROP TABLE IF EXISTS message_text", texts.MESSAGES)
+    found: Any = db.execute(f"SELECT t.workspace, {rows.MESSAGE.columns} FROM message t ORDER BY t.key")
+    while some := list(itertools.islice(found, _BATCH)):
+        said = [(workspace, rows.MESSAGE.decode(row)) for workspace, *row in some]
+        db.executemany(
+            texts.INSERT_MESSAGE, [(one.id, *texts.of_message(workspace, one.searched)) for workspace, one in said]
+        )
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -137,6 +148,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_name_media),  # 10: parts of messages say what they are, and may show a blob
     Step(after=_sum_up_again),  # 11: sums know what is told twice, and what is reckoned
     Step(_drop_index_of_parents, _sum_up_again),  # 12: traces know how many spans run, and a root that has come
+    Step(after=_index_messages),  # 13: what was said is found by its words
 )
 """Never edited once released, only added to."""
 

@@ -22,7 +22,7 @@ from domain.page import Listing, Page, Slice
 from domain.session import Session
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, link_of, lost, told
-from stores.embedded import graph, known, rows, tool_calls
+from stores.embedded import graph, known, message_search, rows, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.frequency import Frequency
@@ -45,9 +45,11 @@ from stores.ports import (
     Explored,
     Fields,
     Found,
+    FoundMessages,
     Group,
     Grouping,
     Log,
+    MessageSearch,
     NaturalKey,
     Records,
     Script,
@@ -78,6 +80,7 @@ class Opened(Protocol):
     clock: Callable[[], datetime]
     ids: Ids
     frequency: Frequency
+    said: Frequency
     branches: Branches
     vectors: VectorIndex
     known: known.Memory
@@ -269,6 +272,10 @@ class EmbeddedStore:
             return [searcher.find(search) for search in searches]
 
         return await engine.readers.in_thread(run)
+
+    async def search_messages(self, search: MessageSearch) -> FoundMessages:
+        engine, workspace = self._engine, self._key
+        return await engine.readers.in_thread(lambda db: message_search.find(db, workspace, engine.said, search))
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         engine, workspace, now = self._engine, self._key, self._engine.clock()

@@ -14,6 +14,7 @@ from stores.catalogue.column import Column
 from stores.catalogue.kind import Index, Kind
 from stores.catalogue.kinds import KINDS, foreign, targets
 from stores.embedded.texts import CREATE as TEXT_TABLE
+from stores.embedded.texts import MESSAGES as MESSAGE_TABLE
 from stores.embedded.vectors import SCHEMA as VECTOR_TABLES
 
 BESIDE = {"memory": ("scope_key INTEGER NOT NULL", "weight REAL NOT NULL AS (importance * decay_factor) VIRTUAL")}
@@ -31,6 +32,7 @@ CREATE TABLE tool_response (
   PRIMARY KEY (session, call_id, place, part)) WITHOUT ROWID;
 
 {TEXT_TABLE};
+{MESSAGE_TABLE};
 
 CREATE TABLE memory_ref (
   message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -114,8 +116,17 @@ def create_indexes(kind: Kind[Any]) -> list[str]:
     return [*made, *_INDEXES.get(kind.name, ())]
 
 
+_TRIGGERS = {
+    "message": (
+        "CREATE TRIGGER message_gone_text AFTER DELETE ON message BEGIN "
+        "DELETE FROM message_text WHERE rowid = OLD.key; INSERT OR IGNORE INTO meta VALUES ('deleted words', ''); END",
+    )
+}
+
+
 def create_triggers(kind: Kind[Any]) -> Iterator[str]:
-    """What goes with records that a column of several kinds names: there is no foreign key for that."""
+    """What goes with records that a column of several kinds names, and with words: there is no foreign key for that."""
+    yield from _TRIGGERS.get(kind.name, ())
     for column in kind.references:
         refers = column.refers
         if refers is None or refers.gone not in ("cascade", "null") or foreign(column) is not None:

@@ -1,8 +1,10 @@
-"""The text index: what it keeps of a memory, and how it is asked."""
+"""The text indexes: what they keep of memories and messages, and how they are asked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import apsw
 
 from domain.words import Words
 from stores import words
@@ -15,15 +17,34 @@ CREATE VIRTUAL TABLE memory_text USING fts5(
   scope, content, loose, content='', contentless_delete=1, tokenize="ascii tokenchars '.'")
 """
 
+MESSAGES = """
+-- The words of messages. Each begins with its workspace, so that a word costs what its own workspace has.
+CREATE VIRTUAL TABLE message_text USING fts5(
+  content, loose, content='', contentless_delete=1, tokenize="ascii tokenchars '.'")
+"""
+
 INSERT = "INSERT INTO memory_text (rowid, scope, content, loose) VALUES (?, ?, ?, ?)"
 
+INSERT_MESSAGE = (
+    "INSERT INTO message_text (rowid, content, loose) VALUES ((SELECT key FROM message WHERE id = ?), ?, ?)"
+)
+
 RANK = f"-bm25(memory_text, 0.0, 1.0, {LOOSE})"
+
+MESSAGE_RANK = f"-bm25(message_text, 1.0, {LOOSE})"
 
 
 def row(workspace: int, key: int, scope: int, text: str) -> tuple[int, str, str, str]:
     """What INSERT takes."""
     exact, loose = words.stored(text)
     return key, f"w{workspace} {scope_token(scope)}", " ".join(exact), " ".join(loose)
+
+
+def of_message(workspace: int, text: str) -> tuple[str, str]:
+    """What INSERT_MESSAGE takes behind the id."""
+    before = f" {workspace}."
+    exact, loose = (before + before.join(words) if words else "" for words in words.stored(text))
+    return exact, loose
 
 
 def scope_token(scope: int) -> str:
@@ -49,3 +70,28 @@ def has(word: str) -> str:
 def asked(looked_for: Words) -> list[str]:
     """The expressions that memories with each of these words match."""
     return [*map(has, looked_for.exact), *(f'loose : "{word}"' for word in looked_for.loose)]
+
+
+def said(workspace: int, looked_for: Words) -> list[str]:
+    """The expressions that messages of a workspace with each of these words match."""
+    exact, loose = ([f"{workspace}.{word}" for word in some] for some in looked_for)
+    return asked(Words(exact, loose))
+
+
+_DELETED = "deleted words"
+"""A name in the table meta: that the pages of the indexes may still have words of what was deleted."""
+
+
+def deleted(db: apsw.Connection) -> None:
+    """Notes that words were taken out of an index."""
+    db.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (_DELETED,))
+
+
+def purge(db: apsw.Connection) -> None:
+    """Takes the words of what was deleted out of the pages, where FTS5 leaves them until it merges these. 0.5 s for
+    100,000 messages."""
+    if db.execute("SELECT 1 FROM meta WHERE name = ?", (_DELETED,)).fetchone() is not None:
+        with db:
+            for table in ("memory_text", "message_text"):
+                db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+            db.execute("DELETE FROM meta WHERE name = ?", (_DELETED,))

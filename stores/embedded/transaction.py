@@ -23,7 +23,7 @@ from domain.tool_execution import ToolExecution
 from stores import journal, keeping
 from stores.catalogue.logs import logs_of
 from stores.changes import kept
-from stores.embedded import known, rows
+from stores.embedded import known, rows, texts
 from stores.embedded.filters import Where, apply
 from stores.embedded.memories import Memories
 from stores.embedded.rows import table
@@ -117,7 +117,7 @@ class EmbeddedTransaction:
             self._memories.put([record for record in records if isinstance(record, Memory)], new)
             return
         if kind is Message:
-            self._forget_responses([record.id for record in records if record.id not in self._made])
+            self._forget([record.id for record in records if record.id not in self._made])
         await keeping.put(self, records)
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
@@ -160,9 +160,15 @@ class EmbeddedTransaction:
     def _tallies(self) -> TallyRows:
         return TallyRows(self._db, self._workspace)
 
-    def _forget_responses(self, message_ids: Sequence[Id]) -> None:
+    def _forget(self, message_ids: Sequence[Id]) -> None:
+        """Takes what hangs on messages that are put again or deleted."""
         if not message_ids:
             return
+        self._db.execute(
+            f"DELETE FROM message_text WHERE rowid IN (SELECT key FROM message WHERE {_BY_IDS})", (text(message_ids),)
+        )
+        if self._db.changes():
+            texts.deleted(self._db)
         self._db.execute(
             "DELETE FROM tool_response WHERE (session, place) IN "
             "(SELECT session, place FROM message WHERE id IN (SELECT value FROM json_each(?)))",
@@ -180,6 +186,9 @@ class EmbeddedTransaction:
             self._db.executemany(
                 "INSERT INTO tool_response VALUES ((SELECT key FROM session WHERE id = ?), ?, ?, ?, ?, ?)", responses
             )
+        self._db.executemany(
+            texts.INSERT_MESSAGE, [(one.id, *texts.of_message(self._workspace, one.searched)) for one in messages]
+        )
         for session in {message.session_id for message in messages}:
             self._grown.add(Log("messages", session).name)
 
@@ -247,7 +256,7 @@ class EmbeddedTransaction:
         if kind is Tally:
             self._tallies.deleted(ids)
         if kind is Message:
-            self._forget_responses(ids)
+            self._forget(ids)
         gone = {one.id: one for way in journal.ways(table(kind).kind) for one in self._along(kind, way, ids)}
         spans = self._spans_of(name, ids)
         if name == "session":

@@ -19,7 +19,9 @@ from stores.ports.values import (
     Explored,
     Fields,
     Found,
+    FoundMessages,
     Log,
+    MessageSearch,
     NaturalKey,
     Records,
     Search,
@@ -102,6 +104,9 @@ class Store(Protocol):
     async def search(self, searches: Sequence[Search]) -> list[Found]:
         """Candidates of each search among active memories that are valid now, unless the filter says otherwise
         (domain.memory.says_when)."""
+
+    async def search_messages(self, search: MessageSearch) -> FoundMessages:
+        """Candidates of a search of what was said, by the words of domain.message.Message.searched."""
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         """Those of these words (exact ones of stores.words) that so many of the memories a search is among have that

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from domain.graph import GraphEdge
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
-from domain.message import MemoryRef
+from domain.message import MemoryRef, Message, MessageFilter
 from domain.node import Id, Node
 from domain.search import Candidate, Ranking, SearchMode, Tie
 
@@ -145,6 +145,27 @@ class Found(msgspec.Struct, frozen=True):
     degraded: bool = False
     records: Mapping[Id, Memory] = {}
     ties: Sequence[Tie] = ()
+    covered: float = 1.0
+
+
+class MessageSearch(msgspec.Struct, frozen=True):
+    """A search for messages by their words. others: ids of those that are candidates whatever words they have. limit:
+    how many candidates there may be by words."""
+
+    text: str
+    limit: int
+    filter: MessageFilter | None = None
+    others: Sequence[Id] = ()
+
+
+class FoundMessages(msgspec.Struct, frozen=True):
+    """The best by words and the others, as far as the filter lets them, in no order.
+
+    ranks: by id BM25 as a share of the best's, of those best. covered: what share of the words that are looked for the
+    best has."""
+
+    messages: list[Message]
+    ranks: Mapping[Id, float]
     covered: float = 1.0
 
 

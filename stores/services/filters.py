@@ -12,10 +12,12 @@ from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
+from stores import words
 from stores.budget import check
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros
 from stores.services.labels import LABELS, MEMORY, seek
+from stores.services.lucene import MOST_WORDS, all_of
 from stores.services.properties import listed, looked_into, members, sortable
 
 
@@ -260,6 +262,8 @@ def _(op: f.Through, node: str) -> Add:
 @_emit.register
 def _(op: f.Some, node: str) -> Add:
     """Looked up once, before the first row: from an index for each way to be called."""
+    if isinstance(op.operator, f.Says):
+        return _some_saying(op, node)
     if not isinstance(op.operator, f.Called):
         return _some_holding(op, node)
     column, label = op.operator.column, LABELS[op.kind].name
@@ -274,6 +278,19 @@ def _(op: f.Some, node: str) -> Add:
 
     def add(w: Where, ref: Ref) -> None:
         w.add(f"{node}.id IN {w.ids(by_name if ref.id is None else by_id, ref.id or ref.external_id)}")
+
+    return add
+
+
+def _some_saying(op: f.Some, node: str) -> Add:
+    saying = (
+        "CALL db.index.fulltext.queryNodes('message_texts', '+workspace:(\"' + $workspace + '\")^0 +' + ?) "
+        f"YIELD node AS x WHERE x.workspace = $workspace RETURN DISTINCT x.{op.column} AS id"
+    )
+
+    def add(w: Where, text: str) -> None:
+        wanted = all_of(words.asked(text, MOST_WORDS))
+        w.add(f"{node}.id IN {w.ids(saying, wanted)}" if wanted else _NEVER)
 
     return add
 

@@ -194,6 +194,10 @@ def statements() -> list[str]:
         "[n.words, n.loose, n.id, n.workspace, n.owner, n.scope, n.status] "
         "OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
     )
+    made.append(
+        "CREATE FULLTEXT INDEX message_texts IF NOT EXISTS FOR (n:Message) ON EACH [n.words, n.loose, n.workspace] "
+        "OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
+    )
     return list(dict.fromkeys(made))
 
 

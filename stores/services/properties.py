@@ -2,8 +2,8 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts or a span's call, folded. tools: that it
 calls. tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and
-names are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: its words for the full-text index
-(stores.words).
+names are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: those of memories and messages for the
+full-text indexes (stores.words).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from domain.memory import Memory
+from domain.message import Message
 from domain.node import Node
 from domain.span import Span
 from domain.values import Json, fold
@@ -81,6 +82,10 @@ _OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
         "loose": lambda memory: " ".join(stored(memory.text).loose),
         "weight": lambda memory: memory.importance * memory.decay_factor,
         "last_accessed_at_key": lambda memory: micros(memory.last_accessed_at) or 0,
+    },
+    Message: {
+        "words": lambda message: " ".join(stored(message.searched).exact),
+        "loose": lambda message: " ".join(stored(message.searched).loose),
     },
     Span: {"ended_at_key": lambda span: _lasting(span.started_at, span.ended_at)},
 }

@@ -22,11 +22,12 @@ from domain.ranking import Asked, influence, rank
 from domain.search import Candidate, SearchMode, similarity
 from stores import words
 from stores.errors import Unavailable
-from stores.policies import BESIDE, LOOSE, OVERSAMPLE, most_of_usual
+from stores.policies import BESIDE, OVERSAMPLE, most_of_usual
 from stores.ports import Found, Search, Vector
 from stores.services import surroundings
 from stores.services.filters import Where, apply, valid_at
 from stores.services.labels import MEMORY, whole
+from stores.services.lucene import CLAUSES, MOST_WORDS, any_of, quoted
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.prefilter import Called, Names, Prefilter, called, ids_of, names, prefilter
 from stores.services.weaviate_client import Hit, Missing, WeaviateClient
@@ -54,12 +55,6 @@ _TENANT_SECONDS, _TRIES = 2.0, 20
 """How long a search waits for a tenant that is to be made."""
 
 _IMPORTANCE, _DECAY, _TEXT = map(MEMORY.columns.index, ("importance", "decay_factor", "text"))
-
-_CLAUSES = 400
-"""Lucene takes 1,024 clauses."""
-
-_MOST_WORDS = 600
-"""Of these so many are words of the query."""
 
 
 Known: TypeAlias = dict[Called, Names]
@@ -117,7 +112,7 @@ class _Finding:
         self._graph, self._vectors, self._workspace, self._now, self._search = graph, vectors, workspace, now, search
         self._set = vectors.set
         self._count = max(_LEAST, min(_OVERSAMPLE * search.limit, _MOST), search.limit)
-        self._all_words = _query(*words.asked(search.text or "", _MOST_WORDS))
+        self._all_words = any_of(words.asked(search.text or "", MOST_WORDS))
         self._influence = influence(search.mode, search.ranking)
         self._words = "" if search.mode is SearchMode.SEMANTIC else self._all_words
         self._vector = search.by_meaning
@@ -264,8 +259,8 @@ class _Finding:
         if not self._words:
             return "WITH null AS looked, ns, [] AS scores"
         return (
-            f"CALL (ids) {{ UNWIND range(0, size(ids) - 1, {_CLAUSES}) AS start "
-            f"WITH reduce(terms = '', id IN ids[start..start + {_CLAUSES}] | terms + ' ' + id) AS terms "
+            f"CALL (ids) {{ UNWIND range(0, size(ids) - 1, {CLAUSES}) AS start "
+            f"WITH reduce(terms = '', id IN ids[start..start + {CLAUSES}] | terms + ' ' + id) AS terms "
             "CALL db.index.fulltext.queryNodes('memory_texts', $asked + terms + ')^0') YIELD node AS n, score "
             "RETURN collect([n.id, score]) AS scores } WITH null AS looked, ns, scores"
         )
@@ -279,14 +274,14 @@ class _Finding:
             "scope": [scope.value for scope in filter.scopes or ()],
             "owner": [] if filter.owner is None else ids_of((User, Agent), filter.owner, named),
         }
-        if self._search.owners is not None and len(self._search.owners) <= _CLAUSES:
+        if self._search.owners is not None and len(self._search.owners) <= CLAUSES:
             # The id of nobody keeps the clause from being empty.
-            owned = " ".join(map(_quoted, [*self._search.owners, "nobody"]))
+            owned = " ".join(map(quoted, [*self._search.owners, "nobody"]))
             return f'{self._terms(wanted)} +(scope:("{MemoryScope.GLOBAL.value}") owner:({owned}))^0'
         return self._terms(wanted)
 
     def _terms(self, wanted: dict[str, list[str]]) -> str:
-        terms = {name: " ".join(map(_quoted, values)) for name, values in wanted.items() if values}
+        terms = {name: " ".join(map(quoted, values)) for name, values in wanted.items() if values}
         return " ".join(f"+{name}:({values})^0" for name, values in terms.items())
 
     async def _read(self, nodes: str, **parameters: Any) -> tuple[int, Rows]:
@@ -346,7 +341,7 @@ class _Finding:
         said = [(row.score, id) for id, row in rows.items() if row.score is not None]
         if not said:
             return 1.0
-        return words.covered(words.asked(self._search.text or "", _MOST_WORDS), rows[max(said)[1]].columns[_TEXT])
+        return words.covered(words.asked(self._search.text or "", MOST_WORDS), rows[max(said)[1]].columns[_TEXT])
 
     def _candidates(self, rows: Rows, around: surroundings.Surroundings) -> list[Candidate]:
         most = _best_score(rows)
@@ -367,14 +362,6 @@ def _best_score(rows: Rows) -> float:
     return max((row.score for row in rows.values() if row.score is not None), default=1.0)
 
 
-def _query(exact: Sequence[str], loose: Sequence[str]) -> str:
-    """What Lucene looks for; the words are made of letters, digits and dots alone."""
-    parts = [f"words:({' '.join(exact)})"] if exact else []
-    if loose:
-        parts.append(f"loose:({' '.join(loose)})^{LOOSE}")
-    return f"({' '.join(parts)})" if parts else ""
-
-
 def _similarities(vector: Vector | None, stored: Sequence[bytes | None]) -> list[float | None]:
     """The similarity of each stored vector; none for one that is missing or has no direction."""
     if vector is None:
@@ -383,9 +370,3 @@ def _similarities(vector: Vector | None, stored: Sequence[bytes | None]) -> list
     matrix = np.frombuffer(b"".join(bytes(one or empty) for one in stored), "<f4").reshape(len(stored), len(vector))
     cosines: list[float] = (matrix @ vector).tolist()
     return [similarity(c) if any(row) else None for c, row in zip(cosines, matrix, strict=True)]
-
-
-def _quoted(text: str) -> str:
-    """A text as one term of a Lucene query."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -23,9 +23,11 @@ from stores.ports import (
     Explored,
     Fields,
     Found,
+    FoundMessages,
     Group,
     Grouping,
     Log,
+    MessageSearch,
     NaturalKey,
     Records,
     Script,
@@ -35,7 +37,7 @@ from stores.ports import (
     Vector,
 )
 from stores.rows import micros
-from stores.services import graph, tool_calls
+from stores.services import graph, message_search, tool_calls
 from stores.services.branches import branches
 from stores.services.followers import Followers
 from stores.services.grouping import Query, groups
@@ -227,6 +229,9 @@ class ServicesStore:
         return await _together(
             find(self._graph, self._engine.vectors, self._name, now, search, self._called) for search in searches
         )
+
+    async def search_messages(self, search: MessageSearch) -> FoundMessages:
+        return await message_search.find(self._graph, self._name, self._now, search)
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)

@@ -286,7 +286,7 @@ async def test_the_total_is_counted_only_when_it_is_asked_for(full: Graph, name:
 
 def test_every_list_is_tried() -> None:
     tried = {name.replace("user.", "actor.") for name in LISTS}
-    # Of no workspace; of a message's id, in test_branches; what was found, in test_message_search.
+    # Of no workspace; of a message's id, in test_branches; of which only figures are shown.
     apart = {Collection.TENANT_KEYS, Collection.MESSAGE_BRANCH, Collection.MESSAGES}
     assert tried == {collection.value for collection in Collection if collection not in apart}
 

@@ -33,7 +33,7 @@ from stores.embedded import migrations, tables
 from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
 from stores.errors import CannotOpen
-from stores.ports import Collection, Log, Search, Transaction
+from stores.ports import Collection, Log, MessageSearch, Search, Transaction
 from tests.support.before import assert_holds_what_was_told, old_folder, superseded_before
 
 
@@ -87,6 +87,9 @@ async def test_an_old_folder_goes_on(tmp_path: Path) -> None:
         Search(SearchMode.TEXT, 0.0, 10, text="sky"),
     ):
         assert fact.id in {found.id for found in ((await store.search([search]))[0]).candidates}
+    [old] = [one for one in (await page(store, Collection.SESSION_MESSAGES, talk)).nodes if one.external_id == "said"]
+    asked = MessageSearch(old.text, 500)
+    assert old in (await store.search_messages(asked)).messages
     lines = follow(store, Log("trace", talk.id))
     assert (await lines.take(1))[0].external_id == "line"
     await lines.close()

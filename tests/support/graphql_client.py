@@ -57,6 +57,7 @@ class Words:
     name = "words"
     dimension = 16
     kindred = -1.0
+    is_at_hand = True
 
     async def embed(self, texts: Sequence[str]) -> Vector:
         """A unit vector for each text; zeros for one without words."""

@@ -161,6 +161,7 @@ def test_properties_are_made_of_what_they_say() -> None:
                 looked.add(name)
     assert looked == {
         "text",
+        "searched",
         "blobs",
         "tool_calls",
         "placed_content",

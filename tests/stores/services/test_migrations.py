@@ -12,7 +12,7 @@ import pytest
 from domain.actor import ActorOrder, ActorOrderField, Agent
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
-from domain.message import ThreadOrder, ThreadOrderField
+from domain.message import Message, ThreadOrder, ThreadOrderField
 from domain.page import OrderDirection
 from domain.search import Recall, SearchMode
 from domain.session import Session
@@ -35,7 +35,7 @@ from stores.contract.making import (
     user,
 )
 from stores.errors import CannotOpen
-from stores.ports import Collection, Search
+from stores.ports import Collection, MessageSearch, Search
 from stores.services import migrations
 from stores.services.engine import ServicesEngine
 from stores.services.labels import TRACE
@@ -120,6 +120,9 @@ async def test_an_old_graph_goes_on(graph: Path) -> None:
     [said] = await say(store, talk, message(voice))
     assert said.place == talk.message_count + 1
     [fact] = await store.find(Memory, [("fact",)])
+    [old] = await store.find(Message, [("said",)])
+    assert old is not None
+    assert old in (await store.search_messages(MessageSearch(old.text, 500))).messages
     await replace(store, fact, importance=0.9)
     assert await drained(engine)
     [found] = await store.search([Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0))])

@@ -19,7 +19,7 @@ from domain.change import ChangeKind
 from domain.graph import Exploration, GraphInclude
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
-from domain.message import MemoryRef, MessageFilter, ToolCall, ToolResponse
+from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
@@ -35,7 +35,7 @@ from stores.contract.test_operators import LISTS, single
 from stores.contract.test_operators import Records as Made
 from stores.open import open_engine
 from stores.orders import default_order
-from stores.ports import Collection, LinkFilter, Log, Opening, Records, Search, Store, Transaction
+from stores.ports import Collection, LinkFilter, Log, MessageSearch, Opening, Records, Search, Store, Transaction
 from stores.services import neo4j_client, outbox
 from stores.services.engine import ServicesEngine
 from stores.services.labels import LABELS
@@ -117,21 +117,6 @@ async def test_no_statement_reads_what_is_not_asked_for(engine: ServicesEngine, 
     assert found == {}
 
 
-async def test_what_was_said_is_read_of_one_workspace(engine: ServicesEngine, recorded: dict[str, None]) -> None:
-    """All of it: no index has the words of messages."""
-    store = engine.workspace("main")
-    things = await m.world(store)
-    [page] = await store.pages(Collection.MESSAGES, [""], Slice(limit=1))
-    sky = MessageFilter(text="sky")
-    [page] = await store.pages(Collection.MESSAGES, [""], Slice(limit=1, after=page.page_info.end_cursor), sky)
-    await store.counts([page.count_key])
-    multiply()
-    run("CALL db.clearQueryCaches()")
-    asked = [statement for statement in recorded if "Message" in statement and " CREATE " not in statement]
-    assert things and len(asked) > 2
-    assert [one for statement in asked for one in read_whole(explained(statement)) if "Scan" in one] == []
-
-
 READS_ALL = [
     "MATCH (n:Memory) RETURN count(n.text)",
     "MATCH (n) WHERE n.id = 'mem_1' RETURN n",
@@ -157,8 +142,8 @@ async def ask_lists(store: Store, things: m.World) -> None:
     """Every list in every order: from its beginning, behind a row and before it, and how long it is."""
     parents: dict[Any, Any] = {of: filling.parent(things) for of, filling in FILLINGS.items()}
     parents[Collection.MESSAGE_BRANCH] = things.message.id
+    del parents[Collection.MESSAGES]  # nobody pages through it: what was said is searched, and counted in figures
     parents |= {of: {"": "", "target": things.memory.id}.get(of.column, things.user.id) for of in OWN}
-    del parents[Collection.MESSAGES]  # it sorts all that was said: see the next test
     for of, parent in parents.items():
         order = type(default_order(of))
         for field in set(type(default_order(of).field)) - SELDOM:
@@ -196,6 +181,9 @@ async def ask_searches(store: Store, things: m.World, made: Made) -> None:
                 if filter is not None:
                     break
         await store.search([Search(mode, 0.3, 3, None, vector, None)])
+    for said in (None, *single(Message, made, 1)):
+        await store.search_messages(MessageSearch("sky", 3, said, [things.message.id]))
+    await store.search_messages(MessageSearch("?", 3, None, [things.message.id]))
 
 
 async def ask_the_rest(engine: ServicesEngine, store: Store, things: m.World) -> None:

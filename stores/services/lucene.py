@@ -1,0 +1,32 @@
+"""Queries of Neo4j's full-text indexes, whose words are those of stores.words."""
+
+from __future__ import annotations
+
+from domain.words import Words
+from stores.policies import LOOSE
+
+CLAUSES = 400
+"""Lucene takes 1,024 clauses."""
+
+MOST_WORDS = 600
+"""Of these so many are words of the query."""
+
+
+def any_of(looked_for: Words) -> str:
+    """What has any of the words, which are made of letters, digits and dots alone; "" where there are none."""
+    exact, loose = looked_for
+    parts = [f"words:({' '.join(exact)})"] if exact else []
+    if loose:
+        parts.append(f"loose:({' '.join(loose)})^{LOOSE}")
+    return f"({' '.join(parts)})" if parts else ""
+
+
+def all_of(looked_for: Words) -> str:
+    """What has all of the exact words; "" where there are none."""
+    return f"words:({' '.join(f'+{word}' for word in looked_for.exact)})" if looked_for.exact else ""
+
+
+def quoted(text: str) -> str:
+    """A text as one term."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
