@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from domain import graph as hops
 from domain.branch import Entry, branch
-from domain.change import MemoryChange
+from domain.change import MemoryChange, RecordChange
 from domain.errors import CursorExpired
+from domain.generation import CachedGeneration
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter, MemoryStatus, lightest_first, says_when
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
@@ -32,6 +33,7 @@ from domain.participant import Participant, SenderType
 from domain.search import Candidate, Recall, SearchMode, Tie, asks, similarity
 from domain.session import Session
 from domain.span import Span
+from domain.state import StateEntry
 from domain.tally import Tally
 from domain.tool_calls import Spot, Step, answers, call_parts
 from domain.tool_execution import ToolExecution
@@ -40,11 +42,14 @@ from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of, told
+from stores.changes import asked, forgotten_change, line_of, told
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
+from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
+from stores.journal import forgotten
 from stores.lists import declared
+from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, most_of_usual
 from stores.ports import Collection, Log, NaturalKey, Records, Search
@@ -98,6 +103,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.graphs: dict[str, Graph] = {}
+        self.generations: dict[tuple[str, str], CachedGeneration] = {}
         self.epoch = secrets.token_hex(4)
         self.embedder, self.coming = "", Coming("")
         self.places, self.last_id = count(1), 0  # places of lines in logs, never given twice
@@ -123,6 +129,7 @@ class DictionaryEngine:
         self.closed, self.writes = False, 0
         self.grown = asyncio.Event()  # set by the next write
         self._rates = Rates()
+        self.generations: ports.Generations = MemoryGenerations(shelf.generations, clock)
 
     def workspace(self, name: str) -> DictionaryStore:
         return DictionaryStore(self, name)
@@ -138,6 +145,13 @@ class DictionaryEngine:
 
     async def spend(self, name: str, per_minute: int) -> float:
         return self._rates.spend(name, per_minute)
+
+    async def remains(self, workspace: str, texts: Sequence[str]) -> list[ports.Remains]:
+        graphs = self.shelf.graphs.values()
+        held = [one for graph in graphs for records in graph.records.values() for one in records.values()]
+        lines = [line for graph in graphs for line in graph.changes.values()]
+        said = map(msgspec.json.encode, [*held, *lines, *self.shelf.generations.values()])
+        return [ports.Remains("dictionaries", frozenset(Needles(texts).found(b"\0".join(said))))]
 
     async def stats(self) -> ports.Stats:
         graphs = self.shelf.graphs.values()
@@ -395,6 +409,16 @@ class DictionaryTransaction(Reads):
         self.graph.changes = {place: change for place, change in changes if place not in gone}
         return len(gone)
 
+    async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
+        for place, line in self.graph.changes.items():
+            if line.memory_id in ids or (links and line.link and self.one(Memory, line.memory_id) is None):
+                self.graph.changes[place] = forgotten_change(line)
+        for one in list(self.all(RecordChange)):
+            if one.record_id in ids:
+                kept = forgotten(str(one.before, "utf-8"), str(one.after, "utf-8"))
+                before, after = (msgspec.Raw(text.encode()) for text in kept)
+                await self.store([replace(one, before=before, after=after)])
+
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         links: Any = self.graph.records["lnk"].values()
         return [one for one in links if one.kind.name == "SUPERSEDES" and {one.source_id, one.target_id} & {*ids}]
@@ -507,6 +531,10 @@ class DictionaryStore:
         ranks = _ranks(corpus, [one.id for one in messages], search.text)
         best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
         return ports.FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
+
+    async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
+        names = (one.namespace for one in self._now.all(StateEntry))
+        return sorted(Counter(name for name in names if name.startswith(prefix)).items())
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)

@@ -148,17 +148,18 @@ def _texts(part: Content) -> Iterator[str]:
         told = (getattr(part, name, None) for name in ("url", "caption", "transcript", "title", "text"))
         yield from (text for text in told if text)
     elif isinstance(part, ToolCall):
-        yield from _leaves(decode_json(part.arguments))
+        yield from leaves(decode_json(part.arguments))
     elif isinstance(part, ToolResponse):
-        yield from _leaves(decode_json(part.result))
+        yield from leaves(decode_json(part.result))
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def leaves(value: Any) -> Iterator[str]:
+    """The texts in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(one)
+            yield from leaves(one)
 
 
 def without(value: Any, texts: Sequence[str]) -> Any:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import astuple, replace
 
 from domain.declaration import NATURAL, SORTED, SPREAD, listed, refers
@@ -17,7 +17,19 @@ from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.target import TargetFilter
-from domain.values import Command, FloatRange, GivenObject, Json, Key, Name, Named, Ref, TimeRange, Whose
+from domain.values import (
+    MAX_BATCH,
+    Command,
+    FloatRange,
+    GivenObject,
+    Json,
+    Key,
+    Name,
+    Named,
+    Ref,
+    TimeRange,
+    Whose,
+)
 
 
 class SpanKind(enum.Enum):
@@ -102,8 +114,8 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     ended_at: datetime | None
     attributes: Json
     message_id: Annotated[Id | None, refers("Message", gone="null")]
-    agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
-    user_id: Annotated[Id | None, refers("User", gone="keep")] = None
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep"), listed("started_at")]
+    user_id: Annotated[Id | None, refers("User", gone="keep"), listed("started_at")] = None
     provider: str | None = None
     model: str | None = None
     time_to_first_token_ms: float | None = None
@@ -281,6 +293,13 @@ class EndSpanInput(Command, frozen=True, kw_only=True):
     ended_at: datetime | UnsetType = UNSET
     attributes: GivenObject | UnsetType = UNSET
     component: Name | UnsetType = UNSET
+
+
+class DeleteSpansInput(Command, frozen=True, kw_only=True):
+    """The ids of the spans to delete."""
+
+    spans: Annotated[list[Id], Meta(max_length=MAX_BATCH)]
+    dry_run: bool = False
 
 
 MAX_COUNT = 2**31 - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -28,6 +29,7 @@ class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     version: int
     updated_at: datetime
     expires_at: Annotated[datetime | None, EXPIRES]
+    ttl_seconds: int | None = None
 
 
 register(StateEntry)
@@ -60,7 +62,7 @@ class StateFilter(Command, frozen=True, kw_only=True):
 
 class StateInput(Command, frozen=True, kw_only=True):
     """A value to store. Without ttlSeconds it does not expire. Omitted tags stay unchanged; null removes them.
-    ifVersion is the version the entry must have; 0 means it must not exist yet."""
+    ifVersion is the version the entry must have; 0 means it must not exist yet, as ifAbsent does."""
 
     namespace: Key
     key: Key
@@ -68,6 +70,7 @@ class StateInput(Command, frozen=True, kw_only=True):
     tags: list[Key] | UnsetType | None = UNSET
     ttl_seconds: Seconds | None = None
     if_version: int | UnsetType = UNSET
+    if_absent: bool = False
 
 
 class SetStateInput(StateInput, frozen=True, kw_only=True):
@@ -89,3 +92,34 @@ class DeleteStateInput(Command, frozen=True, kw_only=True):
     namespace: Key
     key: Key
     if_version: int | UnsetType = UNSET
+
+
+class DeleteStatesInput(Command, frozen=True, kw_only=True):
+    """The entries of a namespace to delete: those of some keys, or whose keys begin with a prefix, or all. below: also
+    those of the namespaces below it, as `a/b` is below `a`."""
+
+    namespace: Key
+    keys: Annotated[list[Key], Meta(max_length=MAX_BATCH)] | None = None
+    prefix: str | None = None
+    below: bool = False
+    dry_run: bool = False
+
+
+class StateNamespace(msgspec.Struct, frozen=True):
+    """A namespace, and how many entries it has with those below it that are not told apart."""
+
+    name: str
+    count: int
+
+
+SEPARATOR = "/"
+"""What parts the names of namespaces into steps."""
+
+
+def gathered(counts: Iterable[tuple[str, int]], depth: int | None) -> list[StateNamespace]:
+    """Namespaces with their counts, in order; those with more steps than depth are counted with what is above them."""
+    found: dict[str, int] = {}
+    for name, count in counts:
+        shown = name if depth is None else SEPARATOR.join(name.split(SEPARATOR)[:depth])
+        found[shown] = found.get(shown, 0) + count
+    return [StateNamespace(name, count) for name, count in sorted(found.items())]

@@ -74,7 +74,7 @@ class ToolExecution(Node, frozen=True, kw_only=True, gc=False):
     ]
     message_id: Annotated[Id | None, refers("Message", gone="null"), listed("started_at")]
     span_record_id: Annotated[Id | None, refers("Span", gone="null"), Stored("span"), listed("started_at")]
-    agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep"), listed("started_at")]
     call_id: str | None
     tool: Annotated[str, SORTED]
     arguments: Json

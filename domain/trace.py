@@ -33,8 +33,8 @@ class TraceEvent(Node, frozen=True, kw_only=True, gc=False):
     time: datetime
     duration_ms: float | None
     data: Json
-    user_id: Annotated[Id | None, refers("User", gone="keep")]
-    agent_id: Annotated[Id | None, refers("Agent", gone="keep")]
+    user_id: Annotated[Id | None, refers("User", gone="keep"), listed("place")]
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep"), listed("place")]
     message_id: Annotated[Id | None, refers("Message", gone="cascade"), listed("place")]
     parent_id: Annotated[Id | None, refers("TraceEvent", gone="null", later=True)]
     span_record_id: Annotated[Id | None, refers("Span", gone="null"), Stored("span"), listed("place")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
@@ -13,6 +13,7 @@ from domain.caller import Caller
 from domain.errors import Rejected, invalid, not_found
 from domain.memory import Memory
 from domain.node import Id, Node, kind_of
+from domain.page import MAX_FIRST_LONG, Slice
 from domain.part import PartLimits
 from domain.ranking import WEIGHTS, Weights
 from domain.tool_execution import ToolLimits
@@ -22,7 +23,7 @@ from resolvers.treatment import Treating, Treatments
 from stores.embedder import Batching
 from stores.errors import NoEmbedder, Outdated
 from stores.outage import OUTAGE_SECONDS, PatientStore
-from stores.ports import Engine, Fields, Intake, Script, Store, Transaction
+from stores.ports import Collection, Engine, Fields, Intake, Records, Script, Store, Transaction
 from stores.treated import TreatedStore
 
 N = TypeVar("N", bound=Node)
@@ -195,6 +196,29 @@ async def require(reader: Reader, kind: type[N], ref: Ref, path: Sequence[str | 
 async def present(reader: Reader, kind: type[N], ids: Sequence[Id]) -> list[N]:
     """The records of ids that are there, in order."""
     return [record for record in await reader.get(kind, ids) if record is not None]
+
+
+async def each(context: Context, of: Collection | Records, parent: Id, filter: Any = None) -> AsyncIterator[Any]:
+    """All records of a list, in its order."""
+    more, after = True, None
+    while more:
+        [page] = await context.store.pages(of, [parent], Slice(MAX_FIRST_LONG, after=after), filter)
+        for one in page.nodes:
+            yield one
+        more, after = page.has_next_page, page.page_info.end_cursor
+
+
+async def every(context: Context, of: Collection | Records, parents: Sequence[Id]) -> list[Any]:
+    """All records that lists of several parents have."""
+    found: list[Any] = []
+    pages = await context.store.pages(of, parents, Slice(_FEW)) if parents else []
+    for parent, page in zip(parents, pages, strict=True):
+        found += [one async for one in each(context, of, parent)] if page.has_next_page else page.nodes
+    return found
+
+
+_FEW = 100
+"""So many of a list are read together with others'."""
 
 
 async def named_by(context: Context, kind: type[N], ids: Sequence[Id | None]) -> list[N | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -31,7 +31,6 @@ from domain.errors import ErrorCode, not_found, reject
 from domain.memory import Memory
 from domain.message import Content, Media, MemoryRef, Message, Thread, contents
 from domain.node import Id, Node
-from domain.page import MAX_FIRST_LONG, Slice
 from domain.participant import Participant
 from domain.session import SESSION_TYPES, Session, SessionStatus
 from domain.shortening import one_line
@@ -40,12 +39,12 @@ from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, changed
 from resolvers import branches, tool_execution
 from resolvers.blobs import Shown
-from resolvers.context import Context, Unchanged, lookup, present, require
+from resolvers.context import Context, Unchanged, each, every, lookup, present, require
 from resolvers.conversation import MAX_TITLE
 from resolvers.event import log
 from resolvers.formation import formed_from
 from resolvers.idempotency import write
-from stores.ports import Collection, Records, Transaction
+from stores.ports import Collection, Records, Script, Transaction
 
 COMPONENT = "conversation"
 """The component of the events of corrections."""
@@ -104,53 +103,79 @@ async def redact(context: Context, input: RedactMessageInput) -> Redaction:
     memories formed from it stay and are returned; their followers are told. Raises Rejected: NOT_FOUND."""
     message = await require(context.store, Message, input.message, ["message"])
     formed = await _formed(context, [input.message])
-    if input.dry_run:
-        return Redaction(message, await present(context.store, Memory, formed))
-    found: Redaction | None = None
-    traces: list[Id] = []
-    while found is None or traces:  # something may be told while it is looked for
-        versions = [one async for one in _all(context, Records(MessageVersion, "message"), message.id)]
-        texts = texts_of([message.content, *(one.content for one in versions)])
-        traces = [one.id async for one in _telling(context, message, texts)]
-        if found is None or traces:
-            found = await context.write(_redacting(message.id, formed, texts, traces, [one.id for one in versions]))
-    return found
-
-
-def _redacting(id: Id, formed: Sequence[Id], texts: Sequence[str], traces: Sequence[Id], versions: Sequence[Id]) -> Any:
-    async def script(tx: Transaction) -> Redaction:
-        [before] = await tx.get(Message, [id])
-        if before is None:
+    if not input.dry_run:
+        done = await blank(context, [message], context.write)
+        if not done:
             raise not_found(Message.noun, ["message"])
-        every = texts_of([before.content]) + list(texts)  # it may have been edited since
+        message = done[0]
+    return Redaction(message, await present(context.store, Memory, formed))
+
+
+async def blank(
+    context: Context,
+    messages: Sequence[Message],
+    write: Callable[[Script[list[Message]]], Awaitable[list[Message]]],
+) -> list[Message]:
+    """Removes the contents of messages of one session, what they were before, and what traces tell of them; those that
+    were there, without content. More is told while it is looked for, so it is looked for until nothing is found."""
+    ids = [one.id for one in messages]
+    formed = list(dict.fromkeys(one.id for made in await formed_from(context, ids) for one in made))
+    versions = await every(context, Records(MessageVersion, "message"), ids)
+    texts = texts_of([one.content for one in (*messages, *versions)])
+    done: list[Message] | None = None
+    traces: list[Id] = []
+    while done is None or traces:
+        traces = [one.id async for one in telling(context, messages[0].session_id, texts)]
+        if done is None or traces:
+            gone = [one.id for one in versions] if done is None else []
+            done = await write(_blanking(messages[0].session_id, ids, formed, texts, traces, gone))
+    return done
+
+
+def _blanking(
+    session_id: Id,
+    ids: Sequence[Id],
+    formed: Sequence[Id],
+    texts: Sequence[str],
+    traces: Sequence[Id],
+    versions: Sequence[Id],
+) -> Script[list[Message]]:
+    async def script(tx: Transaction) -> list[Message]:
+        before = await present(tx, Message, ids)
+        whole = [one for one in before if not one.is_redacted]
+        said = texts_of([one.content for one in whole]) + list(texts)  # they may have been edited since
         for kind in TELLING:
             of: list[Any] = await present(tx, kind, [one for one in traces if one.startswith(f"{kind.prefix}_")])
-            await tx.put([fresh for one in of if (fresh := record_without(one, every)) is not one])
-        await _take_from_session(tx, before.session_id, every)
-        if not before.is_redacted:
-            await tx.put([redacted(before)])
+            await tx.put([fresh for one in of if (fresh := record_without(one, said)) is not one])
+        await _take_from_session(tx, session_id, said)
+        if whole:
+            await tx.put([redacted(one) for one in whole])
             await _tell(tx, formed)
-            await log(tx, before.session_id, MESSAGE_REDACTED, COMPONENT, {}, message_id=before.id)
-        await _let_go(tx, [before.content, *(one.content for one in await present(tx, MessageVersion, versions))], id)
-        await tx.delete(MessageVersion, versions)
-        return Redaction(redacted(before), await present(tx, Memory, formed))
+            for one in whole:
+                await log(tx, session_id, MESSAGE_REDACTED, COMPONENT, {}, message_id=one.id)
+        old = await present(tx, MessageVersion, versions)
+        await _let_go(tx, [(one.id, one.content) for one in whole] + [(one.message_id, one.content) for one in old])
+        await tx.delete(MessageVersion, [one.id for one in old])
+        return [redacted(one) for one in before]
 
     return script
 
 
-async def _let_go(tx: Transaction, contents: Sequence[Sequence[Content]], message_id: Id) -> None:
-    """A message shows its blobs no longer."""
-    blobs = {part.blob_id for content in contents for part in content if isinstance(part, Media) and part.blob_id}
-    found = await tx.find(Attachment, [(message_id, id) for id in blobs])
+async def _let_go(tx: Transaction, contents: Sequence[tuple[Id, Sequence[Content]]]) -> None:
+    """Messages show their blobs no longer."""
+    shown = {
+        (id, part.blob_id) for id, content in contents for part in content if isinstance(part, Media) and part.blob_id
+    }
+    found = await tx.find(Attachment, list(shown))
     await tx.delete(Attachment, [one.id for one in found if one is not None])
 
 
-async def _telling(context: Context, message: Message, texts: Sequence[str]) -> AsyncIterator[Node]:
-    """What traces tell of the texts in the message's session."""
+async def telling(context: Context, session_id: Id, texts: Sequence[str]) -> AsyncIterator[Node]:
+    """What is told of texts in a session."""
     lists: list[Collection | Records] = [Collection.SESSION_TRACE, Collection.SESSION_SPANS]
     lists += [Records(kind, "session") for kind in TELLING if kind not in (TraceEvent, Span)]
     for of in lists if texts else ():
-        async for one in _all(context, of, message.session_id):
+        async for one in each(context, of, session_id):
             if record_without(one, texts) is not one:
                 yield one
 
@@ -169,15 +194,6 @@ async def _take_from_session(tx: Transaction, id: Id, texts: Sequence[str]) -> N
         )
         if after is not session:
             await tx.put([after])
-
-
-async def _all(context: Context, of: Collection | Records, parent: Id) -> AsyncIterator[Any]:
-    more, after = True, None
-    while more:
-        [page] = await context.store.pages(of, [parent], Slice(MAX_FIRST_LONG, after=after))
-        for one in page.nodes:
-            yield one
-        more, after = page.has_next_page, page.page_info.end_cursor
 
 
 async def _formed(context: Context, messages: Sequence[Any]) -> list[Id]:
@@ -233,7 +249,7 @@ async def _moved(context: Context, gone: Sequence[Message]) -> dict[Id, Id | Non
     ids = {one.id for one in gone}
     found: dict[Id, Id | None] = {}
     for one in gone:
-        replies = [reply.id async for reply in _all(context, Collection.MESSAGE_REPLIES, one.id) if reply.id not in ids]
+        replies = [reply.id async for reply in each(context, Collection.MESSAGE_REPLIES, one.id) if reply.id not in ids]
         if replies:
             branch = [before.id async for before in branches.all_messages(context, one.id, _NOTHING, _BRANCH)]
             before = next((id for id in reversed(branch) if id not in ids), None)

@@ -14,8 +14,7 @@ from domain.change import ChangeKind, MemoryChange
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import Memory, MemoryFilter, expiry
 from domain.message import Message
-from domain.node import Id, id_of
-from domain.page import MAX_FIRST_LONG, Slice
+from domain.node import Id, id_of, kind_of
 from domain.participant import (
     AddParticipantInput,
     Participant,
@@ -38,7 +37,7 @@ from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from domain.workflow import defined, redefined
 from resolvers import playground, workflow
 from resolvers.actors import BOTH, actors, named
-from resolvers.context import Context, Unchanged, lookup, present, require
+from resolvers.context import Context, Unchanged, each, lookup, present, require
 from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
 from resolvers.parts import check_kind
@@ -195,13 +194,8 @@ async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id]) -> 
 
 async def formed_in(context: Context, session: Ref) -> list[Id]:
     """The memories that were formed in a session, whatever became of them, the first ones first."""
-    found: list[Id] = []
-    of, more, after = MemoryFilter(session=session), True, None
-    while more:
-        [page] = await context.store.pages(Collection.MEMORIES, [Id("")], Slice(MAX_FIRST_LONG, after=after), of)
-        found += [memory.id for memory in page.nodes]
-        more, after = page.has_next_page, page.page_info.end_cursor
-    return sorted(found)
+    of = MemoryFilter(session=session)
+    return sorted([memory.id async for memory in each(context, Collection.MEMORIES, Id(""), of)])
 
 
 async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
@@ -251,9 +245,12 @@ async def participant(tx: Transaction, session: Session, ref: Ref, path: Sequenc
     """
     present = await tx.participants(session.id)
     if ref.id is not None:
-        for found in present:
-            if ref.id in (found.id, found.actor_id):
-                return found
+        id: Id | None = ref.id
+        while id is not None:
+            for found in present:
+                if id in (found.id, found.actor_id):
+                    return found
+            id = await _meant(tx, id)
     else:
         for found in present:
             if found.external_id == ref.external_id:
@@ -265,6 +262,15 @@ async def participant(tx: Transaction, session: Session, ref: Ref, path: Sequenc
         for found in called:
             return found
     raise not_found("participant of this session", path)
+
+
+async def _meant(tx: Transaction, id: Id) -> Id | None:
+    """The id that is meant by another one, which stands for it in a transaction."""
+    kind = kind_of(id)
+    if kind is None or not issubclass(kind, Participant | User | Agent):
+        return None
+    meant = id_of((await tx.get(kind, [id]))[0])
+    return None if meant == id else meant
 
 
 async def taking_part(context: Context, session: Session) -> list[Participant]:

@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from domain.errors import ErrorCode, not_found, reject
+from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import expiry
-from domain.state import DeleteStateInput, SetStateInput, SetStatesInput, StateEntry, StateInput
-from domain.values import NULL, changed, given
-from resolvers.context import Context, Unchanged
+from domain.node import Id
+from domain.state import (
+    SEPARATOR,
+    DeleteStateInput,
+    DeleteStatesInput,
+    SetStateInput,
+    SetStatesInput,
+    StateEntry,
+    StateFilter,
+    StateInput,
+    StateNamespace,
+    gathered,
+)
+from domain.values import MAX_BATCH, NULL, Key, changed, given
+from resolvers.context import Context, Unchanged, each, present
 from resolvers.idempotency import write
-from stores.ports import Transaction
+from stores.ports import Collection, Transaction
 
 
-async def state(context: Context, namespace: str, key: str) -> StateEntry | None:
-    return (await context.store.find(StateEntry, [(namespace, key)]))[0]
+async def state(context: Context, namespace: str, key: str, refresh_ttl: bool | None = None) -> StateEntry | None:
+    """refresh_ttl: its time to live begins anew."""
+    [found] = await context.store.find(StateEntry, [(namespace, key)])
+    if found is None or not refresh_ttl or found.ttl_seconds is None:
+        return found
+
+    async def script(tx: Transaction) -> StateEntry | None:
+        [before] = await tx.find(StateEntry, [(namespace, key)])
+        if before is None or before.ttl_seconds is None:
+            return before
+        after = msgspec.structs.replace(before, expires_at=expiry(before.ttl_seconds, tx.now))
+        await tx.put([after])
+        return after
+
+    return await context.store.write(script)
+
+
+async def of_keys(
+    context: Context, namespace: str, keys: Annotated[list[Key], Meta(max_length=MAX_BATCH)]
+) -> list[StateEntry | None]:
+    """The entries of keys, in their order; null for one that is not there."""
+    return await context.store.find(StateEntry, [(namespace, key) for key in keys]) if keys else []
+
+
+async def namespaces(
+    context: Context, prefix: str = "", depth: Annotated[int, Meta(ge=1)] | None = None
+) -> list[StateNamespace]:
+    """The namespaces whose names begin with a prefix. depth: how many steps a name has at the most; those below are
+    counted with it."""
+    return gathered(await context.store.namespaces(prefix), depth)
 
 
 async def set_one(context: Context, input: SetStateInput) -> StateEntry:
@@ -50,6 +92,8 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) ->
     key = (input.namespace, input.key)
     before = (await tx.find(StateEntry, [key]))[0]
     _guard(before, input.if_version, path)
+    if input.if_absent and before is not None:
+        raise reject(ErrorCode.CONFLICT, f"The entry is at version {before.version}.", [*path, "ifAbsent"])
     new = StateEntry(
         id=tx.new_id(StateEntry),
         namespace=input.namespace,
@@ -62,6 +106,7 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) ->
     )
     changes = given(input, value=NULL, tags=[])
     after = changed(before or new, **changes, expires_at=expiry(input.ttl_seconds, tx.now))
+    after = changed(after, ttl_seconds=input.ttl_seconds)
     if after is before and input.if_version is UNSET:
         return before
     after = msgspec.structs.replace(after, version=after.version + 1, updated_at=tx.now)
@@ -88,3 +133,37 @@ async def delete(context: Context, input: DeleteStateInput) -> StateEntry:
         return before
 
     return await context.write(script)
+
+
+async def delete_many(context: Context, input: DeleteStatesInput) -> int:
+    """Deletes the entries of a namespace, some hundred at a time, and counts them; with dryRun it only counts them.
+    Raises Rejected: INVALID for keys and a prefix at once."""
+    if input.keys is not None and (input.prefix is not None or input.below):
+        raise invalid("Give keys, or a prefix and below.", ["keys"])
+    names = [input.namespace]
+    if input.below:
+        names += [name for name, _ in await context.store.namespaces(input.namespace + SEPARATOR)]
+    total = 0
+    for name in names:
+        found = await _among(context, name, input)
+        total += len(found)
+        for start in range(0, 0 if input.dry_run else len(found), _TOGETHER):
+            await context.write(partial(_delete, found[start : start + _TOGETHER]))
+    return total
+
+
+async def _among(context: Context, namespace: str, input: DeleteStatesInput) -> list[Id]:
+    if input.keys is not None:
+        found = await context.store.find(StateEntry, [(namespace, key) for key in dict.fromkeys(input.keys)])
+        return [one.id for one in found if one is not None]
+    of = None if not input.prefix else StateFilter(prefix=input.prefix)
+    return [one.id async for one in each(context, Collection.STATES, Id(namespace), of)]
+
+
+async def _delete(ids: Sequence[Id], tx: Transaction) -> list[StateEntry]:
+    gone = await present(tx, StateEntry, ids)
+    await tx.delete(StateEntry, [one.id for one in gone])
+    return gone
+
+
+_TOGETHER = 500

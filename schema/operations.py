@@ -14,7 +14,9 @@ from resolvers import (
     blobs,
     compression,
     correction,
+    erasure,
     formation,
+    generations,
     graph,
     health,
     keys,
@@ -29,10 +31,12 @@ from resolvers import (
     reasoning,
     search,
     sessions,
+    spans,
     states,
     statistics,
     tool_execution,
     traces,
+    transaction,
     workflow,
 )
 from schema import page, payloads, refs
@@ -40,7 +44,9 @@ from schema.annotation import AnnotationChange, AnnotationConnection, Annotation
 from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
+from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
+from schema.generation import CachedGeneration, EvictedPayload, GenerationPayload
 from schema.graph import MemoryPath
 from schema.memory import Memory, MemoryLink
 from schema.message_search import MessageSearchConnection
@@ -49,8 +55,10 @@ from schema.playground import ExperimentPayload, ExperimentResultPayload
 from schema.reasoning import ReasoningChainConnection, ReasoningChainPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
+from schema.state import StateNamespace
 from schema.statistics import MemoryStats, MessageStats, SessionStats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
+from schema.transaction import TransactionPayload
 from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
 from stores import ports
 
@@ -159,8 +167,32 @@ class Query:
     spans = root_connection(lists.SPANS, page.SpanConnection, "Spans of all sessions, newest first.", right=READ)
     trace = query(traces.trace, refs.optional(refs.Trace), "The trace with this traceId.", right=READ)
     traces = root_connection(lists.TRACES, page.TraceConnection, "Traces of all sessions, newest first.", right=READ)
+    states_of_keys = query(
+        states.of_keys,
+        refs.many(refs.optional(refs.StateEntry)),
+        "The entries of these keys of a namespace, in the order given.",
+        right=READ,
+    )
+    state_namespaces = query(
+        states.namespaces,
+        list[StateNamespace],
+        "The namespaces whose names begin with a prefix, by name; depth: how many steps of them.",
+        right=READ,
+    )
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
     states = query(lists.states, page.StateConnection, "The entries of a namespace, ordered by key.", right=READ)
+    cached_generation = query(
+        generations.cached,
+        refs.optional(CachedGeneration),
+        "What is cached under a key, and a hit more; null where nothing is, or where the cache cannot be reached.",
+        right=READ,
+    )
+    generation_key = query(
+        generations.key_of,
+        str,
+        "The key of what a model is asked: the SHA-256 of its canonical JSON (RFC 8785), in hex.",
+        right=READ,
+    )
     health = query(health.health, Health, right=READ)
     api_keys = query(
         keys.api_keys,
@@ -189,6 +221,9 @@ class Mutation:
     edit_message = mutation(correction.edit, payloads.MessagePayload, right=WRITE)
     redact_message = mutation(correction.redact, RedactionPayload, right=WRITE)
     delete_messages = mutation(correction.delete, payloads.MessagesPayload, right=WRITE)
+    erase_user = mutation(erasure.erase_user, ErasurePayload, right=WRITE)
+    erase_agent = mutation(erasure.erase_agent, ErasurePayload, right=WRITE)
+    erase_session = mutation(erasure.erase_session, ErasurePayload, right=WRITE)
     fork_session = mutation(correction.fork, payloads.SessionPayload, right=WRITE)
     create_memory = mutation(memories.create, payloads.MemoryPayload, right=WRITE)
     create_memories = mutation(memories.create_many, payloads.MemoriesPayload, right=WRITE)
@@ -210,6 +245,7 @@ class Mutation:
     append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)
     start_span = mutation(traces.start_span, payloads.SpanPayload, right=WRITE)
     end_span = mutation(traces.end_span, payloads.SpanPayload, right=WRITE)
+    delete_spans = mutation(spans.delete, payloads.SpansPayload, right=WRITE)
     start_tool_execution = mutation(tool_execution.start, ToolExecutionPayload, right=WRITE)
     finish_tool_execution = mutation(tool_execution.finish, ToolExecutionPayload, right=WRITE)
     record_reasoning = mutation(reasoning.record, ReasoningChainPayload, right=WRITE)
@@ -222,6 +258,10 @@ class Mutation:
     set_state = mutation(states.set_one, payloads.StatePayload, right=WRITE)
     set_states = mutation(states.set_many, payloads.StatesPayload, right=WRITE)
     delete_state = mutation(states.delete, payloads.StatePayload, right=WRITE)
+    delete_states = mutation(states.delete_many, payloads.DeletedStatesPayload, right=WRITE)
+    transaction = mutation(transaction.transact, TransactionPayload, right=WRITE)
+    cache_generation = mutation(generations.cache, GenerationPayload, right=WRITE)
+    evict_generations = mutation(generations.evict, EvictedPayload, right=WRITE)
     create_api_key = mutation(keys.create, payloads.CreateApiKeyPayload, right=ADMIN)
     revoke_api_key = mutation(keys.revoke, payloads.ApiKeyPayload, right=ADMIN)
 

@@ -47,5 +47,7 @@ TracePayload = payload("Trace", accepted=refs.optional(int), end_cursor=refs.opt
 ApiKeyPayload = payload("ApiKey", api_key=refs.optional(refs.ApiKey))
 CreateApiKeyPayload = payload("CreateApiKey", api_key=refs.optional(refs.ApiKey), secret=refs.optional(str))
 SpanPayload = payload("Span", span=refs.optional(refs.Span))
+SpansPayload = payload("Spans", spans=refs.optional(list[refs.Span]))
 StatePayload = payload("State", state=refs.optional(refs.StateEntry))
+DeletedStatesPayload = payload("DeletedStates", count=refs.optional(int))
 StatesPayload = payload("States", states=refs.optional(list[refs.StateEntry]))

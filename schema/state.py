@@ -22,3 +22,13 @@ class StateEntry(Node):
     version: int = strawberry.field(description="Increases with every write; use it as ifVersion.")
     updated_at: datetime
     expires_at: datetime | None
+    ttl_seconds: int | None
+
+
+@backed_by(domain.StateNamespace)
+@strawberry.type(description="A namespace of state.")
+class StateNamespace:
+    name: str
+    count: int = strawberry.field(
+        description="How many entries it has, with those of namespaces that are not told apart."
+    )

@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.caller import operator
-from resolvers import blobs
+from resolvers import blobs, erasure
 from resolvers.expiry import Kept, sweep, trim
 from server.access.admission import Access
 from server.access.configuration import origins_of
@@ -194,6 +194,8 @@ async def sweep_due(service: Service) -> None:
     for workspace in await service.engine.due():
         with _tried_again(f"could not delete expired records of {workspace}"):
             await sweep(service.context(operator(workspace)))
+        with _tried_again(f"could not go on with an erasure in {workspace}"):
+            await erasure.go_on(service.context(operator(workspace)))
 
 
 async def _trim_for_ever(service: Service) -> None:

@@ -9,15 +9,43 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.change import ChangeKind, Line, MemoryChange, matched
+from domain.erasure import bare
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, has_ended, says_when, without_text
 from domain.node import Id
-from domain.values import Ref
+from domain.values import EMPTY_OBJECT, Ref
 from stores.rows import text
 
 _NONE = MemoryFilter(or_=[])
 
 _link = msgspec.json.Decoder(MemoryLink).decode
+
+
+def forgotten_change(change: MemoryChange) -> MemoryChange:
+    """A line of a memory that was erased, with what is left of that."""
+    return replace(
+        change,
+        subject=bare(change.subject),
+        before=change.before and bare(change.before),
+        link=change.link and replace(change.link, metadata=EMPTY_OBJECT),
+        lost=change.lost and Ref(id=change.lost.id),
+    )
+
+
+def forgotten(memory: str | None, link: str | None) -> tuple[str | None, str | None]:
+    """The same of what a line keeps: the memory as it was, and the link."""
+    tied = link_of(link)
+    left = None if tied is None else text(replace(tied, metadata=EMPTY_OBJECT))
+    if memory is None:
+        return None, left
+    was = bare(msgspec.json.decode(memory, type=Memory))
+    gone = lost(memory)
+    return f"{text(was)[:-1]}{_end(gone and Ref(id=gone.id))}", left
+
+
+def _end(session: Ref | None) -> str:
+    """The end of what a line keeps of a memory."""
+    return "}" if session is None else f',"lost":{text(session)}}}'
 
 
 class _Lost(msgspec.Struct):
@@ -31,9 +59,7 @@ def kept(change: MemoryChange, with_text: bool = True) -> str | None:
     if change.before is None:
         return None
     before = change.before if with_text else replace(change.before, text="")
-    if change.lost is None:
-        return text(before)
-    return f'{text(before)[:-1]},"lost":{text(change.lost)}}}'
+    return f"{text(before)[:-1]}{_end(change.lost)}"
 
 
 def line_of(  # noqa: PLR0913 - the columns of a line

@@ -20,6 +20,7 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.references import gone_with
 from stores.ports import Log, Store, Transaction
 from stores.predicate import World, passes
+from stores.rows import text
 
 Way = tuple[tuple[Kind[Any], Column], ...]
 
@@ -61,6 +62,16 @@ def _line(tx: Transaction, of: Kind[Any], before: Node | None, after: Node | Non
 
 def _kept(of: Kind[Any], record: Node | None) -> Json:
     return NULL if record is None or of.logged is None else encode_json(of.logged(record))
+
+
+def forgotten(*records: str) -> list[str]:
+    """What is left in a line of the log of what was erased: of the record, as the line keeps it before and after, which
+    it was, of what, and by whom."""
+    said = map(msgspec.json.decode, records)
+    return [text(one and {**one, **{name: None for name in _SAID if name in one}}) for one in said]
+
+
+_SAID = ("value", "label", "external_id")
 
 
 @cache

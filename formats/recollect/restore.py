@@ -27,6 +27,7 @@ from domain.trace import TraceEvent
 from formats.conversation import FormatError
 from formats.recollect.lines import BlobBytes, Entry, Header, MemoryRefs, read
 from formats.recollect.validation import Check
+from resolvers import erasure
 from resolvers.context import Context
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
@@ -65,7 +66,8 @@ async def check(source: Source, context: Context) -> int:
 async def load(
     source: Source, context: Context, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Loaded]:
-    """Writes a file's records, after a check of all of it; how many there were of each type.
+    """Writes a file's records, after a check of all of it; how many there were of each type. What was erased since the
+    file was written is erased again.
 
     progress: called now and then with how many records are done, and how many there are. Raises FormatError, and then
     nothing was written.
@@ -89,6 +91,7 @@ async def load(
         if progress is not None:
             progress(done, total)
     await loading.finish()
+    await erasure.again(context)
     return counts
 
 

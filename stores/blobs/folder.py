@@ -31,13 +31,18 @@ class FolderBlobs:
     characters that no file name has."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.staging = folder, folder / _INCOMING
+        self._folder, self._incoming = folder, folder / _INCOMING
         self._secret: bytes | None = None
-        self.staging.mkdir(parents=True, exist_ok=True)
-        for left in self.staging.iterdir():
+        for left in self._incoming.glob("*"):
             with contextlib.suppress(OSError):  # another process is quicker
                 if left.stat().st_mtime < time.time() - _STALE_SECONDS:
                     left.unlink()
+
+    @property
+    def staging(self) -> Path:
+        """Made where it is asked for: a folder without files has none."""
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        return self._incoming
 
     def _path(self, workspace: str, key: str) -> Path:
         return self._of(workspace) / key
@@ -127,6 +132,7 @@ def _older(folder: Path, before: float) -> Iterator[str]:
 
 def _shared_secret(path: Path) -> bytes:
     """The secret that is there, or a new one: the first process to make one makes it for all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         made = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
         if not path.exists():

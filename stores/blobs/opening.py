@@ -20,7 +20,7 @@ def open_blobs(url: str, data: Path | None) -> Blobs | None:
         return None if data is None else _folder(data / FOLDER)
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return _folder(Path(unquote(parts.path)))
+        return _folder(Path(unquote(parts.path)), made=True)
     if parts.scheme != "s3" or not parts.netloc:
         raise CannotOpen("RECOLLECT_BLOBS_URL must be s3://bucket/prefix or file:///folder.")
     try:
@@ -31,8 +31,12 @@ def open_blobs(url: str, data: Path | None) -> Blobs | None:
     return open_objects(url.partition("?")[0], told.get("endpoint"), told.get("region"))
 
 
-def _folder(path: Path) -> FolderBlobs:
+def _folder(path: Path, made: bool = False) -> FolderBlobs:
+    """made: whether it must be there at once."""
     try:
-        return FolderBlobs(path)
+        blobs = FolderBlobs(path)
+        if made:
+            blobs.staging.stat()
+        return blobs
     except OSError as error:
         raise CannotOpen(f"Cannot use {path} as a folder of blobs: {error.strerror}.") from None

@@ -16,6 +16,7 @@ from domain.chunk import Chunk, ChunkOrder
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
+from domain.erasure import Erasure
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin, OriginOrder
 from domain.key import ApiKey
@@ -29,11 +30,11 @@ from domain.participant import Participant, identity
 from domain.reasoning import ReasoningChain, ReasoningChainFilter, ReasoningChainOrder
 from domain.search import Recall
 from domain.session import SESSION_TYPES, Session, SessionFilter
-from domain.span import Span, SpanFilter, Trace, TraceListFilter, TraceOrder
+from domain.span import Span, SpanFilter, SpanOrder, Trace, TraceListFilter, TraceOrder
 from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
-from domain.trace import TraceEvent, TraceFilter
+from domain.trace import TraceEvent, TraceEventOrder, TraceFilter
 from domain.values import EMPTY_OBJECT
 from domain.workflow import WorkflowExecution
 from stores.catalogue.column import Column
@@ -68,10 +69,11 @@ KINDS: tuple[Kind[Any], ...] = (
         indexes=[("trace_id", "started_at", "id"), ("trace_id", "parent_span_id", "started_at", "id")],
         counted=True,
         filter=SpanFilter,
+        order=SpanOrder,
     ),
     Kind(Tally, "tally", exported=False),
     Kind(Conversation, "conversation", exported=False),
-    Kind(TraceEvent, "event", counted=True, filter=TraceFilter),
+    Kind(TraceEvent, "event", counted=True, filter=TraceFilter, order=TraceEventOrder),
     Kind(Recall, "recall"),
     Kind(
         ToolExecution,
@@ -105,6 +107,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Experiment, "experiment", counted=True, order=PartOrder),
     Kind(ExperimentResult, "experiment_result", line="experimentResult", counted=True, order=PartOrder),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
+    Kind(Erasure, "erasure", merges=True),
     Kind(RecordChange, "record_change", exported=False),
     Kind(ApiKey, "api_key", exported=False),
     Kind(AuditEntry, "audit", clustered=True, exported=False, filter=AuditFilter),

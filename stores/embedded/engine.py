@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from stores.catalogue.kinds import KINDS
 from stores.embedded import reembedding, texts
 from stores.embedded.branches import Branches
 from stores.embedded.frequency import Frequency
+from stores.embedded.generations import FileGenerations
 from stores.embedded.known import Memory
 from stores.embedded.migrations import migrate
 from stores.embedded.readers import Readers
+from stores.embedded.remains import Folder
 from stores.embedded.store import EmbeddedStore
 from stores.embedded.writer import Writer
 from stores.errors import CannotOpen, InUse, other_embedder
 from stores.ids import Ids
-from stores.ports import Figure, Opening, Reembedding, Stats, StoreHealth
+from stores.ports import Figure, Generations, Opening, Reembedding, Remains, Stats, StoreHealth
 from stores.rates import Rates
 
 FILE = "recollect.db"
@@ -68,6 +70,9 @@ class EmbeddedEngine:
         self.vectors = reembedding.in_use(writer_db)
         self.ids = Ids(clock, _last_id(writer_db))
         self.writer = Writer(writer_db, self._wake, self._forget)
+        self._generations = FileGenerations(self.folder, clock)
+        self.generations: Generations = self._generations
+        self._files = Folder(self.folder, self.folder / FILE)
         self._stores: dict[str, EmbeddedStore] = {}
         self._rates = Rates()
         self._closed = False
@@ -175,6 +180,10 @@ class EmbeddedEngine:
     async def spend(self, name: str, per_minute: int) -> float:
         return self._rates.spend(name, per_minute)
 
+    async def remains(self, workspace: str, texts: Sequence[str]) -> list[Remains]:
+        self._generations.tidy()
+        return [await self._files.remains(self.writer, texts)]
+
     async def stats(self) -> Stats:
         db = self.reader
         names = [kind.name for kind in KINDS if kind.counted]
@@ -209,6 +218,8 @@ class EmbeddedEngine:
         self.readers.close()
         for db in reversed(self._connections):
             db.close()
+        self._generations.close()
+        self._files.close()
         os.close(self._lock)
 
 

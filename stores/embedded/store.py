@@ -20,6 +20,7 @@ from domain.message import MemoryRef, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from domain.session import Session
+from domain.state import StateEntry
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, link_of, lost, told
 from stores.embedded import graph, known, message_search, rows, tool_calls
@@ -276,6 +277,15 @@ class EmbeddedStore:
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
         engine, workspace = self._engine, self._key
         return await engine.readers.in_thread(lambda db: message_search.find(db, workspace, engine.said, search))
+
+    async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
+        of = table(StateEntry)
+        sql = (
+            f"SELECT namespace, count(*) FROM {of.name} t WHERE workspace = ?1 "
+            f"AND substr(namespace, 1, length(?2)) = ?2{of.live} GROUP BY namespace ORDER BY namespace"
+        )
+        bindings = self._key, prefix
+        return await self._read(lambda db: [(str(name), int(count)) for name, count in db.execute(sql, bindings)])
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         engine, workspace, now = self._engine, self._key, self._engine.clock()

@@ -22,7 +22,7 @@ from domain.tally import Tally
 from domain.tool_execution import ToolExecution
 from stores import journal, keeping
 from stores.catalogue.logs import logs_of
-from stores.changes import kept
+from stores.changes import forgotten, kept
 from stores.embedded import known, rows, texts
 from stores.embedded.filters import Where, apply
 from stores.embedded.memories import Memories
@@ -328,6 +328,22 @@ class EmbeddedTransaction:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (trimmed(self._workspace), str(last)))
         self._db.execute("DELETE FROM change WHERE workspace = ? AND key <= ?", (self._workspace, last))
         return self._db.changes()
+
+    async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
+        self.wrote = True
+        of = self._workspace, text(list(ids))
+        self._scrub("change", "memory", "link", f"memory IS NOT NULL AND memory_{_BY_IDS}", of, forgotten)
+        if links:
+            gone = "link IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memory WHERE id = memory_id)"
+            self._scrub("change", "memory", "link", gone, of[:1], forgotten)
+        if not all(id.startswith(Memory.prefix) for id in ids):  # no index has those
+            named = "record IN (SELECT value FROM json_each(?))"
+            self._scrub("record_change", "before", "after", named, of, journal.forgotten)
+
+    def _scrub(self, log: str, one: str, other: str, where: str, of: Sequence[Any], left: Any) -> None:
+        lines: Any = self._db.execute(f"SELECT {one}, {other}, key FROM {log} WHERE workspace = ? AND {where}", of)
+        rows = [(*left(*kept), key) for *kept, key in lines]
+        self._db.executemany(f"UPDATE {log} SET {one} = ?, {other} = ? WHERE key = ?", rows)
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         named = "(SELECT key FROM memory WHERE id IN (SELECT value FROM json_each(?1)) AND workspace = ?2)"

@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import apsw
@@ -57,6 +58,27 @@ class _Job:
             self.future.set_exception(self.error)
 
 
+class _Upkeep:
+    """Work on the file itself that waits for its turn, outside of any transaction."""
+
+    def __init__(self, work: Callable[[apsw.Connection], Any]) -> None:
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self._loop.create_future()
+
+    def run(self, db: apsw.Connection) -> None:
+        try:
+            settle: Callable[[], None] = partial(self._settle, self.future.set_result, self._work(db))
+        except Exception as error:
+            settle = partial(self._settle, self.future.set_exception, _failure(error))
+        with contextlib.suppress(RuntimeError):  # that loop is closed
+            self._loop.call_soon_threadsafe(settle)
+
+    def _settle(self, how: Callable[[Any], None], what: Any) -> None:
+        if not self.future.done():
+            how(what)
+
+
 class Writer:
     """A thread that owns the only connection that writes.
 
@@ -69,7 +91,7 @@ class Writer:
         """wake: called in the caller's event loop after a commit, with the names of the logs that grew. forget: called
         in the thread after a rollback."""
         self.db, self._wake, self._forget = db, wake, forget
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Upkeep | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # so that nothing is queued behind the end
         self._closed = False
         self.commits = self.writes = 0
@@ -81,13 +103,20 @@ class Writer:
 
         Raises what the script raised (then nothing of it is kept), or Unavailable where the disk would not take it.
         """
-        job = _Job(script, begin)
+        result: T = await self._put(_Job(script, begin))
+        return result
+
+    async def keep_up(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Has something done to the file between two transactions: a slice that others need not wait for long."""
+        result: T = await self._put(_Upkeep(work))
+        return result
+
+    def _put(self, job: _Job | _Upkeep) -> asyncio.Future[Any]:
         with self._gate:
             if self._closed:
                 raise Unavailable("the store is closing")
             self._jobs.put(job)
-        result: T = await job.future
-        return result
+        return job.future
 
     def close(self) -> None:
         with self._gate:
@@ -97,17 +126,21 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
-            group = [first]
-            stopping = False
+            if isinstance(first, _Upkeep):
+                first.run(self.db)
+                continue
+            group: list[_Job] = [first]
+            last: _Job | _Upkeep | None = first
             while len(group) < GROUP and not self._jobs.empty():
-                job = self._jobs.get()
-                if job is None:
-                    stopping = True
+                last = self._jobs.get()
+                if not isinstance(last, _Job):
                     break
-                group.append(job)
+                group.append(last)
             self._commit(group)
-            if stopping:
+            if last is None:
                 return
+            if isinstance(last, _Upkeep):
+                last.run(self.db)
 
     def _commit(self, group: list[_Job]) -> None:
         """One transaction for all; where a script fails after it wrote, each again in a savepoint of its own."""

@@ -6,7 +6,8 @@ sees and does.
 
 from stores.ports.blobs import Blobs, Intake
 from stores.ports.embedder import OPENAI, Embedder, Remote, label_of
-from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Stats, StoreHealth
+from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Remains, Stats, StoreHealth
+from stores.ports.generations import Generations
 from stores.ports.grouping import By, Group, Grouping, Summed, Value
 from stores.ports.reembedding import Reembedding, Unembedded
 from stores.ports.store import Store
@@ -46,6 +47,7 @@ __all__ = [
     "Figure",
     "Found",
     "FoundMessages",
+    "Generations",
     "Group",
     "Grouping",
     "Intake",
@@ -56,6 +58,7 @@ __all__ = [
     "Opening",
     "Records",
     "Reembedding",
+    "Remains",
     "Remote",
     "Script",
     "Search",

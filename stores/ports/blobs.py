@@ -14,8 +14,9 @@ class Blobs(Protocol):
     """The bytes of all workspaces. A key begins with the SHA-256 of its bytes and is given once, so that bytes that
     are taken away are never those of a record that has come meanwhile. All may raise stores.errors.Unavailable."""
 
-    staging: Path
-    """The folder for what is on its way in."""
+    @property
+    def staging(self) -> Path:
+        """The folder for what is on its way in. Raises OSError where it cannot be made."""
 
     async def keep(self, workspace: str, key: str, file: Path) -> None:
         """Moves a file to its place, durably: it is there after a power failure once this returns."""

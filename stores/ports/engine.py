@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
 
+from stores.ports.generations import Generations
 from stores.ports.reembedding import Reembedding
 from stores.ports.store import Store
 
@@ -25,6 +26,13 @@ class StoreHealth(msgspec.Struct, frozen=True, rename="camel"):
     reason: str | None = None
     circuit: str | None = None
     backlog: int = 0
+
+
+class Remains(NamedTuple):
+    """Which of the texts that were looked for a part of a store still has somewhere, by their places in the list."""
+
+    store: str
+    texts: frozenset[int]
 
 
 class Stats(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,6 +93,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 class Engine(Protocol):
     """An opened store of all workspaces."""
 
+    generations: Generations
+
     def workspace(self, name: str) -> Store:
         """The graph of a workspace, which is made when it is first written to."""
 
@@ -100,6 +110,11 @@ class Engine(Protocol):
 
         The seconds to wait where there is none left, else 0.
         """
+
+    async def remains(self, workspace: str, texts: Sequence[str]) -> list[Remains]:
+        """Takes what was deleted out of what is kept beneath and beside the records, in slices, so that others are
+        served meanwhile; then looks for texts of 16 bytes and more in all of that and in the records, everywhere in
+        each part of the store, the graph first. workspace: of which they were."""
 
     async def stats(self) -> Stats:
         """Counts of records and bytes, for people."""

@@ -108,6 +108,9 @@ class Store(Protocol):
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
         """Candidates of a search of what was said, by the words of domain.message.Message.searched."""
 
+    async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
+        """The namespaces of state whose names begin so, in order, with how many entries each has."""
+
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         """Those of these words (exact ones of stores.words) that so many of the memories a search is among have that
         they say nothing of what it means (stores.policies.most_of_usual). What is counted may be a while old."""

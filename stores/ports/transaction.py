@@ -81,6 +81,11 @@ class Transaction(Protocol):
         """Forgets the oldest lines of the memory log, those of before a time and those before the last `keep`, at most
         `limit` of them and never the last; how many. Following from before them raises CursorExpired afterwards."""
 
+    async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
+        """Takes out of the memory log and the logs of kinds what they keep of records that were erased, but for what
+        stores.changes.forgotten and stores.journal.forgotten leave. links: and what the memory log keeps of links of
+        memories that are not there any more. Lines stay, in their places."""
+
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         """The links of kind SUPERSEDES from and to these memories, of those too whose time is over."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -13,16 +13,18 @@ from stores.breaker import Breaker
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
-from stores.ports import Figure, Opening, Reembedding, Stats, StoreHealth
+from stores.ports import Figure, Generations, Opening, Reembedding, Remains, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.followers import Followers
+from stores.services.generations import RedisGenerations
 from stores.services.labels import LINK
 from stores.services.neo4j_client import Address, Neo4jClient, prepare
 from stores.services.outbox import Relay
 from stores.services.pending import Pending
 from stores.services.redis_streams import Signals
 from stores.services.reembedding import begin, retire
+from stores.services.remains import remains
 from stores.services.store import ServicesStore
 from stores.services.vector_set import SETS, VectorSet
 from stores.services.weaviate_client import WeaviateClient
@@ -47,6 +49,7 @@ class ServicesEngine:
         self.relay = Relay(self.graph, self.vectors)
         self.followers = Followers()
         self._signals = Signals(opening.events_url, self._heard)
+        self.generations: Generations = RedisGenerations(self._signals)
         self._ids = Ids(self.clock)
         self._rates = Rates()
         self._stores: dict[str, ServicesStore] = {}
@@ -165,6 +168,11 @@ class ServicesEngine:
             return await self._signals.spend(name, per_minute)
         except Unavailable:
             return self._rates.spend(name, per_minute)
+
+    async def remains(self, workspace: str, texts: Sequence[str]) -> list[Remains]:
+        self.relay.notify(workspace)
+        await self.relay.delivered(workspace, _FOUND_SECONDS)
+        return await remains(self.graph, self.vectors, self._signals, workspace, texts)
 
     async def stats(self) -> Stats:
         counted = [kind for kind in KINDS if kind.counted]

@@ -51,7 +51,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
             await to.run(_detach("ToolResponse", "message"), ids=stale)
         await _responses(to, [record for record, _ in messages.values() if isinstance(record, Message)])
     stored = pending.records.get("memory", {})
-    for batch in _batches([[id, vector] for id, vector in pending.vectors.items() if id not in stored]):
+    for batch in in_batches([[id, vector] for id, vector in pending.vectors.items() if id not in stored]):
         given = ", ".join(f"n.{name} = {value or 'null'}" for name, value in _vectors("r[1]", to).items())
         await to.run(f"UNWIND $rows AS r MATCH (n:Memory {{id: r[0], workspace: $workspace}}) SET {given}", rows=batch)
     if links := pending.records.get("link"):
@@ -60,7 +60,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
     await _notes(to, pending)
 
 
-def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
+def in_batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
@@ -125,7 +125,7 @@ async def _nodes(to: Snapshot, of: Label[Any], pending: Pending) -> None:
 
 
 async def _put(to: Snapshot, of: Label[Any], rows: Sequence[dict[str, Any]], fresh: bool) -> None:
-    for batch in _batches(rows):
+    for batch in in_batches(rows):
         await to.run(_clause(of, fresh), rows=batch)
 
 
@@ -158,7 +158,7 @@ async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool, memo
     parts = _SAID | _KEPT if any(rows[name] for name in _KEPT) else _SAID
     statement = "".join(_part(clause, f"${name}") for name, clause in parts.items()) + _STAND
     logs = {"events": pending.events, "changes": pending.changes, "last": last}
-    several = list(zip_longest(*(_batches(rows[name]) for name in parts), fillvalue=()))
+    several = list(zip_longest(*(in_batches(rows[name]) for name in parts), fillvalue=()))
     for batches in several or [((),) * len(parts)]:
         await to.run(statement, **dict(zip(parts, batches, strict=True)), **logs)
     await _put(to, MESSAGE, changed, fresh=False)
@@ -182,7 +182,7 @@ async def _responses(to: Snapshot, messages: Sequence[Message]) -> None:
         if type(part) is ToolResponse
     ]
     if rows:
-        for batch in _batches(rows):
+        for batch in in_batches(rows):
             await to.run(
                 "UNWIND $rows AS r CREATE (n:ToolResponse) SET n = r, n.workspace = $workspace",
                 rows=batch,
@@ -195,7 +195,7 @@ _LINK_VALUES = ", ".join(f"l.{name} = r.{name}" for name in LINK.columns if name
 async def _links(to: Snapshot, puts: dict[Id, Put]) -> None:
     """A link between the same two memories of the same kind is the same link."""
     rows = [dict(zip(LINK.columns, row, strict=True)) for _, row in puts.values()]
-    for batch in _batches(rows):
+    for batch in in_batches(rows):
         await to.run(
             "UNWIND $rows AS r MATCH (a:Memory {id: r.src, workspace: $workspace}) "
             "MATCH (b:Memory {id: r.dst, workspace: $workspace}) "
@@ -212,7 +212,7 @@ async def _references(to: Snapshot, pending: Pending) -> None:
         of = drawn.setdefault(id, {})
         for ref in refs:
             of.setdefault(ref.memory_id, [ref.memory_id, ref.score, ref.note])
-    for batch in _batches([[id, list(refs.values())] for id, refs in drawn.items()]):
+    for batch in in_batches([[id, list(refs.values())] for id, refs in drawn.items()]):
         await to.run(
             "UNWIND $rows AS r MATCH (m:Message {id: r[0], workspace: $workspace}) CALL (m, r) { "
             "OPTIONAL MATCH (m)-[old:DRAWS_ON]->() WITH m, r, coalesce(max(old.position) + 1, 0) AS base "
@@ -241,7 +241,7 @@ def _lines(pending: Pending) -> list[dict[str, Any]]:
 
 async def _notes(to: Snapshot, pending: Pending) -> None:
     """The idempotency keys."""
-    for batch in _batches([[key, digest, text(result)] for key, (digest, result) in pending.notes.items()]):
+    for batch in in_batches([[key, digest, text(result)] for key, (digest, result) in pending.notes.items()]):
         await to.run(
             "UNWIND $rows AS r MERGE (n:Idempotency {workspace: $workspace, key: r[0]}) "
             "SET n.digest = r[1], n.result = r[2], n.at = $now",

@@ -212,12 +212,20 @@ class Neo4jClient:
             self._driver = AsyncGraphDatabase.driver(self._address.uri, **self._address.settings)
             self._connecting = Connecting(self._driver)
         return self._driver.session(
-            database=self._address.database, bookmark_manager=self._bookmarks, fetch_size=-1, **settings
+            database=self._address.database, bookmark_manager=self._bookmarks, **{"fetch_size": -1, **settings}
         )
 
     async def read(self, statement: str, **parameters: Any) -> Record:
         """The one record of a reading statement. Tried a second time on a connection that had gone stale."""
         return await self._again(statement, parameters, "READ")
+
+    async def stream(self, statement: str) -> AsyncIterator[Any]:
+        """The one value of each record of a statement that reads everything, as they come; it may take as long as it
+        takes."""
+        with self._watched():
+            async with self._session(default_access_mode="READ", fetch_size=1000) as session:
+                async for record in await session.run(self.sent(statement)):
+                    yield record[0]
 
     async def read_locking(self, statement: str, **parameters: Any) -> Record:
         """The one record of a statement that locks nodes, by writing what they have already, and reads then."""

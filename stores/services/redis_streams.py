@@ -13,7 +13,9 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -51,6 +53,18 @@ return 0
 """
 """What stores.rates.Rates does, for all processes at once, by the clock of Redis; times are microseconds."""
 
+
+_HIT = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+redis.call('HINCRBY', KEYS[1], 'hits', 1)
+return redis.call('HGETALL', KEYS[1])
+"""
+
+_KEEP = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+"""
 
 _FORM = Form(
     "RECOLLECT_EVENTS_URL",
@@ -172,6 +186,41 @@ class Signals:
         )
         return float(wait) / 1_000_000
 
+    async def texts(self) -> AsyncIterator[str]:
+        """Everything under our keys. Raises Unavailable."""
+        keys = await self._call(lambda: _listed(self._client.scan_iter(match=f"{self._prefix}*", count=1000)))
+        for key in keys:
+            kind = await self._call(partial(self._client.type, key))
+            read = {"stream": self._client.xrange, "string": self._client.get, "hash": self._client.hgetall}.get(kind)
+            yield key
+            if read is not None:
+                yield str(await self._call(partial(read, key)))
+
+    async def hit(self, name: str) -> dict[str, str]:
+        """The fields of a hash, one hit more; nothing where it is not there. Raises Unavailable."""
+        found: Any = await self._call(lambda: self._client.eval(_HIT, 1, self._prefix + name))
+        return dict(zip(found[::2], found[1::2], strict=True))
+
+    async def keep(self, name: str, fields: Mapping[str, Any], lasts: timedelta | None) -> None:
+        """Puts a hash in the place of what is there. Raises Unavailable."""
+        ms = "" if lasts is None else max(1, round(lasts.total_seconds() * 1000))
+        given = [one for pair in fields.items() for one in pair]
+        await self._call(lambda: self._client.eval(_KEEP, 1, self._prefix + name, ms, *given))
+
+    async def fields(self, names: Sequence[str], fields: Sequence[str]) -> list[list[str | None]]:
+        """Some fields of hashes. Raises Unavailable."""
+        asked = [self._call(partial(self._client.hmget, self._prefix + name, list(fields))) for name in names]
+        return list(await asyncio.gather(*asked))
+
+    async def drop(self, names: Sequence[str]) -> None:
+        """Takes keys away. Raises Unavailable."""
+        await asyncio.gather(*(self._call(partial(self._client.unlink, self._prefix + name)) for name in names))
+
+    async def named(self, pattern: str) -> list[str]:
+        """The keys that a pattern matches. Raises Unavailable."""
+        found = await self._call(lambda: _listed(self._client.scan_iter(match=self._prefix + pattern, count=1000)))
+        return [name.removeprefix(self._prefix) for name in found]
+
     def _stream(self, shard: int) -> str:
         """The braces keep a stream on one node of a cluster."""
         return f"{self._prefix}{{news-{shard}}}"
@@ -228,6 +277,10 @@ class Signals:
             with contextlib.suppress(RedisError, OSError):
                 if one is not None:
                     await one.aclose()
+
+
+async def _listed(items: AsyncIterator[str]) -> list[str]:
+    return [item async for item in items]
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:

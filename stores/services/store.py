@@ -41,7 +41,7 @@ from stores.services import graph, message_search, tool_calls
 from stores.services.branches import branches
 from stores.services.followers import Followers
 from stores.services.grouping import Query, groups
-from stores.services.labels import MEMORY, NODE_IS_THERE, label, link_lists, seek, whole, whole_links
+from stores.services.labels import MEMORY, NODE_IS_THERE, STATE, label, link_lists, seek, whole, whole_links
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
@@ -232,6 +232,14 @@ class ServicesStore:
 
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
         return await message_search.find(self._graph, self._name, self._now, search)
+
+    async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
+        [found] = await self._read(
+            f"MATCH (n:State) WHERE n.workspace = $workspace AND n.namespace STARTS WITH $prefix AND {STATE.live()} "
+            "WITH n.namespace AS name, count(n) AS entries ORDER BY name RETURN collect([name, entries])",
+            prefix=prefix,
+        )
+        return sorted((name, count) for name, count in found)
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)

@@ -18,16 +18,17 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution
-from stores import keeping
+from stores import journal, keeping
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import logs_of
+from stores.changes import forgotten
 from stores.errors import Outdated
 from stores.ids import Ids
 from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
 from stores.rows import micros
 from stores.services.filters import Where, apply
-from stores.services.flush import along, delete, flush, spans_of
+from stores.services.flush import along, delete, flush, in_batches, spans_of
 from stores.services.followers import GONE
 from stores.services.labels import MEMORY, MESSAGE, TALLY, label, link_lists, seek, whole_links
 from stores.services.pending import Pending
@@ -269,6 +270,31 @@ class ServicesTransaction:
             limit=limit,
         )
         return int(count)
+
+    async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
+        if not self._alone:
+            raise Alone
+        await self._settle()
+        of = f"{seek('Change', 'memory_id', 'IN $ids')} AND n.workspace = $workspace"
+        await self._forget("Change", "memory", "link", of, ids, forgotten)
+        if links:
+            of = "MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > 0 AND n.link IS NOT NULL "
+            of += "AND NOT EXISTS { MATCH (:Memory {id: n.memory_id}) }"
+            await self._forget("Change", "memory", "link", of, ids, forgotten)
+        others = [id for id in ids if not id.startswith(Memory.prefix)]
+        if others:
+            of = "MATCH (n:RecordChange) WHERE n.workspace = $workspace AND n.record IN $ids"
+            await self._forget("RecordChange", "before", "after", of, others, journal.forgotten)
+
+    async def _forget(self, log: str, one: str, other: str, where: str, ids: Sequence[Id], left: Any) -> None:
+        [found] = await self._committed.run(
+            f"{where} RETURN collect([elementId(n), n.{one}, n.{other}])", ids=list(ids)
+        )
+        for some in in_batches([[id, *left(*kept)] for id, *kept in found]):
+            await self._committed.run(
+                f"UNWIND $rows AS r MATCH (n:{log}) WHERE elementId(n) = r[0] SET n.{one} = r[1], n.{other} = r[2]",
+                rows=some,
+            )
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         await self._settle()

@@ -56,6 +56,9 @@ FIRST, LAST = -(2**53), 2**53 - 1
 _LIGHTEST = 1e-9
 """A vector of no weight would have no direction."""
 
+_PAGE = 1_000
+"""How many objects are read at once."""
+
 _MOST = 10_000
 """Weaviate gives no more results than that."""
 
@@ -215,6 +218,19 @@ class WeaviateClient:
         except Missing:
             return set()
         return {hit.id for hit in hits}
+
+    async def texts(self, workspace: str) -> AsyncIterator[str]:
+        """All that is known of each memory of a workspace."""
+        after: UUID | None = None
+        with contextlib.suppress(Missing):
+            while True:
+                async with self._tenant(workspace, QUERY_SECONDS) as tenant:
+                    found = (await tenant.query.fetch_objects(limit=_PAGE, after=after)).objects
+                for one in found:
+                    yield "\n".join(map(str, one.properties.values()))
+                if len(found) < _PAGE:
+                    return
+                after = found[-1].uuid
 
     async def incarnation(self) -> Hashable:
         """Something that is another one after a restart of a node."""

@@ -161,3 +161,76 @@ class TestReading:
         assert await get(graph) is None
         assert await graph.fails("deleteState", {"namespace": "n", "key": "k"}) == ("NOT_FOUND", ["key"])
         assert (await put(graph))["version"] == 1
+
+
+class TestMany:
+    async def test_keys_in_the_order_asked(self, graph: Graph) -> None:
+        for key in "ab":
+            await graph.do("setState", {"namespace": "n", "key": key, "value": key})
+        query = 'query ($k: [String!]!) { statesOfKeys(namespace: "n", keys: $k) { value } }'
+        found = (await graph.data(query, k=["b", "none", "a", "b"]))["statesOfKeys"]
+        assert found == [{"value": "b"}, None, {"value": "a"}, {"value": "b"}]
+        assert (await graph.data(query, k=[]))["statesOfKeys"] == []
+
+    async def test_only_where_there_is_none(self, graph: Graph) -> None:
+        given = {"namespace": "n", "key": "k", "value": 1, "ifAbsent": True}
+        await graph.do("setState", given)
+        assert await graph.fails("setState", given) == ("CONFLICT", ["ifAbsent"])
+        entries = [{"namespace": "n", "key": "new", "value": 1}, given]
+        assert await graph.fails("setStates", {"entries": entries}) == ("CONFLICT", ["entries", "1", "ifAbsent"])
+
+    async def test_a_time_to_live_begins_anew_when_that_is_asked_for(self, graph: Graph) -> None:
+        given = {"namespace": "n", "key": "k", "value": 1, "ttlSeconds": 60}
+        made = (await graph.do("setState", given, "state { version ttlSeconds }"))["state"]
+        assert made == {"version": 1, "ttlSeconds": 60}
+        query = 'query ($r: Boolean) { state(namespace: "n", key: "k", refreshTtl: $r) { version } }'
+        for refresh in (True, True, False):
+            graph.clock.forward(seconds=40)
+            assert (await graph.data(query, r=refresh))["state"] == {"version": 1}
+        graph.clock.forward(seconds=40)
+        assert (await graph.data(query, r=True))["state"] is None
+
+    async def test_namespaces_are_paths(self, graph: Graph) -> None:
+        for name in ("a", "a/b", "a/b/c", "a/b/d", "ab", "x/y"):
+            await graph.do("setState", {"namespace": name, "key": "k", "value": 1})
+        await graph.do("setState", {"namespace": "a/b", "key": "k2", "value": 1, "ttlSeconds": 1})
+
+        async def names(**given: Any) -> dict[str, int]:
+            query = "query ($p: String, $d: Int) { stateNamespaces(prefix: $p, depth: $d) { name count } }"
+            found = (await graph.data(query, **given))["stateNamespaces"]
+            return {one["name"]: one["count"] for one in found}
+
+        assert await names(d=1) == {"a": 5, "ab": 1, "x": 1}
+        assert await names(p="a/", d=2) == {"a/b": 4}
+        graph.clock.forward(seconds=2)
+        assert await names(p="a/") == {"a/b": 1, "a/b/c": 1, "a/b/d": 1}
+        assert await names(p="%") == {}
+        code = await graph.refusal("query ($d: Int) { stateNamespaces(depth: $d) { name } }", d=0)
+        assert code == ("INVALID", ["depth"])
+
+    @pytest.mark.parametrize(
+        ("given", "gone"),
+        [
+            ({"prefix": "a"}, {"n a1", "n a2"}),
+            ({"keys": ["a1", "b", "none"]}, {"n a1", "n b"}),
+            ({"prefix": "a", "below": True}, {"n a1", "n a2", "n/m a1"}),
+            ({"below": True}, {"n a1", "n a2", "n b", "n/m a1"}),
+            ({}, {"n a1", "n a2", "n b"}),
+            ({"keys": []}, set()),
+        ],
+    )
+    async def test_many_are_deleted(self, graph: Graph, given: Any, gone: set[str]) -> None:
+        every = ["n a1", "n a2", "n b", "n/m a1", "nn a1"]
+        for name, key in map(str.split, every):
+            await graph.do("setState", {"namespace": name, "key": key, "value": 1})
+        with graph.untouched():
+            planned = await graph.do("deleteStates", {"namespace": "n", **given, "dryRun": True}, "count")
+        done = await graph.do("deleteStates", {"namespace": "n", **given}, "count")
+        assert planned["count"] == done["count"] == len(gone)
+        query = "query ($n: String!, $k: String!) { state(namespace: $n, key: $k) { id } }"
+        pairs = [(one, *one.split()) for one in every]
+        left = {one for one, name, key in pairs if (await graph.data(query, n=name, k=key))["state"] is not None}
+        assert left == {*every} - gone
+        assert await graph.fails("deleteStates", {"namespace": "n", "keys": ["a"], "prefix": "a"}) == (
+            "INVALID", ["keys"]
+        )  # fmt: skip

@@ -47,7 +47,7 @@ async def world(graph: Graph) -> AsyncIterator[World]:
     assert (
         set(found.ours.ids)
         == set(found.theirs.ids)
-        == {*KINDS.keys() - {"memory_refs", "blob_bytes"}, "audit", "api_key", "attachment"}
+        == {*KINDS.keys() - {"memory_refs", "blob_bytes", "erasure"}, "audit", "api_key", "attachment"}
     )
     yield found
     assert await found.theirs.look() == found.theirs.kept, "nothing of theirs is changed, whatever is tried"
@@ -63,7 +63,8 @@ async def test_every_query_shows_ours_alone(world: World) -> None:
             assert "errors" not in answer, (name, answer["errors"])
             blind(answer, other)
             seen |= {name} if mine.mark in json.dumps(answer) else set()
-    without = {"annotationCursor", "auditLog", "health", "memoryCursor", "node", "nodes", "traces", "viewer"}
+    without = {"annotationCursor", "auditLog", "generationKey", "health", "memoryCursor", "node", "nodes", "traces"}
+    without |= {"stateNamespaces", "viewer"}
     assert seen >= ROOTS["query"].fields.keys() - without, "what shows nothing proves nothing"
 
 

@@ -124,7 +124,7 @@ async def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 async def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
     blobs = open_blobs("", tmp_path)
     assert blobs is not None
-    (tmp_path / "blobs" / hashlib.sha256(b"main").hexdigest()[:32]).write_bytes(b"in the way")
+    (blobs.staging.parent / hashlib.sha256(b"main").hexdigest()[:32]).write_bytes(b"in the way")
     with pytest.raises(Unavailable):
         await keep(blobs, b"a")
 

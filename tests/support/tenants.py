@@ -188,7 +188,10 @@ class Tenant:
         await self._fill_kinds()
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
+        await self.do("cacheGeneration", {"key": "k", "value": mark})
         await self.do("createApiKey", {"name": self.mark})
+        await self.do("upsertUser", {"externalId": "gone", "name": self.mark})
+        await self.do("eraseUser", {"user": {"externalId": "gone"}})
         self.kept = await self.look()  # for the id of a target
         for kind in ("session", "message", "span", "memory"):
             said = {"value": 1, "label": self.mark, "comment": text, "metadata": mark, "by": {"externalId": "ann"}}
@@ -225,7 +228,7 @@ class Tenant:
         lines = [json.loads(line) async for line in recollect_jsonl.export(self.context)]
         found = defaultdict(list)
         for line in lines:
-            if "id" in line.get("record", {}):
+            if "id" in line.get("record", {}) and line["type"] != "erasure":  # which no query shows
                 found[line["type"]].append(line["record"]["id"])
         answer = await self.ask(
             "{ apiKeys { id } auditLog { nodes { id } } blobs { nodes { attachments { nodes { id } } } } }"
@@ -323,6 +326,7 @@ NAMES: dict[str, Any] = {
     "result": {},
     "kind": "RELATED",
     "annotation": "ann_0",
+    "span": "spn_0",
     "entries": [{"namespace": "ns", "key": "new", "value": 1}],
     "experiment": {"externalId": "e"},
     "metrics": {"new": 1},
@@ -375,6 +379,8 @@ def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
             continue
         if name == "searchMessages":
             values[argument] = "tea"
+        elif name == "generationKey":
+            values[argument] = {"model": "new", "messages": []}
         elif argument == "by":
             values[argument] = BY.get(name, NAMES["by"])
         elif argument in ("id", "from", "to"):
@@ -433,6 +439,8 @@ def _within(type: Any, path: tuple[str, ...], above: tuple[str, ...]) -> Iterato
         yield path, False
     elif named.name == "Ref":
         yield path, True
+    elif named.name == "Operation":
+        pass  # of a transaction: each is what a mutation takes
     elif isinstance(named, GraphQLInputObjectType) and named.name not in above:
         for field, one in named.fields.items():
             yield from _within(one.type, (*path, field), (*above, named.name))
