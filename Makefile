@@ -19,7 +19,8 @@ run: $(VENV)/console
 test: $(VENV)/ready
 	$(PYTEST) $(COVER) -m "$(BASIC)" $(ARGS)
 
-test-all: test $(VENV)/console
+test-all: test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	$(BIN)/python -m tests.support.servers install
 	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
 	$(BIN)/pytest --servers -m "$(ALONE)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,13 @@ from tests.support.graphql_client import Clock, Graph, in_memory
 from tests.support.servers import SETTINGS, running
 
 HOME = Path(__file__).parent / "tests"
-FOLDERS = {"faults": "faults", "clients": "node"}
+FOLDERS = {"faults": "faults", "clients": "node", "console": "browser"}
 """Folders whose tests all have a marker."""
 
 EXAMPLES = {"dev": 20, "ci": 60}
+collect_ignore = [] if find_spec("playwright") else ["tests/console"]
+"""What a browser is driven by comes with `make test-all` alone."""
+
 for profile, examples in EXAMPLES.items():
     settings.register_profile(
         profile,

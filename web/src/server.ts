@@ -24,9 +24,16 @@ const credential = (): Record<string, string> => {
 
 export const hasKey = (): boolean => sessionStorage.getItem(KEY) !== null;
 
-export function signIn(key: string): void {
+/** Keeps a key with which `check` succeeds; throws what that throws. */
+export async function signIn(key: string, check: () => Promise<unknown>): Promise<void> {
   sessionStorage.setItem(KEY, key.trim());
-  locked.value = false;
+  try {
+    await check();
+    locked.value = false;
+  } catch (error) {
+    sessionStorage.removeItem(KEY);
+    throw error;
+  }
 }
 
 export function signOut(): void {
@@ -78,6 +85,14 @@ export async function post(body: object, signal?: AbortSignal, headers: Record<s
   } catch {
     throw new Problem(`The server answered ${response.status} ${response.statusText}.`, 'HTTP', request);
   }
+}
+
+/** A text of this server that is no GraphQL. Throws Problem. */
+export async function fetched(path: string, signal: AbortSignal): Promise<string> {
+  const response = await fetch(at(path), { headers: credential(), signal });
+  if (response.ok) return response.text();
+  const why = response.status === 404 ? 'The server does not give that out.' : `The server answered ${response.status}.`;
+  throw new Problem(why, 'HTTP', response.headers.get('X-Request-Id') ?? '');
 }
 
 /** The data of a query or mutation. Throws Problem. */

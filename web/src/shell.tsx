@@ -1,13 +1,12 @@
 /** What is around each page: where one can go, the sign-in, and the keys that are the same everywhere. */
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
-import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { ask, hasKey, locked, signOut, unconnected } from './server.ts';
 import { Viewer } from './documents.ts';
 import { go, place, to } from './route.ts';
 import { help, palette, useKeys } from './parts/keys.ts';
-import { asProblem } from './parts/load.ts';
-import { Trouble } from './parts/show.tsx';
+import { lazy } from './parts/lazy.tsx';
 import { SignIn } from './pages/signin.tsx';
 import { Help, Palette } from './parts/palette.tsx';
 
@@ -17,16 +16,14 @@ export interface PageProps {
 }
 
 // Each page is a file of its own, fetched when it is first opened.
-const PAGES: Record<string, () => Promise<{ default: ComponentType<PageProps> }>> = {
-  sessions: () => import('./pages/sessions.tsx'),
-  // traces: () => import('./pages/traces.tsx'),
-  // memories: () => import('./pages/memories.tsx'),
-  query: () => import('./pages/query.tsx'),
-  // operate: () => import('./pages/operate.tsx'),
+const PAGES: Record<string, ComponentType<PageProps>> = {
+  sessions: lazy(async () => (await import('./pages/sessions.tsx')).default),
+  traces: lazy(async () => (await import('./pages/traces.tsx')).default),
+  memories: lazy(async () => (await import('./pages/memories.tsx')).default),
+  query: lazy(async () => (await import('./pages/query.tsx')).default),
+  operate: lazy(async () => (await import('./pages/operate.tsx')).default),
 };
-const NAMES: Record<string, string> = { sessions: 'Sessions', query: 'Query' };
-
-const loaded = signal<Record<string, ComponentType<PageProps>>>({});
+const NAMES: Record<string, string> = { sessions: 'Sessions', traces: 'Traces', memories: 'Memories', query: 'Query', operate: 'Operate' };
 
 const theme = signal(localStorage.getItem('recollect.theme') ?? 'auto');
 const THEMES = ['auto', 'light', 'dark'];
@@ -86,15 +83,6 @@ export function Shell() {
 }
 
 function Shown({ name, path, query }: PageProps & { name: string }) {
-  const [failed, setFailed] = useState<unknown>();
-  const [broken, again] = useErrorBoundary();
-  const load = PAGES[name];
-  const Page = loaded.value[name];
-  useEffect(() => {
-    if (!load || Page) return;
-    load().then((found) => (loaded.value = { ...loaded.value, [name]: found.default }), setFailed);
-  }, [name]);
-  if (!load) return <div class="empty"><h1>There is no such page</h1><p><a href={to(['sessions'])}>To the sessions</a></p></div>;
-  if (failed || broken) return <Trouble error={asProblem(failed ?? broken)} again={failed ? () => location.reload() : again} />;
-  return Page ? <Page path={path} query={query} /> : <p class="soft wait">Loading…</p>;
+  const Page = PAGES[name];
+  return Page ? <Page path={path} query={query} /> : <div class="empty"><h1>There is no such page</h1><p><a href={to(['sessions'])}>To the sessions</a></p></div>;
 }

@@ -52,7 +52,7 @@ export const MemoryDetail = graphql(
     memory(by: { id: $id }) {
       ...MemoryRow
       externalId metadata version validFrom validUntil expiresAt lastAccessedAt
-      source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } }
+      source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
       referencedBy(first: 20) { nodes { id text createdAt sender { name } session { id title } } pageInfo { hasNextPage } }
       recalls(first: 20) {
         nodes { id score recalledAt parts { ...Parts } message { id text session { id title } } session { id title } }
@@ -116,3 +116,16 @@ export const MemoryChanges = graphql(
   [MemoryRow],
 );
 export type MemoryChange = ResultOf<typeof MemoryChanges>['memoryChanges'];
+
+export const GraphOf = graphql(`
+  query GraphOf($ids: [ID!]!) {
+    nodes(ids: $ids) {
+      __typename id
+      ... on Memory {
+        text type status importance decayFactor createdAt
+        owner { __typename ... on User { id name } ... on Agent { id name } }
+        links(first: 20) { nodes { kind weight source { id } target { id } } }
+      }
+    }
+  }
+`);

@@ -72,7 +72,9 @@ export const SessionHead = graphql(`
       branches { id text createdAt }
       forkedFrom { id session { id title } }
       annotations(first: 20) { nodes { id name value label comment } }
-      spans(first: 20, filter: { running: true }) { nodes { id traceId name kind startedAt } }
+      spans(first: 20, filter: { running: true }) {
+        nodes { id spanId parentSpanId traceId name kind startedAt endedAt durationMs statusCode usage { totalTokens costUsd } }
+      }
     }
   }
 `);
@@ -80,12 +82,12 @@ export type SessionHead = NonNullable<ResultOf<typeof SessionHead>['session']>;
 
 export const Messages = graphql(
   `
-  query Messages($id: ID!, $branch: ID, $first: Int, $after: String, $last: Int, $before: String, $filter: MessageFilter) {
+  query Messages($id: ID!, $branch: ID, $last: Int!, $before: String, $filter: MessageFilter) {
     session(by: { id: $id }) {
       id
-      messages(branch: $branch, first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+      messages(branch: $branch, last: $last, before: $before, filter: $filter) {
         nodes { ...MessageShown }
-        pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+        pageInfo { hasPreviousPage startCursor }
       }
     }
   }
@@ -130,7 +132,7 @@ export const SessionEvents = graphql(`
   subscription SessionEvents($id: ID!, $after: String) {
     sessionTrace(session: { id: $id }, after: $after) {
       cursor
-      node { id type component time data message { id } span { id traceId name kind startedAt endedAt statusCode } }
+      node { id type component time data message { id } span { id spanId parentSpanId traceId name kind startedAt endedAt durationMs statusCode usage { totalTokens costUsd } } }
     }
   }
 `);
@@ -149,7 +151,7 @@ export const Provenance = graphql(`
           score note
           memory {
             id type text importance decayFactor
-            source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } }
+            source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
             recalls(first: 20) {
               nodes {
                 id score recalledAt message { id }

@@ -1,25 +1,27 @@
 /** The messages of a session, the latest first in sight; while it goes on they come in, with what is at work. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Messages, MessagesById, NewMessages, SessionEvents, type MessageShown, type SessionEvent, type SessionHead } from '../documents.ts';
-import { put } from '../route.ts';
+import { put, to } from '../route.ts';
 import { ask, follow, type Problem } from '../server.ts';
 import { asProblem, useClock, useLive } from '../parts/load.ts';
 import { Badge, Empty, Trouble, span } from '../parts/show.tsx';
 import { MessageCard } from './message.tsx';
 
 const PAGE = 40;
+const LONG_PAGE = 200;
+const FAR = 2000; // messages that are read to reach one
 const KEPT = 2000; // messages the tab keeps while it follows; earlier ones are read again
 
 interface Shown {
   messages: MessageShown[];
   before: string | null;
-  after: string | null;
+  /** The message at which they end, where that is not the latest. */
+  upTo: string | null;
 }
 
 export function Conversation({ head, query }: { head: SessionHead; query: URLSearchParams }) {
   const { id } = head;
   const [target] = useState(query.get('message'));
-  const branch = query.get('branch') ?? target;
   const thread = query.get('thread');
   const [shown, setShown] = useState<Shown>();
   const [error, setError] = useState<Problem>();
@@ -28,17 +30,26 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
   const loading = useRef(false);
   const filter = thread ? { thread } : null;
 
-  const read = async (way: { last?: number; before?: string; first?: number; after?: string }, upTo: string | null = null) => {
-    const { session } = await ask(Messages, { id, branch: upTo, filter, ...way });
+  const page = async (way: { last: number; before?: string }, branch: string | null): Promise<Shown> => {
+    const { session } = await ask(Messages, { id, branch, filter, ...way });
     if (!session) throw asProblem('The session is gone.');
-    return session.messages;
+    const { nodes, pageInfo } = session.messages;
+    return { messages: [...nodes], before: pageInfo.hasPreviousPage ? pageInfo.startCursor : null, upTo: null };
+  };
+  /** The end of the session, as far back as the message that the address names; where that is too far, what is up to it. */
+  const begin = async (): Promise<Shown> => {
+    let shown = await page({ last: PAGE }, query.get('branch'));
+    while (target && shown.before && shown.messages.length < FAR && !shown.messages.some((one) => one.id === target)) {
+      const earlier = await page({ last: LONG_PAGE, before: shown.before }, query.get('branch'));
+      shown = { ...earlier, messages: joined(earlier.messages, shown.messages) };
+    }
+    if (!target || shown.messages.some((one) => one.id === target)) return shown;
+    return { ...(await page({ last: PAGE }, target)), upTo: target };
   };
   const failed = (problem: unknown) => setError(asProblem(problem));
 
   useEffect(() => {
-    read({ last: PAGE }, branch)
-      .then(({ nodes, pageInfo }) => setShown({ messages: [...nodes], before: pageInfo.hasPreviousPage ? pageInfo.startCursor : null, after: branch ? pageInfo.endCursor : null }))
-      .catch(failed);
+    begin().then(setShown).catch(failed);
   }, []);
 
   const isAtEnd = () => {
@@ -56,20 +67,9 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
     const box = scroller.current!;
     const height = box.scrollHeight - box.scrollTop;
     try {
-      const { nodes, pageInfo } = await read({ last: PAGE, before: shown.before }, query.get('branch'));
-      setShown({ ...shown, messages: [...nodes, ...shown.messages], before: pageInfo.hasPreviousPage ? pageInfo.startCursor : null });
+      const more = await page({ last: PAGE, before: shown.before }, shown.upTo ?? query.get('branch'));
+      setShown({ ...shown, messages: joined(more.messages, shown.messages), before: more.before });
       requestAnimationFrame(() => box.scrollTo(0, box.scrollHeight - height));
-    } catch (problem) {
-      failed(problem);
-    }
-    loading.current = false;
-  };
-  const later = async () => {
-    if (loading.current || !shown?.after) return;
-    loading.current = true;
-    try {
-      const { nodes, pageInfo } = await read({ first: PAGE, after: shown.after });
-      setShown({ ...shown, messages: joined(shown.messages, nodes), after: pageInfo.hasNextPage ? pageInfo.endCursor : null });
     } catch (problem) {
       failed(problem);
     }
@@ -85,7 +85,7 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
       .catch(() => undefined);
   });
 
-  useLive(shown && !branch ? id : undefined, (signal) =>
+  useLive(shown && !shown.upTo && !query.get('branch') ? id : undefined, (signal) =>
     follow(
       NewMessages,
       { id, after: head.messageCursor },
@@ -103,14 +103,19 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
   useLayoutEffect(() => {
     if (!shown) return;
     const aim = target && document.getElementById(target);
-    if (aim) aim.scrollIntoView({ block: 'center' });
-    else toEnd();
+    // What is out of sight has no true height until it was in sight: a few frames bring it to rest.
+    let left = 8;
+    let frame = requestAnimationFrame(function settle() {
+      if (aim) aim.scrollIntoView({ block: 'center' });
+      else toEnd();
+      if (left-- > 0) frame = requestAnimationFrame(settle);
+    });
+    return () => cancelAnimationFrame(frame);
   }, [shown !== undefined]);
 
   const onScroll = () => {
     const box = scroller.current!;
     if (box.scrollTop < 200) void earlier();
-    if (box.scrollHeight - box.scrollTop - box.clientHeight < 400) void later();
     if (isAtEnd()) setFresh(0);
   };
 
@@ -127,7 +132,7 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
         {shown.messages.map((message, index) => (
           <MessageCard key={message.id} message={message} session={id} answered={answered} aimed={message.id === target} question={earlierIds.slice(Math.max(0, index - 4), index + 1)} />
         ))}
-        {shown.after && <button type="button" class="quiet" onClick={() => void later()}>Later messages</button>}
+        {shown.upTo && <p class="note"><a href={to(['sessions', id])}>To the end of the session</a></p>}
         <Work running={running} />
       </div>
       {fresh > 0 && <button type="button" class="main fresh" onClick={toEnd}>{fresh} new ↓</button>}
@@ -166,7 +171,7 @@ type Work = NonNullable<SessionEvent['span']>;
 
 /** What is at work now; messages that a tool's event is about are told. */
 function useRunning(head: SessionHead, onTold: (ids: string[]) => void): Work[] {
-  const [running, setRunning] = useState<Work[]>(() => head.spans.nodes.map((one) => ({ ...one, endedAt: null, statusCode: 'UNSET' })));
+  const [running, setRunning] = useState<Work[]>([...head.spans.nodes]);
   const told = useRef(new Set<string>());
   useLive(head.id, (signal) =>
     follow(

@@ -1,3 +1,154 @@
-export default function Page() {
-  return null;
+import { useState } from 'preact/hooks';
+import { Memories, MemoryChanges, MemoryCursor, Owners, SearchMemories, type MemoryChange, type MemoryRow, type Parts } from '../documents.ts';
+import { ask, follow } from '../server.ts';
+import { put, to } from '../route.ts';
+import { List } from '../parts/list.tsx';
+import { useCalm, useLive, useLoad, useRows } from '../parts/load.ts';
+import { useKeys } from '../parts/keys.ts';
+import { Badge, Empty, Scores, Time, Trouble, span } from '../parts/show.tsx';
+import type { PageProps } from '../shell.tsx';
+import { GraphView } from './graph.tsx';
+import { MemoryView } from './memory.tsx';
+
+const ROW = 78;
+const PAGE = 60;
+const FILTERS = ['text', 'owner', 'type', 'status', 'sort', 'mode'];
+
+export const memoryFilter = (query: URLSearchParams) => ({
+  ...(query.get('owner') ? { owner: { id: query.get('owner')! } } : {}),
+  ...(query.get('type') ? { types: [query.get('type') as 'SEMANTIC'] } : {}),
+  ...(query.get('status') ? { statuses: [query.get('status') as 'ACTIVE'] } : {}),
+});
+
+export default function MemoriesPage({ path, query }: PageProps) {
+  const [open] = path;
+  if (query.get('view') === 'graph' && !open) return <GraphView query={query} />;
+  return (
+    <div class={open ? 'split open' : 'split'}>
+      <section class="sessions pane" aria-label="Memories">
+        <Filters query={query} />
+        {query.get('text') ? <Found query={query} open={open} /> : <All query={query} open={open} />}
+      </section>
+      {open && <MemoryView key={open} id={open} query={query} />}
+    </div>
+  );
+}
+
+const keptOf = (query: URLSearchParams) => new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
+
+function All({ query, open }: { query: URLSearchParams; open: string | undefined }) {
+  const kept = keptOf(query);
+  const key = useCalm(kept.toString());
+  const [paused, setPaused] = useState(false);
+  const field = (kept.get('sort') ?? 'UPDATED_AT') as 'UPDATED_AT';
+  const list = useRows<MemoryRow>(key, async (after, signal) =>
+    (await ask(Memories, { first: PAGE, after, filter: memoryFilter(kept), orderBy: { field, direction: 'DESC' } }, signal)).memories);
+  useLive(paused ? undefined : key, async (signal) => {
+    const { memoryCursor } = await ask(MemoryCursor, {}, signal);
+    await follow(MemoryChanges, { filter: memoryFilter(kept), after: memoryCursor }, (data) => data.memoryChanges, (change) => list.change((rows) => changed(rows, change)), signal);
+  });
+  useKeys([{ key: 'p', does: paused ? 'Live again' : 'Pause', run: () => setPaused(!paused) }]);
+  return (
+    <>
+      <div class="bar">
+        <button type="button" class="quiet" aria-pressed={paused} onClick={() => setPaused(!paused)}><span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}</button>
+        <span class="soft" role="status">{list.busy ? 'Loading…' : `${list.rows.length}${list.hasMore ? '+' : ''} memories`}</span>
+      </div>
+      {list.error && <Trouble error={list.error} again={list.again} />}
+      {!list.busy && !list.error && !list.rows.length && (
+        <Empty title={kept.size ? 'No memory is like that' : 'No memories yet'}>
+          {kept.size ? <p><button type="button" onClick={() => put(Object.fromEntries(FILTERS.map((name) => [name, null])))}>Take the filters away</button></p> : <p>Agents make them by <code>createMemory</code>; an import makes them with <code>recollect import FILE --memories</code>.</p>}
+        </Empty>
+      )}
+      {list.rows.length > 0 && (
+        <List rows={list.rows} label="Memories" height={ROW} id={({ id }) => id} selected={open} hasMore={list.hasMore} onMore={list.more}
+          address={({ id }) => to(['memories', id], Object.fromEntries(kept))} draw={(row) => <Row row={row} />} />
+      )}
+    </>
+  );
+}
+
+/** The list after a change: the newest first, what left is gone. */
+function changed(rows: MemoryRow[], { kind, memoryId, memory, left }: MemoryChange): MemoryRow[] {
+  if (left || !memory) return rows.filter(({ id }) => id !== memoryId);
+  if (kind === 'CREATED') return [memory, ...rows.filter(({ id }) => id !== memoryId)];
+  return rows.map((row) => (row.id === memoryId ? memory : row));
+}
+
+const Row = ({ row }: { row: MemoryRow }) => (
+  <>
+    <span class="two" dir="auto">{row.text}</span>
+    <span class="second">
+      <Badge of={row.type} />
+      {row.status !== 'ACTIVE' && <Badge of={row.status} />}
+      <span class="soft cut"><bdi>{row.owner?.name ?? row.scope.toLowerCase()}</bdi></span>
+      <Weight row={row} />
+      <span class="soft"><Time at={row.updatedAt} /></span>
+    </span>
+  </>
+);
+
+/** Importance as the bar's length, freshness as its strength. */
+const Weight = ({ row }: { row: MemoryRow }) => (
+  <span class="gauge small" title={`importance ${row.importance.toFixed(2)}, freshness ${row.decayFactor.toFixed(2)}`}>
+    <span style={{ transform: `scaleX(${row.importance})`, opacity: 0.25 + 0.75 * row.decayFactor }} />
+  </span>
+);
+
+function Found({ query, open }: { query: URLSearchParams; open: string | undefined }) {
+  const kept = keptOf(query);
+  const key = useCalm(kept.toString());
+  const mode = (kept.get('mode') ?? 'HYBRID') as 'HYBRID';
+  const { data, error, busy, again } = useLoad(key, async (signal) => {
+    const filter = memoryFilter(kept);
+    return (await ask(SearchMemories, { query: { text: kept.get('text')! }, mode, threshold: 0, filter: Object.keys(filter).length ? filter : null }, signal)).searchMemories;
+  });
+  return (
+    <>
+      <div class="bar">
+        <span class="soft" role="status">{busy ? 'Searching…' : data ? `${data.hits.length} found in ${span(data.tookMs)}${data.degraded ? ', perhaps not all: a store is away' : ''}` : ''}</span>
+      </div>
+      {error && <Trouble error={error} again={again} />}
+      {data && !data.hits.length && <Empty title="Nothing like that is remembered"><p>Try other words, or search by meaning alone.</p></Empty>}
+      <ol class="hits" data-list>
+        {data?.hits.map(({ memory, score, parts, folded }, index) => (
+          <li key={memory.id} class="card">
+            <a class="title" dir="auto" href={to(['memories', memory.id], Object.fromEntries(kept))} data-index={index} aria-current={memory.id === open ? 'true' : undefined}>{memory.text}</a>
+            <p class="line"><Badge of={memory.type} /> <span class="soft"><bdi>{memory.owner?.name ?? memory.scope.toLowerCase()}</bdi></span> <Time at={memory.createdAt} /></p>
+            <Reasons score={score} parts={parts} />
+            {folded.length > 0 && <details><summary class="soft">{folded.length} that say the same</summary><ul class="plain">{folded.map(({ id, text }) => <li key={id}><a href={to(['memories', id])}><bdi>{text}</bdi></a></li>)}</ul></details>}
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+/** The score as a bar; why, on request. */
+const Reasons = ({ score, parts }: { score: number; parts: Parts }) => (
+  <>
+    <Scores score={score} />
+    <details class="reasons"><summary class="soft">Why was this found?</summary><Scores score={score} parts={parts} /></details>
+  </>
+);
+
+function Filters({ query }: { query: URLSearchParams }) {
+  const { data } = useLoad('owners', (signal) => ask(Owners, {}, signal));
+  const owners = [...(data?.users.nodes ?? []), ...(data?.agents.nodes ?? [])];
+  const select = (name: string, label: string, options: Record<string, string>) => (
+    <select aria-label={label} value={query.get(name) ?? ''} onChange={(event) => put({ [name]: event.currentTarget.value })}>
+      {Object.entries(options).map(([value, text]) => <option key={value} value={value}>{text}</option>)}
+    </select>
+  );
+  return (
+    <div class="filters" role="search">
+      <input type="search" placeholder="What is remembered of…" aria-label="Search memories" value={query.get('text') ?? ''} onInput={(event) => put({ text: event.currentTarget.value })} />
+      {query.get('text') && select('mode', 'Mode', { '': 'words and meaning', SEMANTIC: 'meaning', TEXT: 'words' })}
+      {select('owner', 'Owner', { '': "anyone's", ...Object.fromEntries(owners.map(({ id, name }) => [id, name])) })}
+      {select('type', 'Type', { '': 'any type', EPISODIC: 'episodic', SEMANTIC: 'semantic', PROCEDURAL: 'procedural', WORKING: 'working' })}
+      {!query.get('text') && select('status', 'Status', { '': 'any status', ACTIVE: 'active', ARCHIVED: 'archived', SUPERSEDED: 'superseded' })}
+      {!query.get('text') && select('sort', 'Order', { '': 'last changed', CREATED_AT: 'newest', IMPORTANCE: 'most important', ACCESS_COUNT: 'most used', LAST_ACCESSED_AT: 'last used' })}
+      <a class="button" href={to(['memories'], { view: 'graph', ...Object.fromEntries(['text', 'owner', 'type'].map((name) => [name, query.get(name) ?? ''])) })}>Graph</a>
+    </div>
+  );
 }

@@ -113,7 +113,7 @@ function Traces({ id }: { id: string }) {
 }
 
 const Context = ({ head }: { head: Head }) => (
-  <div class="body">
+  <div class="body" tabIndex={0}>
     <h2>Context</h2>
     <Json value={head.context} label="context" />
     <h2>Metadata</h2>

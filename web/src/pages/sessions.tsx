@@ -7,7 +7,9 @@ import { useCalm, useLive, useLoad, useRows } from '../parts/load.ts';
 import { useKeys } from '../parts/keys.ts';
 import { Badge, Empty, Time, Trouble } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
-import { SessionView } from './session.tsx';
+import { lazy } from '../parts/lazy.tsx';
+
+const SessionView = lazy(async () => (await import('./session.tsx')).SessionView);
 
 const ROW = 64;
 const PAGE = 50;

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { Viewer } from '../documents.ts';
-import { ask, locked, signIn } from '../server.ts';
+import { ask, signIn } from '../server.ts';
 import { asProblem } from '../parts/load.ts';
 
 /** Where the server asks for a key or token: it is kept for this tab, until it is closed. */
@@ -9,14 +9,7 @@ export function SignIn() {
   const [wrong, setWrong] = useState('');
   const submit = async (event: Event) => {
     event.preventDefault();
-    signIn(key);
-    try {
-      await ask(Viewer, {});
-    } catch (error) {
-      setWrong(asProblem(error).message);
-      sessionStorage.removeItem('recollect.key');
-      locked.value = true;
-    }
+    await signIn(key, () => ask(Viewer, {})).catch((error: unknown) => setWrong(asProblem(error).message));
   };
   return (
     <main class="signin" id="page">

@@ -3,6 +3,7 @@ import { Provenance } from '../documents.ts';
 import { place, put, to } from '../route.ts';
 import { ask } from '../server.ts';
 import { useLoad } from '../parts/load.ts';
+import { Source } from './memory.tsx';
 import { Badge, Empty, Scores, Trouble } from '../parts/show.tsx';
 
 export function Why({ id }: { id: string }) {
@@ -36,16 +37,7 @@ function Found({ message, question }: { message: Message; question: Set<string> 
             {note && <p class="soft" dir="auto">{note}</p>}
             {(recall || score != null) && <Scores score={recall?.score ?? score ?? 0} parts={recall?.parts} />}
             {!recall && <p class="soft">Its recall was not logged: only the score that the agent gave is known.</p>}
-            {memory.source?.__typename === 'Message' && (
-              <p class="source">
-                <span class="soft">formed from</span>{' '}
-                <a href={memory.source.session ? to(['sessions', memory.source.session.id], { message: memory.source.id }) : undefined}>
-                  <bdi>{memory.source.sender.name}: {memory.source.text.slice(0, 200)}</bdi>
-                </a>
-                {memory.source.session && <span class="soft"> in <bdi>{memory.source.session.title}</bdi></span>}
-              </p>
-            )}
-            {memory.source?.__typename === 'ExternalSource' && <p class="source soft">from <code>{memory.source.uri}</code></p>}
+            {memory.source && <><p class="soft">It was formed from</p><Source of={memory.source} /></>}
           </section>
         );
       })}

@@ -1,5 +1,5 @@
 /** Ways to anything: by its name, by a word in it, or by its id. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { FindAnything, Kind } from '../documents.ts';
 import { ask } from '../server.ts';
 import { go, to } from '../route.ts';
@@ -64,7 +64,7 @@ async function ways(text: string): Promise<Way[]> {
 
 function useDialog(close: () => void) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     dialog.current?.showModal();
   }, []);
   return { ref: dialog, onClose: close, onClick: (event: MouseEvent) => event.target === dialog.current && dialog.current?.close() };

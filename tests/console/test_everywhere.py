@@ -1,0 +1,286 @@
+"""What holds on every page: who may, hostile texts, other addresses, keys, screens, and what it weighs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from server.http.console import FOLDER
+from tests.console.conftest import Site, tab
+from tests.support.graphql_client import in_memory
+from tests.support.running import Running
+
+KEY = "k" * 32
+PAGES = ["/sessions", "/traces", "/memories", "/memories?view=graph", "/query", "/operate", "/operate?tab=figures"]
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[Site]:
+    """A server that asks for a key and runs trusted documents only."""
+    with in_memory() as folder:
+        documents = folder / "documents"
+        documents.mkdir()
+        (documents / "mine.graphql").write_text("{ viewer { name } }")
+        running = Running(folder / "data", RECOLLECT_API_KEYS=KEY, RECOLLECT_TRUSTED_DOCUMENTS=str(documents))
+        try:
+            running.start()
+            yield Site(running, KEY)
+        finally:
+            running.end()
+
+
+@pytest.fixture
+def stranger(browser: Browser, closed: Site) -> Iterator[Page]:
+    yield from tab(browser, closed.url)
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("Key or token").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_key_is_asked_for_kept_in_the_tab_and_given_back(stranger: Page) -> None:
+    """On a server of trusted documents too: each page asks by the console's own."""
+    stranger.goto("/sessions")
+    sign_in(stranger, "wrong")
+    expect(stranger.get_by_role("alert")).to_be_visible()
+    sign_in(stranger, KEY)
+    expect(stranger.get_by_text("No sessions yet")).to_be_visible()
+    stranger.reload()
+    for path in ("/traces", "/memories", "/operate"):
+        stranger.goto(path)
+        expect(stranger.get_by_role("navigation", name="Pages")).to_be_visible()
+        expect(stranger.get_by_role("alert")).to_have_count(0)
+    assert stranger.evaluate("localStorage.length + document.cookie.length") <= 1  # the colours alone
+    stranger.get_by_role("button", name="Sign out").click()
+    expect(stranger.get_by_label("Key or token")).to_be_visible()
+
+
+def test_a_key_is_made_and_revoked(stranger: Page) -> None:
+    stranger.goto("/operate?tab=keys")
+    sign_in(stranger, KEY)
+    stranger.get_by_role("textbox", name="What the key is for").fill("the harbour")
+    stranger.get_by_role("combobox", name="Role").select_option("WRITE")
+    stranger.get_by_role("button", name="Make a key").click()
+    expect(stranger.get_by_text("shown only now")).to_be_visible()
+    row = stranger.get_by_role("row", name="the harbour")
+    stranger.evaluate("window.confirm = () => true")
+    row.get_by_role("button", name="Revoke").click()
+    expect(row).to_contain_text("revoked")
+
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"
+EVIL = [
+    SCRIPT,
+    "[go](javascript:alert(4)) [data](data:text/html,<script>alert(5)</script>) ![img](https://evil.example/pixel.png)",
+    "\u202egnp.exe\u202c \u200f\u2066 " + "مرحبا بالعالم",
+    "#" * 3000 + "\n" + "> " * 500 + "deep\n" + "*" * 2000 + "`" * 999,
+    "long " * 19_000,
+    "{{constructor.constructor('alert(6)')()}} ${alert(7)} </textarea></style>\x00",
+]
+
+
+def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
+    """In every field that is shown: no dialog, no request, no script, no link that runs one; the page stands."""
+    id = site.session(
+        "evil", SCRIPT, metadata={f"<b>{n}": SCRIPT for n in range(2000)}, context={"a": {"__proto__": SCRIPT}}
+    )
+    for text in EVIL:
+        site.say(id, text.replace("\x00", ""), senderName=SCRIPT)
+    call = {"callId": SCRIPT, "tool": SCRIPT, "arguments": {SCRIPT: EVIL[1]}}
+    site.say(id, role="assistant", content=[{"toolCall": call}], externalId="<i>")
+    memory = site.remember(
+        EVIL[0] + EVIL[1], tags=[SCRIPT], metadata={"x": SCRIPT}, externalSource="javascript:alert(8)"
+    )
+    span = site.begin(
+        SCRIPT, session={"id": id}, traceId="ee" * 16, spanId="44" * 8, attributes={"gen_ai.prompt": SCRIPT}
+    )
+    site.end(span, statusCode="ERROR", statusMessage=SCRIPT)
+    for path in (
+        f"/sessions/{id}",
+        f"/sessions/{id}?tab=context",
+        f"/traces/{'ee' * 16}?span={span}",
+        f"/memories/{memory}",
+        f"/memories?view=graph&start={memory}&node={memory}",
+        "/memories?text=%3Cscript%3Ealert(9)%3C/script%3E",
+        "/%3Cscript%3Ealert(1)%3C/script%3E".replace("/%3C", "/sessions/%3C"),
+        "/sessions/%E0%A4%A",
+        "/query?query=%3Cscript%3Ealert(1)%3C/script%3E&variables=%7B",
+    ):
+        page.goto(path)
+        page.wait_for_load_state("networkidle") if "query" in path else page.wait_for_timeout(400)
+        assert page.locator("main script, main iframe, main [onerror], main svg[onload]").count() == 0
+        assert page.locator("a[href^='javascript' i], a[href^='data:text' i]").count() == 0
+        assert page.locator("img[src*='evil']").count() == 0
+    page.goto(f"/sessions/{id}?tab=context")
+    expect(page.get_by_role("button", name=" more").first).to_be_visible()
+
+
+def test_it_works_behind_a_path_of_a_proxy(browser: Browser, site: Site) -> None:
+    """Pages, files, questions and the socket, with no setting."""
+    id = site.session("proxied", "Behind a proxy")
+    with Proxied("/deep/er", site.running.port) as port:
+        for page in tab(browser, f"http://127.0.0.1:{port}"):
+            page.goto(f"/deep/er/sessions/{id}")
+            expect(page.get_by_role("heading", name="Behind a proxy")).to_be_visible()
+            site.say(id, "through the proxy")
+            expect(page.get_by_role("log")).to_contain_text("through the proxy")
+            page.get_by_role("link", name="Memories", exact=True).click()
+            assert page.url == f"http://127.0.0.1:{port}/deep/er/memories"
+            page.goto("/deep/er/graphql")
+            assert page.url == f"http://127.0.0.1:{port}/deep/er/query"
+            page.get_by_role("button", name="Run").click()
+            expect(page.get_by_role("region", name="Answer")).to_contain_text("sessions")
+
+
+class Proxied:
+    """A proxy that has a server under a path: it takes that off the first line of each connection's requests."""
+
+    def __init__(self, prefix: str, port: int) -> None:
+        self._prefix, self._port = prefix.encode(), port
+
+    def __enter__(self) -> int:
+        ready: Future[int] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
+        self._thread.start()
+        return ready.result(10)
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    async def _serve(self, ready: Future[int]) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._one, "127.0.0.1", 0)
+        ready.set_result(server.sockets[0].getsockname()[1])
+        await self._stop.wait()
+        server.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def up() -> None:
+            while data := await reader.read(65536):
+                to.write(data.replace(b" " + self._prefix + b"/", b" /", 1))
+                await to.drain()
+            to.close()
+
+        async def down() -> None:
+            while data := await there.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        try:
+            await asyncio.gather(up(), down())
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            to.close()
+            writer.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> None:
+    """Nothing that axe calls serious or critical."""
+    id = site.session(f"seen {scheme}", "Seen")
+    memory = site.remember("What is seen.")
+    site.say(
+        id, "A *message*.\n\n| a | b |\n|---|---|\n| 1 | 2 |", memoryRefs=[{"memory": {"id": memory}, "score": 0.5}]
+    )
+    trace = site.trace("seen", 12, "seen")
+    detail = [
+        f"/sessions/{id}?why=x",
+        f"/sessions/{id}?tab=context",
+        f"/traces/{trace}",
+        f"/memories/{memory}",
+        "/memories?text=seen",
+    ]
+    for page in tab(browser, site.url, color_scheme=scheme):
+        for path in [*PAGES, *detail] if scheme == "light" else ["/memories?view=graph", *detail[:3]]:  # colours alone
+            page.goto(path)
+            page.get_by_role("navigation", name="Pages").wait_for()
+            page.wait_for_timeout(350)
+            found = Axe().run(page).response["violations"]
+            serious = [
+                (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
+            ]
+            assert not serious, (path, serious)
+        page.keyboard.press("Control+k")
+        page.get_by_role("dialog").wait_for()
+        assert not [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+
+
+def test_the_keyboard_goes_everywhere(site: Site, page: Page) -> None:
+    id = site.session("keyed", "Reached by keys")
+    page.goto("/sessions?text=reached")
+    expect(page.get_by_role("link", name="Reached by keys")).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Reached by keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Reached by keys")).to_have_count(0)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Go to anything")
+    page.keyboard.press("Escape")
+    page.keyboard.press("m")
+    expect(page.get_by_role("region", name="Memories")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.type("Reached")
+    expect(page.get_by_role("option", name="Reached by keys")).to_be_visible()
+    page.keyboard.press("Enter")
+    assert id in page.url
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.type(id)
+    expect(page.get_by_role("option", name=id)).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
+    id = site.session(
+        f"wide {width}", "A title that is much longer than any narrow screen of a telephone could hold in a line"
+    )
+    site.say(id, "x" * 500 + "\n\n```\n" + "y" * 400 + "\n```")
+    for page in tab(browser, site.url):
+        page.set_viewport_size({"width": width, "height": 700})
+        for path in [*PAGES, f"/sessions/{id}"]:
+            page.goto(path)
+            page.get_by_role("navigation", name="Pages").wait_for()
+            page.wait_for_timeout(250)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_what_is_not_there_says_what_to_do(page: Page) -> None:
+    for path, text in {
+        "/sessions/ses_01a229dc7b0970008af064558226e89a": "There is no such session",
+        "/memories/mem_01a229dc7b0970008af064558226e89a": "There is no such memory",
+        f"/traces/{'0' * 31}1": "There is no such trace",
+        "/sessions/not-an-id": "There is no such session",
+    }.items():
+        page.goto(path)
+        expect(page.locator("main")).to_contain_text(text)
+
+
+def test_it_is_small(page: Page) -> None:
+    """Compressed: what the first page needs, and all there is."""
+    page.goto("/")
+    page.get_by_role("list", name="Sessions").or_(page.get_by_text("No sessions yet")).wait_for()
+    entries = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+    files = page.evaluate(f"{entries}.filter(one => !one.name.includes('/graphql')).map(one => one.encodedBodySize)")
+    assert len(files) > 3
+    assert sum(files) <= 60_000
+    assert sum(file.stat().st_size for file in FOLDER.rglob("*.gz")) <= 350_000
+
+
+def test_the_lock_names_no_registry() -> None:
+    lock = (Path(__file__).parents[2] / "web" / "package-lock.json").read_text()
+    assert '"resolved": "http' not in lock

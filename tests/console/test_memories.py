@@ -1,0 +1,108 @@
+"""Memories: searched with reasons, walked as a graph, watched, and seen as they were."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import Site
+
+LINK = "mutation ($i: LinkMemoriesInput!) { linkMemories(input: $i) { links { id } errors { message } } }"
+
+
+@pytest.fixture(scope="module")
+def chain(site: Site) -> list[str]:
+    """Four memories, each linked to the next."""
+    site.ask('mutation { upsertUser(input: {externalId: "lena", name: "Lena"}) { user { id } errors { message } } }')
+    ids = [site.remember(f"The lighthouse has step {n}.", owner={"externalId": "lena"}) for n in range(4)]
+    pairs = pairwise(ids)
+    links = [{"source": {"id": one}, "target": {"id": other}, "weight": 0.8} for one, other in pairs]
+    site.ask(LINK, i={"links": links})
+    return ids
+
+
+def test_a_search_says_why(chain: list[str], page: Page) -> None:
+    page.goto("/memories")
+    page.get_by_role("searchbox").fill("lighthouse step")
+    hits = page.locator(".hits > li", has_text="The lighthouse has step")
+    expect(hits).to_have_count(4)
+    hits.first.get_by_text("Why was this found?").click()
+    for part in ("similarity", "words", "importance", "decay"):
+        expect(hits.first.locator(".reasons .score", has_text=part)).to_be_visible()
+
+
+def test_the_list_is_live(site: Site, page: Page) -> None:
+    page.goto("/memories")
+    expect(page.get_by_role("status")).to_contain_text("memories")
+    id = site.remember("A cormorant sat on the buoy.")
+    row = page.get_by_role("link", name="A cormorant sat")
+    expect(row).to_be_visible()
+    site.ask(
+        "mutation ($i: DeleteMemoriesInput!) { deleteMemories(input: $i) { memories { id } errors { message } } }",
+        i={"memories": [{"id": id}]},
+    )
+    expect(row).to_have_count(0)
+
+
+def test_the_graph_grows_by_a_click_and_shows_a_path(site: Site, chain: list[str], page: Page) -> None:
+    page.goto(f"/memories?view=graph&start={chain[0]}&depth=1")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("2 nodes, 1 edges")
+    page.get_by_text("As a list").click()
+    nodes = page.locator(".as-list button")
+    nodes.filter(has_text="step 1").click()
+    expect(status).to_contain_text("3 nodes, 2 edges")
+    expect(page.get_by_role("complementary", name="Selected")).to_contain_text("The lighthouse has step 1.")
+    nodes.filter(has_text="step 2").click()
+    nodes.filter(has_text="step 0").click()
+    page.get_by_role("button", name="Path to…").click()
+    nodes.filter(has_text="step 3").click()
+    expect(status).to_contain_text("3 links from one to the other")
+    expect(page.locator(".trail button")).to_have_count(3)
+    page.get_by_label("weight from").fill("0.9")
+    expect(status).to_contain_text("0 edges")
+
+
+def test_a_click_on_the_picture_means_the_node_there(chain: list[str], page: Page) -> None:
+    """One node alone stands in the middle, once it has settled."""
+    page.goto(f"/memories?view=graph&start={chain[3]}&depth=1")
+    page.get_by_label("semantic").wait_for()
+    plane = page.locator(".plane")
+    expect(plane).to_have_attribute("data-settled", "true", timeout=20_000)
+    box = plane.bounding_box()
+    assert box
+    found = plane.locator("canvas").evaluate(
+        """canvas => { const ink = canvas.getContext('2d'), {width, height} = canvas;
+        const data = ink.getImageData(0, 0, width, height).data, back = data.slice(0, 3).join();
+        for (let y = 4; y < height; y += 3) for (let x = 4; x < width; x += 3) { const at = (y * width + x) * 4;
+          const [r, g, b] = data.slice(at, at + 3); if (b > r + 60) return [x, y]; } return null; }"""
+    )
+    assert found, "no node is drawn"
+    page.mouse.click(box["x"] + found[0] + 3, box["y"] + found[1] + 3)
+    expect(page.get_by_role("complementary", name="Selected")).to_contain_text("The lighthouse has step")
+
+
+def test_the_graph_is_live(site: Site, page: Page) -> None:
+    site.ask('mutation { upsertUser(input: {externalId: "noor", name: "Noor"}) { user { id } errors { message } } }')
+    first = site.remember("Noor keeps bees.", owner={"externalId": "noor"})
+    owner = site.ask('{ user(by: {externalId: "noor"}) { id } }')["user"]["id"]
+    page.goto(f"/memories?view=graph&owner={owner}")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("1 nodes, 0 edges")
+    second = site.remember("Noor sells honey.", owner={"externalId": "noor"})
+    site.ask(LINK, i={"links": [{"source": {"id": second}, "target": {"id": first}}]})
+    expect(status).to_contain_text("2 nodes, 1 edges")
+
+
+def test_what_a_memory_was_before_is_a_diff(site: Site, page: Page) -> None:
+    id = site.remember("The pier closes at eight in winter.")
+    site.ask(
+        "mutation ($i: UpdateMemoryInput!) { updateMemory(input: $i) { memory { id } errors { message } } }",
+        i={"memory": {"id": id}, "text": "The pier closes at nine in winter.", "importance": 0.9},
+    )
+    page.goto(f"/memories/{id}")
+    expect(page.locator(".diff del")).to_have_text("eight")
+    expect(page.locator(".diff ins")).to_have_text("nine")
+    expect(page.get_by_text("importance 0.5 → 0.9")).to_be_visible()

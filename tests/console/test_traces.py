@@ -1,0 +1,95 @@
+"""Traces: found, opened at any size, searched, watched while they run."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import Site
+
+MANY = 4000
+
+
+@pytest.fixture(scope="module")
+def many(site: Site) -> str:
+    return site.trace("many", MANY, "traced")
+
+
+def test_many_spans_are_few_rows_and_are_searched(many: str, page: Page) -> None:
+    page.goto(f"/traces/{many}")
+    expect(page.get_by_text(f"{MANY:,} spans")).to_be_visible()
+    expect(page.get_by_role("button", name="40 failed")).to_be_visible()
+    rows = page.get_by_role("treeitem")
+    assert rows.count() < 80
+    page.get_by_role("searchbox", name="Find in this trace").fill("step 399")
+    expect(page.get_by_text("11 found")).to_be_visible()
+    page.get_by_role("searchbox", name="Find in this trace").press("Enter")
+    expect(page.locator(".line-row.selected")).to_contain_text("step 399")
+    expect(page.locator(".line-row.selected")).to_be_in_viewport()
+    span = page.get_by_role("complementary", name="Span")
+    expect(span.locator(".message strong")).to_have_text("399")
+    span.get_by_role("tab", name="Raw").click()
+    expect(span.locator(".json")).to_contain_text("gen_ai.request.model")
+
+
+def test_it_folds_and_is_walked_with_keys(many: str, page: Page) -> None:
+    page.goto(f"/traces/{many}")
+    expect(page.get_by_text(f"{MANY:,} spans")).to_be_visible()
+    rows = page.get_by_role("treeitem")
+    page.get_by_role("button", name="Fold all").click()
+    expect(rows.nth(1)).to_have_attribute("aria-expanded", "false")
+    expect(rows.nth(1)).to_contain_text("more")
+    page.get_by_role("button", name="Unfold all").click()
+    page.get_by_role("tree").click(position={"x": 60, "y": 10})
+    page.keyboard.press("j")
+    expect(page.locator(".line-row.selected")).to_contain_text("step 1")
+    page.keyboard.press("e")
+    expect(page.locator(".line-row.selected .bad").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".line-row.selected")).to_have_count(0)
+    page.keyboard.press("c")
+    expect(page.locator(".line-row.critical").first).to_be_visible()
+
+
+def test_a_running_span_grows_and_a_failure_stands_out(site: Site, page: Page) -> None:
+    """What comes while it is paused is counted, and there when it is live again."""
+    id = site.session("runs")
+    trace = "ab" * 16
+    root = site.begin("whole work", session={"id": id}, traceId=trace, spanId="11" * 8, kind="AGENT")
+    page.goto(f"/traces/{trace}")
+    bar = page.locator(".beam.running")
+    expect(bar).to_have_count(1)
+    expect(page.get_by_text("1 running")).to_be_visible()
+    child = site.begin("a call", session={"id": id}, traceId=trace, spanId="22" * 8, parentSpanId="11" * 8, kind="TOOL")
+    expect(page.get_by_role("treeitem", name="a call")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    site.end(child, statusCode="ERROR", statusMessage="the depot is shut")
+    expect(page.get_by_role("button", name="Live again, 1 new")).to_be_visible()
+    expect(page.locator(".beam.ERROR")).to_have_count(0)
+    page.get_by_role("button", name="Live again").click()
+    expect(page.locator(".beam.ERROR")).to_have_count(1)
+    site.end(root)
+    expect(bar).to_have_count(0)
+    page.get_by_role("button", name="1 failed").click()
+    expect(page.get_by_role("complementary", name="Span")).to_contain_text("the depot is shut")
+
+
+def test_playback_shows_it_as_it_was(many: str, page: Page) -> None:
+    page.goto(f"/traces/{many}")
+    expect(page.locator(".beam").nth(5)).to_be_visible()
+    page.get_by_label("Time in the trace").evaluate(
+        "input => { input.value = 2; input.dispatchEvent(new Event('input', {bubbles: true})); }"
+    )
+    expect(page.locator(".line-row.ahead").first).to_be_visible()
+
+
+def test_a_trace_is_found_among_all(site: Site, page: Page) -> None:
+    trace = "cd" * 16
+    site.end(site.begin("odd errand", traceId=trace, spanId="33" * 8, kind="RETRIEVER"), statusCode="ERROR")
+    page.goto("/traces")
+    page.get_by_role("combobox", name="Status").select_option("ERROR")
+    page.get_by_role("combobox", name="Kind").select_option("RETRIEVER")
+    page.get_by_role("list", name="Traces").get_by_role("link", name="odd errand").click()
+    assert httpx.URL(page.url).path == f"/traces/{trace}"
+    expect(page.get_by_role("treeitem")).to_have_count(1)

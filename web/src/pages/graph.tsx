@@ -1,0 +1,275 @@
+/** The graph of memories: it begins with a memory, an owner or a search, and a click lets it grow. */
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import {
+  GraphOf, Memories, MemoryChanges, MemoryCursor, MemoryDetail, Neighborhood, Owners, Paths, SearchMemories, type MemoryChange, type Neighborhood as Found,
+} from '../documents.ts';
+import { ask, follow, type Problem } from '../server.ts';
+import { put, to } from '../route.ts';
+import { asProblem, useLive, useLoad } from '../parts/load.ts';
+import { useKeys } from '../parts/keys.ts';
+import { Badge, Empty, Trouble } from '../parts/show.tsx';
+import { Plane, type Edge, type Node } from '../plane.ts';
+import { MemoryShown } from './memory.tsx';
+
+const TYPES = ['EPISODIC', 'SEMANTIC', 'PROCEDURAL', 'WORKING'];
+const AT_FIRST = 100;
+
+interface Known extends Node {
+  owner: string | null;
+  createdAt: number;
+}
+
+interface Graph {
+  nodes: ReadonlyMap<string, Known>;
+  edges: ReadonlyMap<string, Edge>;
+}
+
+type Told = Found['nodes'][number];
+const NONE: Graph = { nodes: new Map(), edges: new Map() };
+
+function known(node: Told): Known {
+  const base = { id: node.id, x: NaN, y: NaN, strength: 1, size: 7, owner: null, createdAt: 0 };
+  switch (node.__typename) {
+    case 'Memory':
+      return { ...base, kind: node.type, label: node.text, size: 4 + 9 * node.importance, strength: node.decayFactor, owner: node.owner?.id ?? null, createdAt: Date.parse(node.createdAt) };
+    case 'Message':
+      return { ...base, kind: 'MESSAGE', label: node.messageText, size: 5 };
+    case 'User':
+    case 'Agent':
+      return { ...base, kind: 'ACTOR', label: node.name };
+    default:
+      return { ...base, kind: 'SESSION', label: 'title' in node ? (node.title as string) : node.__typename };
+  }
+}
+
+function joined(graph: Graph, nodes: readonly Known[], edges: readonly Edge[]): Graph {
+  const all = new Map(graph.nodes);
+  for (const node of nodes) all.set(node.id, node);
+  const lines = new Map(graph.edges);
+  for (const edge of edges) lines.set(`${edge.source} ${edge.kind} ${edge.target}`, edge);
+  return { nodes: all, edges: lines };
+}
+
+async function around(id: string, depth: number, limit: number, include: readonly string[]): Promise<{ nodes: Known[]; edges: Edge[]; truncated: boolean }> {
+  const { memory } = await ask(Neighborhood, { id, depth, limit, include: include as ['MESSAGES'] });
+  if (!memory) throw asProblem('There is no such memory: it may have expired or been deleted.');
+  const { nodes, edges, truncated } = memory.neighborhood;
+  return { nodes: nodes.map(known), edges: [...edges], truncated };
+}
+
+async function of(ids: readonly string[]): Promise<{ nodes: Known[]; edges: Edge[] }> {
+  if (!ids.length) return { nodes: [], edges: [] };
+  const { nodes } = await ask(GraphOf, { ids: [...ids] });
+  const memories = nodes.filter((node) => node?.__typename === 'Memory');
+  const edges = memories.flatMap(({ links }) => links.nodes.flatMap(({ source, target, kind, weight }) => (source ? [{ source: source.id, target: target.id, kind, weight }] : [])));
+  return { nodes: memories.map((node) => known(node)), edges };
+}
+
+async function begin(query: URLSearchParams): Promise<{ nodes: Known[]; edges: Edge[]; truncated?: boolean }> {
+  const start = query.get('start');
+  if (start) return around(start, Number(query.get('depth') ?? 2), Number(query.get('limit') ?? 150), included(query));
+  const filter = { ...(query.get('owner') ? { owner: { id: query.get('owner')! } } : {}), ...(query.get('type') ? { types: [query.get('type') as 'SEMANTIC'] } : {}) };
+  if (query.get('text')) {
+    const { hits } = (await ask(SearchMemories, { query: { text: query.get('text')! }, mode: 'HYBRID', threshold: 0, filter: Object.keys(filter).length ? filter : null })).searchMemories;
+    return of(hits.map(({ memory }) => memory.id));
+  }
+  const { nodes, pageInfo } = (await ask(Memories, { first: AT_FIRST, filter, orderBy: { field: 'UPDATED_AT', direction: 'DESC' } })).memories;
+  return { ...(await of(nodes.map(({ id }) => id))), truncated: pageInfo.hasNextPage };
+}
+
+const included = (query: URLSearchParams) => ['MESSAGES', 'SESSIONS', 'ACTORS'].filter((name) => query.get('with')?.includes(name));
+
+export function GraphView({ query }: { query: URLSearchParams }) {
+  const start = ['start', 'owner', 'text', 'type', 'depth', 'limit', 'with'].map((name) => query.get(name) ?? '').join('\n');
+  const [graph, setGraph] = useState<Graph>(NONE);
+  const [error, setError] = useState<Problem>();
+  const [note, setNote] = useState('');
+  const [weight, setWeight] = useState(0);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const [until, setUntil] = useState(1);
+  const [path, setPath] = useState<readonly string[]>([]);
+  const [from, setFrom] = useState<string>();
+  const [trail, setTrail] = useState<readonly string[]>([]);
+  const host = useRef<HTMLDivElement>(null);
+  const plane = useRef<Plane | undefined>(undefined);
+  const selected = query.get('node');
+  const failed = (problem: unknown) => setError(asProblem(problem));
+
+  const click = useRef<(node: Node | undefined) => void>(() => undefined);
+  useEffect(() => {
+    plane.current = new Plane(host.current!, (node) => click.current(node));
+    return () => plane.current?.close();
+  }, []);
+
+  useEffect(() => {
+    let gone = false;
+    setPath([]);
+    setTrail([]);
+    begin(query).then(({ nodes, edges, truncated }) => {
+      if (gone) return;
+      setError(undefined);
+      setGraph(joined(NONE, nodes, edges));
+      setNote(truncated ? 'There is more: click a memory to let it grow.' : '');
+    }, failed);
+    return () => {
+      gone = true;
+    };
+  }, [start]);
+
+  const [first, last] = useMemo(() => {
+    const times = [...graph.nodes.values()].map(({ createdAt }) => createdAt).filter(Boolean);
+    return [Math.min(...times), Math.max(...times)];
+  }, [graph]);
+  const before = until >= 1 ? Infinity : first + until * (last - first);
+  const nodes = useMemo(() => [...graph.nodes.values()].filter(({ kind, createdAt }) => !hidden.has(kind) && createdAt <= before), [graph, hidden, before]);
+  const edges = useMemo(() => {
+    const shown = new Set(nodes.map(({ id }) => id));
+    return [...graph.edges.values()].filter((edge) => edge.weight >= weight && shown.has(edge.source) && shown.has(edge.target));
+  }, [graph, nodes, weight]);
+  useEffect(() => plane.current?.show(nodes, edges), [nodes, edges]);
+  useEffect(() => {
+    const near = edges.flatMap(({ source, target }) => (source === selected ? [target] : target === selected ? [source] : []));
+    plane.current?.dress({ focus: new Set(path.length ? path : selected ? [selected, ...near] : []), selected, path });
+  }, [selected, path, nodes, edges]);
+
+  const grow = async (id: string) => {
+    const found = await around(id, 1, 60, included(query));
+    setGraph((now) => {
+      const fresh = found.nodes.filter((node) => !now.nodes.has(node.id));
+      setNote(`${fresh.length} more around it`);
+      return joined(now, fresh, found.edges);
+    });
+  };
+  const connect = async (one: string, other: string) => {
+    const [found] = (await ask(Paths, { from: one, to: other })).memoryPaths;
+    setFrom(undefined);
+    if (!found) return setNote('No path of six links leads from one to the other.');
+    setGraph((now) => joined(now, found.memories.filter(({ id }) => !now.nodes.has(id)).map((memory) => known({ __typename: 'Memory', ...memory })),
+      found.links.flatMap(({ source, target, kind, weight }) => (source ? [{ source: source.id, target: target.id, kind: kind as 'RELATED', weight }] : []))));
+    setPath(found.memories.map(({ id }) => id));
+    setNote(`${found.length} ${found.length === 1 ? 'link' : 'links'} from one to the other`);
+  };
+  click.current = (node) => {
+    setPath([]);
+    if (!node) return put({ node: null });
+    if (from && node.id !== from) return void connect(from, node.id).catch(failed);
+    put({ node: node.id }, false);
+    setTrail((now) => [...now.filter((id) => id !== node.id), node.id].slice(-6));
+    if (TYPES.includes(node.kind)) void grow(node.id).catch(failed);
+  };
+
+  const told = useRef(new Set<string>());
+  const changed = ({ kind, memoryId, memory, left, link }: MemoryChange) => {
+    if (left || !memory) {
+      setGraph((now) => {
+        const rest = new Map(now.nodes);
+        rest.delete(memoryId);
+        return rest.size === now.nodes.size ? now : { ...now, nodes: rest };
+      });
+      return;
+    }
+    const ends = link ? [link.source?.id, link.target.id] : [memoryId];
+    if (!told.current.size) setTimeout(() => void arrived(), 200);
+    for (const id of ends) if (id) told.current.add(id);
+    setNote(`${kind.toLowerCase()}: ${memory.text.slice(0, 60)}`);
+  };
+  const arrived = async () => {
+    const ids = [...told.current].slice(0, 100);
+    told.current.clear();
+    const found = await of(ids).catch(() => undefined);
+    if (!found) return;
+    setGraph((now) => {
+      const linked = (id: string) => found.edges.some(({ source, target }) => (source === id && now.nodes.has(target)) || (target === id && now.nodes.has(source)));
+      const open = !query.get('start') && !query.get('text');
+      return joined(now, found.nodes.filter(({ id }) => now.nodes.has(id) || open || linked(id)), found.edges);
+    });
+  };
+  useLive(start, async (signal) => {
+    const { memoryCursor } = await ask(MemoryCursor, {}, signal);
+    const filter = query.get('owner') ? { owner: { id: query.get('owner')! } } : null;
+    await follow(MemoryChanges, { filter, after: memoryCursor }, (data) => data.memoryChanges, changed, signal);
+  }, failed);
+
+  useKeys([
+    { key: 'Escape', does: 'Nothing selected', run: () => (setPath([]), setFrom(undefined), put({ node: null })) },
+    { key: 'f', does: 'All in sight', run: () => plane.current?.fit() },
+  ]);
+  const chosen = selected ? graph.nodes.get(selected) : undefined;
+  const flip = (kind: string) => {
+    const next = new Set(hidden);
+    next.delete(kind) || next.add(kind);
+    setHidden(next);
+  };
+  return (
+    <div class={selected ? 'split graph-page open' : 'split graph-page'}>
+      <section class="pane" aria-label="Memory graph">
+        <Controls query={query} />
+        <div class="bar">
+          {TYPES.map((kind) => <label key={kind}><input type="checkbox" checked={!hidden.has(kind)} onChange={() => flip(kind)} /> <Badge of={kind} /></label>)}
+          <label>weight from <input type="range" min={0} max={1} step={0.05} value={weight} onInput={(event) => setWeight(Number(event.currentTarget.value))} /> <span class="figure">{weight.toFixed(2)}</span></label>
+          <label>known until <input type="range" min={0} max={1} step={0.01} value={until} onInput={(event) => setUntil(Number(event.currentTarget.value))} /> <span class="figure">{until >= 1 ? 'now' : new Date(before).toLocaleDateString()}</span></label>
+          {chosen && <button type="button" aria-pressed={from !== undefined} onClick={() => (setFrom(from ? undefined : selected!), setNote('Click where the path shall lead.'))}>Path to…</button>}
+          <button type="button" class="quiet" onClick={() => plane.current?.fit()}>all in sight</button>
+          <span class="soft" role="status">{nodes.length} nodes, {edges.length} edges{note && ` · ${note}`}</span>
+        </div>
+        {trail.length > 1 && (
+          <nav class="bar trail" aria-label="Where you were">
+            {trail.map((id) => <button key={id} type="button" class="quiet" onClick={() => (put({ node: id }), plane.current?.centre(id))}><bdi>{graph.nodes.get(id)?.label.slice(0, 28)}</bdi></button>)}
+          </nav>
+        )}
+        {error && <Trouble error={error} />}
+        <div class="plane" ref={host} role="img" aria-label={`A graph of ${nodes.length} nodes and ${edges.length} edges; the list below it says the same`} />
+        {!nodes.length && !error && <Empty title="No memories to show"><p>Search for some above, or choose whose.</p></Empty>}
+        <details class="as-list">
+          <summary>As a list</summary>
+          <ul class="plain">{nodes.slice(0, 200).map((node) => <li key={node.id}><button type="button" class="quiet" onClick={() => click.current(node)}><Badge of={node.kind} /> <bdi>{node.label.slice(0, 120)}</bdi></button></li>)}</ul>
+        </details>
+      </section>
+      {selected && <Chosen key={selected} id={selected} node={chosen} />}
+    </div>
+  );
+}
+
+function Chosen({ id, node }: { id: string; node: Known | undefined }) {
+  const isMemory = id.startsWith('mem_');
+  const { data, error } = useLoad(isMemory ? id : '', async (signal) => (isMemory ? (await ask(MemoryDetail, { id }, signal)).memory : null));
+  const address = node?.kind === 'SESSION' ? to(['sessions', id]) : node?.kind === 'ACTOR' ? to(['memories'], { owner: id }) : undefined;
+  return (
+    <aside class="pane why" aria-label="Selected">
+      <header class="line"><h2>{isMemory ? 'Memory' : (node?.kind.toLowerCase() ?? '')}</h2><button type="button" class="quiet" onClick={() => put({ node: null })} aria-label="Close">✕</button></header>
+      {error && <Trouble error={error} />}
+      {data && <><p class="line"><a href={to(['memories', id])}>open</a> <a href={to(['memories'], { view: 'graph', start: id })}>begin here</a></p><MemoryShown memory={data} /></>}
+      {!isMemory && node && <p dir="auto">{address ? <a href={address}>{node.label}</a> : node.label}</p>}
+    </aside>
+  );
+}
+
+function Controls({ query }: { query: URLSearchParams }) {
+  const { data } = useLoad('owners', (signal) => ask(Owners, {}, signal));
+  const owners = [...(data?.users.nodes ?? []), ...(data?.agents.nodes ?? [])];
+  const withs = query.get('with') ?? '';
+  const [text, setText] = useState(query.get('text') ?? '');
+  return (
+    <form class="filters" role="search" onSubmit={(event) => (event.preventDefault(), put({ text, start: null, node: null }))}>
+      <a class="button" href={to(['memories'], Object.fromEntries(['text', 'owner', 'type'].map((name) => [name, query.get(name) ?? ''])))}>List</a>
+      <input type="search" aria-label="Begin with a search" placeholder="Begin with a search, and Enter" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      <select aria-label="Owner" value={query.get('owner') ?? ''} onChange={(event) => put({ owner: event.currentTarget.value, start: null, node: null })}>
+        <option value="">anyone's</option>
+        {owners.map(({ id, name }) => <option key={id} value={id}>{name}</option>)}
+      </select>
+      {query.get('start') && (
+        <>
+          <select aria-label="Reach" value={query.get('depth') ?? '2'} onChange={(event) => put({ depth: event.currentTarget.value })}>
+            {[1, 2, 3, 4, 6].map((depth) => <option key={depth} value={depth}>{depth} {depth === 1 ? 'link' : 'links'} far</option>)}
+          </select>
+          <select aria-label="How many" value={query.get('limit') ?? '150'} onChange={(event) => put({ limit: event.currentTarget.value })}>
+            {[50, 150, 500, 1000].map((limit) => <option key={limit} value={limit}>up to {limit}</option>)}
+          </select>
+          {['MESSAGES', 'SESSIONS', 'ACTORS'].map((name) => (
+            <label key={name}><input type="checkbox" checked={withs.includes(name)} onChange={() => put({ with: withs.includes(name) ? withs.replace(name, '').replace(/^,|,$|,(?=,)/g, '') : [withs, name].filter(Boolean).join() })} /> {name.toLowerCase()}</label>
+          ))}
+        </>
+      )}
+    </form>
+  );
+}
