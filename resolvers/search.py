@@ -210,6 +210,13 @@ async def similar(
     return [hits for hits, _ in await _found(context, searches)]
 
 
+async def recalled_in(context: Context, session: Session, text: str, first: int) -> list[Memory]:
+    """What a text finds among the memories of those who take part in a session, and GLOBAL ones; the best first."""
+    owners = [one.actor_id for one in await taking_part(context, session) if one.actor_id is not None]
+    found = await _search(context, MemoryQuery(text=text), None, Search(SearchMode.HYBRID, 0.5, first, owners=owners))
+    return [hit.memory for hit in found.hits]
+
+
 async def recall(context: Context, input: RecallInput) -> Recalled:
     """Searches, records an access of each hit, and logs what was found and why."""
     session, _ = await _occasion(context.store, input)

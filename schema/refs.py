@@ -20,6 +20,7 @@ def many(type: Any) -> Any:
 
 
 Session = _ref("Session", "schema.session")
+SessionWindow = _ref("SessionWindow", "schema.window")
 Participant = _ref("Participant", "schema.session")
 User = _ref("User", "schema.actor")
 Agent = _ref("Agent", "schema.actor")

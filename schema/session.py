@@ -11,7 +11,7 @@ from domain import participant as domain_participant
 from domain import session as domain
 from domain.message import Message
 from domain.panel import PanelFormat
-from resolvers import blobs, branches, lists, panel, playground, sessions, statistics, workflow
+from resolvers import blobs, branches, lists, panel, playground, sessions, statistics, window, workflow
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -59,6 +59,12 @@ class Session(Node):
     )
     branches = relation(
         branches.tips, list[refs.Message], "The messages at which its branches end, the earliest first.", reads=["id"]
+    )
+    window = relation(
+        window.windows,
+        refs.SessionWindow,
+        "What an agent reads before it answers: memories for the older part, messages for the recent.",
+        reads=["id", "current_id"],
     )
     threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(
