@@ -16,6 +16,7 @@ from domain.node import Id, Node, kind_of
 from domain.page import MAX_FIRST_LONG, Slice
 from domain.part import PartLimits
 from domain.ranking import WEIGHTS, Weights
+from domain.retention import RetentionPolicy
 from domain.tool_execution import ToolLimits
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
@@ -57,7 +58,7 @@ class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
     long and how many tools may run. parts: how many a session may have. intake: for the bytes of blobs. treatments: of
-    records before they are stored.
+    records before they are stored. retention: what is kept.
 
     renewed: gives the embedder whose vectors the store holds, where that has changed.
 
@@ -80,11 +81,13 @@ class Context:
         parts: PartLimits = PartLimits(),  # noqa: B008 - a constant
         intake: Intake | None = None,
         treatments: Treatments = Treatments(),  # noqa: B008 - a constant
+        retention: Sequence[RetentionPolicy] = (),
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
         store = engine.workspace(caller.workspace)
         self.store: Store = cast(Store, TreatedStore(store, self._treating)) if treatments else store
+        self.retention = retention
         self._treatments = treatments
         self.outage_seconds = outage_seconds
         self.renewed: Callable[[], Awaitable[Batching]] | None = None

@@ -29,6 +29,7 @@ from resolvers import (
     panel,
     playground,
     reasoning,
+    retention,
     search,
     sessions,
     spans,
@@ -53,6 +54,7 @@ from schema.message_search import MessageSearchConnection
 from schema.panel import DecisionPayload, InsightPayload
 from schema.playground import ExperimentPayload, ExperimentResultPayload
 from schema.reasoning import ReasoningChainConnection, ReasoningChainPayload
+from schema.retention import RetentionPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.state import StateNamespace
@@ -262,6 +264,7 @@ class Mutation:
     transaction = mutation(transaction.transact, TransactionPayload, right=WRITE)
     cache_generation = mutation(generations.cache, GenerationPayload, right=WRITE)
     evict_generations = mutation(generations.evict, EvictedPayload, right=WRITE)
+    apply_retention = mutation(retention.apply, RetentionPayload, right=ADMIN)
     create_api_key = mutation(keys.create, payloads.CreateApiKeyPayload, right=ADMIN)
     revoke_api_key = mutation(keys.revoke, payloads.ApiKeyPayload, right=ADMIN)
 

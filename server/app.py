@@ -18,7 +18,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.caller import operator
-from resolvers import blobs, erasure
+from domain.retention import ApplyRetentionInput
+from resolvers import blobs, erasure, retention
 from resolvers.expiry import Kept, sweep, trim
 from server.access.admission import Access
 from server.access.configuration import origins_of
@@ -163,7 +164,13 @@ def _reading(service: Service) -> Reading:
     live = service.executor.following
     documents = service.executor.documents
     return Reading(
-        *live, documents.hits, documents.misses, service.timed.calls, FALLBACKS.counts, service.treatments.masked
+        *live,
+        documents.hits,
+        documents.misses,
+        service.timed.calls,
+        FALLBACKS.counts,
+        service.treatments.masked,
+        service.retired,
     )
 
 
@@ -215,6 +222,10 @@ async def trim_all(service: Service) -> None:
     for workspace in await service.engine.workspaces():
         with _tried_again(f"could not forget old entries of the logs of {workspace}"):
             await trim(service.context(operator(workspace)), audit, changes)
+        if settings.retention:
+            with _tried_again(f"could not delete what is not kept of {workspace}"):
+                done = await retention.apply(service.context(operator(workspace)), ApplyRetentionInput())
+                service.retired.update({one.kind.name.lower(): one.count for one in done.removed})
         if service.intake is not None:
             with _tried_again(f"could not look for unused blobs of {workspace}"):
                 await blobs.sweep(service.context(operator(workspace)), settings.unused_blob_days)

@@ -38,6 +38,7 @@ class Service:
         self.embedders = Embedders(self.engine, embedder, settings)
         self.settings, self._weights = settings, settings.signals
         self.intake = intake
+        self.retired = Counter[str]()  # what retention has deleted, by kind
         self.treatments = Treatments(prices_of(settings), settings.masks, Counter())
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         allowed = None if trusted is None else {**console_documents(), **trusted}
@@ -66,6 +67,7 @@ class Service:
             parts=PartLimits(settings.parts_in_session),
             intake=self.intake,
             treatments=self.treatments,
+            retention=self.settings.policies,
         )
         made.renewed = self.embedders.renewed
         return made

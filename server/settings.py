@@ -14,6 +14,7 @@ from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
 from domain.masking import PRESETS, RULES, Masks, Rule, own
 from domain.part import PartLimits
 from domain.ranking import Weights
+from domain.retention import RetainedKind, RetentionPolicy, policies
 from domain.tool_execution import ToolLimits
 from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
@@ -31,8 +32,9 @@ class Settings(Limits, frozen=True):
 
     embedder_url, embedder_key, embedder_dimension: of an embedder that a server has.
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
-    prices: a file of prices of models, which count before ours. mask: which secrets and personal data are masked
-    before anything is stored; mask_keys: members of objects whose values are, too; mask_patterns: a file of patterns.
+    retention: how long and how much is kept of what. prices: a file of prices of models, which count before ours.
+    mask: which secrets and personal data are masked before anything is stored; mask_keys: members of objects whose
+    values are, too; mask_patterns: a file of patterns.
     trusted_documents: a folder or
     file of documents, beside which no others run. graph_url, vectors_url, events_url: of Neo4j, Weaviate and Redis,
     in place of the data folder's own store. blobs_url: of the bytes of blobs, which are else in the data folder.
@@ -55,6 +57,7 @@ class Settings(Limits, frozen=True):
     weights: str = ""
     memory_capacity: Count = MEMORY_CAPACITY
     prices: str = ""
+    retention: str = ""
     mask: str = ""
     mask_keys: str = ""
     mask_patterns: str = ""
@@ -128,6 +131,15 @@ class Settings(Limits, frozen=True):
         return MediaRules(names, {kind: getattr(self, f"media_{kind.name.lower()}_bytes") for kind in MediaKind})
 
     @property
+    def policies(self) -> list[RetentionPolicy]:
+        """What is kept. Raises BadSetting."""
+        try:
+            return policies(self.retention)
+        except ValueError as error:
+            wanted = f"KIND=DAYSd,COUNT of {', '.join(one.lower() for one in RetainedKind.__members__)}"
+            raise BadSetting(f"RECOLLECT_RETENTION must be of parts such as {wanted}, not {error}.") from None
+
+    @property
     def masks(self) -> Masks | None:
         """What is masked before it is stored; None for nothing. Raises BadSetting."""
         names = [name for name in re.split(r"[\s,]+", self.mask.strip().lower()) if name and name != "off"]
@@ -150,7 +162,7 @@ class Settings(Limits, frozen=True):
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
             wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
-        _ = settings.signals, settings.masks  # what cannot be is told at once
+        _ = settings.signals, settings.masks, settings.policies  # what cannot be is told at once
         return settings
 
 

@@ -49,6 +49,7 @@ class Reading(NamedTuple):
     calls: dict[str, Timing]
     fallbacks: Mapping[str, int]
     masked: Mapping[str, int] = {}
+    retired: Mapping[str, int] = {}
 
 
 class _Operation:
@@ -132,6 +133,8 @@ class Metrics:
         )
         masked = {(kind,): count for kind, count in read.masked.items()}
         yield _counter("masked", "Secrets and personal data masked before they were stored.", ["kind"], masked)
+        retired = {(kind,): count for kind, count in read.retired.items()}
+        yield _counter("retired", "What retention has deleted.", ["kind"], retired)
         calls = {(name,): timing for name, timing in read.calls.items()}
         yield _histogram("store_call_seconds", "Duration of store calls.", ["call"], calls)
         failed = {key: timing.failed for key, timing in calls.items()}

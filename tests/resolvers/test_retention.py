@@ -1,0 +1,105 @@
+"""Retention: what is older or more than is to be kept is deleted, the oldest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.retention import RetainedKind, RetentionPolicy, policies
+from tests.support.graphql_client import Graph
+
+pytestmark = pytest.mark.both_families
+
+
+async def apply(graph: Graph, *given: dict[str, Any], dry: bool = False) -> list[Any]:
+    input = {"policies": list(given), "dryRun": dry}
+    found = await graph.do("applyRetention", input, "removed { kind count oldest latest }")
+    return [(one["kind"], one["count"], one["oldest"], one["latest"]) for one in found["removed"]]
+
+
+async def there(graph: Graph) -> Any:
+    asked = "{ sessions { nodes { externalId } } traceStats(groupBy: [NAME]) { groups { keys { value } } } }"
+    found = await graph.data(asked)
+    names = [one["keys"][0]["value"] for one in found["traceStats"]["groups"]]
+    return [one["externalId"] for one in found["sessions"]["nodes"]], sorted(names)
+
+
+async def fill(graph: Graph) -> list[str]:
+    """A session a day, s0 being the oldest, each with a message, a memory and a trace of two spans."""
+    times = []
+    for day in range(4):
+        session, trace = {"session": {"externalId": f"s{day}"}}, f"0{day}"
+        await graph.do("createSession", {"externalId": f"s{day}"})
+        said = {**session, "role": "user", "text": "quince", "externalId": f"m{day}"}
+        times.append((await graph.do("addMessage", said, "message { createdAt }"))["message"]["createdAt"])
+        memory = {"text": f"memory {day}", "scope": "GLOBAL", "sourceMessage": {"externalId": f"m{day}"}}
+        await graph.do("createMemory", memory)
+        for span in range(2):
+            await graph.do("startSpan", {"traceId": trace, "spanId": f"{day}{span}", "name": f"n{day}"})
+        graph.clock.forward(days=1)
+    return times
+
+
+async def test_by_days_and_by_count(graph: Graph) -> None:
+    times = await fill(graph)
+    every = (["s3", "s2", "s1", "s0"], ["n0", "n1", "n2", "n3"])
+    assert await there(graph) == every
+    wanted = [{"kind": "SESSIONS", "days": 2.5}, {"kind": "TRACES", "count": 1}, {"kind": "AUDIT", "days": 30}]
+    before = graph.rows() if graph.family == "embedded" else None
+    told = await apply(graph, *wanted, dry=True)
+    assert [one[:2] for one in told] == [("SESSIONS", 2), ("TRACES", 3), ("AUDIT", 0)]
+    assert [times[0][:13], times[1][:13]] == [told[0][2][:13], told[0][3][:13]]
+    assert await there(graph) == every
+    assert before is None or graph.rows() == before
+    assert await apply(graph, *wanted) == told
+    assert await there(graph) == (["s3", "s2"], ["n3"])
+    found = await graph.data(
+        "{ messageStats { total { count } } memoryStats { total { count } } traceStats { total { count } } }"
+    )
+    assert [one["total"]["count"] for one in found.values()] == [2, 4, 2], "memories stay"
+    assert [one[1] for one in await apply(graph, *wanted)] == [0, 0, 0]
+
+
+async def test_of_days_and_count_either_is_enough(graph: Graph) -> None:
+    await fill(graph)
+    assert [one[1] for one in await apply(graph, {"kind": "SESSIONS", "days": 3.5, "count": 3})] == [1]
+    assert [one[1] for one in await apply(graph, {"kind": "SESSIONS", "days": 1.5, "count": 3})] == [2]
+    assert [one[1] for one in await apply(graph, {"kind": "SESSIONS", "days": 30, "count": 0})] == [1]
+    assert (await there(graph))[0] == []
+
+
+async def test_the_audit_log(graph: Graph) -> None:
+    await fill(graph)
+    assert (await apply(graph, {"kind": "AUDIT", "days": 3.5}))[0][1] > 0
+    left = await graph.data("{ auditLog(first: 200) { nodes { time } } }")
+    oldest = min(one["time"] for one in left["auditLog"]["nodes"])
+    assert (await apply(graph, {"kind": "AUDIT", "days": 3.5}, dry=True))[0][1] == 0
+    assert oldest > "2"
+
+
+@pytest.mark.parametrize("given", [{"kind": "SESSIONS"}, {"kind": "SESSIONS", "days": 0}, {"kind": "TRACES", "days": -1}, {"kind": "TRACES", "count": -1}])  # fmt: skip
+async def test_a_policy_that_says_nothing_or_too_much_is_refused(graph: Graph, given: dict[str, Any]) -> None:
+    assert (await graph.fails("applyRetention", {"policies": [given]}))[0] == "INVALID"
+
+
+def test_the_setting() -> None:
+    assert policies("sessions=90d  traces=0.5d,100 audit=7") == [
+        RetentionPolicy(kind=RetainedKind.SESSIONS, days=90),
+        RetentionPolicy(kind=RetainedKind.TRACES, days=0.5, count=100),
+        RetentionPolicy(kind=RetainedKind.AUDIT, count=7),
+    ]
+    assert policies("") == []
+    for wrong in (
+        "sessions",
+        "sessions=",
+        "sessions=d",
+        "sessions=,5",
+        "blob=1d",
+        "sessions=0d",
+        "sessions=1d,",
+        "sessions=99999d",
+        "1d",
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            policies(wrong)
