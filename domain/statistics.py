@@ -155,6 +155,21 @@ class TraceFigures(msgspec.Struct, frozen=True):
     last_at: datetime | None
 
 
+class Stats(msgspec.Struct, frozen=True):
+    """How many records a workspace has."""
+
+    sessions: int
+    messages: int
+    users: int
+    agents: int
+    memories: int
+    traces: int
+    spans: int
+    tool_executions: int
+    annotations: int
+    blobs: int
+
+
 Figures = SessionFigures | MessageFigures | MemoryFigures | TraceFigures
 
 TIMES: dict[str, TimeBucket] = {one.name: one for one in TimeBucket}

@@ -12,6 +12,8 @@ import msgspec
 from msgspec.structs import fields
 
 from domain.actor import Agent, User
+from domain.annotation import Annotation
+from domain.blob import Blob
 from domain.calendar import IN_UTC, TimeBucket, offsets, stretch, zone_of
 from domain.memory import MemoryFilter
 from domain.message import MessageFilter
@@ -30,6 +32,7 @@ from domain.statistics import (
     MessageGroup,
     SessionFigures,
     SessionGroup,
+    Stats,
     TraceFigures,
     TraceGroup,
 )
@@ -39,16 +42,17 @@ from resolvers.actors import whose
 from resolvers.context import Context
 from resolvers.graph import nodes
 from resolvers.lists import ROOT
-from stores.ports import By, Collection, Group, Grouping, Summed, Value
+from stores.orders import CountKey
+from stores.ports import By, Collection, Group, Grouping, Records, Summed, Value
 from stores.rows import moment
 
 UTC = "UTC"
 
 
-S = TypeVar("S", bound="Stats")
+S = TypeVar("S", bound="Asked")
 
 
-class Stats(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True):
     """What statistics are of. by: the names of what is grouped by."""
 
     filter: Any
@@ -56,19 +60,19 @@ class Stats(msgspec.Struct, frozen=True):
     zone: tzinfo
 
 
-class SessionStats(Stats, frozen=True):
+class SessionStats(Asked, frozen=True):
     pass
 
 
-class MessageStats(Stats, frozen=True):
+class MessageStats(Asked, frozen=True):
     pass
 
 
-class MemoryStats(Stats, frozen=True):
+class MemoryStats(Asked, frozen=True):
     pass
 
 
-class TraceStats(Stats, frozen=True):
+class TraceStats(Asked, frozen=True):
     pass
 
 
@@ -118,16 +122,35 @@ class _Of(NamedTuple):
     usage: tuple[tuple[type[Node], str], int] | None = None
 
 
-async def totals(context: Context, stats: Sequence[Stats]) -> list[Figures]:
+async def stats(context: Context) -> Stats:
+    keys = [CountKey(of, ROOT, None) for of in _COUNTED.values()]
+    return Stats(**dict(zip(_COUNTED, await context.store.counts(keys), strict=True)))
+
+
+_COUNTED: dict[str, Collection | Records] = {
+    "sessions": Collection.SESSIONS,
+    "messages": Collection.MESSAGES,
+    "users": Collection.USERS,
+    "agents": Collection.AGENTS,
+    "memories": Collection.MEMORIES,
+    "traces": Records(Trace),
+    "spans": Collection.SPANS,
+    "tool_executions": Records(ToolExecution),
+    "annotations": Records(Annotation),
+    "blobs": Records(Blob),
+}
+
+
+async def totals(context: Context, stats: Sequence[Asked]) -> list[Figures]:
     return [(await _figures(context, one, []))[0] for one in stats]
 
 
-async def groups(context: Context, stats: Sequence[Stats]) -> list[list[Figures]]:
+async def groups(context: Context, stats: Sequence[Asked]) -> list[list[Figures]]:
     """The groups of each, those of stretches of time in their order, the others with the most records first."""
     return [await _figures(context, one, one.by) if one.by else [] for one in stats]
 
 
-async def _figures(context: Context, stats: Stats, by: Sequence[str]) -> list[Figures]:
+async def _figures(context: Context, stats: Asked, by: Sequence[str]) -> list[Figures]:
     of = _KINDS[type(stats)]
     keys = tuple([of.by[one] if one in of.by else await _stretches(context, stats, TIMES[one]) for one in by])
     asked = [of.grouping._replace(by=keys)]
@@ -154,7 +177,7 @@ def _order(figures: Figures) -> Any:
     return starts, -figures.count, [(one.value is None, one.value or "") for one in figures.keys]
 
 
-async def _stretches(context: Context, stats: Stats, bucket: TimeBucket) -> By:
+async def _stretches(context: Context, stats: Asked, bucket: TimeBucket) -> By:
     """By the stretches that times lie in, with the offsets there are between the first and the last of them."""
     of = _KINDS[type(stats)]
     by = By(of.time, bucket=bucket, offsets=IN_UTC)
@@ -167,7 +190,7 @@ async def _stretches(context: Context, stats: Stats, bucket: TimeBucket) -> By:
     return by if first is None else by._replace(offsets=offsets(stats.zone, first, last))
 
 
-def _keys(stats: Stats, by: Sequence[str], group: Group) -> list[GroupKey]:
+def _keys(stats: Asked, by: Sequence[str], group: Group) -> list[GroupKey]:
     keys = []
     for name, value in zip(by, group.key, strict=True):
         if name in TIMES and isinstance(value, int):
@@ -260,7 +283,7 @@ def _of_spans(_: Context, group: Group, usage: TokenUsage) -> dict[str, Any]:
 
 _IN_SESSION = (Participant, "session")
 _TOOK = Value("ended_at", since="started_at", ends=True)
-_KINDS: dict[type[Stats], _Of] = {
+_KINDS: dict[type[Asked], _Of] = {
     SessionStats: _Of(
         Collection.SESSIONS,
         "created_at",

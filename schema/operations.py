@@ -58,7 +58,7 @@ from schema.retention import RetentionPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.state import StateNamespace
-from schema.statistics import MemoryStats, MessageStats, SessionStats, TraceStats
+from schema.statistics import MemoryStats, MessageStats, SessionStats, Stats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from schema.transaction import TransactionPayload
 from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
@@ -150,6 +150,7 @@ class Query:
         "What became of the executions of each tool, the most used one first.",
         right=READ,
     )
+    stats = query(statistics.stats, Stats, "How many records the workspace has.", right=READ)
     session_stats = query(statistics.session_stats, SessionStats, "Statistics of sessions.", right=READ)
     message_stats = query(statistics.message_stats, MessageStats, "Statistics of messages.", right=READ)
     memory_stats = query(

@@ -101,6 +101,21 @@ class TraceFigures:
     last_at: datetime | None
 
 
+@backed_by(domain.Stats)
+@strawberry.type(description="How many of each the workspace has.")
+class Stats:
+    sessions: int
+    messages: int
+    users: int
+    agents: int
+    memories: int = strawberry.field(description="Those too that hold no longer.")
+    traces: int
+    spans: int
+    tool_executions: int
+    annotations: int
+    blobs: int
+
+
 @backed_by(statistics.SessionStats)
 @strawberry.type(description="Statistics of sessions.")
 class SessionStats:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.rows import files, finding, live, processor, reads, standing, writes
+from bench.rows import figures, files, finding, live, processor, reads, standing, writes
 
 ROWS = [
     *standing.ROWS[:2],
     *reads.ROWS,
     *finding.ROWS,
+    *figures.ROWS,
     *live.ROWS,
     *writes.ROWS,
     *files.ROWS,

@@ -154,6 +154,18 @@ async def test_memories_by_owner_and_tag(graph: Graph) -> None:
     assert [one["count"] for one in groups.values()] == [1]
 
 
+async def test_how_many_there_are(graph: Graph) -> None:
+    fields = "sessions messages users agents memories traces spans toolExecutions annotations blobs"
+    assert set((await graph.data(f"{{ stats {{ {fields} }} }}"))["stats"].values()) == {0}
+    await graph.do("createSession", {"externalId": "s"})
+    for text in ("a", "b"):
+        await graph.do("addMessage", {"session": {"externalId": "s"}, "role": "user", "text": text})
+    await graph.do("createMemory", {"owner": {"externalId": "ada"}, "text": "x"})
+    await span(graph, "01", None, "2026-03-28T12:00:00Z", 5, kind="TOOL")
+    found = (await graph.data(f"{{ stats {{ {fields} }} }}"))["stats"]
+    assert [found[name] for name in fields.split()] == [1, 2, 1, 0, 1, 1, 1, 1, 0, 0]
+
+
 async def test_nothing_is_nothing(graph: Graph) -> None:
     for of in ("sessionStats", "messageStats", "memoryStats", "traceStats"):
         assert await stats(graph, of, "count firstAt lastAt", "DAY") == (

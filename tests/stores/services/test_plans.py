@@ -20,22 +20,38 @@ from domain.graph import Exploration, GraphInclude
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
+from domain.node import Id
 from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
 from domain.span import SpanOrderField, TraceOrderField
 from domain.state import StateEntry
-from domain.tool_execution import ToolExecutionOrderField
+from domain.tally import Tally
+from domain.tool_execution import ToolExecution, ToolExecutionOrderField
 from domain.trace import TraceFilter
 from domain.values import Ref, TimeRange, encode_json
 from stores.catalogue.kinds import KINDS, kind
 from stores.contract import making as m
 from stores.contract.filling import FILLINGS, fill
+from stores.contract.test_grouping import CASES
 from stores.contract.test_operators import LISTS, single
 from stores.contract.test_operators import Records as Made
 from stores.open import open_engine
 from stores.orders import default_order
-from stores.ports import Collection, LinkFilter, Log, MessageSearch, Opening, Records, Search, Store, Transaction
+from stores.ports import (
+    By,
+    Collection,
+    Grouping,
+    LinkFilter,
+    Log,
+    MessageSearch,
+    Opening,
+    Records,
+    Search,
+    Store,
+    Transaction,
+    Value,
+)
 from stores.services import neo4j_client, outbox
 from stores.services.engine import ServicesEngine
 from stores.services.labels import LABELS
@@ -103,6 +119,7 @@ async def test_no_statement_reads_what_is_not_asked_for(engine: ServicesEngine, 
     await ask_lists(store, things)
     await ask_filters(store, made)
     await ask_searches(store, things, made)
+    await ask_groups(store)
     await ask_the_rest(engine, store, things)
     await write_everything(store, things)
     assert await drained(engine)
@@ -184,6 +201,14 @@ async def ask_searches(store: Store, things: m.World, made: Made) -> None:
     for said in (None, *single(Message, made, 1)):
         await store.search_messages(MessageSearch("sky", 3, said, [things.message.id]))
     await store.search_messages(MessageSearch("?", 3, None, [things.message.id]))
+
+
+async def ask_groups(store: Store) -> None:
+    for of, grouping, filter in CASES.values():
+        await store.grouped(of, [Id("")], grouping, filter)
+    twice = Grouping((By("model"),), (Value("input_tokens"),), values_of=(Tally, "span"))
+    await store.grouped(Collection.SPANS, [Id("")], twice)
+    await store.grouped(Collection.SPANS, [Id("")], Grouping((By("tool", joined=(ToolExecution, "span")),)))
 
 
 async def ask_the_rest(engine: ServicesEngine, store: Store, things: m.World) -> None:
