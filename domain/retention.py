@@ -50,7 +50,7 @@ class Retention(msgspec.Struct, frozen=True):
     removed: list[Removed]
 
 
-_POLICY = re.compile(r"([a-z]+)=(?:([0-9]{1,6}(?:\.[0-9]{1,6})?)d)?(?:(?:,|(?<==))([0-9]{1,12}))?")
+_POLICY = re.compile(r"([a-z]+)=(?=.)(?:([0-9]{1,6}(?:\.[0-9]{1,6})?)d(?:,(?=.)|$))?([0-9]{1,12})?")
 
 
 def policies(text: str) -> list[RetentionPolicy]:

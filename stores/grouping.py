@@ -31,29 +31,34 @@ def percentiles(ordered: Any) -> tuple[float | None, ...]:
 
 def grouped(records: Iterable[Node], grouping: Grouping, world: World) -> list[Group]:
     """The groups of some records."""
-    found: dict[Key, tuple[list[Node], list[Node]]] = {}
+    found: dict[Key, list[Node]] = {}
     for record in records:
-        valued = list(_naming(record, *grouping.values_of, world)) if grouping.values_of else [record]
-        for key in dict.fromkeys(product(*(_keys(record, by, world) for by in grouping.by))):
-            own, others = found.setdefault(key, ([], []))
-            own.append(record)
-            others += valued
+        if grouping.values_of is None or any(_naming(record, *grouping.values_of, world)):
+            for key in dict.fromkeys(product(*(_keys(record, by, world) for by in grouping.by))):
+                found.setdefault(key, []).append(record)
     if len(found) > MAX_GROUPS:
         raise too_many()
     if not grouping.by:
-        found = found or {(): ([], [])}
-    return [_group(key, grouping, *of) for key, of in found.items() if of[1] or not grouping.by]
+        found = found or {(): []}
+    return [_group(key, grouping, of, world) for key, of in found.items()]
 
 
-def _group(key: Key, grouping: Grouping, own: list[Node], valued: list[Node]) -> Group:
-    spread = [] if grouping.spread is None else sorted(_numbers(valued, grouping.spread))
+def _group(key: Key, grouping: Grouping, records: list[Node], world: World) -> Group:
+    spread = [] if grouping.spread is None else sorted(_numbers(records, grouping.spread))
+
+    def numbers(value: Value) -> list[float]:
+        if grouping.values_of is None:
+            return list(_numbers(records, value))
+        of_each = (list(_numbers(_naming(one, *grouping.values_of, world), value)) for one in records)
+        return [sum(several) for several in of_each if several]
+
     return Group(
         key,
-        len(valued),
-        tuple(_summed(list(_numbers(valued, value)), value) for value in grouping.values),
-        tuple(sum(_plain(column_of(one, column)) == value for one in valued) for column, value in grouping.having),
+        len(records),
+        tuple(_summed(numbers(value), value) for value in grouping.values),
+        tuple(sum(_plain(column_of(one, column)) == value for one in records) for column, value in grouping.having),
         percentiles(spread) if grouping.spread else (),
-        len({column_of(one, grouping.apart) for one in own}) if grouping.apart else 0,
+        len({column_of(one, grouping.apart) for one in records}) if grouping.apart else 0,
     )
 
 

@@ -119,6 +119,11 @@ CASES: dict[str, tuple[Collection, Grouping, Any]] = {
         Grouping((By("kind"),), TOKENS, values_of=(Trace, "session")),
         SessionFilter(text="nothing is called so"),
     ),
+    "traces of the sessions of users": (
+        Collection.SESSIONS,
+        Grouping((By("actor", joined=_WITH_ACTORS, kind=User),), TOKENS, values_of=(Trace, "session")),
+        None,
+    ),
     "messages by who said them": (
         Collection.MESSAGES,
         Grouping((By("actor", through="sender"), By("kind", through="session")), having=(("is_redacted", True),)),

@@ -65,7 +65,9 @@ class _Query:
         refers = other.kind.columns[column].refers
         named = f"v.{column} = t.{'key' if column in other.keys else 'id'}"
         if refers is not None and refers.gone != "keep":
-            return f"{self._table.name} t CROSS JOIN {other.name} v ON {named} AND +v.workspace = {workspace}"
+            sums = ", ".join(f"sum({value.column}) AS {value.column}" for value in grouping.values)
+            of_each = f"SELECT {column}, {sums} FROM {other.name} WHERE workspace = {workspace} GROUP BY {column}"
+            return f"{self._table.name} t CROSS JOIN ({of_each}) v ON {named}"
         some = ", ".join(f"v.{value.column}" for value in grouping.values)
         told = f"v.workspace = {workspace} AND coalesce({some}) IS NOT NULL"
         return f"{other.name} v CROSS JOIN {self._table.name} t ON {told} AND {named}"

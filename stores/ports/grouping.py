@@ -50,7 +50,8 @@ class Grouping(NamedTuple):
     """by: none of them make one group. having: columns and values, how many of a group have which; None: NULL. spread:
     of what there are percentiles. apart: of what column there are how many values, None being one.
 
-    values_of: the values are those of the records of a kind whose column names the list's, and so is the count.
+    values_of: the values of a record of the list are the sums of those of the records of a kind whose column names it;
+    without such a one it does not count. having and spread are not asked for then.
     """
 
     by: tuple[By, ...] = ()

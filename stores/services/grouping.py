@@ -19,12 +19,14 @@ from stores.services.properties import listed
 
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
-_BY_NATURAL_KEY: dict[type[Node], str] = {
-    Tally: "WHERE coalesce(n.total_tokens, n.cost_usd, n.cached_tokens, n.reasoning_tokens) IS NOT NULL "
-    "MATCH (v:Tally) USING INDEX SEEK v:Tally(workspace, trace_id, span_id) "
-    "WHERE v.workspace = n.workspace AND v.trace_id = n.trace_id AND v.span_id = n.span_id"
+_BY_NATURAL_KEY: dict[type[Node], tuple[str, str]] = {
+    Tally: (
+        "WHERE coalesce(n.total_tokens, n.cost_usd, n.cached_tokens, n.reasoning_tokens) IS NOT NULL",
+        "MATCH (v:Tally) USING INDEX SEEK v:Tally(workspace, trace_id, span_id) "
+        "WHERE v.workspace = n.workspace AND v.trace_id = n.trace_id AND v.span_id = n.span_id",
+    )
 }
-"""What finds those that name a node in a column without an index."""
+"""Which nodes may be named in a column without an index, and what finds those that name one."""
 
 _NO_SPREAD = (None,) * len(PERCENTS)
 _RANKS = ", ".join(f"(size(ordered) * {percent} + 99) / 100 - 1" for percent in PERCENTS)
@@ -38,16 +40,14 @@ class Query:
         self._node: Label[Any] = LABELS[record_of(of)]
         where = Where()
         rows = rows_of(of, filter, where, order_of(of, None))
-        clauses, self._row = [rows.match], "n"
+        clauses, self._row, known = [rows.match], "n", ""
+        if grouping.values_of is not None:
+            clauses.append(_sums(grouping, *grouping.values_of))
+            self._row, known = "v", ", v"
         named = ""
         for index, by in enumerate(grouping.by):
-            clauses.append(self._key(by, index, named))
+            clauses.append(self._key(by, index, known + named))
             named += f", k{index}"
-        if grouping.values_of is not None:
-            record, column = grouping.values_of
-            self._row = "v"
-            naming = _BY_NATURAL_KEY.get(record) or seek(LABELS[record].name, column, "= n.id", "v")
-            clauses.append(f"WITH n{named} {naming}")
         told = ["count(*)", *self._told(grouping)]
         spread = "[]" if grouping.spread is None else f"collect({self._number(grouping.spread)})"
         self.text = (
@@ -113,6 +113,17 @@ class Query:
         if by.bucket is not None:
             return _bucket(column, by)
         return column if by.kind is None else f"CASE left({column}, 4) WHEN '{by.kind.prefix}_' THEN {column} END"
+
+
+def _sums(grouping: Grouping, record: type[Node], column: str) -> str:
+    """The clauses that give a node n the sums v of the nodes that name it."""
+    may, naming = _BY_NATURAL_KEY.get(record) or ("", seek(LABELS[record].name, column, "= n.id", "v"))
+    sums = ", ".join(
+        f"{value.column}: CASE WHEN count(v.{value.column}) > 0 THEN sum(v.{value.column}) END"
+        for value in grouping.values
+    )
+    some = f"WITH count(v) AS many, {{{sums}}} AS sums WHERE many > 0 RETURN sums AS v"
+    return f"WITH n {may} CALL (n) {{ {naming} {some} }}"
 
 
 def _bucket(time: str, by: By) -> str:
