@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -44,19 +45,23 @@ class Treating:
         self._count: Counter[str] = Counter()
         self._on: dict[Id, None] = {}
 
-    def record(self, record: Node) -> None:
+    def records(self, records: Sequence[Node]) -> None:
         prices, masks = self._rules.prices, self._rules.masks
-        if prices is not None and isinstance(record, Span):
-            force_setattr(record, "tokens", prices.reckon(record.tokens, record.model, record.started_at))
-        for name in _fields(type(record)) if masks is not None else ():
+        if prices is not None and records and type(records[0]) is Span:
+            for span in records:
+                assert isinstance(span, Span)
+                force_setattr(span, "tokens", prices.reckon(span.tokens, span.model, span.started_at))
+        if masks is not None:
+            for record in records:
+                self._mask(masks, record)
+
+    def _mask(self, masks: Masks, record: Node) -> None:
+        for name in _fields(type(record)):
             before = getattr(record, name)
-            after = before if before is None else self._masked(masks, before)
+            after = before if before is None else masks.value(before, self._count)
             if after is not before:
                 force_setattr(record, name, after)
                 self._on[record.id] = None
-
-    def _masked(self, masks: Masks | None, value: object) -> object:
-        return value if masks is None else masks.value(value, self._count)
 
     def text(self, text: str) -> str:
         return text if self._rules.masks is None else self._rules.masks.text(text, self._count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from domain.message import MemoryRef
 from domain.node import Id, Node
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Treatment(Protocol):
     """What is done to records before they are stored. One of it is made for each run of a script."""
 
-    def record(self, record: Node) -> None:
-        """Changes a record in place, so that who wrote it answers with what is stored."""
+    def records(self, records: Sequence[Node]) -> None:
+        """Changes records of one type in place, so that who wrote them answers with what is stored."""
 
     def text(self, text: str) -> str: ...
 
@@ -38,37 +38,40 @@ class TreatedStore:
         return getattr(self._store, name)
 
     async def write(self, script: Script[T]) -> T:
-        run: Treatment = self._begin()
+        run: Treatment | None = None
 
         async def treated(tx: Transaction) -> T:
             nonlocal run
             run = self._begin()  # a script may be run again
-            result = await script(cast(Transaction, _TreatedTransaction(tx, run)))
+            _treat(tx, run)
+            result = await script(tx)
             await run.end(tx)
             return result
 
         result = await self._store.write(treated)
-        run.done()
+        if run is not None:
+            run.done()
         return result
 
 
-class _TreatedTransaction:
-    def __init__(self, tx: Transaction, treatment: Treatment) -> None:
-        self._tx, self._treatment = tx, treatment
+def _treat(tx: Any, run: Treatment) -> None:
+    """Has a transaction treat what it is given. It is of one run of one script; another object in front of it would
+    cost each of its calls 0.3 us."""
+    put, append, reference = tx.put, tx.append, tx.reference
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tx, name)
+    def treated_put(records: Sequence[Node]) -> Awaitable[None]:
+        run.records(records)
+        given: Awaitable[None] = put(records)
+        return given
 
-    def put(self, records: Sequence[Node]) -> Awaitable[None]:
-        for record in records:
-            self._treatment.record(record)
-        return self._tx.put(records)
+    def treated_append(lines: Sequence[N]) -> Awaitable[list[N]]:
+        run.records(lines)
+        given: Awaitable[list[N]] = append(lines)
+        return given
 
-    def append(self, lines: Sequence[N]) -> Awaitable[list[N]]:
-        for line in lines:
-            self._treatment.record(line)
-        return self._tx.append(lines)
+    def treated_reference(message_id: Id, refs: Sequence[MemoryRef]) -> Awaitable[None]:
+        told = [MemoryRef(ref.memory_id, ref.score, ref.note and run.text(ref.note)) for ref in refs]
+        given: Awaitable[None] = reference(message_id, told)
+        return given
 
-    def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> Awaitable[None]:
-        told = [MemoryRef(ref.memory_id, ref.score, ref.note and self._treatment.text(ref.note)) for ref in refs]
-        return self._tx.reference(message_id, told)
+    tx.put, tx.append, tx.reference = treated_put, treated_append, treated_reference
