@@ -206,10 +206,7 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
     @made_of("content")
     def searched(self) -> str:
         """What it is found by: its text, and what its media show and say."""
-        content = self.content
-        if len(content) == 1 and type(content[0]) is TextContent:
-            return content[0].text
-        return "\n".join(text for part in content for text in _searched(part) if text)
+        return searched(self.content)
 
     @property
     @made_of("content")
@@ -237,6 +234,13 @@ class Message(Node, frozen=True, kw_only=True, gc=False):
             else part
             for index, part in enumerate(self.content)
         ]
+
+
+def searched(content: Sequence[Content]) -> str:
+    """What a message of these parts is found by."""
+    if len(content) == 1 and type(content[0]) is TextContent:
+        return content[0].text
+    return "\n".join(text for part in content for text in _searched(part) if text)
 
 
 def _searched(part: Content) -> Iterator[str | None]:

@@ -86,6 +86,7 @@ class EmbeddedEngine:
         db.create_scalar_function("now_us", self._now_us, 0)
         db.create_scalar_function("has_members", _has_members, 2, deterministic=True)
         db.create_scalar_function("contains", _contains, 2, deterministic=True)
+        db.create_scalar_function("says", texts.says, 2, deterministic=True)
         db.create_scalar_function("call_says", _call_says, 2, deterministic=True)
         self._connections.append(db)
         return db

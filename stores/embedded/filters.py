@@ -18,6 +18,7 @@ from stores.embedded import texts
 from stores.embedded.rows import TABLES
 from stores.filters import FILTERS, Add, Kind, Operator, compiled
 from stores.rows import micros, raw
+from stores.rows import text as rows_text
 
 
 class Where:
@@ -267,11 +268,16 @@ def _(op: f.Either, kind: Kind, row: str) -> Add:
 
 @_emit.register
 def _(op: f.Says, kind: Kind, row: str) -> Add:
-    sql = f"{row}.key IN (SELECT rowid FROM message_text WHERE message_text MATCH ?)"
+    sql = (
+        f"{row}.key IN (SELECT rowid FROM message_text WHERE message_text MATCH ? UNION ALL "
+        "SELECT a.key FROM message_waiting a CROSS JOIN message b ON b.key = a.key "
+        "WHERE b.workspace = ? AND says(b.content, ?))"
+    )
 
     def add(w: Where, text: str) -> None:
-        all_words = [texts.has(f"{w.workspace}.{word}") for word in words.asked(text).exact]
-        w.add(sql, " AND ".join(all_words)) if all_words else w.add("0")
+        exact = words.asked(text).exact
+        all_words = " AND ".join(texts.has(f"{w.workspace}.{word}") for word in exact)
+        w.add(sql, all_words, w.workspace, rows_text(exact)) if exact else w.add("0")
 
     return add
 

@@ -139,9 +139,10 @@ class Known:
 
 
 class Memory:
-    """What is known of all workspaces, by their names."""
+    """What is known of all workspaces, by their names. waiting: how many messages may wait for the index."""
 
     def __init__(self) -> None:
+        self.waiting = 0
         self._known: dict[str, Known] = {}
         self._bytes = 0
 

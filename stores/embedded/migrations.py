@@ -123,13 +123,13 @@ def _drop_index_of_parents(db: apsw.Connection) -> None:
 
 def _index_messages(db: apsw.Connection) -> None:
     """Makes the index of what was said anew; every time words are made otherwise there is such a step."""
-    _run(db, "DROP TABLE IF EXISTS message_text", texts.MESSAGES)
-    found: Any = db.execute(f"SELECT t.workspace, {rows.MESSAGE.columns} FROM message t ORDER BY t.key")
-    while some := list(itertools.islice(found, _BATCH)):
-        said = [(workspace, rows.MESSAGE.decode(row)) for workspace, *row in some]
-        db.executemany(
-            texts.INSERT_MESSAGE, [(one.id, *texts.of_message(workspace, one.searched)) for workspace, one in said]
-        )
+    _run(db, "DROP TABLE IF EXISTS message_text", "DROP TABLE IF EXISTS message_waiting", texts.MESSAGES)
+    last: Any = 0
+    while last is not None:
+        some = "SELECT key FROM message WHERE key > ? ORDER BY key LIMIT ?"
+        db.execute(f"INSERT INTO message_waiting {some}", (last, _BATCH))
+        last = db.execute("SELECT max(key) FROM message_waiting").fetchone()[0]  # type: ignore[index]
+        texts.index_waiting(db)
 
 
 _BATCH = 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -36,7 +37,7 @@ from stores.embedded.search import Searcher
 from stores.embedded.transaction import EmbeddedTransaction, trimmed
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.writer import Writer
-from stores.errors import Outdated
+from stores.errors import Outdated, Unavailable
 from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
@@ -56,6 +57,7 @@ from stores.ports import (
     Script,
     Search,
     Shared,
+    Transaction,
     Usage,
     Vector,
 )
@@ -91,6 +93,11 @@ class Opened(Protocol):
     def listen(self, log: str) -> asyncio.Event: ...
 
     def unlisten(self, log: str, event: asyncio.Event) -> None: ...
+
+
+async def _index_waiting(tx: Transaction) -> None:
+    assert isinstance(tx, EmbeddedTransaction)
+    tx.index_waiting()
 
 
 class EmbeddedStore:
@@ -276,6 +283,9 @@ class EmbeddedStore:
 
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
         engine, workspace = self._engine, self._key
+        if engine.readers.db.execute("SELECT 1 FROM message_waiting").fetchone() is not None:
+            with contextlib.suppress(Unavailable):  # of a full disk: the others are found
+                await self.write(_index_waiting)
         return await engine.readers.in_thread(lambda db: message_search.find(db, workspace, engine.said, search))
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:

@@ -118,8 +118,9 @@ def create_indexes(kind: Kind[Any]) -> list[str]:
 
 _TRIGGERS = {
     "message": (
-        "CREATE TRIGGER message_gone_text AFTER DELETE ON message BEGIN "
-        "DELETE FROM message_text WHERE rowid = OLD.key; INSERT OR IGNORE INTO meta VALUES ('deleted words', ''); END",
+        "CREATE TRIGGER message_gone_words AFTER DELETE ON message BEGIN "
+        "DELETE FROM message_text WHERE rowid = OLD.key; DELETE FROM message_waiting WHERE key = OLD.key; "
+        "INSERT OR IGNORE INTO meta VALUES ('deleted words', ''); END",
     )
 }
 

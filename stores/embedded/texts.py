@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import apsw
+import msgspec
 
+from domain.message import Content, searched
 from domain.words import Words
 from stores import words
 from stores.policies import LOOSE
@@ -20,14 +23,20 @@ CREATE VIRTUAL TABLE memory_text USING fts5(
 MESSAGES = """
 -- The words of messages. Each begins with its workspace, so that a word costs what its own workspace has.
 CREATE VIRTUAL TABLE message_text USING fts5(
-  content, loose, content='', contentless_delete=1, tokenize="ascii tokenchars '.'")
+  content, loose, content='', contentless_delete=1, tokenize="ascii tokenchars '.'");
+
+-- Messages whose words are not in the index yet: a commit that writes to it costs five pages more.
+CREATE TABLE message_waiting (key INTEGER PRIMARY KEY) STRICT
 """
+
+TOGETHER = 64
+"""So many messages are put into the index at once, or those that wait before a search."""
+
+WAIT = "INSERT OR IGNORE INTO message_waiting SELECT key FROM message WHERE id = ?"
 
 INSERT = "INSERT INTO memory_text (rowid, scope, content, loose) VALUES (?, ?, ?, ?)"
 
-INSERT_MESSAGE = (
-    "INSERT INTO message_text (rowid, content, loose) VALUES ((SELECT key FROM message WHERE id = ?), ?, ?)"
-)
+INSERT_MESSAGE = "INSERT INTO message_text (rowid, content, loose) VALUES (?, ?, ?)"
 
 RANK = f"-bm25(memory_text, 0.0, 1.0, {LOOSE})"
 
@@ -41,10 +50,35 @@ def row(workspace: int, key: int, scope: int, text: str) -> tuple[int, str, str,
 
 
 def of_message(workspace: int, text: str) -> tuple[str, str]:
-    """What INSERT_MESSAGE takes behind the id."""
+    """What INSERT_MESSAGE takes behind the key."""
     before = f" {workspace}."
     exact, loose = (before + before.join(words) if words else "" for words in words.stored(text))
     return exact, loose
+
+
+def index_waiting(db: apsw.Connection) -> None:
+    """Puts messages into the index, within the caller's transaction."""
+    found: Iterable[Any] = db.execute(
+        "SELECT m.key, m.workspace, m.content FROM message_waiting w CROSS JOIN message m ON m.key = w.key"
+    )
+    db.executemany(
+        INSERT_MESSAGE, [(key, *of_message(workspace, said_in(content))) for key, workspace, content in found]
+    )
+    db.execute("DELETE FROM message_waiting")
+
+
+def said_in(content: str) -> str:
+    """What a message is found by, from its row."""
+    return searched(_contents.decode(content))
+
+
+_contents = msgspec.json.Decoder(list[Content])
+
+
+def says(*values: Any) -> bool:
+    """Whether a message's row has all of these words, as SQL asks."""
+    content, wanted = values
+    return set(words.stored(said_in(content)).exact).issuperset(msgspec.json.decode(wanted))
 
 
 def scope_token(scope: int) -> str:

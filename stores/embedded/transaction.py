@@ -52,6 +52,7 @@ class EmbeddedTransaction:
         self._grown: set[str] = set()
         self._made: set[Id] = set()  # ids of records that are not stored yet: there is no row of those
         self.wrote = False
+        self._memory = memory
         self._known = memory[workspace] or memory.begin(workspace, db, self._workspace_key())
         self._workspace = self._known.key
 
@@ -186,11 +187,18 @@ class EmbeddedTransaction:
             self._db.executemany(
                 "INSERT INTO tool_response VALUES ((SELECT key FROM session WHERE id = ?), ?, ?, ?, ?, ?)", responses
             )
-        self._db.executemany(
-            texts.INSERT_MESSAGE, [(one.id, *texts.of_message(self._workspace, one.searched)) for one in messages]
-        )
+        self._db.executemany(texts.WAIT, [(one.id,) for one in messages])
+        self._memory.waiting += len(messages)
+        if self._memory.waiting >= texts.TOGETHER:
+            self.index_waiting()
         for session in {message.session_id for message in messages}:
             self._grown.add(Log("messages", session).name)
+
+    def index_waiting(self) -> None:
+        """Puts messages that wait for it into the index of what was said."""
+        self.wrote = True
+        texts.index_waiting(self._db)
+        self._memory.waiting = 0
 
     async def append(self, lines: Sequence[N]) -> list[N]:
         if not lines:
