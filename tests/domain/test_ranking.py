@@ -54,6 +54,9 @@ questions = st.builds(
     st.none() | st.sampled_from(Ranking),
     st.sampled_from([None, "tea", "what did Ada say in May 2025?"]),
     st.just(NOW),
+    st.floats(-1, 0.9),
+    units,
+    st.floats(-1, 1),
 )
 
 
