@@ -250,9 +250,20 @@ class MemoryInput(NewMemory, frozen=True, kw_only=True):
     external_source: Key | None = None
 
 
+class OnDuplicate(enum.Enum):
+    """What becomes of a new memory that says what an active one of its owner and type says: both are kept, or the one
+    that is there is returned, counts an access, or also gets the new one's tags and importance."""
+
+    KEEP = "KEEP"
+    RETURN = "RETURN"
+    TOUCH = "TOUCH"
+    MERGE = "MERGE"
+
+
 class CreateMemoryInput(MemoryInput, frozen=True, kw_only=True):
     """A memory to create."""
 
+    on_duplicate: OnDuplicate = OnDuplicate.KEEP
     idempotency_key: Key | None = None
 
 

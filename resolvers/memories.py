@@ -29,6 +29,7 @@ from domain.memory import (
     MemoryScope,
     MemoryStatus,
     MemoryVersion,
+    OnDuplicate,
     RestoreMemoriesInput,
     TouchMemoriesInput,
     UpdateMemoryInput,
@@ -44,6 +45,7 @@ from domain.node import Id, id_of
 from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, embedding, lookup, lookup_all, require
+from resolvers.duplicates import duplicate_of
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
@@ -103,13 +105,30 @@ async def create(context: Context, input: CreateMemoryInput) -> StoredOne:
     embedder = label_of(context.embedder)
     with as_one():
         vectors = await vectors_of(context, [input])
+    same = None if input.on_duplicate is OnDuplicate.KEEP else await duplicate_of(context, input, vectors[0])
 
     async def script(tx: Transaction) -> StoredOne:
+        if same is not None and (there := (await tx.get(Memory, [same.id]))[0]) is not None:
+            return StoredOne(await _instead(tx, there, input), [])
         with as_one():
             stored = await create_in(tx, [input], vectors, context.capacity, embedder)
         return StoredOne(stored.memories[0], stored.archived)
 
     return await write(context, input, script, StoredOne)
+
+
+async def _instead(tx: Transaction, there: Memory, input: CreateMemoryInput) -> Memory:
+    """What a memory that says the same becomes in place of a new one."""
+    if input.on_duplicate is OnDuplicate.RETURN:
+        raise Unchanged(StoredOne(there, []))
+    after = touched(there, tx.now)
+    if input.on_duplicate is OnDuplicate.MERGE:
+        tags = list(dict.fromkeys([*there.tags, *(input.tags or ())]))
+        importance = max(there.importance, input.importance)
+        if (tags, importance) != (there.tags, there.importance):
+            return await put_next(tx, there, replace(after, tags=tags, importance=importance))
+    await tx.put([after])
+    return after
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import strawberry
 
 from domain import link as domain_link
 from domain import memory as domain
+from domain import merging
 from domain.memory import MemoryScope
 from resolvers import formation, graph, links, lists, memories, search
 from schema import page, refs
@@ -17,6 +18,7 @@ from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Message
 from schema.page import Node
+from schema.payloads import payload
 from schema.scalars import JSON
 from schema.trace import Span
 
@@ -110,3 +112,13 @@ class MemoryLink(Node):
     target = relation(links.targets, refs.Memory)
     created_at: datetime
     metadata: JSON
+
+
+@backed_by(merging.DuplicateGroup)
+@strawberry.type(description="Memories that say nearly the same.")
+class DuplicateGroup:
+    memories: list[Memory] = strawberry.field(description="The weightiest first.")
+    similarity: float = strawberry.field(description="The least of any to the first, from 0 to 1.")
+
+
+MergePayload = payload("Merge", memory=refs.optional(Memory), merged=refs.optional(list[Memory]))

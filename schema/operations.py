@@ -14,6 +14,7 @@ from resolvers import (
     blobs,
     compression,
     correction,
+    duplicates,
     erasure,
     formation,
     generations,
@@ -24,6 +25,7 @@ from resolvers import (
     lists,
     live,
     memories,
+    merging,
     message_search,
     messages,
     panel,
@@ -49,7 +51,7 @@ from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.generation import CachedGeneration, EvictedPayload, GenerationPayload
 from schema.graph import MemoryPath
-from schema.memory import Memory, MemoryLink
+from schema.memory import DuplicateGroup, Memory, MemoryLink, MergePayload
 from schema.message_search import MessageSearchConnection
 from schema.panel import DecisionPayload, InsightPayload
 from schema.playground import ExperimentPayload, ExperimentResultPayload
@@ -128,6 +130,13 @@ class Query:
         message_search.search,
         MessageSearchConnection,
         "Messages of all sessions that say so, best first: by their words and, but for TEXT, by their meaning.",
+        right=READ,
+    )
+    duplicates = query(
+        duplicates.duplicates,
+        list[DuplicateGroup],
+        "Active memories of an owner that say nearly the same, the largest groups first; texts with different numbers "
+        "never do.",
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)
@@ -233,6 +242,8 @@ class Mutation:
     form_memory = mutation(formation.form, payloads.MemoryPayload, right=WRITE)
     compress_session = mutation(compression.compress, CompressionPayload, right=WRITE)
     reform_memory = mutation(formation.reform, payloads.MemoryPayload, right=WRITE)
+    merge_memories = mutation(merging.merge, MergePayload, right=WRITE)
+    supersede_memory = mutation(merging.supersede, payloads.MemoryPayload, right=WRITE)
     update_memory = mutation(memories.update, payloads.MemoryPayload, right=WRITE)
     archive_memories = mutation(memories.archive, payloads.MemoriesPayload, right=WRITE)
     restore_memories = mutation(memories.restore, payloads.MemoriesPayload, right=WRITE)

@@ -301,6 +301,7 @@ NAMES: dict[str, Any] = {
     "owner": {"externalId": "ann"},
     "agent": {"externalId": "bot"},
     "memory": {"externalId": "m"},
+    "into": {"externalId": "n"},
     "memories": [{"externalId": "m"}],
     "source": {"externalId": "m"},
     "target": {"externalId": "n"},
