@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from domain.declaration import NATURAL, SORTED
 from domain.node import Node, register
 from domain.page import OrderDirection
+from domain.routing import AgentRoute, AgentRouteInput
 from domain.values import Called, Command, GivenObject, Json, Key, Text
 
 
@@ -35,6 +36,7 @@ class Agent(Node, frozen=True, kw_only=True, gc=False):
     config: Json
     capabilities: list[str]
     created_at: Annotated[datetime, SORTED]
+    routes: list[AgentRoute] = []
 
 
 register(User, Agent)
@@ -79,11 +81,12 @@ class UpsertUserInput(Command, frozen=True, kw_only=True):
 
 class UpsertAgentInput(Command, frozen=True, kw_only=True):
     """Creates an agent, or updates the one with this externalId. Omitted fields stay unchanged; null clears optional
-    ones."""
+    ones. routes: what leads to it, for routeAgent."""
 
     external_id: Key
     name: Called | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     config: GivenObject | UnsetType | None = UNSET
     capabilities: list[Key] | UnsetType | None = UNSET
+    routes: Annotated[list[AgentRouteInput], Meta(max_length=50)] | UnsetType | None = UNSET
     idempotency_key: Key | None = None

@@ -13,12 +13,10 @@ from msgspec import Meta
 
 from domain.declaration import NATURAL, Stored, listed, refers
 from domain.node import Id, Node, register
-from domain.values import MAX_BATCH, MAX_TEXT, Command, GivenObject, Json, Key, Ref, Text, UnitFloat, Whose
+from domain.values import MAX_BATCH, Command, GivenObject, Json, Key, Ref, Said, Text, UnitFloat, Whose
 
 DECISION = "decision"
 INSIGHT = "insight"
-
-Said = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, pattern=r"\S")]
 
 
 class PanelFormat(enum.Enum):

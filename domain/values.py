@@ -32,6 +32,9 @@ Called: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME, pattern=r"^$|\S")]
 """What somebody is called: not blanks alone; an empty one is as if none were given."""
 
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"\S")]
+Said: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, pattern=r"\S")]
+"""A text that says something."""
+
 UnitFloat: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=1)]
 

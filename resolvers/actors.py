@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from msgspec import UNSET
+
 from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import MemoryFilter, MemoryScope, MemoryUsage
@@ -16,6 +18,7 @@ from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
 from resolvers.context import Context, Reader, Unchanged, lookup
 from resolvers.idempotency import write
+from resolvers.patterns import check_routes
 from stores.catalogue.kinds import KINDS
 from stores.filters import FILTERS, RefersTo
 from stores.ports import Transaction
@@ -60,11 +63,16 @@ async def upsert_user(context: Context, input: UpsertUserInput) -> User:
 
 
 async def upsert_agent(context: Context, input: UpsertAgentInput) -> Agent:
-    """Creates or updates an agent."""
+    """Creates or updates an agent. Raises Rejected (INVALID) for a route that leads nowhere or a bad pattern."""
+    told = input.routes
+    if told is not UNSET:
+        check_routes(told or ())
 
     async def script(tx: Transaction) -> Agent:
         before = (await tx.find(Agent, [(input.external_id,)]))[0]
         changes = given(input, name=None, description=None, config=EMPTY_OBJECT, capabilities=[])
+        if told is not UNSET:
+            changes["routes"] = [one.route for one in told or ()]
         return await _kept(tx, before, changed(before or _new_agent(tx, input.external_id), **changes))
 
     return await write(context, input, script)

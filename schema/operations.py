@@ -32,6 +32,7 @@ from resolvers import (
     playground,
     reasoning,
     retention,
+    routing,
     search,
     sessions,
     spans,
@@ -43,6 +44,7 @@ from resolvers import (
     workflow,
 )
 from schema import page, payloads, refs
+from schema.actor import AgentMatch
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
 from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.chunk import CompressionPayload
@@ -111,6 +113,12 @@ class Query:
     users = root_connection(lists.USERS, page.UserConnection, "Users, newest first.", right=READ)
     agent = query(actors.agent, refs.optional(refs.Agent), right=READ)
     agents = root_connection(lists.AGENTS, page.AgentConnection, "Agents, newest first.", right=READ)
+    route_agent = query(
+        routing.route,
+        list[AgentMatch],
+        "The agents that should answer, best first: by the priority of their routes, then by score; fallbacks last.",
+        right=READ,
+    )
     memory = query(memories.memory, refs.optional(Memory), right=READ)
     memories = root_connection(
         lists.MEMORIES,

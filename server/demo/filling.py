@@ -35,7 +35,7 @@ from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
-from server.demo.story import AGENTS, JUDGED, RECALLS, SCENES, STATES, USERS, Scene
+from server.demo.story import AGENTS, JUDGED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
@@ -111,7 +111,12 @@ async def _introduce(client: Client) -> None:
             await client.write("upsertUser", user)
     for key, (name, description, capabilities, config) in AGENTS.items():
         agent = UpsertAgentInput(
-            external_id=key, name=name, description=description, config=encode_json(config), capabilities=capabilities
+            external_id=key,
+            name=name,
+            description=description,
+            config=encode_json(config),
+            capabilities=capabilities,
+            routes=ROUTES[key],
         )
         if (await client.ask("query ($by: Ref!) { agent(by: $by) { id } }", by={"externalId": key}))["agent"] is None:
             await client.write("upsertAgent", agent)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from domain.routing import AgentRouteInput
+
 
 class Scene(NamedTuple):
     """One session: it began `days` ago and goes on line by line."""
@@ -39,6 +41,19 @@ AGENTS: dict[str, tuple[str, str, list[str], dict[str, Any]]] = {
     "pax": ("Pax", "Plans the week, keeps the workflows moving and writes down what was decided.",
             ["planning", "workflow"], {"model": "large-reason-1", "temperature": 0.2}),
 }  # fmt: skip
+
+ROUTES: dict[str, list[AgentRouteInput]] = {
+    "iris": [
+        AgentRouteInput(name="parcels", keywords=["parcel", "order", "refund"], pattern=r"\b4[67]\d\d\b"),
+        AgentRouteInput(
+            name="advice", examples=["Which tea would you drink in the morning?", "How long should it steep?"]
+        ),
+        AgentRouteInput(name="everything else", is_fallback=True),
+    ],
+    "rune": [AgentRouteInput(name="numbers", keywords=["price", "harvest"], examples=["What do other shops charge?"])],
+    "pax": [AgentRouteInput(name="planning", keywords=["plan", "task"], capabilities=["minutes"], priority=1)],
+}
+"""What leads to the agents."""
 
 _BREAKFAST = """
 mara #ask: Good morning! I am looking for a new breakfast tea. The one I had from you is sold out.

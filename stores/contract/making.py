@@ -104,6 +104,7 @@ def agent(**values: Any) -> Draft[Agent]:
         "config": EMPTY_OBJECT,
         "capabilities": [],
         "created_at": NOW,
+        "routes": [],
     }
     return _draft(Agent, defaults, values)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.actor import Agent
 from domain.experiment import Experiment
 from domain.node import Id
 from domain.page import Slice
 from domain.panel import PanelFormat, Vote
 from domain.reasoning import ReasoningStep, ReasoningStepKind
+from domain.routing import AgentRoute
 from domain.session import Session, SessionKind
 from domain.values import encode_json
 from domain.workflow import Workflow, WorkflowState, WorkflowTransition
@@ -16,6 +18,7 @@ from stores.contract.making import (
     NOON,
     World,
     after,
+    agent,
     decision,
     delete,
     experiment,
@@ -48,6 +51,13 @@ async def test_sessions_keep_what_they_were_set_up_with(store: Store) -> None:
         (None, FLOW),
         (None, None),
     ]
+
+
+async def test_agents_keep_their_routes(store: Store) -> None:
+    routes = [AgentRoute("a", ["web"], ["tea", "x y"], "^t+", ["which tea?"], 3), AgentRoute(is_fallback=True)]
+    made = await keep(store, agent(routes=routes), agent())
+    assert await store.get(Agent, [one.id for one in made]) == made
+    assert [one.routes for one in made] == [routes, []]
 
 
 async def test_parts_of_a_session(store: Store, things: World) -> None:

@@ -155,6 +155,7 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         "query": 'query: {text: "sky"}',
         "key": 'key: "color"',
         "text": 'text: "sky"',
+        "input": 'input: {text: "sky"}',
     }
     needed = [given[argument] for argument in field.args if argument in given]
     more: list[str] = [""]

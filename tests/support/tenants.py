@@ -105,6 +105,7 @@ class Tenant:
                 "description": self.mark,
                 "config": mark,
                 "capabilities": [self.mark],
+                "routes": [{"name": self.mark, "keywords": [self.mark], "examples": [text]}],
             },
         )
         participants = [
@@ -382,6 +383,8 @@ def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
             values[argument] = "tea"
         elif name == "generationKey":
             values[argument] = {"model": "new", "messages": []}
+        elif name == "routeAgent":
+            values[argument] = {"text": own.mark}
         elif argument == "by":
             values[argument] = BY.get(name, NAMES["by"])
         elif argument in ("id", "from", "to"):
