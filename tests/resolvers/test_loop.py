@@ -154,9 +154,13 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         "namespace": 'namespace: "app"',
         "query": 'query: {text: "sky"}',
         "key": 'key: "color"',
+        "keys": 'keys: ["color"]',
+        "metric": 'metric: "score"',
         "text": 'text: "sky"',
         "input": 'input: {text: "sky"}',
     }
+    if name == "generationKey":
+        given["input"] = 'input: {model: "m", messages: []}'
     needed = [given[argument] for argument in field.args if argument in given]
     more: list[str] = [""]
     for argument, of in field.args.items():
