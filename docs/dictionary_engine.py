@@ -472,6 +472,10 @@ class DictionaryStore:
             pages.append(_page(rows, slice, chosen.descending, listing, CountKey(of, parent, filter)))
         return pages
 
+    async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
+        there = [one for one in await self.get(kind, ids) if one is not None]
+        return {one.id for one in self._now.passing(there, filter)}
+
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         return [sum(1 for _ in _members(self._now, *key)) for key in keys]
 

@@ -16,7 +16,8 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import Message
 from domain.node import Id, Node
 from domain.page import Edge, Listing
-from domain.session import Session
+from domain.session import Session, SessionFilter
+from domain.span import Trace, TraceListFilter
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import Ref
 from resolvers.actors import whose
@@ -63,7 +64,7 @@ async def memory_changes(
 
 
 class RecordEdge(NamedTuple):
-    """One change of a record of some kind and its cursor. record: as it is now."""
+    """One change of a record of some kind and its cursor. record: as it is now; state: as the log has it."""
 
     cursor: str
     time: datetime
@@ -71,6 +72,7 @@ class RecordEdge(NamedTuple):
     left: bool
     record_id: Id
     record: Any
+    state: Any
 
 
 async def cursor_of(context: Context, kind: type[Node]) -> str:
@@ -87,10 +89,54 @@ async def record_changes(
     await whose(context, filter)
     async for listing, lines in _batches(context, journal.log(kind), after, None):
         told = await journal.told(context.store, kind, lines, filter)
-        ids = [change.record_id for change, _ in told]
-        for (change, left), record in zip(told, await context.store.get(kind, ids), strict=True):
-            cursor = listing.cursor((change.place,))
-            yield RecordEdge(cursor, change.time, change.kind, left, change.record_id, record)
+        ids = [line.record_id for line, _, _ in told]
+        for (line, state, left), record in zip(told, await context.store.get(kind, ids), strict=True):
+            cursor = listing.cursor((line.place,))
+            yield RecordEdge(cursor, line.time, line.kind, left, line.record_id, record, state)
+
+
+class SessionEdge(msgspec.Struct, frozen=True):
+    cursor: str
+    time: datetime
+    kind: ChangeKind
+    left: bool
+    session_id: Id
+    session: Session | None
+
+
+async def session_cursor(context: Context) -> str:
+    """Where the workspace's session changes stand."""
+    return await cursor_of(context, Session)
+
+
+async def session_changes(
+    context: Context, filter: SessionFilter | None = None, after: str | None = None
+) -> AsyncIterator[SessionEdge]:
+    """What happens to the workspace's sessions. Raises Rejected: INVALID, AMBIGUOUS; CursorExpired."""
+    async for edge in record_changes(context, Session, filter, after):
+        yield SessionEdge(edge.cursor, edge.time, edge.kind, edge.left, edge.record_id, edge.record)
+
+
+class TraceEdge(msgspec.Struct, frozen=True):
+    cursor: str
+    time: datetime
+    kind: ChangeKind
+    left: bool
+    trace_id: str
+    trace: Trace | None
+
+
+async def trace_change_cursor(context: Context) -> str:
+    """Where the workspace's trace changes stand."""
+    return await cursor_of(context, Trace)
+
+
+async def trace_changes(
+    context: Context, filter: TraceListFilter | None = None, after: str | None = None
+) -> AsyncIterator[TraceEdge]:
+    """What happens to the workspace's traces. Raises Rejected: INVALID, AMBIGUOUS; CursorExpired."""
+    async for edge in record_changes(context, Trace, filter, after):
+        yield TraceEdge(edge.cursor, edge.time, edge.kind, edge.left, edge.state.trace_id, edge.record)
 
 
 async def _standing(context: Context, link: MemoryLink | None) -> MemoryLink | None:

@@ -61,9 +61,11 @@ from schema.reasoning import ReasoningChainConnection, ReasoningChainPayload
 from schema.retention import RetentionPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
+from schema.session import SessionChange
 from schema.state import StateNamespace
 from schema.statistics import MemoryStats, MessageStats, SessionStats, Stats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
+from schema.trace import TraceChange
 from schema.transaction import TransactionPayload
 from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
 from stores import ports
@@ -106,6 +108,8 @@ class Query:
         graph.nodes, refs.many(refs.optional(page.Node)), "The objects with these ids, in the order given.", right=READ
     )
     memory_cursor = query(sessions.memory_cursor, str, "Cursor of the workspace's latest memory change.", right=READ)
+    session_cursor = query(live.session_cursor, str, "Where the workspace's session changes stand.", right=READ)
+    trace_change_cursor = query(live.trace_change_cursor, str, "Where the workspace's trace changes stand.", right=READ)
     viewer = query(health.viewer, Viewer, "The caller, their workspace and their rights.", right=READ)
     session = query(sessions.session, refs.optional(refs.Session), right=READ)
     sessions = root_connection(lists.SESSIONS, page.SessionConnection, "Sessions, newest first.", right=READ)
@@ -321,6 +325,10 @@ class Subscription:
         right=READ,
     )
     memory_changes = subscription(live.memory_changes, MemoryChange, "Changes to the workspace's memories.", right=READ)
+    session_changes = subscription(
+        live.session_changes, SessionChange, "Changes to the workspace's sessions.", right=READ
+    )
+    trace_changes = subscription(live.trace_changes, TraceChange, "Changes to the workspace's traces.", right=READ)
     annotation_changes = subscription(
         annotation.changes, AnnotationChange, "Changes to the workspace's annotations.", right=READ
     )

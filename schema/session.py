@@ -9,9 +9,10 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
+from domain.change import ChangeKind
 from domain.message import Message
 from domain.panel import PanelFormat
-from resolvers import blobs, branches, lists, panel, playground, sessions, statistics, window, workflow
+from resolvers import blobs, branches, lists, live, panel, playground, sessions, statistics, window, workflow
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -148,3 +149,17 @@ class Participant(Node):
     joined_at: datetime
     left_at: datetime | None
     messages = connection(lists.PARTICIPANT_MESSAGES, page.MessageConnection, "Messages it sent.")
+
+
+@backed_by(live.SessionEdge)
+@strawberry.type(description="A change to a session, also to when it was last active and how many messages it has.")
+class SessionChange:
+    cursor: str
+    time: datetime
+    kind: ChangeKind = strawberry.field(description="CREATED, UPDATED or DELETED.")
+    session_id: strawberry.ID
+    session: Session | None = strawberry.field(description="The session as it is now; null once it is deleted.")
+    left: bool = strawberry.field(
+        description="The session matched the filter before this change and does not any more; a deleted one leaves "
+        "every list."
+    )

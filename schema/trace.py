@@ -9,8 +9,9 @@ import strawberry
 from domain import model_call
 from domain import span as domain_span
 from domain import trace as domain
+from domain.change import ChangeKind
 from domain.span import CostSource, SpanStatusCode
-from resolvers import formation, lists, messages, sessions, tool_execution, traces
+from resolvers import formation, lists, live, messages, sessions, tool_execution, traces
 from schema import page, refs
 from schema.enums import NodeKind
 from schema.fields import backed_by, connection, relation, with_lists
@@ -133,4 +134,18 @@ class Trace(Node):
     )
     usage: TokenUsage | None = strawberry.field(
         description="Summed over all spans; usage reported by both a span and its children is counted once."
+    )
+
+
+@backed_by(live.TraceEdge)
+@strawberry.type(description="A change to a trace: spans of it have come, begun or ended.")
+class TraceChange:
+    cursor: str
+    time: datetime
+    kind: ChangeKind = strawberry.field(description="CREATED, UPDATED or DELETED, also with its session.")
+    trace_id: str
+    trace: Trace | None = strawberry.field(description="The trace as it is now; null once it is deleted.")
+    left: bool = strawberry.field(
+        description="The trace matched the filter before this change and does not any more; a deleted one leaves every "
+        "list."
     )

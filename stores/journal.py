@@ -5,9 +5,9 @@ What every engine's transaction does in `put` and `delete`, and what those who f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from stores.catalogue import kinds
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
 from stores.catalogue.references import gone_with
+from stores.filters import FILTERS, Contains, HasMembers, Shares, Some
 from stores.ports import Log, Store, Transaction
 from stores.predicate import World, passes
 from stores.rows import text
@@ -32,6 +33,8 @@ def log(kind: type[Node]) -> Log:
 
 async def put(tx: Transaction, records: Sequence[Node]) -> None:
     """Adds lines for records of one type that are about to be put."""
+    if not records:
+        return
     of = kinds.kind(type(records[0]))
     if of.logged is not None:
         before = await tx.get(of.record, [record.id for record in records])
@@ -81,16 +84,82 @@ def ways(kind: Kind[Any]) -> list[Way]:
     return [*([()] if kind.logged is not None else []), *found]
 
 
-async def told(
-    store: Store, kind: type[Node], lines: Sequence[RecordChange], filter: Any
-) -> list[tuple[RecordChange, bool]]:
-    """The lines of what matched a filter of the kind before or does after, and whether it has left the filter.
+class Told(NamedTuple):
+    """A line for a follower. state: the record as the log has it; left: it has left the filter."""
 
-    Whom a filter calls by externalId is looked up now.
+    line: RecordChange
+    state: Any
+    left: bool
+
+
+async def told(store: Store, kind: type[Node], lines: Sequence[RecordChange], filter: Any) -> list[Told]:
+    """The lines of what matched a filter of the kind before or does after.
+
+    Whom a filter calls by externalId is looked up now, and so is what it asks of other records that name these, and of
+    texts, which the log does not keep. Of one that is gone nobody knows that any more: it is told.
     """
     found = [Line(line, _state(kind, line.before), _state(kind, line.after)) for line in lines]
-    world = World.of({}) if filter is None else await _world(store, states(found))
-    return list(matched(found, [passes(filter, state, world) for state in states(found)]))
+    if filter is None:
+        return [Told(line, after or before, after is None) for line, before, after in found]
+    asked = states(found)
+    world, answers = await _world(store, asked), await _answers(store, kind, asked, filter)
+    holds = [passes(_answered(filter, answers, state.id), state, world) for state in asked]
+    by_id = {line.change.id: line.after or line.before for line in found}
+    return [Told(line, by_id[line.id], left) for line, left in matched(found, holds)]
+
+
+Answers = dict[tuple[str, int], set[Id]]
+"""Which records a member of a filter lets through that is looked up now, by its name and the identity of its value."""
+
+
+def _leaves(filter: Any) -> Iterator[tuple[str, Any]]:
+    """The members of a filter, and of those in it, that are looked up now."""
+    for member in _ASKING[type(filter)]:
+        if (value := getattr(filter, member)) is not None:
+            yield member, value
+    for part in (*(filter.and_ or ()), *(filter.or_ or ()), *(() if filter.not_ is None else (filter.not_,))):
+        yield from _leaves(part)
+
+
+_ASKING: dict[Any, list[str]] = {
+    of.filter: [
+        member
+        for member, operator in FILTERS[of.record].items()
+        if isinstance(operator, Some | Shares | Contains | HasMembers)
+    ]
+    for of in kinds.KINDS
+    if of.filter is not None
+}
+
+
+async def _answers(store: Store, kind: type[Node], records: Sequence[Node], filter: Any) -> Answers:
+    leaves = list(_leaves(filter))
+    if not leaves:
+        return {}
+    ids = list({record.id for record in records})
+    gone = {id for id, one in zip(ids, await store.get(kind, ids), strict=True) if one is None}
+    return {
+        (member, id(value)): gone | await store.passing(kind, ids, type(filter)(**{member: value}))
+        for member, value in leaves
+    }
+
+
+def _answered(filter: Any, answers: Answers, of: Id) -> Any:
+    """The filter for one record, of which is known what is asked of others."""
+    if not answers:
+        return filter
+
+    def each(parts: Any) -> Any:
+        return None if parts is None else [_answered(part, answers, of) for part in parts]
+
+    given: dict[str, Any] = {"and_": each(filter.and_), "or_": each(filter.or_)}
+    given["not_"] = None if filter.not_ is None else _answered(filter.not_, answers, of)
+    for member in _ASKING[type(filter)]:
+        if (value := getattr(filter, member)) is not None:
+            given[member] = None
+            if of not in answers[member, id(value)]:
+                return type(filter)(or_=[])
+    return msgspec.structs.replace(filter, **given)
 
 
 def _state(kind: type[Node], value: Json) -> Any:

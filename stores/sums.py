@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from domain.node import Id, Node
 from domain.span import Span, SpanStatusCode, Trace
 from domain.tally import TOP, Key, Tallies, Tally
+from stores import journal
 from stores.ports import Transaction
 
 
@@ -106,6 +107,7 @@ async def _keep(tx: Sums, tallies: Tallies, naming: dict[str, Span]) -> None:
             continue
         if trace != before:
             traces.append(trace)
+    await journal.put(tx, traces)
     await tx.store(traces)
 
 

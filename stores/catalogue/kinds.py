@@ -46,7 +46,22 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(User, "user", counted=True, filter=ActorFilter),
     Kind(Agent, "agent", counted=True, filter=ActorFilter),
     Kind(Blob, "blob", merges=True, counted=True, filter=BlobFilter, order=BlobOrder),
-    Kind(Session, "session", variants=("kind", SESSION_TYPES), counted=True, filter=SessionFilter),
+    Kind(
+        Session,
+        "session",
+        variants=("kind", SESSION_TYPES),
+        counted=True,
+        filter=SessionFilter,
+        logged=lambda one: replace(
+            one,
+            title="",
+            external_id=None,
+            context=EMPTY_OBJECT,
+            metadata=EMPTY_OBJECT,
+            panel_format=None,
+            workflow=None,
+        ),
+    ),
     Kind(
         Participant,
         "participant",
@@ -62,7 +77,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Origin, "origin", order=OriginOrder),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
-    Kind(Trace, "trace", merges=True, filter=TraceListFilter, order=TraceOrder),
+    Kind(Trace, "trace", merges=True, filter=TraceListFilter, order=TraceOrder, logged=lambda one: one),
     Kind(
         Span,
         "span",

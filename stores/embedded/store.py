@@ -167,6 +167,13 @@ class EmbeddedStore:
 
         return await self._read(read, len(parents) * slice.limit)
 
+    async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
+        of, where = table(kind), Where(self._key)
+        where.add("t.id IN (SELECT value FROM json_each(?)) AND +t.workspace = ?", text(list(ids)), self._key)
+        apply(filter, of.kind.record, where)
+        sql = f"SELECT t.id FROM {of.name} t WHERE {where.sql}{of.live}"
+        return await self._read(lambda db: {Id(id) for (id,) in db.execute(sql, where.params)})
+
     async def counts(self, keys: Sequence[CountKey]) -> list[int]:
         branches, workspace, epoch = self._engine.branches, self._key, self._engine.epoch
 

@@ -61,6 +61,9 @@ class Store(Protocol):
         Raises Rejected (INVALID) for a cursor of another list or order, CursorExpired for one of another epoch.
         """
 
+    async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
+        """Those of some records of a kind that are there and that a filter of the kind lets through."""
+
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         """The lengths of whole lists, by the count_key of their pages."""
 

@@ -39,6 +39,7 @@ from stores.ports import (
 from stores.rows import micros
 from stores.services import graph, message_search, tool_calls
 from stores.services.branches import branches
+from stores.services.filters import Where, apply
 from stores.services.followers import Followers
 from stores.services.grouping import Query, groups
 from stores.services.labels import MEMORY, NODE_IS_THERE, STATE, label, link_lists, seek, whole, whole_links
@@ -143,6 +144,17 @@ class ServicesStore:
         fields: Fields | None = None,
     ) -> list[Page[Any]]:
         return await self._lists.pages(of, parents, slice, filter, order, fields)
+
+    async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
+        of, where = label(kind), Where()
+        apply(filter, of.kind.record, where)
+        [found] = await self._read(
+            f"{where.given}UNWIND $ids AS id MATCH (n:{of.name} {{id: id}}) WHERE {of.live()} AND {where.cypher} "
+            "RETURN collect(n.id)",
+            ids=list(ids),
+            **where.parameters,
+        )
+        return set(found)
 
     async def counts(self, keys: Sequence[Any]) -> list[int]:
         return await self._lists.counts(keys)
