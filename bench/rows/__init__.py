@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bench.rows import figures, files, finding, live, processor, reads, standing, writes
+from bench.rows import figures, files, finding, live, processor, reads, standing, windows, writes
 
 ROWS = [
     *standing.ROWS[:2],
     *reads.ROWS,
     *finding.ROWS,
     *figures.ROWS,
+    *windows.ROWS,
     *live.ROWS,
     *writes.ROWS,
     *files.ROWS,
