@@ -308,6 +308,9 @@ async def _delete_session(session: Session, formed: Sequence[Id], tx: Transactio
 
 
 async def _delete_actor(actor: User | Agent, tx: Transaction) -> User | Agent:
+    """Raises Taken where they have a memory by now."""
+    if await tx.active(actor.id):
+        raise Taken(f"{actor.id} has memories")
     await tx.forget([], links=True)
     await tx.delete(type(actor), [actor.id])
     return actor

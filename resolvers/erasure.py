@@ -7,7 +7,9 @@ was searched; a sweep goes on with what was broken off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,10 +31,12 @@ from resolvers.context import Context, require
 from resolvers.erasing import Erasing
 from resolvers.expiry import sweep
 from stores.catalogue.kinds import KINDS
+from stores.errors import Taken
 from stores.needles import Needles
 from stores.ports import Transaction
 
 _PAGE = 500
+_ATTEMPTS = 3
 
 
 async def erase_user(context: Context, input: EraseUserInput) -> ErasureReport:
@@ -64,7 +68,13 @@ async def _erase(context: Context, subject: Any, dry_run: bool) -> ErasureReport
         return await _report(context, erasing, {}, None)
     await sweep(context)  # what has expired is not there for anybody, but it is in the files
     await context.store.write(lambda tx: _begin(tx, subject.id))
-    await erasing.everything(subject)
+    for attempt in range(_ATTEMPTS):
+        try:
+            await erasing.everything(subject)
+            break
+        except Taken:  # something was added that belongs to the subject
+            if attempt == _ATTEMPTS - 1:
+                raise
     return await _finish(context, erasing)
 
 
@@ -81,7 +91,7 @@ async def _finish(context: Context, erasing: Erasing) -> ErasureReport:
     found = await context.engine.remains(context.caller.workspace, texts)
     left = frozenset().union(*(part.texts for part in found))
     others = await _elsewhere(context, [texts[place] for place in sorted(left)])
-    left -= {texts.index(text) for text in others}
+    left = frozenset(place for place in left if texts[place] not in others)
 
     async def script(tx: Transaction) -> Erasure:
         [before] = await tx.find(Erasure, [(erasing.subject_id,)])
@@ -115,7 +125,7 @@ async def _report(
 
 async def _elsewhere(context: Context, texts: Sequence[str]) -> set[str]:
     """Those of texts that records have: somebody else's, for the others are gone."""
-    needles, found = Needles(texts), set[int]()
+    needles, found = await asyncio.to_thread(Needles, texts), set[int]()
     for workspace in await context.engine.workspaces() if texts else ():
         store = context.engine.workspace(workspace)
         for kind in KINDS:
@@ -132,6 +142,7 @@ async def go_on(context: Context) -> int:
     for one in due:
         subject = await _subject(context, one)
         if subject is None:  # all is erased, but that was not proved
+            await context.store.write(partial(_begin, id=one.subject_id))
             await _finish(context, Erasing(context, one.subject_id))
         else:
             await _erase(context, subject, dry_run=False)

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import ErrorCode, invalid, not_found, reject
-from domain.memory import Memory, MemoryFilter, expiry
+from domain.memory import Memory, expiry
 from domain.message import Message
 from domain.node import Id, id_of, kind_of
 from domain.participant import (
@@ -194,8 +194,10 @@ async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id]) -> 
 
 async def formed_in(context: Context, session: Ref) -> list[Id]:
     """The memories that were formed in a session, whatever became of them, the first ones first."""
-    of = MemoryFilter(session=session)
-    return sorted([memory.id async for memory in each(context, Collection.MEMORIES, Id(""), of)])
+    if (found := await lookup(context.store, Session, session)) is None:
+        return []
+    used = each(context, Collection.SESSION_MEMORIES, found.id)  # these and others, read off an index
+    return sorted([memory.id async for memory in used if memory.session_id == found.id])
 
 
 async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:

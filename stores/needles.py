@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.erasure import LEAST
 
@@ -20,42 +21,68 @@ PIECE = 64
 _WORD = 8
 _BITS = 22
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(64 - _BITS)
+_SHIFT = np.uint64(29)
 
 
 class Needles:
     """Texts to look for, by their places in the list: as they are, and as they stand in JSON, also in JSON in JSON."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._pieces: list[tuple[int, bytes]] = []
-        self._starts: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._runs = {length: _Run(length) for length in _RUNS}
         for place, text in enumerate(texts):
             for piece in {part for form in _forms(text) for part in _parts(form)}:
-                for offset in range(_WORD):
-                    word = int.from_bytes(piece[offset : offset + _WORD], "little")
-                    self._starts[word].append((len(self._pieces), offset))
-                self._pieces.append((place, piece))
-        self._table = np.zeros(1 << _BITS, np.bool_)
-        self._table[_mixed(np.array(list(self._starts), np.uint64))] = True
+                length = max(one for one in _RUNS if one * _WORD + _WORD - 1 <= len(piece) or one == 1)
+                self._runs[length].add(place, piece)
 
     def found(self, data: bytes) -> set[int]:
         """The places of those texts of which the bytes have a piece."""
-        if len(data) < LEAST:
-            return set()
         there = np.frombuffer(data, "<u8", len(data) // _WORD)
         found: set[int] = set()
-        for at in np.flatnonzero(self._table[_mixed(there)]).tolist():
-            for number, offset in self._starts.get(int(there[at]), ()):
+        for run in self._runs.values():
+            run.look(data, there, found)
+        return found
+
+
+_RUNS = (1, 2, 4, 7)
+"""How many aligned words in a row a piece covers wherever it stands: 7 those of 64 bytes, one those of 16. Longer runs
+are told apart at once, where single words may be common."""
+
+
+class _Run:
+    """Pieces that cover as many words in a row."""
+
+    def __init__(self, length: int) -> None:
+        self._length, self._pieces = length, list[tuple[int, bytes]]()
+        self._starts: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._table = np.zeros(1 << _BITS, np.bool_)
+
+    def add(self, place: int, piece: bytes) -> None:
+        size = self._length * _WORD
+        windows = b"".join(piece[offset : offset + size] for offset in range(_WORD))
+        for offset, mixed in enumerate(self._mixed(np.frombuffer(windows, "<u8"))[:: self._length].tolist()):
+            self._starts[mixed].append((len(self._pieces), offset))
+            self._table[mixed >> (64 - _BITS)] = True
+        self._pieces.append((place, piece))
+
+    def _mixed(self, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Of each run one number that hardly any other has."""
+        count = max(len(words) - self._length + 1, 0)
+        mixed = np.zeros(count, np.uint64)
+        for number in range(self._length):
+            mixed = (mixed ^ words[number : number + count]) * _MIX
+            mixed ^= mixed >> _SHIFT
+        return mixed * _MIX
+
+    def look(self, data: bytes, there: NDArray[np.uint64], found: set[int]) -> None:
+        if not self._pieces:
+            return
+        mixed = self._mixed(there)
+        for at in np.flatnonzero(self._table[mixed >> np.uint64(64 - _BITS)]).tolist():
+            for number, offset in self._starts.get(int(mixed[at]), ()):
                 place, piece = self._pieces[number]
                 start = at * _WORD - offset
                 if place not in found and start >= 0 and data.startswith(piece, start):
                     found.add(place)
-        return found
-
-
-def _mixed(there: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    mixed: np.ndarray[tuple[int], np.dtype[np.uint64]] = (there * _MIX) >> _SHIFT
-    return mixed
 
 
 def _forms(text: str) -> Iterator[bytes]:

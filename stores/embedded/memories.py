@@ -120,7 +120,7 @@ class Memories:
         texts.deleted(self._db)
         self._db.executemany(
             "UPDATE change SET memory = json_set(memory, '$.text', '') "
-            "WHERE memory_id = ? AND workspace = ? AND memory IS NOT NULL",
+            "WHERE memory_id = ? AND +workspace = ? AND memory IS NOT NULL",
             [(id, self._known.key) for id in ids],
         )
         self._vectors.remove(self._db, keys, self.changes)

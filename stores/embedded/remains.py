@@ -44,7 +44,7 @@ class Folder:
 
     async def remains(self, writer: Writer, texts: Sequence[str]) -> Remains:
         await _tidy(writer)
-        needles, found = Needles(texts), set[int]()
+        needles, found = await asyncio.to_thread(Needles, texts), set[int]()
         for path in sorted(self._folder.rglob("*")):
             if path.is_file() and not path.name.endswith(_MEMORY):
                 found |= await self._found(path, needles)

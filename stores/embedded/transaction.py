@@ -349,7 +349,7 @@ class EmbeddedTransaction:
             self._scrub("record_change", "before", "after", named, of, journal.forgotten)
 
     def _scrub(self, log: str, one: str, other: str, where: str, of: Sequence[Any], left: Any) -> None:
-        lines: Any = self._db.execute(f"SELECT {one}, {other}, key FROM {log} WHERE workspace = ? AND {where}", of)
+        lines: Any = self._db.execute(f"SELECT {one}, {other}, key FROM {log} WHERE +workspace = ? AND {where}", of)
         rows = [(*left(*kept), key) for *kept, key in lines]
         self._db.executemany(f"UPDATE {log} SET {one} = ?, {other} = ? WHERE key = ?", rows)
 

@@ -3,6 +3,7 @@ workspace, and all keys of ours in Redis."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from stores.needles import Needles
@@ -25,7 +26,7 @@ async def remains(
     graph: Neo4jClient, vectors: WeaviateClient, events: Signals, workspace: str, texts: Sequence[str]
 ) -> list[Remains]:
     """Raises Unavailable where one of them does not answer: what was not looked through is not told as empty."""
-    needles = Needles(texts)
+    needles = await asyncio.to_thread(Needles, texts)
     parts = {"neo4j": graph.stream(_HELD), "weaviate": vectors.texts(workspace), "redis": events.texts()}
     return [Remains(name, frozenset(await _among(held, needles))) for name, held in parts.items()]
 

@@ -14,6 +14,7 @@ from domain.caller import LOCAL
 from domain.erasure import Erasure
 from formats.recollect import jsonl
 from resolvers import erasure
+from resolvers.erasing import Erasing
 from tests.resolvers.test_corrections_kept import contents
 from tests.support.graphql_client import Clock, Graph
 
@@ -325,3 +326,18 @@ async def test_files_that_nobody_else_shows_go(graph: Graph) -> None:
 
 def encoded(text: str) -> str:
     return b64encode(text.encode()).decode()
+
+
+async def test_what_comes_meanwhile_is_erased_too(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    await graph.do("upsertUser", {"externalId": "ann"})
+    original, more = Erasing._free_blobs, [{"owner": ref("ann"), "text": said("ann", "late")}]
+
+    async def slow(erasing: Erasing) -> None:
+        await original(erasing)
+        while more:
+            await graph.do("createMemory", more.pop())
+
+    monkeypatch.setattr(Erasing, "_free_blobs", slow)
+    if graph.family == "embedded":
+        assert (await erase(graph, "ann"))["found"] == 0
+        assert "ann says" not in "".join(await exported(graph))
