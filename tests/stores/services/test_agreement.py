@@ -1,9 +1,9 @@
 """The servers and a folder find the same: both hold the memories and messages of nine languages and of agents, and are
 asked the same questions.
 
-By meaning the same ten in the same order, scores to a thousandth. By words, of which Lucene rounds rarities and lengths in
-its own way, on average of the questions: the same best one for nine of ten, of the first ten at least eight, and scores to
-a tenth.
+By meaning the same ten, but for those whose scores are the same to a thousandth: a folder keeps vectors in half precision.
+By words, of which Lucene rounds rarities and lengths in its own way, on average of the questions: the same best one for
+nine of ten, of the first ten at least eight, and scores to a tenth.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ async def test_memories(engine: ServicesEngine, both: tuple[Store, Store], mode:
             for store, number in zip(both, numbers, strict=True)
         ]
         if mode is SearchMode.SEMANTIC:
-            assert list(one) == list(other)
-            assert max(abs(one[key] - other[key]) for key in one) <= 0.001
+            assert list(one.values()) == pytest.approx(list(other.values()), abs=0.001)
+            assert len(set(one) & set(other)) >= 9
+            assert all(one[key] == pytest.approx(other[key], abs=0.001) for key in set(one) & set(other))
         found.append((one, other))
     agree(found)
 
