@@ -27,7 +27,7 @@ from stores.ports import FoundMessages, MessageSearch, Search, Vector, label_of
 MOST = 200
 """How many hits a search has."""
 
-_COMPARED = 100
+_COMPARED = 60
 """So many of the best by words are compared by their meaning, too: 25 us each by the default embedder."""
 
 _NEAR = 50
