@@ -166,11 +166,12 @@ class AttachmentOrder(Command, frozen=True, kw_only=True):
 
 
 class BlobFilter(Command, frozen=True, kw_only=True):
-    """Selects blobs; all given members must match. text: a part of the filename."""
+    """Selects blobs; all given members must match. text: a part of the filename; says: of what a document says."""
 
     media_types: list[str] | None = None
     sha256s: AnyNamed = None
     text: str | None = None
+    says: str | None = None
     created_at: TimeRange | None = None
     metadata: GivenObject = None
     and_: list[BlobFilter] | None = msgspec.field(name="and", default=None)

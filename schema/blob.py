@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from domain import blob as domain
-from resolvers import blobs
+from resolvers import blobs, documents
 from resolvers.lists import Listed
 from schema import page, payloads, refs
 from schema.fields import backed_by, connection, relation
@@ -62,3 +62,14 @@ class Blob(Node):
 
 BlobConnection = page.connection_of("Blob", Blob)
 BlobPayload = payloads.payload("Blob", blob=refs.optional(Blob))
+
+
+@backed_by(documents.DocumentChunk)
+@strawberry.type(description="A piece of a document that was found.")
+class DocumentChunk:
+    blob: Blob
+    place: int = strawberry.field(description="Its place among the pieces of the document, from 0.")
+    offset: int = strawberry.field(description="Where it begins in the document's text, in characters.")
+    text: str
+    snippet: str = strawberry.field(description="A part of it in one line; the words are marked: **word**.")
+    score: float = strawberry.field(description="The share of the words that it has, from 0 to 1.")

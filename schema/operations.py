@@ -14,6 +14,7 @@ from resolvers import (
     blobs,
     compression,
     correction,
+    documents,
     duplicates,
     erasure,
     formation,
@@ -46,7 +47,7 @@ from resolvers import (
 from schema import page, payloads, refs
 from schema.actor import AgentMatch
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
-from schema.blob import Blob, BlobConnection, BlobPayload
+from schema.blob import Blob, BlobConnection, BlobPayload, DocumentChunk
 from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
 from schema.erasure import ErasurePayload
@@ -149,6 +150,13 @@ class Query:
         list[DuplicateGroup],
         "Active memories of an owner that say nearly the same, the largest groups first; texts with different numbers "
         "never do.",
+        right=READ,
+    )
+    search_documents = query(
+        documents.search,
+        list[DocumentChunk],
+        "Pieces of documents that have most of these words, the best first, among the newest 50 documents that have "
+        "all of them.",
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)

@@ -207,7 +207,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "text": Contains(("text",)),
         "stale": Equal("stale"),
     },
-    Blob: {"text": Contains(("filename",))},
+    Blob: {"text": Contains(("filename",)), "says": Contains(("text",))},
     Message: {
         "sender": Through("sender", Participant, Called("actor", _ACTORS)),
         "thread": Through("thread", Thread, Equal("name")),

@@ -23,6 +23,7 @@ LETS_THROUGH = {
     "tools",
     "mediaTypes",
     "said",
+    "says",
     "outcomes",
     "actions",
     "types",

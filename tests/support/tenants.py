@@ -379,7 +379,7 @@ def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
             values[argument] = GROUPS[name]
         if not is_required_argument(one):
             continue
-        if name == "searchMessages":
+        if name in ("searchMessages", "searchDocuments"):
             values[argument] = "tea"
         elif name == "generationKey":
             values[argument] = {"model": "new", "messages": []}
