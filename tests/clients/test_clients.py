@@ -69,6 +69,19 @@ async def test_a_frontend(clients: Path, server: Running, name: str) -> None:
     assert result["starts"] >= 3
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (4403, {"tries": 1, "ended": 4403}),
+        (1006, {"tries": 3, "ended": "aborted"}),
+        (4408, {"tries": 3, "ended": "aborted"}),
+    ],
+)
+def test_who_is_refused_is_not_asked_for_again(clients: Path, code: int, told: dict[str, Any]) -> None:
+    """A credential that is not good closes a socket with 4403; a broken connection, or one that timed out, is tried again."""
+    assert node(clients, "refused.mjs", str(code)) == told
+
+
 def test_the_older_client(clients: Path, server: Running) -> None:
     assert node(clients, "legacy.mjs", f"http://{server.address}/graphql", uuid.uuid4().hex) == {"followed": ["a", "b"]}
 

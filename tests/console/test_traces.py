@@ -88,6 +88,7 @@ def test_a_trace_is_found_among_all(site: Site, page: Page) -> None:
     trace = "cd" * 16
     site.end(site.begin("odd errand", traceId=trace, spanId="33" * 8, kind="RETRIEVER"), statusCode="ERROR")
     page.goto("/traces")
+    page.get_by_role("searchbox").fill("ODD err")
     page.get_by_role("combobox", name="Status").select_option("ERROR")
     page.get_by_role("combobox", name="Kind").select_option("RETRIEVER")
     page.get_by_role("list", name="Traces").get_by_role("link", name="odd errand").click()

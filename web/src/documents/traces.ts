@@ -1,22 +1,29 @@
 import { graphql, type ResultOf, type VariablesOf } from '../graphql.ts';
 import { ContentPart } from './sessions.ts';
 
-/** Traces by their first spans, until there is a list of them. */
-export const RootSpans = graphql(`
-  query RootSpans($first: Int!, $after: String, $filter: SpanFilter, $orderBy: SpanOrder) {
-    spans(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
+export const Traces = graphql(`
+  query Traces($first: Int!, $after: String, $filter: TraceListFilter, $orderBy: TraceOrder) {
+    traces(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
       nodes {
-        id traceId parentSpanId name kind statusCode startedAt endedAt durationMs model
+        id traceId startedAt durationMs runningSpans statusCode
         usage { totalTokens costUsd }
         session { id title }
+        root { name kind }
       }
       pageInfo { hasNextPage endCursor }
     }
   }
 `);
-export type SpanRow = ResultOf<typeof RootSpans>['spans']['nodes'][number];
-export type SpanFilter = NonNullable<VariablesOf<typeof RootSpans>['filter']>;
-export type SpanOrder = NonNullable<VariablesOf<typeof RootSpans>['orderBy']>;
+export type TraceRow = ResultOf<typeof Traces>['traces']['nodes'][number];
+export type TraceListFilter = NonNullable<VariablesOf<typeof Traces>['filter']>;
+export type TraceOrder = NonNullable<VariablesOf<typeof Traces>['orderBy']>;
+
+/** Of a trace the spans whose name, inputs, outputs or failure have a text. */
+export const SpansWith = graphql(`
+  query SpansWith($traceId: String!, $text: String!) {
+    spans(first: 1000, filter: { traceId: $traceId, text: $text }) { nodes { id } pageInfo { hasNextPage } }
+  }
+`);
 
 export const TraceSpans = graphql(`
   query TraceSpans($traceId: String!, $after: String, $first: Int!, $direction: OrderDirection!) {

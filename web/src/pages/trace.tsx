@@ -1,6 +1,6 @@
 /** A trace as a tree and a waterfall in one: rows that fold, bars over time, what failed, and what it waited for. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { SessionEvents, TraceSession, TraceSpans, type SpanLine } from '../documents.ts';
+import { SessionEvents, SpansWith, TraceSession, TraceSpans, type SpanLine } from '../documents.ts';
 import { critical, flatten, visible, type Spans } from '../spans.ts';
 import { ask, follow, type Problem } from '../server.ts';
 import { go, put, to } from '../route.ts';
@@ -125,7 +125,10 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
   const selected = query.get('span');
   const sought = useCalm(query.get('find')?.toLowerCase() ?? '', 120);
   const rows = useMemo(() => visible(spans, closed), [spans, closed]);
-  const hits = useMemo(() => (sought ? rows.reduce<number[]>((all, slot, row) => (matches(spans.lines[slot]!, sought) ? (all.push(row), all) : all), []) : []), [rows, sought]);
+  const texts = useLoad(sought, async (signal) => (sought.length > 2 ? (await ask(SpansWith, { traceId, text: sought }, signal)).spans : undefined)).data;
+  const inside = useMemo(() => new Set(texts?.nodes.map(({ id }) => id)), [texts]);
+  const isHit = (line: SpanLine) => sought !== '' && (matches(line, sought) || inside.has(line.id));
+  const hits = useMemo(() => [...rows.keys()].filter((row) => isHit(spans.lines[rows[row]!]!)), [rows, sought, inside]);
   const path = useMemo(() => (marks ? critical(spans) : undefined), [marks, spans]);
   const now = useClock(spans.running > 0 && !paused);
   const end = spans.running && !paused ? Math.max(spans.whole, now - spans.origin) : spans.whole;
@@ -191,7 +194,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
         <div class="bar">
           <input type="search" placeholder="Find in this trace" aria-label="Find in this trace" value={query.get('find') ?? ''} onInput={(event) => put({ find: event.currentTarget.value })}
             onKeyDown={(event) => event.key === 'Enter' && step(hits, event.shiftKey ? -1 : 1)} />
-          {sought && <span class="soft figure" role="status">{found >= 0 && hits.length ? `${Math.min(found + 1, hits.length)} of ` : ''}{hits.length.toLocaleString()} found</span>}
+          {sought && <span class="soft figure" role="status">{found >= 0 && hits.length ? `${Math.min(found + 1, hits.length)} of ` : ''}{hits.length.toLocaleString()}{texts?.pageInfo.hasNextPage ? '+' : ''} found</span>}
           <button type="button" onClick={foldAll}>{closed.size ? 'Unfold all' : 'Fold all'}</button>
           <button type="button" aria-pressed={marks} onClick={() => setMarks(!marks)} title="The spans by which it took as long as it did">Critical path</button>
           <button type="button" aria-pressed={paused} onClick={pause}>{paused ? `Live again${waiting ? `, ${waiting} new` : ''}` : 'Pause'}</button>
@@ -202,7 +205,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
         <div class="all" role="tree" aria-label="Spans" style={{ height: `${virtual.getTotalSize()}px` }}>
           {virtual.getVirtualItems().map(({ index, start }) => (
             <Line key={index % 128} spans={spans} slot={rows[index]!} row={index} count={rows.length} top={start} end={end} until={until} closed={closed} toggle={toggle}
-              selected={index === at} hit={sought !== '' && matches(spans.lines[rows[index]!]!, sought)} path={path} />
+              selected={index === at} hit={isHit(spans.lines[rows[index]!]!)} path={path} />
           ))}
         </div>
       </div>

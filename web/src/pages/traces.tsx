@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import { RootSpans, type SpanFilter, type SpanOrder, type SpanRow } from '../documents.ts';
+import { Owners, Traces, type TraceListFilter, type TraceOrder, type TraceRow } from '../documents.ts';
 import { ask } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
-import { useCalm, useClock, useLive, useRows } from '../parts/load.ts';
+import { useCalm, useClock, useLive, useLoad, useRows } from '../parts/load.ts';
 import { useKeys } from '../parts/keys.ts';
 import { Badge, Empty, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
@@ -12,20 +12,26 @@ import { TraceView } from './trace.tsx';
 const ROW = 64;
 const PAGE = 60;
 const EVERY_MS = 2500;
-const FILTERS = ['name', 'kind', 'status', 'slower', 'running', 'sort'];
+const FILTERS = ['text', 'kind', 'model', 'agent', 'status', 'slower', 'dearer', 'running', 'sort'];
 
-function filterOf(query: URLSearchParams): SpanFilter {
+function filterOf(query: URLSearchParams): TraceListFilter {
   const of = (name: string) => query.get(name);
+  const span: NonNullable<TraceListFilter['span']> = {
+    ...(of('text') ? { text: of('text') } : {}),
+    ...(of('kind') ? { kinds: [of('kind') as 'LLM'] } : {}),
+    ...(of('model') ? { models: [of('model')!] } : {}),
+    ...(of('agent') ? { agent: { id: of('agent')! } } : {}),
+  };
   return {
-    ...(of('name') ? { names: [of('name')!] } : {}),
-    ...(of('kind') ? { kinds: [of('kind')] as SpanFilter['kinds'] } : {}),
-    ...(of('status') ? { statusCodes: [of('status')] as SpanFilter['statusCodes'] } : {}),
-    ...(of('slower') ? { minDurationMs: Number(of('slower')) } : {}),
+    ...(Object.keys(span).length ? { span } : {}),
+    ...(of('status') ? { statusCodes: [of('status') as 'ERROR'] } : {}),
+    ...(of('slower') ? { durationMs: { min: Number(of('slower')) } } : {}),
+    ...(of('dearer') ? { costUsd: { min: Number(of('dearer')) } } : {}),
     ...(of('running') ? { running: true } : {}),
   };
 }
 
-const orderOf = (query: URLSearchParams): SpanOrder => ({ field: (query.get('sort') ?? 'STARTED_AT') as 'STARTED_AT', direction: 'DESC' });
+const orderOf = (query: URLSearchParams): TraceOrder => ({ field: (query.get('sort') ?? 'STARTED_AT') as 'STARTED_AT', direction: 'DESC' });
 
 export default function TracesPage({ path, query }: PageProps) {
   const [open] = path;
@@ -37,34 +43,24 @@ export default function TracesPage({ path, query }: PageProps) {
   );
 }
 
-/** Of each trace one row: of its first span where that is among them. */
-function oneEach(rows: readonly SpanRow[]): SpanRow[] {
-  const found = new Map<string, SpanRow>();
-  for (const row of rows) {
-    const known = found.get(row.traceId);
-    if (!known || (known.parentSpanId !== null && row.parentSpanId === null)) found.set(row.traceId, row);
-  }
-  return [...found.values()];
-}
-
 function Sidebar({ query, open }: { query: URLSearchParams; open: string | undefined }) {
   const [paused, setPaused] = useState(false);
   const kept = new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
   const key = useCalm(kept.toString());
   const variables = (after: string | null) => ({ first: PAGE, after, filter: filterOf(kept), orderBy: orderOf(kept) });
-  const list = useRows<SpanRow>(key, async (after, signal) => (await ask(RootSpans, variables(after), signal)).spans);
+  const list = useRows<TraceRow>(key, async (after, signal) => (await ask(Traces, variables(after), signal)).traces);
   useLive(paused ? undefined : key, async (signal) => {
     while (!signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       if (signal.aborted || document.hidden) continue;
-      const found = await ask(RootSpans, variables(null), signal).catch(() => undefined);
+      const found = await ask(Traces, variables(null), signal).catch(() => undefined);
       if (!found || signal.aborted) continue;
-      const first = new Set(found.spans.nodes.map(({ id }) => id));
-      list.change((rows) => [...found.spans.nodes, ...rows.filter(({ id }) => !first.has(id))]);
+      const first = new Set(found.traces.nodes.map(({ id }) => id));
+      list.change((rows) => [...found.traces.nodes, ...rows.filter(({ id }) => !first.has(id))]);
     }
   });
   useKeys([{ key: 'p', does: paused ? 'Live again' : 'Pause', run: () => setPaused(!paused) }]);
-  const rows = oneEach(list.rows);
+  const { rows } = list;
   return (
     <section class="sessions pane" aria-label="Traces">
       <Filters query={query} />
@@ -82,19 +78,20 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
   );
 }
 
-function Row({ row }: { row: SpanRow }) {
-  const now = useClock(row.endedAt === null);
+function Row({ row }: { row: TraceRow }) {
+  const isRunning = row.runningSpans > 0;
+  const now = useClock(isRunning);
   return (
     <>
-      <span class="first"><bdi class="title">{row.name}</bdi><Time at={row.startedAt} /></span>
+      <span class="first"><bdi class="title">{row.root?.name ?? row.traceId}</bdi><Time at={row.startedAt} /></span>
       <span class="second">
-        <Badge of={row.kind} />
+        {row.root && <Badge of={row.root.kind} />}
         {row.statusCode === 'ERROR' && <Badge of="ERROR" />}
-        {row.endedAt === null && <span class="dot live" />}
+        {isRunning && <span class="dot live" title={`${row.runningSpans} running`} />}
         <span class="soft cut"><bdi>{row.session?.title ?? ''}</bdi></span>
         {row.usage?.totalTokens != null && <span class="soft figure">{count(row.usage.totalTokens)} tokens</span>}
         {row.usage?.costUsd != null && <span class="soft figure">{dollars(row.usage.costUsd)}</span>}
-        <span class="soft figure">{span(row.durationMs ?? Math.max(0, now - Date.parse(row.startedAt)))}</span>
+        <span class="soft figure">{row.durationMs == null && !isRunning ? '' : span(row.durationMs ?? Math.max(0, now - Date.parse(row.startedAt)))}</span>
       </span>
     </>
   );
@@ -114,6 +111,7 @@ function Nothing({ filtered }: { filtered: boolean }) {
 const KINDS = ['AGENT', 'LLM', 'TOOL', 'RETRIEVER', 'EMBEDDING', 'CHAIN', 'REASONING', 'OTHER'];
 
 function Filters({ query }: { query: URLSearchParams }) {
+  const { data } = useLoad('owners', (signal) => ask(Owners, {}, signal));
   const select = (name: string, label: string, options: Record<string, string>) => (
     <select aria-label={label} value={query.get(name) ?? ''} onChange={(event) => put({ [name]: event.currentTarget.value })}>
       {Object.entries(options).map(([value, text]) => <option key={value} value={value}>{text}</option>)}
@@ -121,12 +119,15 @@ function Filters({ query }: { query: URLSearchParams }) {
   );
   return (
     <div class="filters" role="search">
-      <input type="search" placeholder="Name of a span" aria-label="Name of a span" value={query.get('name') ?? ''} onInput={(event) => put({ name: event.currentTarget.value })} />
+      <input type="search" placeholder="Words in a span" aria-label="Words in a span" value={query.get('text') ?? ''} onInput={(event) => put({ text: event.currentTarget.value })} />
       {select('kind', 'Kind', { '': 'any kind', ...Object.fromEntries(KINDS.map((kind) => [kind, kind.toLowerCase()])) })}
       {select('status', 'Status', { '': 'any status', ERROR: 'failed', OK: 'ok' })}
       {select('slower', 'Duration', { '': 'any duration', 100: '100 ms and more', 1000: '1 s and more', 10000: '10 s and more' })}
+      {select('agent', 'Agent', { '': 'any agent', ...Object.fromEntries((data?.agents.nodes ?? []).map(({ id, name }) => [id, name])) })}
+      {select('dearer', 'Cost', { '': 'any cost', '0.001': '$0.001 and more', '0.01': '$0.01 and more', '0.1': '$0.10 and more', '1': '$1 and more' })}
       {select('running', 'Running', { '': 'ended or not', yes: 'running' })}
-      {select('sort', 'Order', { '': 'newest', DURATION: 'slowest' })}
+      <input type="text" placeholder="model" aria-label="Model" value={query.get('model') ?? ''} onChange={(event) => put({ model: event.currentTarget.value })} />
+      {select('sort', 'Order', { '': 'newest', DURATION: 'slowest', COST: 'dearest', TOKENS: 'most tokens' })}
     </div>
   );
 }
