@@ -118,3 +118,11 @@ def test_why_a_message_says_that(site: Site, page: Page) -> None:
     expect(page.locator(".message.aimed")).to_contain_text("Our ferry")
     page.get_by_role("link", name="The ferry leaves at seven.").click()
     expect(page.get_by_role("region", name="Memory", exact=True)).to_contain_text("When does the ferry leave?")
+
+
+def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
+    states = [{"name": "open", "transitions": [{"to": "shut", "name": "close"}]}, {"name": "shut"}]
+    id = site.session("gate", "The gate", kind="WORKFLOW", workflow={"states": states})
+    page.goto(f"/sessions/{id}?tab=kind")
+    expect(page.locator(".states .now")).to_contain_text("open")
+    expect(page.locator(".states .now")).to_contain_text("close → shut")

@@ -119,6 +119,8 @@ export class Plane {
     };
     this.turn++;
     this.settled = false;
+    this.place.dataset['settled'] = 'false';
+    if (!nodes.length) return;
     this.worker.postMessage(start);
   }
 

@@ -196,3 +196,19 @@ export const Annotate = graphql(`
     annotate(input: $input) { annotation { id name value label comment } errors { message } }
   }
 `);
+
+export const KindPart = graphql(`
+  query KindPart($id: ID!) {
+    session(by: { id: $id }) {
+      __typename
+      ... on PanelSession {
+        format
+        decisions { id topic text consensus createdAt votes { choice comment participant { id name } } }
+        insights { id category text consensus participant { id name } supportingMessages { id text } }
+      }
+      ... on WorkflowSession { state states { name description isFinal transitions { to name } } executions { id state name status startedAt durationMs error } }
+      ... on PlaygroundSession { experiments { id name description parameters results { id metrics comment createdAt } } }
+    }
+  }
+`);
+export type KindPart = NonNullable<ResultOf<typeof KindPart>['session']>;

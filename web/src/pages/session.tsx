@@ -7,9 +7,11 @@ import { go, put, to } from '../route.ts';
 import { ask } from '../server.ts';
 import { SessionHead, SessionMemories, SessionTraces, type SessionHead as Head } from '../documents.ts';
 import { Conversation } from './conversation.tsx';
+import { Kind } from './kind.tsx';
 import { Why } from './why.tsx';
 
 const TABS: Record<string, string> = { '': 'Conversation', memories: 'Memories', traces: 'Traces', context: 'Context' };
+const OF_KIND: Record<string, string> = { PANEL: 'Decisions', WORKFLOW: 'States', PLAYGROUND: 'Experiments' };
 
 export function SessionView({ id, query }: { id: string; query: URLSearchParams }) {
   const { data, error, busy, again } = useLoad(id, async (signal) => (await ask(SessionHead, { id }, signal)).session);
@@ -37,7 +39,7 @@ export function SessionView({ id, query }: { id: string; query: URLSearchParams 
           </p>
           <People head={data} />
           <div class="tabs" role="tablist" aria-label="Parts of the session">
-            {Object.entries(TABS).map(([key, text]) => (
+            {Object.entries(OF_KIND[data.kind] ? { ...TABS, kind: OF_KIND[data.kind]! } : TABS).map(([key, text]) => (
               <button key={key} type="button" role="tab" aria-selected={key === tab} onClick={() => put({ tab: key, why: null })}>{text}</button>
             ))}
           </div>
@@ -45,6 +47,7 @@ export function SessionView({ id, query }: { id: string; query: URLSearchParams 
         {tab === '' && <Conversation key={`${query.get('branch')}/${query.get('thread')}`} head={data} query={query} />}
         {tab === 'memories' && <Memories id={id} />}
         {tab === 'traces' && <Traces id={id} />}
+        {tab === 'kind' && <Kind id={id} />}
         {tab === 'context' && <Context head={data} />}
       </section>
       {why && <Why id={why} />}
