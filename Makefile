@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # One worker more than processors, as tests wait for the servers they start.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope
-MORE = services or browser or node or docker or slow or hypothesis
+MORE = services or node or docker or slow or hypothesis
 ALONE = faults or timed
 BASIC = not (services or browser or node or docker or slow or $(ALONE))
 
@@ -23,6 +23,7 @@ test-all: test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	$(BIN)/python -m tests.support.servers install
 	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not ($(ALONE))"
+	$(PYTEST) -m browser # apart: what drives the browser keeps a loop of its own running in the process
 	$(BIN)/pytest --servers -m "$(ALONE)"
 
 check: $(VENV)/ready

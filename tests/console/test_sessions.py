@@ -121,8 +121,9 @@ def test_why_a_message_says_that(site: Site, page: Page) -> None:
 
 
 def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
-    states = [{"name": "open", "transitions": [{"to": "shut", "name": "close"}]}, {"name": "shut"}]
-    id = site.session("gate", "The gate", kind="WORKFLOW", workflow={"states": states})
+    ways = [{"from": "open", "to": "shut", "name": "close"}]
+    workflow = {"states": [{"name": "open"}, {"name": "shut"}], "transitions": ways, "initial": "open"}
+    id = site.session("gate", "The gate", kind="WORKFLOW", workflow=workflow)
     page.goto(f"/sessions/{id}?tab=kind")
     expect(page.locator(".states .now")).to_contain_text("open")
     expect(page.locator(".states .now")).to_contain_text("close → shut")
