@@ -117,10 +117,10 @@ export class Plane {
       edges: Float32Array.from(edges.flatMap(({ source, target, weight }) => [index.get(source)!, index.get(target)!, weight])),
       alpha,
     };
-    this.turn++;
     this.settled = false;
     this.place.dataset['settled'] = 'false';
     if (!nodes.length) return;
+    this.turn++; // as the worker counts what it is sent
     this.worker.postMessage(start);
   }
 

@@ -134,7 +134,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
   const end = spans.running && !paused ? Math.max(spans.whole, now - spans.origin) : spans.whole;
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtual(scroller, rows.length, ROW);
-  const at = selected === null ? -1 : rows.indexOf(spans.at.get(selected) ?? -1);
+  const at = useMemo(() => (selected === null ? -1 : rows.indexOf(spans.at.get(selected) ?? -1)), [rows, selected]);
   useEffect(() => {
     if (at >= 0) virtual.scrollToIndex(at, { align: 'auto' });
   }, [selected, whole]);
@@ -173,8 +173,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
     { key: 'c', does: 'Critical path', run: () => setMarks(!marks) },
   ]);
   const root = spans.order[0];
-  const errors = lines.reduce((sum, { statusCode }) => sum + (statusCode === 'ERROR' ? 1 : 0), 0);
-  const total = (of: Float64Array) => [...spans.order].reduce((sum, slot) => sum + (spans.up[slot]! === -1 ? of[slot]! : 0), 0);
+  const { errors, tokens, cost } = useMemo(() => sums(spans), [spans]);
   return (
     <section class="pane detail trace" aria-label="Trace">
       <header class="head">
@@ -183,8 +182,8 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
         <p class="line">
           <span class="figure">{lines.length.toLocaleString()} spans</span>
           <span class="figure soft">{span(end)}</span>
-          {total(spans.tokens) > 0 && <span class="figure soft">{count(total(spans.tokens))} tokens</span>}
-          {total(spans.cost) > 0 && <span class="figure soft">{dollars(total(spans.cost))}</span>}
+          {tokens > 0 && <span class="figure soft">{count(tokens)} tokens</span>}
+          {cost > 0 && <span class="figure soft">{dollars(cost)}</span>}
           {errors > 0 && <button type="button" class="quiet bad" onClick={() => step(failures(), 1)}>{errors.toLocaleString()} failed</button>}
           {spans.running > 0 && <span class="soft"><span class="dot live" /> {spans.running} running</span>}
           {session && <a href={to(['sessions', session.id])}><bdi>{session.title || 'session'}</bdi></a>}
@@ -211,6 +210,18 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
       </div>
     </section>
   );
+}
+
+/** Of the whole trace: what its roots stand for. */
+function sums(spans: Spans): { errors: number; tokens: number; cost: number } {
+  const found = { errors: 0, tokens: 0, cost: 0 };
+  for (const slot of spans.order) {
+    if (spans.up[slot]! !== -1) continue;
+    found.errors += spans.errors[slot]!;
+    found.tokens += spans.tokens[slot]!;
+    found.cost += spans.cost[slot]!;
+  }
+  return found;
 }
 
 const matches = ({ name, kind, spanId, statusCode }: SpanLine, sought: string): boolean =>
