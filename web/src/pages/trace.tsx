@@ -1,4 +1,5 @@
 /** A trace as a tree and a waterfall in one: rows that fold, bars over time, what failed, and what it waited for. */
+import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { SessionEvents, SpansWith, TraceSession, TraceSpans, type SpanLine } from '../documents.ts';
 import { critical, flatten, visible, type Spans } from '../spans.ts';
@@ -174,6 +175,18 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
   ]);
   const root = spans.order[0];
   const { errors, tokens, cost } = useMemo(() => sums(spans), [spans]);
+  // A row that is as it was is not looked at again while others scroll in, and one that scrolls in takes the place of one that left.
+  const kept = useRef<Drawn[]>([]);
+  const items = virtual.getVirtualItems();
+  const places = Math.ceil(items.length / 16) * 16;
+  const drawn = items.map(({ index, start }): Drawn => {
+    const slot = rows[index]!;
+    const props: LineProps = { spans, slot, row: index, count: rows.length, top: start, end, until, closed, toggle, selected: index === at, hit: isHit(spans.lines[slot]!), path };
+    const same = [index, places, spans, slot, rows.length, end, until, closed, props.selected, props.hit, path];
+    const before = kept.current.find(({ same: [row] }) => row === index);
+    return before && same.every((value, nth) => value === before.same[nth]) ? before : { same, node: <Line key={index % places} {...props} /> };
+  });
+  kept.current = drawn;
   return (
     <section class="pane detail trace" aria-label="Trace">
       <header class="head">
@@ -202,10 +215,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
       </header>
       <div class="rows" ref={scroller} tabIndex={0} aria-label="Spans">
         <div class="all" role="tree" aria-label="Spans" style={{ height: `${virtual.getTotalSize()}px` }}>
-          {virtual.getVirtualItems().map(({ index, start }) => (
-            <Line key={index % 128} spans={spans} slot={rows[index]!} row={index} count={rows.length} top={start} end={end} until={until} closed={closed} toggle={toggle}
-              selected={index === at} hit={isHit(spans.lines[rows[index]!]!)} path={path} />
-          ))}
+          {drawn.map(({ node }) => node)}
         </div>
       </div>
     </section>
@@ -226,6 +236,11 @@ function sums(spans: Spans): { errors: number; tokens: number; cost: number } {
 
 const matches = ({ name, kind, spanId, statusCode }: SpanLine, sought: string): boolean =>
   name.toLowerCase().includes(sought) || spanId === sought || kind.toLowerCase() === sought || statusCode.toLowerCase() === sought;
+
+interface Drawn {
+  same: unknown[];
+  node: VNode;
+}
 
 interface LineProps {
   spans: Spans;
