@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stores.errors import CannotOpen
 from stores.services import neo4j_client, redis_streams, weaviate_client
+from stores.services.vector_set import VectorSet
 from tests.cli.test_cli import run
 from tests.support.servers import SETTINGS
 
@@ -93,7 +94,9 @@ def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_url_that_cannot_be_is_told_in_one_line(
     setting: str, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("stores.services.engine.prepare", lambda *_: "epoch")  # Neo4j would be asked first
+    monkeypatch.setattr(
+        "stores.services.engine.prepare", lambda *_: ("epoch", VectorSet("x"))
+    )  # Neo4j would be asked first
     for name, value in {**GOOD, setting: url}.items():
         monkeypatch.setenv(name, value)
     status, out, err = run(capsys, "stats")

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLNonNull, get_named_type
 
+from domain.panel import PanelInput
+from domain.routing import AgentRouteInput
 from domain.values import Command, Ref
+from domain.workflow import WorkflowInput, WorkflowStateInput, WorkflowTransitionInput
 from schema.build import build
 from schema.inputs import published, unwrapped
 from tests.support.graphql_client import Graph, vector_of
@@ -57,10 +60,10 @@ CHANGES = {
         {"idempotencyKey": None},
     ),
     "upsertAgent": Change(
-        [("upsertAgent", {"externalId": "a", "name": "N", "description": "D", "config": {"c": 1}, "capabilities": ["c"]})],
+        [("upsertAgent", {"externalId": "a", "name": "N", "description": "D", "config": {"c": 1}, "capabilities": ["c"], "routes": [{"keywords": ["k"]}]})],
         {"externalId": "a"},
-        {"name": "N", "description": "D", "config": {"c": 1}, "capabilities": ["c"]},
-        "agent { name description config capabilities }",
+        {"name": "N", "description": "D", "config": {"c": 1}, "capabilities": ["c"], "routes": [{"keywords": ["k"]}]},
+        "agent { name description config capabilities routes { keywords } }",
         {"idempotencyKey": None},
     ),
     "setState": Change(
@@ -96,6 +99,10 @@ CHANGES = {
         {"idempotencyKey": None},
     ),
 }  # fmt: skip
+
+
+REPLACED = {AgentRouteInput, WorkflowInput, WorkflowStateInput, WorkflowTransitionInput, PanelInput}
+"""Parts of a change that are given whole or not at all: what they leave out is not kept."""
 
 
 def changing(name: str) -> bool:
@@ -237,5 +244,7 @@ def test_no_member_of_a_change_takes_null_for_left_out(mutation: str) -> None:
     command = published(get_named_type(MUTATIONS[mutation].args["input"].type).name)
     assert command is not None
     for part in nested(command):
+        if part in REPLACED:
+            continue
         taken = {field.name for field in msgspec.structs.fields(part) if field.default is None}
         assert taken <= of_the_request, part

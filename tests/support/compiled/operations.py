@@ -19,6 +19,7 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_leaf_type,
+    is_required_argument,
 )
 
 
@@ -320,6 +321,8 @@ def whole(schema: GraphQLSchema, type_: Any, depth: int) -> str:
         inner = []
         for name, field in possible.fields.items():
             below = get_named_type(field.type)
+            if any(is_required_argument(argument) for argument in field.args.values()):
+                continue
             if is_leaf_type(below):
                 inner.append(f"{name}_{possible.name}: {name}")
             elif depth > 0:
