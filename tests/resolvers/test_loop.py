@@ -158,7 +158,10 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         "metric": 'metric: "score"',
         "text": 'text: "sky"',
         "input": 'input: {text: "sky"}',
+        "owner": f'owner: {{id: "{there.memory.owner_id}"}}',
     }
+    if name == "window":
+        given["input"] = "input: {}"
     if name == "generationKey":
         given["input"] = 'input: {model: "m", messages: []}'
     needed = [given[argument] for argument in field.args if argument in given]

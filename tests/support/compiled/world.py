@@ -68,7 +68,9 @@ def read_in_order(readers: Readers) -> None:
     readers.read, readers.in_thread = read, in_thread  # type: ignore[method-assign]
 
 
-BROAD = Limits(max_depth=60, max_aliases=5_000, max_repeats=5_000, max_selections=100_000, max_cost=10**40)
+BROAD = Limits(
+    max_depth=60, max_aliases=5_000, max_repeats=5_000, max_selections=100_000, max_tokens=100_000, max_cost=10**40
+)
 """Selections made by chance know no measure."""
 
 STOPPED = SimpleNamespace(perf_counter=lambda: 0.0)
