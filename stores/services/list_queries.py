@@ -106,7 +106,8 @@ _LISTS: dict[Collection, _List] = {
         SPAN,
         (),
         "MATCH (s:Span {id: p}) WHERE s.workspace = $workspace "
-        "MATCH (n:Span) WHERE n.trace_id = s.trace_id AND n.parent_span_id = s.span_id",
+        "MATCH (n:Span) WHERE n.trace_id = s.trace_id AND n.parent_span_id = s.span_id "
+        "AND n.started_at IS NOT NULL AND n.id IS NOT NULL",  # so that the index of children is used
     ),
     Collection.TRACE_SPANS: _List(
         SPAN,

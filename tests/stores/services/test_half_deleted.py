@@ -102,7 +102,7 @@ async def test_what_is_deleted_while_it_is_read_is_left_out(engine: ServicesEngi
     end = time.monotonic() + SECONDS
     names = cycle(random.sample(list(reads), len(reads)))
     await asyncio.gather(churn(), *(look(names) for _ in range(4)))
-    assert rounds > 1
+    assert rounds
     assert wrong == {}
 
 
