@@ -118,7 +118,7 @@ async def test_a_server_changes_its_embedder_while_it_is_used(data: Path, server
             assert [sorted(hit["memory"]["text"]) for hit in found["hits"]] == [sorted(text)]
         for text in (answers[0][0], answers[-1][0], "memory 7 about subject7"):
             found = (await running.ask(SEARCH, {"text": text}))["searchMemories"]
-            assert [hit["memory"]["text"] for hit in found["hits"]] == [text]
+            assert (found["degraded"], [hit["memory"]["text"] for hit in found["hits"]]) == (False, [text])
         assert running.stop()[0] == 0
         running.settings["RECOLLECT_EMBEDDER"] = "openai:words"
         running.start()
