@@ -52,6 +52,7 @@ async def _fill(folder: Path) -> None:
     await service.close()
 
 
+@pytest.mark.slow
 def test_a_folder_gets_new_vectors_and_a_run_that_was_killed_goes_on(data: Path, server: EmbeddingsServer) -> None:
     server.asked.clear()
     server.hold_after = 5
@@ -85,6 +86,7 @@ def test_a_folder_gets_new_vectors_and_a_run_that_was_killed_goes_on(data: Path,
     assert (status, "already" in out) == (0, True)
 
 
+@pytest.mark.slow
 async def test_a_server_changes_its_embedder_while_it_is_used(data: Path, server: EmbeddingsServer) -> None:
     running = Running(data, **settings(server))
     running.start()

@@ -184,6 +184,7 @@ async def test_no_byte_of_the_person_and_every_byte_of_others(graph: Graph, seed
 
 
 @pytest.mark.parametrize("long", [False, True])
+@pytest.mark.slow
 async def test_the_files_have_none_of_it_while_they_are_open(tmp_path: Path, long: bool) -> None:
     """Found by another way than the report's own search."""
     graph = Graph(tmp_path, Clock())

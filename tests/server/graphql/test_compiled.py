@@ -210,6 +210,7 @@ class TestGoodData:
             answer = await world.same(*operation)
             assert answer.get("errors") or not slow or "__type(" in operation.query or "__schema" in operation.query
 
+    @pytest.mark.slow
     async def test_every_field_of_the_contract_is_compiled(self, world: World, slow: Counter[str]) -> None:
         kinds = ("session", "user", "agent", "memory", "message", "event", "span")
         ids = json.dumps([id for kind in kinds for id in world.facts[kind][:1]])

@@ -327,6 +327,7 @@ class TestWhatIsWrong:
         await door.spans(span(1, **LLM, **flat))
         assert [said["text"] for said in (await door.read())[1]["inputMessages"]] == ["one", "two", "three"]
 
+    @pytest.mark.slow
     async def test_thousands_of_messages(self, door: Door) -> None:
         words = [word for n in range(5_000) for word in (f"user q{n}", f"assistant a{n}")]
         await door.spans(span(1, **LLM, **{ASKED: chat(*words, "user last")}))
