@@ -94,9 +94,9 @@ _FILE = re.compile(rb"data:[^;,\s\"]*;sha256,([0-9a-f]{64})")
 class Span(Node, frozen=True, kw_only=True, gc=False):
     """A piece of work. trace_id and span_id are lower-case; one without ended_at is still running.
 
-    agent_id, user_id: whom it names itself. provider and what follows is read from its attributes, events and log
-    records when they come (domain.conventions). inherits_session: its session is that of the nearest ancestor that
-    names one, or else of its trace, and another one where a nearer ancestor comes.
+    provider and what follows is read from its attributes, events and log records when they come (domain.conventions).
+    inherits_session: its session is that of the nearest ancestor that names one, or else of its trace, and another one
+    where a nearer ancestor comes. inherits_agent, inherits_user: the same, but of ancestors alone; stores keep them.
     """
 
     prefix: ClassVar[str] = "spn"
@@ -124,6 +124,17 @@ class Span(Node, frozen=True, kw_only=True, gc=False):
     call: ModelCall | None = None
     warnings: list[str] = []
     inherits_session: bool = False
+    inherits_agent: bool = False
+    inherits_user: bool = False
+
+    @property
+    def named_agent_id(self) -> Id | None:
+        """The agent that it names itself."""
+        return None if self.inherits_agent else self.agent_id
+
+    @property
+    def named_user_id(self) -> Id | None:
+        return None if self.inherits_user else self.user_id
 
     @property
     def duration_ms(self) -> float | None:

@@ -54,7 +54,8 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
     """What is kept of a span for the sums of its trace. span_record_id: None while the span is only named as a parent.
 
     loose: its chain of parents comes back to it, so that it stands among the topmost. census: of TOP alone. twice: what
-    both the span and those below it tell, so that a sum of all spans without it counts each token once.
+    both the span and those below it tell, so that a sum of all spans without it counts each token once. agent_id,
+    user_id: the span's, its own or inherited.
     """
 
     prefix: ClassVar[str] = "tly"
@@ -73,6 +74,8 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
     loose: bool = False
     census: Census | None = None
     twice: Annotated[TokenUsage, SPREAD] = NO_USAGE
+    agent_id: Annotated[Id | None, refers("Agent", gone="keep")] = None
+    user_id: Annotated[Id | None, refers("User", gone="keep")] = None
 
     @classmethod
     def id_beside(cls, span: Id) -> Id:
@@ -132,8 +135,8 @@ def _most(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else max(one, other)
 
 
-_TOLD = ("parent_span_id", "span_record_id", "started_at", "ended_at", "status_code", "own")
-_UNTOLD = (None, None, None, None, SpanStatusCode.UNSET, NOTHING)
+_TOLD = ("parent_span_id", "span_record_id", "started_at", "ended_at", "status_code", "own", "agent_id", "user_id")
+_UNTOLD = (None, None, None, None, SpanStatusCode.UNSET, NOTHING, None, None)
 """What a span tells its tally, and what one that is only named has."""
 
 
@@ -163,6 +166,8 @@ class Tallies:
             span.ended_at,
             span.status_code,
             astuple(span.tokens),
+            span.agent_id,
+            span.user_id,
         )
         self._take((span.trace_id, span.span_id), told)
 
@@ -194,7 +199,7 @@ class Tallies:
         self._count(old, new)
 
     def _begun(self, key: Key, told: tuple[Any, ...] = _UNTOLD) -> Tally:
-        parent, record, started, ended, code, own = told
+        parent, record, started, ended, code, own, agent, user = told
         id = self._new_id(Tally) if record is None else Tally.id_beside(record)
         self._counted[key], self._above[key] = NOTHING, None
         tally = self.changed[key] = Tally(
@@ -207,6 +212,8 @@ class Tallies:
             ended_at=ended,
             status_code=code,
             own=own,
+            agent_id=agent,
+            user_id=user,
         )
         return tally
 
@@ -340,6 +347,8 @@ def _told(tally: Tally) -> tuple[Any, ...]:
         tally.ended_at,
         tally.status_code,
         tally.own,
+        tally.agent_id,
+        tally.user_id,
     )
 
 

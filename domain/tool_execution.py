@@ -240,7 +240,7 @@ def told_by(span: Span, before: ToolExecution) -> ToolExecution:
         before,
         span_record_id=span.id,
         session_id=session_id,
-        agent_id=before.agent_id or span.agent_id,
+        agent_id=before.agent_id or span.named_agent_id,
         message_id=message_id or (span.message_id if call_id_of(span) is None else None),
         call_id=before.call_id or call_id_of(span),
         arguments=before.arguments if ran is None or before.asked else ran.arguments,

@@ -197,8 +197,8 @@ class _Telling:
         for _ in range(_MAX_DEPTH):
             if on.kind is SpanKind.TOOL:
                 return "inside", ""
-            if on.kind is SpanKind.AGENT and on.agent_id is not None and on.agent_id not in agents:
-                agents.append(on.agent_id)
+            if on.kind is SpanKind.AGENT and (agent := on.named_agent_id) is not None and agent not in agents:
+                agents.append(agent)
             above = await self._parent(on)
             if above is None or above.session_id != self._session.id:
                 missing = on.parent_span_id or ""

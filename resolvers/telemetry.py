@@ -322,6 +322,8 @@ class _Receiving:
             attributes=_merged(before.attributes, report.attributes),
             agent_id=agent or before.agent_id,
             user_id=user or before.user_id,
+            inherits_agent=before.inherits_agent and agent is None,
+            inherits_user=before.inherits_user and user is None,
             inherits_session=before.inherits_session and (own is None or own != before.session_id),
             **columns.told_of(before, told),
         )
@@ -365,7 +367,7 @@ class _Receiving:
             duration_ms=duration_ms,
             data=data,
             user_id=user,
-            agent_id=span.agent_id,
+            agent_id=span.named_agent_id,
             message_id=None,
             parent_id=None,
             span_record_id=span.id,

@@ -23,7 +23,7 @@ from domain.trace import SPAN_END, SPAN_START, AppendTraceEventsInput, TraceEven
 from domain.values import EMPTY_OBJECT, NULL, Json, Ref, decode_json, encode_json, given, merge
 from resolvers import tool_execution
 from resolvers.actors import named
-from resolvers.context import Context, Reader, lookup, named_by, require
+from resolvers.context import Context, lookup, named_by, require
 from resolvers.idempotency import write
 from stores.ports import Log, Transaction
 
@@ -63,46 +63,12 @@ async def event_spans(context: Context, events: Sequence[TraceEvent]) -> list[Sp
     return await named_by(context, Span, [event.span_record_id for event in events])
 
 
-async def event_users(context: Context, events: Sequence[TraceEvent]) -> list[User | None]:
+async def event_users(context: Context, events: Sequence[TraceEvent | Span]) -> list[User | None]:
     return await named_by(context, User, [event.user_id for event in events])
 
 
 async def event_agents(context: Context, events: Sequence[TraceEvent | Span]) -> list[Agent | None]:
     return await named_by(context, Agent, [event.agent_id for event in events])
-
-
-async def span_agents(context: Context, spans: Sequence[Span]) -> list[Agent | None]:
-    """The agent of each span, its own or that of the nearest ancestor that names one."""
-    return await named_by(context, Agent, await inherited(context.store, spans, "agent_id"))
-
-
-async def span_users(context: Context, spans: Sequence[Span]) -> list[User | None]:
-    return await named_by(context, User, await inherited(context.store, spans, "user_id"))
-
-
-async def inherited(reader: Reader, spans: Sequence[Span], field: str) -> list[Id | None]:
-    """What each span names in a field, or else the nearest ancestor that names something: asked level by level."""
-    known: dict[tuple[str, ...], Span | None] = {(span.trace_id, span.span_id): span for span in spans}
-    at: list[Span | None] = list(spans)
-    for _ in range(_MAX_DEPTH):  # parents may go in a circle
-        above = [_above(span, field) for span in at]
-        if not any(above):
-            break
-        if missing := list({key for key in above if key is not None and key not in known}):
-            known.update(zip(missing, await reader.find(Span, missing), strict=True))
-        at = [span if key is None else known[key] for span, key in zip(at, above, strict=True)]
-    return [None if span is None else getattr(span, field) for span in at]
-
-
-_MAX_DEPTH = 200
-"""How far above a span an ancestor is looked for."""
-
-
-def _above(span: Span | None, field: str) -> tuple[str, str] | None:
-    """The key of the span to ask next."""
-    if span is None or getattr(span, field) is not None or not span.parent_span_id:
-        return None
-    return span.trace_id, span.parent_span_id
 
 
 async def event_memories(context: Context, events: Sequence[TraceEvent]) -> list[list[Memory]]:
@@ -268,8 +234,9 @@ class _Appending:
             attributes=attributes,
             message_id=await self._id(Message, input.message, [*path, "message"])
             or (before.message_id if before else None),
-            agent_id=await self._id(Agent, input.agent, [*path, "agent"]) or (before.agent_id if before else None),
-            user_id=await self._id(User, input.user, [*path, "user"]) or (before.user_id if before else None),
+            agent_id=await self._id(Agent, input.agent, [*path, "agent"])
+            or (before.named_agent_id if before else None),
+            user_id=await self._id(User, input.user, [*path, "user"]) or (before.named_user_id if before else None),
             **columns.fields(reading.read(decode_json(attributes), name, kind=kind)),
         )
 
@@ -369,7 +336,9 @@ async def _told(tx: Transaction, session: Session | None, event: TraceEventInput
     appending = _Appending(tx, session)
     await appending.add(event, [])
     await appending.store(tools)
-    [span] = appending.spans.values()
+    [put] = appending.spans.values()
+    [span] = await tx.get(Span, [put.id])
+    assert span is not None
     return span
 
 

@@ -112,8 +112,18 @@ class Span(Node):
         "Memories that its events name, and those that its message used.",
         reads=["id", "message_id"],
     )
-    agent = relation(traces.span_agents, refs.optional(refs.Agent), "Its own agent, or that of its nearest ancestor.")
-    user = relation(traces.span_users, refs.optional(refs.User), "Its own user, or that of its nearest ancestor.")
+    agent = relation(
+        traces.event_agents,
+        refs.optional(refs.Agent),
+        "Its own agent, or that of its nearest ancestor.",
+        reads=["agent_id"],
+    )
+    user = relation(
+        traces.event_users,
+        refs.optional(refs.User),
+        "Its own user, or that of its nearest ancestor.",
+        reads=["user_id"],
+    )
     warnings: list[str] = strawberry.field(description="What of its attributes could not be read.")
 
 

@@ -15,25 +15,26 @@ from msgspec.structs import replace
 from domain.node import Id, Node
 from domain.span import Span, SpanStatusCode, Trace
 from domain.tally import TOP, Key, Tallies, Tally
-from stores import journal
-from stores.ports import Transaction
+from stores import inheritance, journal
 
 
-class Sums(Transaction, Protocol):
+class Sums(inheritance.Tree, Protocol):
     """What a transaction has beside the port's methods."""
-
-    async def tallies(self, trace_id: str) -> list[Tally]:
-        """All tallies of a trace, at least of the spans that are there."""
 
     async def store(self, records: Sequence[Node]) -> None:
         """Stores records as they are."""
 
 
 async def put(tx: Sums, spans: Sequence[Span]) -> None:
-    """Stores spans, and takes them into the sums of their traces, which are made where they are missing."""
-    tallies = Tallies(await _known(tx, spans), tx.new_id)
-    await tx.store(spans)
-    for span in spans:
+    """Stores spans, with what they inherit, and takes them into the sums of their traces, which are made where they are
+    missing."""
+    known = await _known(tx, spans)
+    settled = await inheritance.settle(tx, spans, known)
+    if len(settled) > len(spans):
+        known = await _known(tx, settled)
+    tallies = Tallies(known, tx.new_id)
+    await tx.store(settled)
+    for span in settled:
         tallies.put(span)
     await _keep(tx, tallies, _naming(spans))
 

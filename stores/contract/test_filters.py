@@ -24,6 +24,7 @@ from stores.contract.making import (
     World,
     after,
     agent,
+    delete,
     event,
     keep,
     link,
@@ -33,6 +34,7 @@ from stores.contract.making import (
     page,
     participant,
     remember,
+    replace,
     say,
     session,
     span,
@@ -40,7 +42,7 @@ from stores.contract.making import (
     thread,
     user,
 )
-from stores.ports import Collection, LinkFilter, Store
+from stores.ports import By, Collection, Grouping, LinkFilter, Store
 
 EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -515,6 +517,47 @@ class TestSpans:
         assert await self.names(store, min_duration_ms=0) == ["a", "c", "d"]
         assert await self.names(store, running=True) == ["b"]
         assert await self.names(store, running=False) == ["a", "c", "d"]
+
+    @pytest.mark.parametrize("order", ["parents first", "children first", "at once", "inside out"])
+    async def test_what_spans_inherit_is_found(self, store: Store, order: str) -> None:
+        """The agent and the user of the nearest ancestor that names one, also of one that comes late, changes or goes."""
+        made = [agent(external_id="asked"), agent(external_id="helper"), user(), user()]
+        asked, helper, first, second = await keep(store, *made)
+        drafts = [
+            span(span_id="root", name="root", agent_id=asked.id, user_id=first.id),
+            span(span_id="step", name="step", parent_span_id="root"),
+            span(span_id="call", name="call", parent_span_id="step"),
+            span(span_id="help", name="help", parent_span_id="step", agent_id=helper.id),
+            span(span_id="deep", name="deep", parent_span_id="help"),
+            span(span_id="round", name="round", trace_id="t2", parent_span_id="round"),
+            span(span_id="lost", name="lost", trace_id="t3", parent_span_id="root"),
+        ]
+        requests = {
+            "parents first": [[one] for one in drafts],
+            "children first": [[one] for one in reversed(drafts)],
+            "at once": [drafts],
+            "inside out": [[drafts[1]], [drafts[2], drafts[4], drafts[0]], [drafts[3], *drafts[5:]]],
+        }
+        for some in requests[order]:
+            await keep(store, *some)
+        assert await self.names(store, agent=Ref(id=asked.id)) == ["call", "root", "step"]
+        assert await self.names(store, agent=Ref(external_id="helper")) == ["deep", "help"]
+        assert await self.names(store, user=Ref(id=first.id)) == ["call", "deep", "help", "root", "step"]
+        spans = {one.name: one for one in (await page(store, Collection.SPANS, limit=50)).nodes}
+        assert {name: one.agent_id for name, one in spans.items()} == {
+            **dict.fromkeys(("root", "step", "call"), asked.id),
+            **dict.fromkeys(("help", "deep"), helper.id),
+            **dict.fromkeys(("round", "lost")),
+        }
+        [groups] = await store.grouped(Collection.SPANS, [Id("")], Grouping(by=(By("agent"),)))
+        assert {group.key[0]: group.count for group in groups} == {asked.id: 3, helper.id: 2, None: 2}
+
+        await replace(store, spans["root"], agent_id=helper.id, user_id=second.id)
+        assert await self.names(store, agent=Ref(id=asked.id)) == []
+        there = {"agent": Ref(id=helper.id), "user": Ref(id=second.id)}
+        assert await self.names(store, **there) == ["call", "deep", "help", "root", "step"]
+        await delete(store, spans["root"])
+        assert await self.names(store, **there) == ["call", "deep", "help", "step"]
 
 
 class TestTrace:

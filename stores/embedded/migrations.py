@@ -24,6 +24,7 @@ from stores.embedded import rows, texts
 from stores.embedded.tables import column_of, create_indexes, create_table, create_triggers, schema
 from stores.errors import CannotOpen
 from stores.ids import Ids
+from stores.inheritance import inheriting
 
 APPLICATION_ID = 0x52656331
 """The bytes "Rec1" in the file's header (https://sqlite.org/fileformat2.html, offset 68)."""
@@ -41,11 +42,14 @@ class Step(NamedTuple):
 
 
 def _sum_up(db: apsw.Connection) -> None:
-    """Gives traces the sums of their spans."""
+    """Gives traces the sums of their spans, and spans what they inherit."""
     ids = Ids(lambda: datetime.now(UTC))
     for workspace, trace_id in db.execute("SELECT DISTINCT workspace, trace_id FROM span").fetchall():
         of = "WHERE t.workspace = ? AND t.trace_id = ?", (workspace, trace_id)
-        spans = (rows.SPAN.decode(row) for row in db.execute(f"{rows.SPAN.select} {of[0]}", of[1]))
+        stored = [rows.SPAN.decode(row) for row in db.execute(f"{rows.SPAN.select} {of[0]}", of[1])]
+        spans = inheriting(stored, {})
+        changed = [span for span, was in zip(spans, stored, strict=True) if span is not was]
+        db.executemany(rows.SPAN.insert, [(workspace, *rows.SPAN.encode(span)) for span in changed])
         tallies, top = sums.summed_up(spans, lambda kind: kind.make_id(ids.next()))
         db.executemany(rows.TALLY.insert, [(workspace, *rows.TALLY.encode(tally)) for tally in tallies])
         for row in db.execute(f"{rows.TRACE.select} {of[0]}", of[1]).fetchall():
@@ -149,6 +153,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_sum_up_again),  # 11: sums know what is told twice, and what is reckoned
     Step(_drop_index_of_parents, _sum_up_again),  # 12: traces know how many spans run, and a root that has come
     Step(after=_index_messages),  # 13: what was said is found by its words
+    Step(after=_sum_up_again),  # 14: spans know what agent and user they inherit
 )
 """Never edited once released, only added to."""
 

@@ -16,7 +16,7 @@ from stores.rows import Row, moment, text
 _SPAN = ", ".join(
     f"t.{column}"
     for column in (
-        "id", "trace_id", "span_id", "parent_span_id", "started_at", "ended_at", "status_code",
+        "id", "trace_id", "span_id", "parent_span_id", "started_at", "ended_at", "status_code", "agent", "user",
         *TokenUsage.__struct_fields__,
     )
 )  # fmt: skip
@@ -107,7 +107,7 @@ def _key(key: NaturalKey) -> Key:
 
 
 def _leaf(row: Row) -> Tally:
-    id, trace_id, span_id, parent, started, ended, code, *own = row
+    id, trace_id, span_id, parent, started, ended, code, agent, user, *own = row
     return Tally(
         id=Tally.id_beside(id),
         trace_id=trace_id,
@@ -118,4 +118,6 @@ def _leaf(row: Row) -> Tally:
         ended_at=moment(ended),
         status_code=SpanStatusCode.__members__[code],
         own=tuple(own),
+        agent_id=agent,
+        user_id=user,
     )

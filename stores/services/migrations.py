@@ -26,6 +26,7 @@ from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, targets
 from stores.ids import Ids
+from stores.inheritance import inheriting
 from stores.rows import text
 from stores.services.labels import LINK, SPAN, TALLY, TRACE, Label, label, statements
 from stores.services.properties import added
@@ -134,7 +135,8 @@ def _forget_what_is_gone(run: Run) -> None:
 
 
 def _sum_up(run: Run) -> None:
-    """Gives traces the sums of their spans, one trace in one transaction, so that it can be broken off."""
+    """Gives traces the sums of their spans, and spans what they inherit, one trace in one transaction: it can be broken
+    off."""
     ids = Ids(lambda: datetime.now(UTC))
     for workspace, trace_id in run("MATCH (n:Span) RETURN DISTINCT n.workspace, n.trace_id"):
         of = {"workspace": workspace, "trace_id": trace_id}
@@ -142,13 +144,18 @@ def _sum_up(run: Run) -> None:
         if run(f"MATCH (n:Tally) WHERE {same} AND n.span_id = '' RETURN n.id", **of):
             continue
         [[found]] = run(f"MATCH (n:Span) WHERE {same} WITH collect(n) AS ns RETURN {SPAN.lists()}", **of)
-        tallies, top = sums.summed_up(SPAN.records(found), lambda kind: kind.make_id(ids.next()))
+        stored = SPAN.records(found)
+        spans = inheriting(stored, {})
+        changed = [span for span, was in zip(spans, stored, strict=True) if span is not was]
+        tallies, top = sums.summed_up(spans, lambda kind: kind.make_id(ids.next()))
         [[found]] = run(f"MATCH (n:Trace) WHERE {same} WITH collect(n) AS ns RETURN {TRACE.lists()}", **of)
         traces = [sums.summed(trace, top) for trace in TRACE.records(found)]
         run(
+            "CALL () { UNWIND $spans AS r MATCH (n:Span {id: r.id}) SET n += r } "
             "CALL () { UNWIND $traces AS r MATCH (n:Trace {id: r.id}) SET n += r } "
             "CALL () { UNWIND $rows AS r CREATE (t:Tally) SET t = r, t.workspace = $workspace }",
             workspace=workspace,
+            spans=[dict(zip(SPAN.columns, SPAN.encode(span), strict=True)) for span in changed],
             traces=[dict(zip(TRACE.columns, TRACE.encode(trace), strict=True)) for trace in traces],
             rows=[dict(zip(TALLY.columns, TALLY.encode(tally), strict=True)) for tally in tallies],
         )
@@ -250,6 +257,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _digest_members,  # 15: long attributes are looked for by their digests
     _drop_index_of_parents,  # 16: there is a longer one
     _sum_up_again,  # 17: traces know how many spans run, and a root that has come
+    _sum_up_again,  # 18: spans know what agent and user they inherit
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

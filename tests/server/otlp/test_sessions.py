@@ -25,7 +25,9 @@ from tests.server.otlp.test_telling import ASKED, SAID, TRACE, Door, chat, door,
 __all__ = ["door"]
 
 SEEN = """query ($t: String!) { trace(traceId: $t) { session { externalId } usage { inputTokens } spanCount: spans {
-  totalCount } spans(first: 100) { nodes { spanId session { externalId } events(first: 50) { nodes { type data } } } } } }"""
+  totalCount } spans(first: 100) { nodes { spanId session { externalId } agent { name } user { externalId } events(first: 50) { nodes { type data } } } } } }"""
+FOUND = """query ($f: SpanFilter!) { spans(first: 100, filter: $f) { nodes { spanId } }
+  traceStats(filter: $f) { total { count } } traces(first: 5, filter: {span: $f}) { totalCount } }"""
 OF_SESSION = """query ($s: String!) { session(by: {externalId: $s}) { title lastActiveAt
   trace(first: 500) { nodes { type time span { spanId } } } spans(first: 100) { totalCount }
   traces(first: 10) { totalCount }
@@ -65,6 +67,7 @@ def tree(random: Random) -> list[Any]:
     for number in range(1, random.randint(4, 12)):
         parent = None if number == 1 else random.randint(max(1, number - 3), number - 1)
         told: dict[str, Any] = {"session__id": random.choice(SESSIONS)} if random.random() < 0.4 else {}
+        told |= {"user__id": f"user {number % 2}"} if random.random() < 0.3 else {}
         match random.choice(["call", "call", "call", "agent", "tool", "other"]):
             case "call":
                 told |= {"gen_ai__operation__name": "chat", "gen_ai__usage__input_tokens": 10 + number}
@@ -102,6 +105,12 @@ async def test_any_order_gives_what_one_request_does(door: Door, seed: int) -> N
         for what in whole[name]:
             assert (name, what, parts[name][what]) == (name, what, whole[name][what])
     assert parts == whole
+    for field, name in (("agent", "name"), ("user", "externalId")):  # what is shown is what a filter finds
+        for ref in {one[field][name] for one in whole["spans"].values() if one[field]}:
+            found = await door.graph.data(FOUND, f={"traceId": TRACES["in parts"], field: {"externalId": ref}})
+            ids = {id for id, one in whole["spans"].items() if one[field] and one[field][name] == ref}
+            assert {one["spanId"] for one in found["spans"]["nodes"]} == ids
+            assert (found["traceStats"]["total"]["count"], found["traces"]["totalCount"]) == (len(ids), 1)
 
 
 CALL: dict[str, Any] = {"gen_ai__operation__name": "chat", ASKED: chat("user Tea?"), SAID: chat("assistant Yes.")}
