@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from server.http.console import FOLDER
 from tests.console.conftest import Site, tab
+from tests.console.proxy import Proxy
 from tests.support.graphql_client import in_memory
 from tests.support.running import Running
 
@@ -126,65 +124,18 @@ def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
 def test_it_works_behind_a_path_of_a_proxy(browser: Browser, site: Site) -> None:
     """Pages, files, questions and the socket, with no setting."""
     id = site.session("proxied", "Behind a proxy")
-    with Proxied("/deep/er", site.running.port) as port:
-        for page in tab(browser, f"http://127.0.0.1:{port}"):
+    with Proxy(site.running.port, "/deep/er") as proxy:
+        for page in tab(browser, proxy.url):
             page.goto(f"/deep/er/sessions/{id}")
             expect(page.get_by_role("heading", name="Behind a proxy")).to_be_visible()
             site.say(id, "through the proxy")
             expect(page.get_by_role("log")).to_contain_text("through the proxy")
             page.get_by_role("link", name="Memories", exact=True).click()
-            assert page.url == f"http://127.0.0.1:{port}/deep/er/memories"
+            assert page.url == f"{proxy.url}/deep/er/memories"
             page.goto("/deep/er/graphql")
-            assert page.url == f"http://127.0.0.1:{port}/deep/er/query"
+            assert page.url == f"{proxy.url}/deep/er/query"
             page.get_by_role("button", name="Run").click()
             expect(page.get_by_role("region", name="Answer")).to_contain_text("sessions")
-
-
-class Proxied:
-    """A proxy that has a server under a path: it takes that off the first line of each connection's requests."""
-
-    def __init__(self, prefix: str, port: int) -> None:
-        self._prefix, self._port = prefix.encode(), port
-
-    def __enter__(self) -> int:
-        ready: Future[int] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
-        self._thread.start()
-        return ready.result(10)
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    async def _serve(self, ready: Future[int]) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._one, "127.0.0.1", 0)
-        ready.set_result(server.sockets[0].getsockname()[1])
-        await self._stop.wait()
-        server.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, to = await asyncio.open_connection("127.0.0.1", self._port)
-
-        async def up() -> None:
-            while data := await reader.read(65536):
-                to.write(data.replace(b" " + self._prefix + b"/", b" /", 1))
-                await to.drain()
-            to.close()
-
-        async def down() -> None:
-            while data := await there.read(65536):
-                writer.write(data)
-                await writer.drain()
-            writer.close()
-
-        try:
-            await asyncio.gather(up(), down())
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            to.close()
-            writer.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -178,7 +178,11 @@ export async function follow<Data, Variables extends { after?: string | null }, 
       signal,
     ).catch((error: unknown) => {
       if (signal.aborted) return;
-      if (Array.isArray(error)) throw problemOf(error);
+      if (Array.isArray(error)) {
+        const problem = problemOf(error);
+        if (problem.code === 'UNAVAILABLE') return; // a store is away: its own outage ends
+        throw problem;
+      }
       if (isRefused(error)) {
         if (error.code === 4403) locked.value = true;
         throw new Problem(error.reason || 'The server closed the connection.', String(error.code));

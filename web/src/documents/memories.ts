@@ -2,7 +2,7 @@ import { graphql, type ResultOf } from '../graphql.ts';
 
 export const MemoryRow = graphql(`
   fragment MemoryRow on Memory {
-    id type scope status text tags importance decayFactor accessCount createdAt updatedAt
+    id type scope status text tags importance decayFactor accessCount lastAccessedAt createdAt updatedAt
     owner { __typename ... on User { id name } ... on Agent { id name } }
   }
 `);
@@ -22,6 +22,7 @@ export const Memories = graphql(
       nodes { ...MemoryRow }
       pageInfo { hasNextPage endCursor }
     }
+    memoryCursor
   }
 `,
   [MemoryRow],

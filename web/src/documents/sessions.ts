@@ -15,6 +15,16 @@ export const Sessions = graphql(
       nodes { ...SessionRow }
       pageInfo { hasNextPage endCursor }
     }
+    sessionCursor
+  }
+`,
+  [SessionRow],
+);
+
+export const SessionChanges = graphql(
+  `
+  subscription SessionChanges($filter: SessionFilter, $after: String) {
+    sessionChanges(filter: $filter, after: $after) { cursor sessionId left session { ...SessionRow } }
   }
 `,
   [SessionRow],

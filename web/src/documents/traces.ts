@@ -1,22 +1,39 @@
 import { graphql, type ResultOf, type VariablesOf } from '../graphql.ts';
 import { ContentPart } from './sessions.ts';
 
-export const Traces = graphql(`
-  query Traces($first: Int!, $after: String, $filter: TraceListFilter, $orderBy: TraceOrder) {
-    traces(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
-      nodes {
-        id traceId startedAt durationMs runningSpans statusCode
-        usage { totalTokens costUsd }
-        session { id title }
-        root { name kind }
-      }
-      pageInfo { hasNextPage endCursor }
-    }
+export const TraceRow = graphql(`
+  fragment TraceRow on Trace {
+    id traceId startedAt durationMs runningSpans statusCode
+    usage { totalTokens costUsd }
+    session { id title }
+    root { name kind }
   }
 `);
-export type TraceRow = ResultOf<typeof Traces>['traces']['nodes'][number];
+export type TraceRow = ResultOf<typeof TraceRow>;
+
+export const Traces = graphql(
+  `
+  query Traces($first: Int!, $after: String, $filter: TraceListFilter, $orderBy: TraceOrder) {
+    traces(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
+      nodes { ...TraceRow }
+      pageInfo { hasNextPage endCursor }
+    }
+    traceChangeCursor
+  }
+`,
+  [TraceRow],
+);
 export type TraceListFilter = NonNullable<VariablesOf<typeof Traces>['filter']>;
 export type TraceOrder = NonNullable<VariablesOf<typeof Traces>['orderBy']>;
+
+export const TraceChanges = graphql(
+  `
+  subscription TraceChanges($filter: TraceListFilter, $after: String) {
+    traceChanges(filter: $filter, after: $after) { cursor traceId left trace { ...TraceRow } }
+  }
+`,
+  [TraceRow],
+);
 
 /** Of a trace the spans whose name, inputs, outputs or failure have a text. */
 export const SpansWith = graphql(`

@@ -80,7 +80,8 @@ async function begin(query: URLSearchParams): Promise<{ nodes: Known[]; edges: E
 const included = (query: URLSearchParams) => ['MESSAGES', 'SESSIONS', 'ACTORS'].filter((name) => query.get('with')?.includes(name));
 
 export function GraphView({ query }: { query: URLSearchParams }) {
-  const start = ['start', 'owner', 'text', 'type', 'depth', 'limit', 'with'].map((name) => query.get(name) ?? '').join('\n');
+  const [turn, setTurn] = useState(0);
+  const start = [turn, ...['start', 'owner', 'text', 'type', 'depth', 'limit', 'with'].map((name) => query.get(name) ?? '')].join('\n');
   const [graph, setGraph] = useState<Graph>(NONE);
   const [error, setError] = useState<Problem>();
   const [note, setNote] = useState('');
@@ -188,7 +189,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     const { memoryCursor } = await ask(MemoryCursor, {}, signal);
     const filter = query.get('owner') ? { owner: { id: query.get('owner')! } } : null;
     await follow(MemoryChanges, { filter, after: memoryCursor }, (data) => data.memoryChanges, changed, signal);
-  }, failed);
+  }, (problem) => (problem.code === 'CURSOR_EXPIRED' ? setTurn(turn + 1) : failed(problem)));
 
   useKeys([
     { key: 'Escape', does: 'Nothing selected', run: () => (setPath([]), setFrom(undefined), put({ node: null })) },

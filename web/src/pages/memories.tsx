@@ -1,10 +1,9 @@
-import { useState } from 'preact/hooks';
-import { Memories, MemoryChanges, MemoryCursor, Owners, SearchMemories, type MemoryChange, type MemoryRow, type Parts } from '../documents.ts';
+import { Memories, MemoryChanges, Owners, SearchMemories, type MemoryRow, type Parts } from '../documents.ts';
 import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
-import { useCalm, useLive, useLoad, useRows } from '../parts/load.ts';
-import { useKeys } from '../parts/keys.ts';
+import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
+import { useCalm, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Scores, Time, Trouble, span } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { GraphView } from './graph.tsx';
@@ -36,24 +35,32 @@ export default function MemoriesPage({ path, query }: PageProps) {
 
 const keptOf = (query: URLSearchParams) => new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
 
+const RANKS: Record<string, (row: MemoryRow) => string | number | null> = {
+  UPDATED_AT: (row) => row.updatedAt,
+  CREATED_AT: (row) => row.createdAt,
+  IMPORTANCE: (row) => row.importance,
+  ACCESS_COUNT: (row) => row.accessCount,
+  LAST_ACCESSED_AT: (row) => row.lastAccessedAt,
+};
+
 function All({ query, open }: { query: URLSearchParams; open: string | undefined }) {
   const kept = keptOf(query);
   const key = useCalm(kept.toString());
-  const [paused, setPaused] = useState(false);
+  const filter = memoryFilter(kept);
   const field = (kept.get('sort') ?? 'UPDATED_AT') as 'UPDATED_AT';
-  const list = useRows<MemoryRow>(key, async (after, signal) =>
-    (await ask(Memories, { first: PAGE, after, filter: memoryFilter(kept), orderBy: { field, direction: 'DESC' } }, signal)).memories);
-  useLive(paused ? undefined : key, async (signal) => {
-    const { memoryCursor } = await ask(MemoryCursor, {}, signal);
-    await follow(MemoryChanges, { filter: memoryFilter(kept), after: memoryCursor }, (data) => data.memoryChanges, (change) => list.change((rows) => changed(rows, change)), signal);
+  const live = useLiveRows<MemoryRow>(key, {
+    page: async (after, signal) => {
+      const { memories, memoryCursor } = await ask(Memories, { first: PAGE, after, filter, orderBy: { field, direction: 'DESC' } }, signal);
+      return [memories, after === null ? memoryCursor : undefined];
+    },
+    follow: (after, told, signal) =>
+      follow(MemoryChanges, { filter, after }, (data) => data.memoryChanges, ({ memoryId, left, memory }) => told(memoryId, left ? null : memory), signal),
+    rank: RANKS[field]!,
   });
-  useKeys([{ key: 'p', does: paused ? 'Live again' : 'Pause', run: () => setPaused(!paused) }]);
+  const { list } = live;
   return (
     <>
-      <div class="bar">
-        <button type="button" class="quiet" aria-pressed={paused} onClick={() => setPaused(!paused)}><span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}</button>
-        <span class="soft" role="status">{list.busy ? 'Loading…' : `${list.rows.length}${list.hasMore ? '+' : ''} memories`}</span>
-      </div>
+      <LiveBar live={live} what="memories" />
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !list.rows.length && (
         <Empty title={kept.size ? 'No memory is like that' : 'No memories yet'}>
@@ -66,13 +73,6 @@ function All({ query, open }: { query: URLSearchParams; open: string | undefined
       )}
     </>
   );
-}
-
-/** The list after a change: the newest first, what left is gone. */
-function changed(rows: MemoryRow[], { kind, memoryId, memory, left }: MemoryChange): MemoryRow[] {
-  if (left || !memory) return rows.filter(({ id }) => id !== memoryId);
-  if (kind === 'CREATED') return [memory, ...rows.filter(({ id }) => id !== memoryId)];
-  return rows.map((row) => (row.id === memoryId ? memory : row));
 }
 
 const Row = ({ row }: { row: MemoryRow }) => (

@@ -5,7 +5,8 @@ import { put } from '../route.ts';
 import { ask, fetched } from '../server.ts';
 import { List } from '../parts/list.tsx';
 import { addressOf } from '../parts/palette.tsx';
-import { asProblem, useCalm, useLive, useLoad, useRows } from '../parts/load.ts';
+import { asProblem, useCalm, useLive, useLoad } from '../parts/load.ts';
+import { useRows } from '../parts/rows.ts';
 import { Badge, Copy, Empty, Time, Trouble, count, span } from '../parts/show.tsx';
 import { Figures, type Sample } from '../parts/figures.tsx';
 import { go } from '../route.ts';
@@ -159,7 +160,7 @@ function Audit({ query }: { query: URLSearchParams }) {
   const outcome = query.get('outcome') ?? '';
   const key = useCalm(`${action}/${outcome}`);
   const filter = { ...(action ? { actions: [action] } : {}), ...(outcome ? { outcomes: [outcome] } : {}) };
-  const list = useRows<AuditRow>(key, async (after, signal) => (await ask(AuditLog, { first: 100, after, filter }, signal)).auditLog);
+  const list = useRows<AuditRow>(key, { page: async (after, signal) => [(await ask(AuditLog, { first: 100, after, filter }, signal)).auditLog] });
   const open = (row: AuditRow) => row.targets[0] && void addressOf(row.targets[0]).then((address) => address && go(address));
   return (
     <>

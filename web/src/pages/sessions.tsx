@@ -1,10 +1,9 @@
-import { useState } from 'preact/hooks';
-import { Owners, Sessions, type SessionFilter, type SessionOrder, type SessionRow } from '../documents.ts';
-import { ask } from '../server.ts';
+import { Owners, SessionChanges, Sessions, type SessionFilter, type SessionOrder, type SessionRow } from '../documents.ts';
+import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
-import { useCalm, useLive, useLoad, useRows } from '../parts/load.ts';
-import { useKeys } from '../parts/keys.ts';
+import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
+import { useCalm, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Time, Trouble } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { lazy } from '../parts/lazy.tsx';
@@ -13,7 +12,7 @@ const SessionView = lazy(async () => (await import('./session.tsx')).SessionView
 
 const ROW = 64;
 const PAGE = 50;
-const EVERY_MS = 2500;
+const FILTERS = ['text', 'kind', 'status', 'participant', 'since', 'annotation', 'sort'];
 
 const ORDERS: Record<string, string> = { LAST_ACTIVE_AT: 'last active', CREATED_AT: 'newest', MESSAGE_COUNT: 'most messages', TITLE: 'title' };
 const SINCE: Record<string, number> = { hour: 3600, day: 86_400, week: 604_800 };
@@ -48,56 +47,32 @@ export default function SessionsPage({ path, query }: PageProps) {
   );
 }
 
+const RANKS: Record<string, (row: SessionRow) => string | number> = {
+  LAST_ACTIVE_AT: (row) => row.lastActiveAt,
+  CREATED_AT: (row) => row.createdAt,
+  MESSAGE_COUNT: (row) => row.messageCount,
+  TITLE: (row) => row.title,
+};
+
 function Sidebar({ query, open }: { query: URLSearchParams; open: string | undefined }) {
-  const [paused, setPaused] = useState(false);
-  const [waiting, setWaiting] = useState<SessionRow[]>([]);
-  const kept = new URLSearchParams([...query].filter(([name]) => ['text', 'kind', 'status', 'participant', 'since', 'annotation', 'sort'].includes(name)));
+  const kept = new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
   const key = useCalm(kept.toString());
-  const list = useRows<SessionRow>(key, async (after, signal) => {
-    const variables = { first: PAGE, after, filter: filterOf(kept), orderBy: orderOf(kept) };
-    return (await ask(Sessions, variables, signal)).sessions;
+  const [filter, orderBy] = [filterOf(kept), orderOf(kept)];
+  const live = useLiveRows<SessionRow>(key, {
+    page: async (after, signal) => {
+      const { sessions, sessionCursor } = await ask(Sessions, { first: PAGE, after, filter, orderBy }, signal);
+      return [sessions, after === null ? sessionCursor : undefined];
+    },
+    follow: (after, told, signal) =>
+      follow(SessionChanges, { filter, after }, (data) => data.sessionChanges, ({ sessionId, left, session }) => told(sessionId, left ? null : session), signal),
+    rank: RANKS[orderBy.field!]!,
+    ascending: orderBy.direction === 'ASC',
   });
-  // What is new or has changed comes in by itself.
-  useLive(paused ? undefined : key, async (signal) => {
-    while (!signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-      if (signal.aborted || document.hidden) continue;
-      const variables = { first: PAGE, filter: filterOf(kept), orderBy: orderOf(kept) };
-      const found = await ask(Sessions, variables, signal).catch(() => undefined);
-      if (found && !signal.aborted) arrived(found.sessions.nodes);
-    }
-  });
-  const arrived = (nodes: readonly SessionRow[]) => {
-    const scrolled = (document.querySelector('.sessions [data-list]')?.scrollTop ?? 0) > ROW;
-    list.change((rows) => {
-      const known = new Map(rows.map((row) => [row.id, row]));
-      const fresh = nodes.filter(({ id }) => !known.has(id));
-      if (scrolled) {
-        setWaiting(fresh);
-        const now = new Map(nodes.map((row) => [row.id, row]));
-        return rows.map((row) => now.get(row.id) ?? row);
-      }
-      const first = new Set(nodes.map(({ id }) => id));
-      setWaiting([]);
-      return [...nodes, ...rows.filter(({ id }) => !first.has(id))];
-    });
-  };
-  const show = () => {
-    list.change((rows) => [...waiting, ...rows]);
-    setWaiting([]);
-    document.querySelector('.sessions [data-list]')?.scrollTo(0, 0);
-  };
-  useKeys([{ key: 'p', does: paused ? 'Live again' : 'Pause', run: () => setPaused(!paused) }]);
+  const { list } = live;
   return (
     <section class="sessions pane" aria-label="Sessions" data-follow={open ? '' : undefined}>
       <Filters query={query} />
-      <div class="bar">
-        <button type="button" class="quiet" aria-pressed={paused} onClick={() => setPaused(!paused)}>
-          <span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}
-        </button>
-        {waiting.length > 0 && <button type="button" class="main" onClick={show}>{waiting.length} new</button>}
-        <span class="soft" role="status">{list.busy ? 'Loading…' : `${list.rows.length}${list.hasMore ? '+' : ''} sessions`}</span>
-      </div>
+      <LiveBar live={live} what="sessions" />
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !list.rows.length && <Nothing filtered={kept.size > 0} />}
       {list.rows.length > 0 && (
@@ -127,7 +102,7 @@ function Nothing({ filtered }: { filtered: boolean }) {
   if (filtered) {
     return (
       <Empty title="No session is like that">
-        <p><button type="button" onClick={() => put({ text: null, kind: null, status: null, participant: null, since: null, annotation: null })}>Take the filters away</button></p>
+        <p><button type="button" onClick={() => put(Object.fromEntries(FILTERS.map((name) => [name, null])))}>Take the filters away</button></p>
       </Empty>
     );
   }

@@ -1,17 +1,15 @@
-import { useState } from 'preact/hooks';
-import { Owners, Traces, type TraceListFilter, type TraceOrder, type TraceRow } from '../documents.ts';
-import { ask } from '../server.ts';
+import { Owners, TraceChanges, Traces, type TraceListFilter, type TraceOrder, type TraceRow } from '../documents.ts';
+import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
-import { useCalm, useClock, useLive, useLoad, useRows } from '../parts/load.ts';
-import { useKeys } from '../parts/keys.ts';
+import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
+import { useCalm, useClock, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { TraceView } from './trace.tsx';
 
 const ROW = 64;
 const PAGE = 60;
-const EVERY_MS = 2500;
 const FILTERS = ['text', 'kind', 'model', 'agent', 'status', 'slower', 'dearer', 'running', 'sort'];
 
 function filterOf(query: URLSearchParams): TraceListFilter {
@@ -43,31 +41,33 @@ export default function TracesPage({ path, query }: PageProps) {
   );
 }
 
+const RANKS: Record<string, (row: TraceRow) => string | number | null> = {
+  STARTED_AT: (row) => row.startedAt,
+  DURATION: (row) => row.durationMs,
+  COST: (row) => row.usage?.costUsd ?? null,
+  TOKENS: (row) => row.usage?.totalTokens ?? null,
+};
+
 function Sidebar({ query, open }: { query: URLSearchParams; open: string | undefined }) {
-  const [paused, setPaused] = useState(false);
   const kept = new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
   const key = useCalm(kept.toString());
-  const variables = (after: string | null) => ({ first: PAGE, after, filter: filterOf(kept), orderBy: orderOf(kept) });
-  const list = useRows<TraceRow>(key, async (after, signal) => (await ask(Traces, variables(after), signal)).traces);
-  useLive(paused ? undefined : key, async (signal) => {
-    while (!signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-      if (signal.aborted || document.hidden) continue;
-      const found = await ask(Traces, variables(null), signal).catch(() => undefined);
-      if (!found || signal.aborted) continue;
-      const first = new Set(found.traces.nodes.map(({ id }) => id));
-      list.change((rows) => [...found.traces.nodes, ...rows.filter(({ id }) => !first.has(id))]);
-    }
+  const [filter, orderBy] = [filterOf(kept), orderOf(kept)];
+  const live = useLiveRows<TraceRow>(key, {
+    page: async (after, signal) => {
+      const { traces, traceChangeCursor } = await ask(Traces, { first: PAGE, after, filter, orderBy }, signal);
+      return [traces, after === null ? traceChangeCursor : undefined];
+    },
+    follow: (after, told, signal) =>
+      follow(TraceChanges, { filter, after }, (data) => data.traceChanges, ({ traceId, left, trace }) => told(traceId, left ? null : trace), signal),
+    named: ({ traceId }) => traceId,
+    rank: RANKS[orderBy.field!]!,
   });
-  useKeys([{ key: 'p', does: paused ? 'Live again' : 'Pause', run: () => setPaused(!paused) }]);
+  const { list } = live;
   const { rows } = list;
   return (
     <section class="sessions pane" aria-label="Traces">
       <Filters query={query} />
-      <div class="bar">
-        <button type="button" class="quiet" aria-pressed={paused} onClick={() => setPaused(!paused)}><span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}</button>
-        <span class="soft" role="status">{list.busy ? 'Loading…' : `${rows.length}${list.hasMore ? '+' : ''} traces`}</span>
-      </div>
+      <LiveBar live={live} what="traces" />
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !rows.length && <Nothing filtered={kept.size > 0} />}
       {rows.length > 0 && (

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Problem } from '../server.ts';
 
 export interface Loaded<Data> {
@@ -33,61 +33,6 @@ export function useLive(key: string | undefined, run: (signal: AbortSignal) => P
     Promise.resolve(run(stop.signal)).catch((error: unknown) => stop.signal.aborted || onError?.(asProblem(error)));
     return () => stop.abort();
   }, [key]);
-}
-
-export interface Page<Row> {
-  nodes: readonly Row[];
-  pageInfo: { hasNextPage: boolean; endCursor: string | null };
-}
-
-export interface Rows<Row> {
-  rows: Row[];
-  more: () => void;
-  hasMore: boolean;
-  busy: boolean;
-  error: Problem | undefined;
-  change: (change: (rows: Row[]) => Row[]) => void;
-  again: () => void;
-}
-
-/** The rows of a list, page by page as they are asked for. */
-export function useRows<Row>(key: string, read: (after: string | null, signal: AbortSignal) => Promise<Page<Row>>): Rows<Row> {
-  const [rows, setRows] = useState<Row[]>([]);
-  const [state, setState] = useState({ key: '', after: null as string | null, hasMore: true, busy: false, error: undefined as Problem | undefined });
-  const [turn, setTurn] = useState(0);
-  const loading = useRef<AbortController | undefined>(undefined);
-  const load = (after: string | null) => {
-    const stop = (loading.current = new AbortController());
-    setState((now) => ({ ...now, busy: true, error: undefined }));
-    read(after, stop.signal).then(
-      ({ nodes, pageInfo }) => {
-        if (stop.signal.aborted) return;
-        loading.current = undefined;
-        setRows((now) => (after === null ? [...nodes] : [...now, ...nodes]));
-        setState({ key, after: pageInfo.endCursor, hasMore: pageInfo.hasNextPage, busy: false, error: undefined });
-      },
-      (error: unknown) => {
-        if (stop.signal.aborted) return;
-        loading.current = undefined;
-        setState((now) => ({ ...now, key, busy: false, hasMore: false, error: asProblem(error) }));
-      },
-    );
-  };
-  useEffect(() => {
-    load(null);
-    return () => loading.current?.abort();
-  }, [key, turn]);
-  return {
-    rows,
-    hasMore: state.hasMore,
-    busy: state.busy || state.key !== key,
-    error: state.error,
-    more: () => {
-      if (!loading.current && state.hasMore && state.key === key) load(state.after);
-    },
-    change: setRows,
-    again: () => setTurn((now) => now + 1),
-  };
 }
 
 /** A value that stands still for a moment before it is used, such as what somebody types. */
