@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rows import figures, files, finding, live, processor, reads, standing, windows, writes
+from bench.rows import console, figures, files, finding, live, processor, reads, standing, windows, writes
 
 ROWS = [
     *standing.ROWS[:2],
@@ -15,4 +15,5 @@ ROWS = [
     *files.ROWS,
     *processor.ROWS,
     *standing.ROWS[2:],
+    *console.ROWS,
 ]

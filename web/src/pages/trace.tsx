@@ -188,7 +188,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
   });
   kept.current = drawn;
   return (
-    <section class="pane detail trace" aria-label="Trace">
+    <section class="pane detail trace" aria-label="Trace" aria-busy={!whole}>
       <header class="head">
         <a class="back" href={back}>‹ Traces</a>
         <h1 tabIndex={-1}><bdi>{root === undefined ? traceId : spans.lines[root]!.name}</bdi></h1>
