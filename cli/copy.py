@@ -2,7 +2,7 @@
 
 What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the audit
 log and the API keys, so that everybody gets in as before. What is there already stays, so a copy that was killed is
-completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the log of memory changes, and
+completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the logs of changes, and
 the places of trace events; every log gets places of its own, in the same order.
 """
 

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from domain import graph as hops
 from domain.branch import Entry, branch
-from domain.change import MemoryChange, RecordChange
+from domain.change import Change, MemoryChange
 from domain.errors import CursorExpired
 from domain.generation import CachedGeneration
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
@@ -42,12 +42,11 @@ from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, forgotten_change, line_of, told
+from stores.changes import asked, forgotten, kept, line_of, lost, state_of, textless, told
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
 from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
-from stores.journal import forgotten
 from stores.lists import declared
 from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
@@ -72,7 +71,7 @@ class Graph:
         self.keys: dict[tuple[str, NaturalKey], Id] = {}
         self.refs: dict[Id, dict[Id, MemoryRef]] = {}
         self.vectors: dict[Id, ports.Vector] = {}
-        self.changes: dict[int, MemoryChange] = {}
+        self.changes: dict[int, tuple[Any, ...]] = {}
         self.trimmed: dict[str, int] = {}
         self.notes: dict[str, tuple[str, bytes, datetime]] = {}
 
@@ -257,8 +256,8 @@ class Reads:
 
     def lines(self, log: Log) -> list[tuple[int, Any]]:
         """The lines of a log with their places, in order."""
-        if log.kind == "changes":
-            return sorted(self.graph.changes.items())
+        if log.about:
+            return sorted((place, line) for place, line in self.graph.changes.items() if line[0] == log.about)
         return sorted(((one.place, one) for one in self.naming(*LOGS[log.kind], log.of)), key=lambda line: line[0])
 
     def drew(self, memory_id: Id) -> list[Id]:
@@ -282,6 +281,7 @@ class DictionaryTransaction(Reads):
 
     def __init__(self, engine: DictionaryEngine, name: str) -> None:
         super().__init__(engine.shelf.graphs.get(name, Graph()).copy(), engine.clock())
+        self.logged: set[Id] = set()
         self._engine, self._name = engine, name
 
     def new_id(self, kind: type[Node]) -> Id:
@@ -329,10 +329,14 @@ class DictionaryTransaction(Reads):
         await self.store(placed)
         return placed
 
-    async def log(self, changes: Sequence[MemoryChange]) -> None:
-        for change in changes:
-            place = next(self._engine.shelf.places)
-            self.graph.changes[place] = replace(change, place=place)
+    def is_logged(self, id: Id) -> bool:
+        return id in self.logged
+
+    async def log(self, changes: Sequence[Change]) -> None:
+        for one in changes:
+            line = (one.about, one.kind.name, one.record_id, one.time, *kept(one))
+            self.graph.changes[next(self._engine.shelf.places)] = line
+            self.logged.add(one.record_id)
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         noted = dict(self.graph.refs.get(message_id, {}))
@@ -347,6 +351,7 @@ class DictionaryTransaction(Reads):
 
     async def delete(self, kind_: type[Node], ids: Sequence[Id]) -> None:
         gone: dict[Id, Node] = {}
+        self.logged.clear()
         await self._delete(kind(kind_), {id for id in ids if self.any(id) is not None}, gone)
         spans = [(one.trace_id, one.id) for one in gone.values() if isinstance(one, Span)]
         await keeping.delete(self, gone.values(), spans)
@@ -374,9 +379,9 @@ class DictionaryTransaction(Reads):
         if isinstance(record, Memory):
             graph.vectors.pop(id, None)
             graph.refs = {at: {to: ref for to, ref in refs.items() if to != id} for at, refs in graph.refs.items()}
-            for place, change in graph.changes.items():
-                if change.memory_id == id and change.before is not None:
-                    graph.changes[place] = replace(change, before=replace(change.before, text=""))
+            for place, (*what, named, time, before, link) in graph.changes.items():
+                if named == id and before is not None:
+                    graph.changes[place] = (*what, named, time, textless(before), link)
 
     def _active(self) -> Iterator[Memory]:
         return (one for one in self.all(Memory) if one.status is MemoryStatus.ACTIVE)
@@ -401,23 +406,18 @@ class DictionaryTransaction(Reads):
     async def latest(self, session_id: Id, limit: int) -> list[Message]:
         return [one for _, one in reversed(self.lines(Log("messages", session_id)))][:limit]
 
-    async def trim(self, before: datetime, keep: int, limit: int) -> int:
-        changes = sorted(self.graph.changes.items())
-        kept = dict([*(line for line in changes[-keep:] if line[1].time >= before), *changes[-1:]])
-        gone = [place for place, _ in changes if place not in kept][:limit]
-        self.graph.trimmed["changes"] = max(gone, default=self.graph.trimmed.get("changes", 0))
-        self.graph.changes = {place: change for place, change in changes if place not in gone}
+    async def trim(self, log: Log, before: datetime, keep: int, limit: int) -> int:
+        lines = self.lines(log)
+        stay = {place for place, line in lines[-keep:] if line[3] >= before} | {place for place, _ in lines[-1:]}
+        gone = [place for place, _ in lines if place not in stay][:limit]
+        self.graph.trimmed[log.name] = max(gone, default=self.graph.trimmed.get(log.name, 0))
+        self.graph.changes = {place: line for place, line in self.graph.changes.items() if place not in gone}
         return len(gone)
 
     async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
-        for place, line in self.graph.changes.items():
-            if line.memory_id in ids or (links and line.link and self.one(Memory, line.memory_id) is None):
-                self.graph.changes[place] = forgotten_change(line)
-        for one in list(self.all(RecordChange)):
-            if one.record_id in ids:
-                kept = forgotten(str(one.before, "utf-8"), str(one.after, "utf-8"))
-                before, after = (msgspec.Raw(text.encode()) for text in kept)
-                await self.store([replace(one, before=before, after=after)])
+        for place, (about, what, id, time, before, link) in self.graph.changes.items():
+            if id in ids or (links and link and self.one(Memory, id) is None):
+                self.graph.changes[place] = (about, what, id, time, *forgotten(about, before, link))
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         links: Any = self.graph.records["lnk"].values()
@@ -557,11 +557,11 @@ class DictionaryStore:
     async def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         while True:
             now, grown = self._now, self._engine.grown
-            if after < now.graph.trimmed.get(log.kind, 0):
+            if after < now.graph.trimmed.get(log.name, 0):
                 raise CursorExpired
             batch = [line for line in now.lines(log) if line[0] > after]
-            lines = [line for _, line in batch]
-            lines = _changes(now, lines, filter) if log.kind == "changes" else list(now.passing(lines, filter))
+            passing = [] if log.about else list(now.passing([line for _, line in batch], filter))
+            lines = _changes(now, log, batch, filter) if log.about else passing
             if lines:
                 yield lines
             if batch:
@@ -657,21 +657,20 @@ def _usage(memories: Sequence[Memory]) -> ports.Usage:
     return ports.Usage(len(active), archived, sum(len(one.text.encode()) for one in active))
 
 
-def _changes(now: Reads, changes: Sequence[MemoryChange], filter: MemoryFilter | None) -> list[MemoryChange]:
-    """What a follower is told of changes: those whose memory matched before or matches after, which is what the next
-    line of that memory found before it."""
+def _changes(now: Reads, log: Log, batch: Sequence[tuple[int, Any]], filter: MemoryFilter | None) -> list[Any]:
+    """What a follower is told of changes: those whose record matched before or matches after, which is what the next
+    line of that record found before it."""
     check(filter)
-    lines, later, wanted = [], dict[Id, Memory](), {change.place for change in changes}
-    for place, one in sorted(now.graph.changes.items(), reverse=True):
-        current: Any = now.any(one.memory_id)
-        seen = (one.before, later.get(one.memory_id), current, one.lost)
-        line = line_of(place, one.kind.name, one.memory_id, one.time, one.link, *seen) if place in wanted else None
-        lines += [] if line is None else [line]
-        if one.before is not None:
-            later[one.memory_id] = one.before
+    lines, later, wanted = [], dict[Id, Any](), {place for place, _ in batch}
+    for place, (about, what, id, time, before, link) in reversed(now.lines(log)):
+        was = state_of(about, before)
+        line = line_of(about, place, what, id, time, link, was, later.get(id), now.any(id), lost(before))
+        lines += [line] if line is not None and place in wanted else []
+        later[id] = was or later.get(id)
     lines.reverse()
-    holds = [passes(of, memory, now.world) for memory, of in asked(lines, filter)]
-    return told(lines, holds)
+    if log.about != MemoryChange.about:
+        return [line.change for line in lines]
+    return told(lines, [passes(of, memory, now.world) for memory, of in asked(lines, filter)])
 
 
 # The graph of memories

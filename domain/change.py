@@ -5,15 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from domain.declaration import PLACE, listed, refers
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.node import Id, Node
-from domain.values import NULL, Json, Ref
+from domain.values import Ref
 
 T = TypeVar("T")
 
@@ -39,6 +38,8 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
     lost: the session that it was of and that was deleted, by its id and what it was called.
     """
 
+    about: ClassVar[str] = "memory"
+
     kind: ChangeKind
     memory_id: Id
     time: datetime
@@ -51,27 +52,31 @@ class MemoryChange(msgspec.Struct, frozen=True, gc=False):
     lost: Ref | None = None
 
     @property
+    def record_id(self) -> Id:
+        return self.memory_id
+
+    @property
     def memory(self) -> Memory | None:
         return None if self.gone else self.subject
 
 
-class RecordChange(Node, frozen=True, kw_only=True, gc=False):
-    """One line of the log of a kind of records. about: the kind's name.
+class RecordChange(msgspec.Struct, frozen=True, gc=False):
+    """One line of the log of a kind of records. about: the kind's name. place is given at commit, in commit order.
 
-    before, after: the record as the log keeps it, null where it was not there.
+    before, after: the record as the log keeps it, None where it was not there. after is what the next line of the
+    record found, or the record as it is now: a line keeps what was before alone.
     """
 
-    prefix: ClassVar[str] = "chg"
-    noun: ClassVar[str] = "change"
-    hidden: ClassVar[bool] = True
-
-    about: Annotated[str, listed("place")]
+    about: str
     kind: ChangeKind
-    record_id: Annotated[Id, refers(Node, gone="keep")]
+    record_id: Id
     time: datetime
-    before: Json = NULL
-    after: Json = NULL
-    place: Annotated[int, PLACE] = 0
+    before: Node | None
+    after: Node | None = None
+    place: int = 0
+
+
+Change = MemoryChange | RecordChange
 
 
 def deletion(memory: Memory, time: datetime) -> MemoryChange:

@@ -19,7 +19,8 @@ from resolvers.context import Context
 from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
 from resolvers.tool_execution import time_out
-from stores.ports import Collection, Transaction
+from stores.catalogue.logs import CHANGES
+from stores.ports import Collection, Log, Transaction
 
 _BATCH = 500
 _SESSIONS = 50
@@ -67,15 +68,16 @@ class Kept(NamedTuple):
 
 
 async def trim(context: Context, audit: Kept, changes: Kept) -> int:
-    """Forget the oldest entries of the workspace's audit log and memory log; how many those were."""
-    return await _trim_audit(context, audit) + await _trim_changes(context, changes)
+    """Forget the oldest entries of the workspace's audit log and of each of its logs of changes; how many those
+    were."""
+    return await _trim_audit(context, audit) + sum([await _trim_changes(context, log, changes) for log in CHANGES])
 
 
-async def _trim_changes(context: Context, kept: Kept) -> int:
+async def _trim_changes(context: Context, log: Log, kept: Kept) -> int:
     before = context.clock() - timedelta(days=kept.days)
     total, count = 0, _BATCH
     while count == _BATCH:
-        count = await context.store.write(lambda tx: tx.trim(before, kept.entries, _BATCH))
+        count = await context.store.write(lambda tx: tx.trim(log, before, kept.entries, _BATCH))
         total += count
     return total
 

@@ -13,7 +13,6 @@ from msgspec.structs import force_setattr
 from domain.audit import DONE, MAX_TARGETS, AuditEntry
 from domain.blob import Attachment
 from domain.caller import Caller
-from domain.change import RecordChange
 from domain.conversation import Conversation
 from domain.key import ApiKey
 from domain.masking import Masks
@@ -77,7 +76,7 @@ class Treating:
 MASK = "mask"
 """The action in the audit log; its targets are what had something that is masked."""
 
-_NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, RecordChange, Tally, Trace)
+_NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, Tally, Trace)
 _FINDING = {
     "id", "trace_id", "span_id", "parent_span_id", "call_id", "sha256", "media_type", "type", "component", "tool",
     "model", "provider", "finish_reasons",

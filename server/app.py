@@ -215,7 +215,7 @@ async def _trim_for_ever(service: Service) -> None:
 
 
 async def trim_all(service: Service) -> None:
-    """Forget what the audit logs and memory logs of all workspaces keep no longer."""
+    """Forget what the audit logs and logs of changes of all workspaces keep no longer."""
     settings = service.settings
     audit = Kept(settings.audit_days, settings.audit_entries)
     changes = Kept(settings.changes_days, settings.changes_entries)

@@ -43,7 +43,7 @@ class Settings(Limits, frozen=True):
     tool_seconds, tools_in_session, tools_at_once: how long a tool may run, how many at once in a session and in all.
     parts_in_session: how many decisions, insights, executions, experiments or results a session may have, of each.
     rate_limit: operations of a credential in a minute. audit_days, audit_entries, changes_days, changes_entries: what
-    the audit log and the log of memory changes keep. log_slow_ms: operations that take longer have a line in the log.
+    the audit log and each log of changes keep. log_slow_ms: operations that take longer have a line in the log.
     metrics: who may see them where there are credentials. telemetry_messages: which sessions get the messages that
     model calls tell of. telemetry_logs: which log records are kept, those of a span or a session or all.
     grpc_port: where spans and log records are taken over gRPC. ping_seconds, ping_timeout: how

@@ -1,19 +1,21 @@
-"""Lines of the memory log, as every engine keeps them: what a memory was before a change, as JSON."""
+"""Lines of the logs of changes, as every engine keeps them: what a record was before a change, as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from domain.change import ChangeKind, Line, MemoryChange, matched
+from domain.change import Change, ChangeKind, Line, MemoryChange, RecordChange, matched
 from domain.erasure import bare
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, has_ended, says_when, without_text
 from domain.node import Id
 from domain.values import EMPTY_OBJECT, Ref
+from stores.catalogue.kinds import called
 from stores.rows import text
 
 _NONE = MemoryFilter(or_=[])
@@ -21,26 +23,28 @@ _NONE = MemoryFilter(or_=[])
 _link = msgspec.json.Decoder(MemoryLink).decode
 
 
-def forgotten_change(change: MemoryChange) -> MemoryChange:
-    """A line of a memory that was erased, with what is left of that."""
-    return replace(
-        change,
-        subject=bare(change.subject),
-        before=change.before and bare(change.before),
-        link=change.link and replace(change.link, metadata=EMPTY_OBJECT),
-        lost=change.lost and Ref(id=change.lost.id),
-    )
+def textless(before: str) -> str:
+    """The same of a memory whose text is deleted."""
+    was = msgspec.json.decode(before)
+    return text({**was, "text": ""})
 
 
-def forgotten(memory: str | None, link: str | None) -> tuple[str | None, str | None]:
-    """The same of what a line keeps: the memory as it was, and the link."""
+def forgotten(about: str, before: str | None, link: str | None) -> tuple[str | None, str | None]:
+    """What is left in a line of what was erased, of the record as it was and of the link: which it was, of what, and by
+    whom."""
     tied = link_of(link)
     left = None if tied is None else text(replace(tied, metadata=EMPTY_OBJECT))
-    if memory is None:
+    if before is None:
         return None, left
-    was = bare(msgspec.json.decode(memory, type=Memory))
-    gone = lost(memory)
+    if about != MemoryChange.about:
+        said = msgspec.json.decode(before)
+        return text({**said, **{name: None for name in _SAID if name in said}}), left
+    was = bare(msgspec.json.decode(before, type=Memory))
+    gone = lost(before)
     return f"{text(was)[:-1]}{_end(gone and Ref(id=gone.id))}", left
+
+
+_SAID = ("value", "label", "external_id")
 
 
 def _end(session: Ref | None) -> str:
@@ -54,39 +58,54 @@ class _Lost(msgspec.Struct):
     lost: Ref | None = None
 
 
-def kept(change: MemoryChange, with_text: bool = True) -> str | None:
-    """What a line keeps of a memory as it was."""
+def kept(change: Change, with_text: bool = True) -> tuple[str | None, str | None]:
+    """What a line keeps: the record as it was, and the link."""
+    if isinstance(change, RecordChange):
+        return None if change.before is None else text(change.before), None
+    link = None if change.link is None else text(change.link)
     if change.before is None:
-        return None
+        return None, link
     before = change.before if with_text else replace(change.before, text="")
-    return f"{text(before)[:-1]}{_end(change.lost)}"
+    return f"{text(before)[:-1]}{_end(change.lost)}", link
+
+
+def state_of(about: str, before: str | None, said: str | None = None) -> Any:
+    """A record of a kind as a line has it. said: the text of a memory, where an engine keeps that apart."""
+    if before is None:
+        return None
+    state = msgspec.json.decode(before, type=called(about).record)
+    return state if said is None else replace(state, text=said)
 
 
 def line_of(  # noqa: PLR0913 - the columns of a line
+    about: str,
     place: int,
     kind: str,
-    memory_id: Id,
+    id: Id,
     time: datetime,
-    link: MemoryLink | None,
-    before: Memory | None,
-    then: Memory | None,
-    now: Memory | None,
+    link: str | None,
+    before: Any,
+    then: Any,
+    now: Any,
     lost: Ref | None = None,
-) -> Line[MemoryChange] | None:
-    """One line; None where nothing is known of its memory, which is gone.
+) -> Line[Any] | None:
+    """One line; None where nothing is known of its record, which is gone.
 
-    before: the memory before this change; then: before the next one that changed it, and so after this one.
+    before: the record before this change; then: before the next one that changed it, and so after this one; now: as it
+    is, None where it is gone.
     """
-    after = then or now
+    what, logged = ChangeKind[kind], called(about).logged
+    after = then or (now if now is None or logged is None else logged(now))
     subject = now or after or before
     if subject is None:
         return None
-    what = ChangeKind[kind]
     if what is ChangeKind.DELETED:
         after = None
     elif what in (ChangeKind.LINKED, ChangeKind.UNLINKED):
         before = after
-    change = MemoryChange(what, memory_id, time, subject, link, now is None, place, before, lost=lost)
+    if about != MemoryChange.about:
+        return Line(RecordChange(about, what, id, time, before, after, place), before, after)
+    change = MemoryChange(what, id, time, subject, link_of(link), now is None, place, before, lost=lost)
     return Line(change, before, after)
 
 
@@ -101,7 +120,7 @@ def lost(was: str | None) -> Ref | None:
 
 
 def told(lines: Sequence[Line[MemoryChange]], holds: Sequence[bool]) -> list[MemoryChange]:
-    """What a follower is told, by the answers to what is asked."""
+    """What a follower of memories is told, by the answers to what is asked."""
     return [replace(change, left=left) for change, left in matched(lines, holds)]
 
 

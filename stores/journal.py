@@ -1,19 +1,19 @@
 """Keeps the logs of what happens to records of the kinds that have one.
 
-What every engine's transaction does in `put` and `delete`, and what those who follow a log are told.
+What every engine's transaction does in `put` and `delete`, and what those who follow a log are told. A line has what
+the record was before; what it was after is what its next line found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import msgspec
+from msgspec.structs import replace
 
 from domain.change import ChangeKind, Line, RecordChange, matched, states
 from domain.node import Id, Node, kind_of
-from domain.values import NULL, Json, encode_json
 from stores.catalogue import kinds
 from stores.catalogue.column import Column
 from stores.catalogue.kind import Kind
@@ -21,60 +21,46 @@ from stores.catalogue.references import gone_with
 from stores.filters import FILTERS, Contains, HasMembers, Shares, Some
 from stores.ports import Log, Store, Transaction
 from stores.predicate import World, passes
-from stores.rows import text
 
 Way = tuple[tuple[Kind[Any], Column], ...]
 
 
+class Logging(Transaction, Protocol):
+    """What a transaction has beside the port's methods."""
+
+    def is_logged(self, id: Id) -> bool:
+        """Whether what is committed together has a line of a record already, which is not deleted since: one is
+        enough, however often it is put."""
+
+
 def log(kind: type[Node]) -> Log:
     """The log of a kind."""
-    return Log("records", kinds.kind(kind).name)
+    return Log.of_changes(kinds.kind(kind).name)
 
 
-async def put(tx: Transaction, records: Sequence[Node]) -> None:
+async def put(tx: Logging, records: Sequence[Node]) -> None:
     """Adds lines for records of one type that are about to be put."""
-    if not records:
+    if not records or (of := kinds.kind(type(records[0]))).logged is None:
         return
-    of = kinds.kind(type(records[0]))
-    if of.logged is not None:
-        before = await tx.get(of.record, [record.id for record in records])
-        pairs = zip(before, records, strict=True)
-        await tx.append([_line(tx, of, old, new) for old, new in pairs if old != new])
+    if new := [record for record in records if not tx.is_logged(record.id)]:
+        before = await tx.get(of.record, [record.id for record in new])
+        lines = [
+            RecordChange(of.name, ChangeKind.CREATED, one.id, tx.now, None)
+            if old is None
+            else RecordChange(of.name, ChangeKind.UPDATED, one.id, tx.now, of.logged(old))
+            for old, one in zip(before, new, strict=True)
+            if old != one
+        ]
+        await tx.log(lines)
 
 
 async def delete(tx: Transaction, records: Iterable[Node]) -> None:
     """Adds lines for those of the records that are deleted, by themselves or with others, whose kind has a log."""
     about = ((kinds.kind(type(record)), record) for record in records)
-    await tx.append([_line(tx, of, record, None) for of, record in about if of.logged is not None])
-
-
-def _line(tx: Transaction, of: Kind[Any], before: Node | None, after: Node | None) -> RecordChange:
-    what = ChangeKind.CREATED if before is None else ChangeKind.DELETED if after is None else ChangeKind.UPDATED
-    record = after or before
-    assert record is not None
-    return RecordChange(
-        id=tx.new_id(RecordChange),
-        about=of.name,
-        kind=what,
-        record_id=record.id,
-        time=tx.now,
-        before=_kept(of, before),
-        after=_kept(of, after),
+    deleted = ChangeKind.DELETED
+    await tx.log(
+        [RecordChange(of.name, deleted, one.id, tx.now, of.logged(one)) for of, one in about if of.logged is not None]
     )
-
-
-def _kept(of: Kind[Any], record: Node | None) -> Json:
-    return NULL if record is None or of.logged is None else encode_json(of.logged(record))
-
-
-def forgotten(*records: str) -> list[str]:
-    """What is left in a line of the log of what was erased: of the record, as the line keeps it before and after, which
-    it was, of what, and by whom."""
-    said = map(msgspec.json.decode, records)
-    return [text(one and {**one, **{name: None for name in _SAID if name in one}}) for one in said]
-
-
-_SAID = ("value", "label", "external_id")
 
 
 @cache
@@ -98,14 +84,13 @@ async def told(store: Store, kind: type[Node], lines: Sequence[RecordChange], fi
     Whom a filter calls by externalId is looked up now, and so is what it asks of other records that name these, and of
     texts, which the log does not keep. Of one that is gone nobody knows that any more: it is told.
     """
-    found = [Line(line, _state(kind, line.before), _state(kind, line.after)) for line in lines]
+    found = [Line(line, line.before, line.after) for line in lines]
     if filter is None:
         return [Told(line, after or before, after is None) for line, before, after in found]
     asked = states(found)
     world, answers = await _world(store, asked), await _answers(store, kind, asked, filter)
     holds = [passes(_answered(filter, answers, state.id), state, world) for state in asked]
-    by_id = {line.change.id: line.after or line.before for line in found}
-    return [Told(line, by_id[line.id], left) for line, left in matched(found, holds)]
+    return [Told(line, line.after or line.before, left) for line, left in matched(found, holds)]
 
 
 Answers = dict[tuple[str, int], set[Id]]
@@ -159,11 +144,7 @@ def _answered(filter: Any, answers: Answers, of: Id) -> Any:
             given[member] = None
             if of not in answers[member, id(value)]:
                 return type(filter)(or_=[])
-    return msgspec.structs.replace(filter, **given)
-
-
-def _state(kind: type[Node], value: Json) -> Any:
-    return msgspec.json.decode(value, type=kind | None)
+    return replace(filter, **given)
 
 
 async def _world(store: Store, records: Sequence[Node]) -> World:

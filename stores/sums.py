@@ -18,7 +18,7 @@ from domain.tally import TOP, Key, Tallies, Tally
 from stores import inheritance, journal
 
 
-class Sums(inheritance.Tree, Protocol):
+class Sums(inheritance.Tree, journal.Logging, Protocol):
     """What a transaction has beside the port's methods."""
 
     async def store(self, records: Sequence[Node]) -> None:

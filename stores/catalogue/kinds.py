@@ -11,7 +11,6 @@ from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, AttachmentFilter, AttachmentOrder, Blob, BlobFilter, BlobOrder
-from domain.change import RecordChange
 from domain.chunk import Chunk, ChunkOrder
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
@@ -123,7 +122,6 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(ExperimentResult, "experiment_result", line="experimentResult", counted=True, order=PartOrder),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
     Kind(Erasure, "erasure", merges=True),
-    Kind(RecordChange, "record_change", exported=False),
     Kind(ApiKey, "api_key", exported=False),
     Kind(AuditEntry, "audit", clustered=True, exported=False, filter=AuditFilter),
 )
@@ -131,6 +129,7 @@ KINDS: tuple[Kind[Any], ...] = (
 _BY_RECORD: dict[type[Node], Kind[Any]] = {
     record: kind for kind in KINDS for record in (kind.record, *kind.variants.values())
 }
+_BY_NAME = {kind.name: kind for kind in KINDS}
 _BY_CLASS_NAME = {record.__name__: kind for record, kind in _BY_RECORD.items()}
 
 if missing := [record.__name__ for record in Node.kinds.values() if record not in _BY_RECORD]:
@@ -162,6 +161,11 @@ def expiring(column: Column) -> list[Kind[Any]]:
 def foreign(column: Column) -> Kind[Any] | None:
     """The kind whose record the column names, where it is of one kind and must be there."""
     return targets(column.refers)[0] if column.refers is not None and is_foreign(column) else None
+
+
+def called(name: str) -> Kind[Any]:
+    """The kind of a name."""
+    return _BY_NAME[name]
 
 
 def natural_key(record: N) -> tuple[str, ...] | None:

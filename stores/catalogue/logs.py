@@ -1,32 +1,29 @@
-"""The logs that can be followed, but for that of memories: whose records their lines are, and which column says of what
-a log is."""
+"""The logs that can be followed: those whose lines are records, and those of what happens to records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from domain.change import RecordChange
 from domain.message import Message
 from domain.node import Node
 from domain.trace import TraceEvent
 from stores.catalogue.kind import Kind
-from stores.catalogue.kinds import kind
+from stores.catalogue.kinds import KINDS, kind
 from stores.ports import Log
 
 
 class Lines(NamedTuple):
-    """The lines of logs of one kind."""
+    """The lines of logs of one kind. column: of what a log is."""
 
     kind: Kind[Any]
     column: str
 
 
-LOGS = {
-    "trace": Lines(kind(TraceEvent), "session"),
-    "messages": Lines(kind(Message), "session"),
-    "records": Lines(kind(RecordChange), "about"),
-}
+LOGS = {"trace": Lines(kind(TraceEvent), "session"), "messages": Lines(kind(Message), "session")}
+
+CHANGES = [Log("changes"), *(Log.of_changes(kind.name) for kind in KINDS if kind.logged is not None)]
+"""The logs of changes of a workspace."""
 
 
 def logs_of(lines: Sequence[Node]) -> set[Log]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from domain.change import ChangeKind, MemoryChange
+from domain.change import ChangeKind, MemoryChange, RecordChange
 from domain.errors import CursorExpired
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, MemoryType
-from domain.node import Id
+from domain.node import Id, Node, kind_of
 from domain.session import Session
+from domain.span import Trace
 from domain.trace import TraceEvent, TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores.contract.making import (
@@ -36,8 +38,10 @@ from stores.contract.making import (
     say,
     session,
     talk,
+    trace,
     user,
 )
+from stores.journal import log as log_of
 from stores.ports import SESSION_LOGS, Collection, Engine, Log, Store, Transaction
 
 SOON = 0.05
@@ -479,45 +483,99 @@ class TestChanges:
         assert isinstance(things.session, Session)
 
 
+async def test_a_record_has_one_line_in_what_is_committed_together_with_what_it_was_before_and_after(
+    store: Store,
+) -> None:
+    async def put(*messages: int) -> None:
+        async def script(tx: Transaction) -> None:
+            for count in messages:
+                await tx.put([msgspec.structs.replace(made, message_count=count, metadata=encode_json({"k": count}))])
+
+        await store.write(script)
+
+    [other, made] = await keep(store, session(), session())
+    await put(1, 2)
+    await put(2)
+    await put(3)
+    await delete(store, made)
+    follower = follow(store, log_of(Session))
+    lines: list[RecordChange] = await follower.take(5)
+    assert [(line.kind.name, line.record_id) for line in lines] == [
+        ("CREATED", other.id),
+        ("CREATED", made.id),
+        ("UPDATED", made.id),
+        ("UPDATED", made.id),
+        ("DELETED", made.id),
+    ]
+    states: list[list[Any]] = [[line.before, line.after] for line in lines]
+    counts = [[state and state.message_count for state in both] for both in states]
+    assert counts == [[None, 0], [None, 0], [0, 2], [2, 3], [3, None]]
+    assert [line.place for line in lines] == sorted({line.place for line in lines})
+    assert {bytes(state.metadata) for both in states for state in both if state} == {b"{}"}
+    await follower.close()
+    later = follow(store, log_of(Session), lines[2].place)
+    assert await later.take(2) == lines[3:]
+    await later.close()
+
+
 LOG = Log("changes")
 
+OF: dict[str, Callable[[str], Any]] = {
+    "memory": lambda name: memory(external_id=name),
+    "session": lambda name: session(external_id=name),
+    "trace": lambda name: trace(trace_id=name),
+}
+"""Records that say what they are called."""
 
-async def trim(store: Store, before: datetime, keep: int, limit: int = 500) -> int:
-    return await store.write(lambda tx: tx.trim(before, keep, limit))
+each_log = pytest.mark.parametrize("log", list(map(Log.of_changes, OF)), ids=list(OF))
 
 
-async def lines(store: Store, place: int) -> list[str]:
-    """The memories of the lines after a place."""
-    follower = follow(store, LOG, place)
+async def trim(store: Store, before: datetime, keep: int, limit: int = 500, log: Log = LOG) -> int:
+    return await store.write(lambda tx: tx.trim(log, before, keep, limit))
+
+
+async def lines(store: Store, place: int, log: Log = LOG) -> list[str]:
+    """What the records of the lines after a place are called."""
+    follower = follow(store, log, place)
     told: list[str] = []
     while len(told) == 0 or told[-1] != "last":
-        told += [line.subject.external_id for line in await follower.take(1)]
+        [line] = await follower.take(1)
+        [record] = await store.get(kind_of(line.record_id) or Node, [line.record_id])
+        told.append(record.trace_id if isinstance(record, Trace) else record.external_id)  # type: ignore[union-attr]
     await follower.close()
     return told
 
 
-async def one_by_one(store: Store, clock: Clock, *names: str) -> list[int]:
-    """Changes a memory of each name, a minute apart; where the log stood after each."""
+async def one_by_one(store: Store, clock: Clock, *names: str, log: Log = LOG) -> list[int]:
+    """Makes a record of each name, a minute apart; where the log stood after each."""
     places = []
     for name in names:
-        [made] = await remember(store, memory(external_id=name))
-        await logged(store, ChangeKind.CREATED, made)
-        places += await store.ends([LOG])
+        [made] = await keep(store, OF[log.about](name))
+        if isinstance(made, Memory):
+            await logged(store, ChangeKind.CREATED, made)
+        places += await store.ends([log])
         clock.advance(minutes=1)
     return places
 
 
-async def test_old_lines_are_forgotten_and_who_would_miss_some_is_told(store: Store, clock: Clock) -> None:
-    first, second, third, _ = await one_by_one(store, clock, "first", "second", "third", "last")
-    assert await trim(store, after(seconds=-1), keep=100) == 0
-    assert await lines(store, 0) == ["first", "second", "third", "last"]
-    assert await trim(store, after(seconds=90), keep=100) == 2
-    assert await lines(store, second) == ["third", "last"]
-    assert await lines(store, third) == ["last"]
+@each_log
+async def test_old_lines_are_forgotten_and_who_would_miss_some_is_told(store: Store, clock: Clock, log: Log) -> None:
+    others = [one for one in map(Log.of_changes, OF) if one != log]
+    await one_by_one(store, clock, "last", log=others[0])
+    first, second, third, last = await one_by_one(store, clock, "first", "second", "third", "last", log=log)
+    await one_by_one(store, clock, "last", log=others[1])
+    assert await trim(store, after(seconds=59), 100, log=log) == 0
+    assert await lines(store, 0, log) == ["first", "second", "third", "last"]
+    assert await trim(store, after(seconds=150), 100, log=log) == 2
+    assert await lines(store, second, log) == ["third", "last"]
+    assert await lines(store, third, log) == ["last"]
     for place in (0, first):
         with pytest.raises(CursorExpired):
-            await lines(store, place)
-    assert await trim(store, after(seconds=90), keep=100) == 0
+            await lines(store, place, log)
+    assert await trim(store, after(seconds=150), 100, log=log) == 0
+    assert await trim(store, after(seconds=150), 1, log=log) == 1
+    assert await store.ends([log]) == [last]
+    assert [await lines(store, 0, other) for other in others] == [["last"]] * 2
 
 
 async def test_no_more_than_so_many_lines_are_kept(store: Store, clock: Clock) -> None:

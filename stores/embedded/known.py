@@ -139,10 +139,12 @@ class Known:
 
 
 class Memory:
-    """What is known of all workspaces, by their names. waiting: how many messages may wait for the index."""
+    """What is known of all workspaces, by their names. waiting: how many messages may wait for the index. logged: the
+    records that the transaction has a line of in the logs of changes."""
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.logged: set[Id] = set()
         self._known: dict[str, Known] = {}
         self._bytes = 0
 
@@ -163,6 +165,7 @@ class Memory:
 
     def forget(self) -> None:
         self._known.clear()
+        self.logged.clear()
         self._bytes = 0
 
 

@@ -119,8 +119,8 @@ class Memories:
         self._db.executemany("DELETE FROM memory_text WHERE rowid = ?", [(key,) for key in keys])
         texts.deleted(self._db)
         self._db.executemany(
-            "UPDATE change SET memory = json_set(memory, '$.text', '') "
-            "WHERE memory_id = ? AND +workspace = ? AND memory IS NOT NULL",
+            "UPDATE change SET before = json_set(before, '$.text', '') "
+            "WHERE record = ? AND +workspace = ? AND before IS NOT NULL",
             [(id, self._known.key) for id in ids],
         )
         self._vectors.remove(self._db, keys, self.changes)

@@ -21,7 +21,7 @@ from stores import sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.embedded import rows, texts
-from stores.embedded.tables import column_of, create_indexes, create_table, create_triggers, schema
+from stores.embedded.tables import CHANGES, column_of, create_indexes, create_table, create_triggers, schema
 from stores.errors import CannotOpen
 from stores.ids import Ids
 from stores.inheritance import inheriting
@@ -136,6 +136,32 @@ def _index_messages(db: apsw.Connection) -> None:
         texts.index_waiting(db)
 
 
+def _one_log(db: apsw.Connection) -> None:
+    """Takes the memory log into the table of all logs of changes. Of those of other kinds only the last line is taken,
+    behind all places that either table had: who followed one from before it is told CURSOR_EXPIRED."""
+    if "memory_id" not in _columns(db, "change"):
+        return
+    _run(
+        db,
+        "ALTER TABLE change RENAME TO old_change",
+        CHANGES,
+        "INSERT INTO change SELECT key, workspace, 'memory', kind, memory_id, time, memory, link FROM old_change",
+        "DROP TABLE old_change",
+        "UPDATE meta SET name = name || ' memory' WHERE name LIKE 'trimmed %'",
+    )
+    if _columns(db, "record_change"):
+        _run(
+            db,
+            "INSERT INTO change SELECT row_number() OVER () + (SELECT max(coalesce(max(c.key), 0), r.seq) FROM change "
+            "c), l.workspace, l.about, l.kind, l.record, l.time, nullif(l.before, 'null'), NULL "
+            "FROM sqlite_sequence r CROSS JOIN record_change l WHERE r.name = 'record_change' "
+            "AND l.key IN (SELECT max(key) FROM record_change GROUP BY workspace, about)",
+            "INSERT INTO meta SELECT 'trimmed ' || workspace || ' ' || about, max(key) FROM change "
+            "WHERE about <> 'memory' GROUP BY workspace, about",
+            "DROP TABLE record_change",
+        )
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -154,6 +180,7 @@ STEPS: tuple[Step, ...] = (
     Step(_drop_index_of_parents, _sum_up_again),  # 12: traces know how many spans run, and a root that has come
     Step(after=_index_messages),  # 13: what was said is found by its words
     Step(after=_sum_up_again),  # 14: spans know what agent and user they inherit
+    Step(after=_one_log),  # 15: the logs of changes are one table
 )
 """Never edited once released, only added to."""
 

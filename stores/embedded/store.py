@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import apsw
-import msgspec
 
 from domain.change import Line, MemoryChange
 from domain.errors import CursorExpired
@@ -22,8 +21,9 @@ from domain.node import Id, Node
 from domain.page import Listing, Page, Slice
 from domain.session import Session
 from domain.state import StateEntry
+from stores.catalogue.kinds import called
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of, link_of, lost, told
+from stores.changes import asked, line_of, lost, state_of, told
 from stores.embedded import graph, known, message_search, rows, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
@@ -338,8 +338,9 @@ class EmbeddedStore:
         return await self._read(lambda db: [self._end(db, log) for log in logs], len(logs))
 
     def _end(self, db: apsw.Connection, log: Log) -> int:
-        if log.kind == "changes":
-            row = db.execute("SELECT max(key) FROM change WHERE workspace = ?", (self._key,)).fetchone()
+        if log.about:
+            sql = "SELECT max(key) FROM change WHERE workspace = ? AND about = ?"
+            row = db.execute(sql, (self._key, log.about)).fetchone()
         elif log.kind == "messages":
             sql = "SELECT message_count FROM session WHERE id = ? AND workspace = ?"
             row = db.execute(sql, (log.of, self._key)).fetchone()
@@ -370,9 +371,9 @@ class EmbeddedStore:
 
     def _lines(self, log: Log, after: int, filter: Any, db: apsw.Connection) -> tuple[list[Any], int, bool]:
         """The next lines that match, the place they reach, and whether there may be more already."""
-        if log.kind == "changes":
-            with snapshot(db):  # a memory that a later line changed would be told as it is after that
-                return self._changes(db, after, filter)
+        if log.about:
+            with snapshot(db):  # a record that a later line changed would be told as it is after that
+                return self._changes(db, log.about, after, filter)
         read = db.execute
         lines_of, column = LOGS[log.kind]
         of, place = table(lines_of.record), "t.key" if lines_of.log else "t.place"
@@ -389,29 +390,34 @@ class EmbeddedStore:
         return lines, lines[-1].place if more else max(after, end), more
 
     def _changes(
-        self, db: apsw.Connection, after: int, filter: MemoryFilter | None
-    ) -> tuple[list[MemoryChange], int, bool]:
-        """The same of the memory log. A memory was after a line what the next line that changed it found."""
+        self, db: apsw.Connection, about: str, after: int, filter: MemoryFilter | None
+    ) -> tuple[list[Any], int, bool]:
+        """The same of a log of changes. A record was after a line what the next line that changed it found."""
         sql = (
-            "SELECT c.key, c.kind, c.memory_id, c.time, c.link, c.memory, (SELECT n.memory FROM change n "
-            "WHERE n.memory_id = c.memory_id AND n.memory IS NOT NULL AND n.key > c.key ORDER BY n.key LIMIT 1) "
-            "FROM change c WHERE c.workspace = ? AND c.key > ? ORDER BY c.key LIMIT ?"
+            "SELECT c.key, c.kind, c.record, c.time, c.link, c.before, (SELECT n.before FROM change n "
+            "WHERE n.record = c.record AND n.before IS NOT NULL AND n.key > c.key ORDER BY n.key LIMIT 1) "
+            "FROM change c WHERE c.workspace = ? AND c.about = ? AND c.key > ? ORDER BY c.key LIMIT ?"
         )
-        found: list[Any] = db.execute(sql, (self._key, after, _BATCH)).fetchall()
-        gone = db.execute("SELECT value FROM meta WHERE name = ?", (trimmed(self._key),)).fetchone()
+        found: list[Any] = db.execute(sql, (self._key, about, after, _BATCH)).fetchall()
+        name = trimmed(self._key, about)
+        gone = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if gone is not None and after < int(gone[0]):
             raise CursorExpired
-        lines = [line for row in found if (line := self._line(db, row)) is not None]
-        changes = told(lines, [self._holds(db, *one) for one in asked(lines, filter)])
+        lines = [line for row in found if (line := self._line(db, about, row)) is not None]
+        if about == MemoryChange.about:
+            changes = told(lines, [self._holds(db, *one) for one in asked(lines, filter)])
+        else:
+            changes = [line.change for line in lines]
         return changes, found[-1][0] if found else after, len(found) == _BATCH
 
-    def _line(self, db: apsw.Connection, row: Row) -> Line[MemoryChange] | None:
-        """A line of the memory log; None where nothing is known of its memory."""
-        place, kind, memory_id, time, link, was, then = row
-        now = db.execute(f"{rows.MEMORY.select} WHERE t.id = ? AND t.workspace = ?", (memory_id, self._key)).fetchone()
-        current = None if now is None else rows.MEMORY.decode(now)
-        seen = (_memory(was), _memory(then), current, lost(was))
-        return line_of(place, kind, memory_id, moment(time), link_of(link), *seen)
+    def _line(self, db: apsw.Connection, about: str, row: Row) -> Line[Any] | None:
+        """A line of a log of changes; None where nothing is known of its record."""
+        place, kind, id, time, link, was, then = row
+        of = table(called(about).record)
+        now = db.execute(f"{of.select} WHERE t.id = ? AND t.workspace = ?", (id, self._key)).fetchone()
+        current = None if now is None else of.decode(now)
+        seen = (state_of(about, was), state_of(about, then), current, lost(was))
+        return line_of(about, place, kind, id, moment(time), link, *seen)
 
     def _holds(self, db: apsw.Connection, memory: Memory, filter: MemoryFilter | None) -> bool:
         """Whether a filter holds for a record, stored or not: its values stand in for the row."""
@@ -422,7 +428,3 @@ class EmbeddedStore:
         of = rows.MEMORY
         sql = f"WITH t ({', '.join(of.written)}) AS (SELECT {', '.join(of.values)}) SELECT 1 FROM t WHERE {where.sql}"
         return db.execute(sql, (*of.encode(memory), None, *where.params)).fetchone() is not None
-
-
-def _memory(text: str | None) -> Memory | None:
-    return None if text is None else msgspec.json.decode(text, type=Memory)

@@ -20,6 +20,16 @@ from stores.embedded.vectors import SCHEMA as VECTOR_TABLES
 BESIDE = {"memory": ("scope_key INTEGER NOT NULL", "weight REAL NOT NULL AS (importance * decay_factor) VIRTUAL")}
 """Columns that no record has; the first is written."""
 
+CHANGES = """
+-- What happened to records of a kind, in commit order; before is what one was, a memory without its text once it is
+-- deleted, link as the change left it. A key is never given twice, for the last line of a log always stays.
+CREATE TABLE change (
+  key INTEGER PRIMARY KEY, workspace INTEGER NOT NULL, about TEXT NOT NULL, kind TEXT NOT NULL, record TEXT NOT NULL,
+  time INTEGER NOT NULL, before TEXT, link TEXT);
+CREATE INDEX change_record ON change (record, key) WHERE before IS NOT NULL;
+CREATE INDEX change_log ON change (workspace, about, key)
+"""
+
 OWN = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -40,13 +50,7 @@ CREATE TABLE memory_ref (
   PRIMARY KEY (message, position)) WITHOUT ROWID;
 CREATE INDEX memory_ref_memory ON memory_ref (memory, message);
 
--- What happened to memories, in commit order; memory is what it was before, without
--- its text once it is deleted, link as the change left it.
-CREATE TABLE change (
-  key INTEGER PRIMARY KEY AUTOINCREMENT, workspace INTEGER NOT NULL, kind TEXT NOT NULL, memory_id TEXT NOT NULL,
-  time INTEGER NOT NULL, memory TEXT, link TEXT);
-CREATE INDEX change_memory ON change (memory_id, key) WHERE memory IS NOT NULL;
-CREATE INDEX change_workspace ON change (workspace, key);
+{CHANGES};
 
 CREATE TABLE idempotency (
   workspace INTEGER NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, at INTEGER NOT NULL,

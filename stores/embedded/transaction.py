@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import apsw
 import msgspec
 
-from domain.change import MemoryChange
+from domain.change import Change, MemoryChange
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, ToolResponse
@@ -39,6 +39,8 @@ N = TypeVar("N", bound=Node)
 
 _MANY = 4
 """From how many natural keys on one statement for all is quicker than one for each."""
+
+_LINE = "INSERT INTO change (workspace, about, kind, record, time, before, link) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 _BY_IDS = "id IN (SELECT value FROM json_each(?))"
 
@@ -68,6 +70,7 @@ class EmbeddedTransaction:
         """Shows the index what was written; the names of the logs that grew."""
         if "_memories" in self.__dict__:
             self._vectors.committed(self._memories.changes)
+        self._memory.logged.clear()
         return {f"{self._name}/{log}" for log in self._grown}
 
     @cached_property
@@ -211,25 +214,22 @@ class EmbeddedTransaction:
         self._grown |= {log.name for log in logs_of(lines)}
         return [msgspec.structs.replace(line, place=first + index) for index, line in enumerate(lines)]
 
-    async def log(self, changes: Sequence[MemoryChange]) -> None:
+    def is_logged(self, id: Id) -> bool:
+        return id in self._memory.logged
+
+    async def log(self, changes: Sequence[Change]) -> None:
         if not changes:
             return
         self.wrote = True
         self._db.executemany(
-            "INSERT INTO change (workspace, kind, memory_id, time, memory, link) VALUES (?, ?, ?, ?, ?, ?)",
+            _LINE,
             [
-                (
-                    self._workspace,
-                    change.kind.value,
-                    change.memory_id,
-                    micros(change.time),
-                    kept(change),
-                    None if change.link is None else text(change.link),
-                )
-                for change in changes
+                (self._workspace, one.about, one.kind.value, one.record_id, micros(one.time), *kept(one))
+                for one in changes
             ],
         )
-        self._grown.add("changes")
+        self._memory.logged.update([one.record_id for one in changes])
+        self._grown.update([Log.of_changes(one.about).name for one in changes])
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         self.wrote = True
@@ -257,6 +257,7 @@ class EmbeddedTransaction:
             return
         self.wrote = True
         self._known.clear()
+        self._memory.logged.clear()
         name = table(kind).name
         ours = [(id, self._workspace) for id in ids]
         if kind is Memory:
@@ -323,35 +324,33 @@ class EmbeddedTransaction:
         found = self._db.execute(sql, (session_id, self._workspace, limit))
         return [rows.MESSAGE.decode(row) for row in found]
 
-    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+    async def trim(self, log: Log, before: datetime, keep: int, limit: int) -> int:
+        of = self._workspace, log.about
         [(last,)] = self._db.execute(
-            "SELECT max(key) FROM (SELECT key, time FROM change WHERE workspace = ?1 ORDER BY key LIMIT ?2) "
-            "WHERE key < (SELECT max(key) FROM change WHERE workspace = ?1) AND (time < ?3 OR key <= "
-            "(SELECT key FROM change WHERE workspace = ?1 ORDER BY key DESC LIMIT 1 OFFSET ?4))",
-            (self._workspace, limit, micros(before), keep),
+            "WITH log AS NOT MATERIALIZED (SELECT key, time FROM change WHERE workspace = ? AND about = ?) "
+            "SELECT max(key) FROM (SELECT key, time FROM log ORDER BY key LIMIT ?) WHERE key < (SELECT max(key) FROM "
+            "log) AND (time < ? OR key <= (SELECT key FROM log ORDER BY key DESC LIMIT 1 OFFSET ?))",
+            (*of, limit, micros(before), keep),
         ).fetchall()
         if last is None:
             return 0
         self.wrote = True
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (trimmed(self._workspace), str(last)))
-        self._db.execute("DELETE FROM change WHERE workspace = ? AND key <= ?", (self._workspace, last))
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (trimmed(*of), str(last)))
+        self._db.execute("DELETE FROM change WHERE workspace = ? AND about = ? AND key <= ?", (*of, last))
         return self._db.changes()
 
     async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
         self.wrote = True
-        of = self._workspace, text(list(ids))
-        self._scrub("change", "memory", "link", f"memory IS NOT NULL AND memory_{_BY_IDS}", of, forgotten)
+        named = "before IS NOT NULL AND record IN (SELECT value FROM json_each(?))"
+        self._scrub(f"+workspace = ? AND {named}", self._workspace, text(list(ids)))
         if links:
-            gone = "link IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memory WHERE id = memory_id)"
-            self._scrub("change", "memory", "link", gone, of[:1], forgotten)
-        if not all(id.startswith(Memory.prefix) for id in ids):  # no index has those
-            named = "record IN (SELECT value FROM json_each(?))"
-            self._scrub("record_change", "before", "after", named, of, journal.forgotten)
+            gone = "link IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memory WHERE id = record)"
+            self._scrub(f"workspace = ? AND about = ? AND {gone}", self._workspace, MemoryChange.about)
 
-    def _scrub(self, log: str, one: str, other: str, where: str, of: Sequence[Any], left: Any) -> None:
-        lines: Any = self._db.execute(f"SELECT {one}, {other}, key FROM {log} WHERE +workspace = ? AND {where}", of)
-        rows = [(*left(*kept), key) for *kept, key in lines]
-        self._db.executemany(f"UPDATE {log} SET {one} = ?, {other} = ? WHERE key = ?", rows)
+    def _scrub(self, where: str, *of: Any) -> None:
+        lines: Any = self._db.execute(f"SELECT about, before, link, key FROM change WHERE {where}", of)
+        rows = [(*forgotten(*kept), key) for *kept, key in lines]
+        self._db.executemany("UPDATE change SET before = ?, link = ? WHERE key = ?", rows)
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         named = "(SELECT key FROM memory WHERE id IN (SELECT value FROM json_each(?1)) AND workspace = ?2)"
@@ -383,6 +382,6 @@ class EmbeddedTransaction:
         return int(time.time() * 1e6) if now is None else now
 
 
-def trimmed(workspace: int) -> str:
-    """Under which name the table meta has how far a workspace's memory log is forgotten."""
-    return f"trimmed {workspace}"
+def trimmed(workspace: int, about: str) -> str:
+    """Under which name the table meta has how far a workspace's log of changes is forgotten."""
+    return f"trimmed {workspace} {about}"

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from domain.change import MemoryChange
+from domain.change import Change
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
 from domain.tool_execution import ToolExecution
-from stores.ports.values import NaturalKey, Vector
+from stores.ports.values import Log, NaturalKey, Vector
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -44,10 +44,10 @@ class Transaction(Protocol):
         """
 
     async def append(self, lines: Sequence[N]) -> list[N]:
-        """Adds lines of one type to logs, TraceEvent or RecordChange, and returns them with their places."""
+        """Adds lines of one type to logs, TraceEvent, and returns them with their places."""
 
-    async def log(self, changes: Sequence[MemoryChange]) -> None:
-        """Adds lines to the workspace's memory log. No line keeps the text of a memory that is deleted."""
+    async def log(self, changes: Sequence[Change]) -> None:
+        """Adds lines to the workspace's logs of changes. No line keeps the text of a memory that is deleted."""
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         """Notes memories that a message draws on, in order, after those noted before; one noted already stays so."""
@@ -77,14 +77,14 @@ class Transaction(Protocol):
     async def latest(self, session_id: Id, limit: int) -> list[Message]:
         """The last messages of a session, the latest first."""
 
-    async def trim(self, before: datetime, keep: int, limit: int) -> int:
-        """Forgets the oldest lines of the memory log, those of before a time and those before the last `keep`, at most
-        `limit` of them and never the last; how many. Following from before them raises CursorExpired afterwards."""
+    async def trim(self, log: Log, before: datetime, keep: int, limit: int) -> int:
+        """Forgets the oldest lines of a log of changes, those of before a time and those before the last `keep`, at
+        most `limit` of them and never the last; how many. Following from before them raises CursorExpired then."""
 
     async def forget(self, ids: Sequence[Id], links: bool = False) -> None:
-        """Takes out of the memory log and the logs of kinds what they keep of records that were erased, but for what
-        stores.changes.forgotten and stores.journal.forgotten leave. links: and what the memory log keeps of links of
-        memories that are not there any more. Lines stay, in their places."""
+        """Takes out of the logs of changes what they keep of records that were erased, but for what
+        stores.changes.forgotten leaves. links: and what the memory log keeps of links of memories that are not there
+        any more. Lines stay, in their places."""
 
     async def supersessions(self, ids: Sequence[Id]) -> list[MemoryLink]:
         """The links of kind SUPERSEDES from and to these memories, of those too whose time is over."""

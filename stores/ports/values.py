@@ -91,6 +91,16 @@ class Log(NamedTuple):
     def name(self) -> str:
         return f"{self.kind}:{self.of}" if self.of else self.kind
 
+    @property
+    def about(self) -> str:
+        """The kind of the records whose changes it tells; empty for a log that tells none."""
+        return {"changes": "memory", "records": self.of}.get(self.kind, "")
+
+    @classmethod
+    def of_changes(cls, about: str) -> Log:
+        """The log of the changes of a kind."""
+        return cls("changes") if about == "memory" else cls("records", about)
+
 
 SESSION_LOGS = ("trace", "messages")
 """The logs of a session, which end with it."""

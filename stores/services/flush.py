@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from domain.link import MemoryLink
+from domain.memory import Memory
 from domain.message import Message, ToolResponse
 from domain.node import Id, Node
 from domain.session import Session
@@ -19,7 +20,7 @@ from stores.changes import kept
 from stores.journal import Way, ways
 from stores.policies import IDEMPOTENCY_US
 from stores.rows import micros, raw, text
-from stores.services.labels import AUDIT, LINK, MEMORY, MESSAGE, SESSION, Label, label, seek
+from stores.services.labels import AUDIT, COUNTERS, LINK, MEMORY, MESSAGE, SESSION, Label, label, seek
 from stores.services.pending import Pending, Put
 from stores.services.properties import extras
 from stores.services.snapshot import Snapshot
@@ -33,7 +34,7 @@ async def flush(to: Snapshot, pending: Pending, last: int) -> None:
 
     last: the last id that was given. What nearly every write has, a session as it is now, messages and lines of the
     audit log, goes in one statement with where the workspace's logs stand: a round trip costs more than most of that.
-    So do new memories where no other is changed, and lines of the memory log and what the vector index is to be told.
+    So do new memories where no other is changed, and lines of logs of changes and what the vector index is to be told.
     """
     await _free(to, pending)
     kinds = [label(kind.record) for kind in KINDS if kind is not LINK]
@@ -141,7 +142,7 @@ def _part(clause: str, rows: str) -> str:
 _SAID = {"sessions": _clause(SESSION, False), "messages": _clause(MESSAGE, True), "audit": _clause(AUDIT, True)}
 _KEPT = {"memories": _clause(MEMORY, True), "lines": _LINE, "told": _TELL}
 
-_STAND = "MATCH (w:Workspace {name: $workspace}) SET w.events = $events, w.changes = $changes, w.last_id = $last FINISH"
+_STAND = "MATCH (w:Workspace {name: $workspace}) SET w += $stand FINISH"
 
 
 async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool, memories: Sequence[dict[str, Any]]) -> None:
@@ -157,10 +158,11 @@ async def _usual(to: Snapshot, pending: Pending, last: str, sessions: bool, memo
     }
     parts = _SAID | _KEPT if any(rows[name] for name in _KEPT) else _SAID
     statement = "".join(_part(clause, f"${name}") for name, clause in parts.items()) + _STAND
-    logs = {"events": pending.events, "changes": pending.changes, "last": last}
+    ends = {COUNTERS[about]: end for about, end in pending.changes.items()}
+    stand = {**ends, "events": pending.events, "last_id": last}
     several = list(zip_longest(*(in_batches(rows[name]) for name in parts), fillvalue=()))
     for batches in several or [((),) * len(parts)]:
-        await to.run(statement, **dict(zip(parts, batches, strict=True)), **logs)
+        await to.run(statement, **dict(zip(parts, batches, strict=True)), stand=stand)
     await _put(to, MESSAGE, changed, fresh=False)
     await _put(to, AUDIT, copied, fresh=False)
 
@@ -224,18 +226,20 @@ async def _references(to: Snapshot, pending: Pending) -> None:
 
 
 def _lines(pending: Pending) -> list[dict[str, Any]]:
-    """Of the memory log."""
+    """Of the logs of changes."""
     return [
         {
             "place": place,
+            "about": change.about,
             "kind": change.kind.value,
-            "memory_id": change.memory_id,
+            "record": change.record_id,
             "time": micros(change.time),
-            "memory": kept(change, with_text=False),
-            "text": None if change.before is None else change.before.text or None,
-            "link": None if change.link is None else text(change.link),
+            "before": before,
+            "text": (change.before.text or None) if isinstance(change.before, Memory) else None,
+            "link": link,
         }
         for place, change in pending.lines
+        for before, link in [kept(change, with_text=False)]
     ]
 
 
@@ -297,7 +301,7 @@ def _hanging(kind: Kind[Any]) -> list[str]:
         steps.append(_detach("ToolResponse", _ITS_OWN[kind.name]))
     if kind is MEMORY.kind:
         steps.append(f"{seek('Memory', 'id', 'IN $ids')} {_TOLD}")
-        steps.append(f"{seek('Change', 'memory_id', 'IN $ids')} REMOVE n.text")
+        steps.append(f"{seek('Change', 'record', 'IN $ids')} REMOVE n.text")
     return steps
 
 

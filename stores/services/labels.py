@@ -4,7 +4,8 @@ A node has the kind's columns as properties, and `workspace`. A column that name
 a page is a seek in an index, and is a relationship too, so that the graph can be walked. Memory links are relationships
 alone, LINK, and so are the memories a message drew on, DRAWS_ON {position, score, note}. A memory's vector is its
 property `vector`, little-endian float32; its `holder` is the owner, or the workspace where it has none. Lines of the
-memory log are nodes Change; see `CHANGE`.
+logs of changes are nodes Change {about, place, kind, record, time, before, text, link}: before is what a record was, as
+JSON, a memory's text apart. Where each log stands, and how far it is forgotten, is on the workspace: see `standing`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from domain.tally import Tally
 from domain.trace import TraceEvent
 from stores.catalogue.kind import Index, Kind
 from stores.catalogue.kinds import KINDS, expiring, kind, targets
+from stores.catalogue.logs import CHANGES
 
 N = TypeVar("N", bound=Node)
 
@@ -125,8 +127,14 @@ HELD = "SET {0}.held = true WITH {0}"
 """Locks a node until the end of the transaction. What is written must not depend on what was read: the planner would
 lock for reading first, and two transactions that both did cannot lock for writing then, but wait for each other."""
 
-CHANGE = "[n.place, n.kind, n.memory_id, n.time, n.memory, n.link]"
-"""A line of the memory log: memory is a deleted one as it was, link as the change left it, both as JSON."""
+
+def standing(what: str, about: str) -> str:
+    """The property of a workspace that says how far the log of changes of a kind reaches, "changes", or is forgotten,
+    "trimmed"."""
+    return what if about == MEMORY.kind.name else f"{what}_{about}"
+
+
+COUNTERS = {log.about: standing("changes", log.about) for log in CHANGES}
 
 _NOT_UNIQUE = {("Message", ("session", "place"))}
 """An index here: a constraint would be one more lock for each message."""
@@ -135,7 +143,6 @@ _SHORTER: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {("Participant", 
 """A seek takes an index of several columns only where the later ones are said to be there."""
 
 _UNIQUE: dict[str, list[tuple[str, ...]]] = {
-    "Change": [("workspace", "place")],
     "Idempotency": [("workspace", "key")],
     "Workspace": [("name",)],
     "Relay": [("workspace",)],
@@ -148,7 +155,7 @@ _INDEXES: dict[str, list[tuple[str, ...]]] = {
     ],
     "Span": [("workspace", "ended_at_key", "id")],
     "Tally": [("workspace", "trace_id")],
-    "Change": [("memory_id",)],
+    "Change": [("workspace", "about", "place"), ("record",)],
     "Idempotency": [("at",)],
     "Outbox": [("workspace", "place")],
     "Told": [("workspace", "place")],

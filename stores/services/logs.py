@@ -11,17 +11,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
+from domain.change import MemoryChange
 from domain.errors import CursorExpired
 from domain.memory import Memory, MemoryFilter
+from stores.catalogue.kinds import called
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, line_of, link_of, lost, told
+from stores.changes import asked, line_of, lost, state_of, told
 from stores.ports import SESSION_LOGS, Log
 from stores.rows import moment
 from stores.services.filters import Where, apply, matches
 from stores.services.followers import GONE, Followers
-from stores.services.labels import HELD, MEMORY, NODE_IS_THERE, label, lists
+from stores.services.labels import HELD, NODE_IS_THERE, label, lists, standing
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.snapshot import ReadBatch
 
@@ -36,6 +36,7 @@ _END = {
     },
     "messages": "COLLECT {{ MATCH (n:Session {{id: {}}}) WHERE n.workspace = $workspace RETURN n.message_count }}[0]",
     "changes": "COLLECT {{ MATCH (w:Workspace {{name: $workspace}}) RETURN w.changes }}[0]",
+    "records": "COLLECT {{ MATCH (w:Workspace {{name: $workspace}}) RETURN w['changes_' + {}] }}[0]",
 }
 """The place of a log's last line, by its kind; the blank is what it is of."""
 
@@ -48,8 +49,8 @@ _ENDS = f"UNWIND $keys AS k RETURN collect([k[1], k[0], CASE k[0] {_CASES} END, 
 _LOCK = f"OPTIONAL MATCH (w:Workspace {{name: $workspace}}) {HELD.format('w')} WITH count(w) AS locked "
 
 
-_TRIMMED = "COLLECT { MATCH (w:Workspace {name: $workspace}) RETURN w.trimmed }[0]"
-"""How far the memory log is forgotten."""
+_TRIMMED = "COLLECT { MATCH (w:Workspace {name: $workspace}) RETURN w[$trimmed] }[0]"
+"""How far a log of changes is forgotten."""
 
 Read = Callable[..., Awaitable[Any]]
 """Reads the one record of a statement of the workspace, with its parameters."""
@@ -81,8 +82,8 @@ class Logs:
 
     async def _lines(self, log: Log, after: int, end: int, filter: Any) -> tuple[list[Any], int]:
         """The next lines that match, up to an end, and the place they reach."""
-        if log.kind == "changes":
-            return await self._changes(after, end, filter)
+        if log.about:
+            return await self._changes(log.about, after, end, filter)
         lines_of, column = LOGS[log.kind]
         of = label(lines_of.record)
         where = Where()
@@ -101,37 +102,43 @@ class Logs:
             return lines, end
         return lines, lines[-1].place if lines else after
 
-    async def _changes(self, after: int, end: int, filter: MemoryFilter | None) -> tuple[list[Any], int]:
-        """The next lines of the memory log, of memories that match before or after them."""
+    async def _changes(self, about: str, after: int, end: int, filter: Any) -> tuple[list[Any], int]:
+        """The next lines of a log of changes, of records that match before or after them."""
         then = (
-            "COLLECT { MATCH (d:Change) WHERE d.memory_id = n.memory_id AND d.memory IS NOT NULL AND d.place > n.place "
-            "AND d.workspace = $workspace RETURN [d.memory, d.text] ORDER BY d.place LIMIT 1 }[0]"
+            "COLLECT { MATCH (d:Change) WHERE d.record = n.record AND d.before IS NOT NULL AND d.place > n.place "
+            "AND d.workspace = $workspace RETURN [d.before, d.text] ORDER BY d.place LIMIT 1 }[0]"
         )
-        memory = lists([*MEMORY.columns, *NODE_IS_THERE], "[r IN rows | r.m[c]]")
-        record = await self._read(
-            f"MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > $after AND n.place <= $end "
-            f"WITH n ORDER BY n.place LIMIT {_BATCH} OPTIONAL MATCH (m:Memory {{id: n.memory_id}}) "
+        of = label(called(about).record)
+        record = lists([*of.columns, *NODE_IS_THERE], "[r IN rows | r.m[c]]")
+        found = await self._read(
+            "MATCH (n:Change) WHERE n.workspace = $workspace AND n.about = $about AND n.place > $after "
+            f"AND n.place <= $end WITH n ORDER BY n.place LIMIT {_BATCH} "
+            f"OPTIONAL MATCH (m:{of.name} {{id: n.record}}) "
             f"WITH n, m, {then} AS then ORDER BY n.place WITH collect({{n: n, m: m, then: then}}) AS rows "
-            "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.memory_id], "
-            "[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | [r.n.memory, r.n.text]], "
-            f"[r IN rows | r.then], {memory}, [r IN rows | r.n.place] AS there, {_TRIMMED}",
+            "RETURN [r IN rows | r.n.place], [r IN rows | r.n.kind], [r IN rows | r.n.record], "
+            "[r IN rows | r.n.time], [r IN rows | r.n.link], [r IN rows | [r.n.before, r.n.text]], "
+            f"[r IN rows | r.then], {record}, [r IN rows | r.n.place] AS there, {_TRIMMED}",
+            about=about,
+            trimmed=standing("trimmed", about),
             after=after,
             end=end,
         )
-        places, *columns, memories, there, trimmed = record
+        places, *columns, records, there, trimmed = found
         if after < (trimmed or 0) or None in there:  # lines are deleted where they are forgotten, nowhere else
             raise CursorExpired
         lines = []
         for place, kind, id, time, link, was, then, row in zip(
-            places, *columns, zip(*memories, strict=True), strict=True
+            places, *columns, zip(*records, strict=True), strict=True
         ):
-            now = MEMORY.decode(row) if row[-1] else None
-            seen = (_state(was), _state(then), now, lost(was[0]))
-            line = line_of(place, kind, id, moment(time), link_of(link), *seen)
+            now = of.decode(row) if row[-1] else None
+            seen = (state_of(about, *was), state_of(about, *(then or (None,))), now, lost(was[0]))
+            line = line_of(about, place, kind, id, moment(time), link, *seen)
             if line is not None:
                 lines.append(line)
-        holds = await self._hold(list(asked(lines, filter)))
-        return told(lines, holds), places[-1] if len(places) == _BATCH else end
+        reached = places[-1] if len(places) == _BATCH else end
+        if about != MemoryChange.about:
+            return [line.change for line in lines], reached
+        return told(lines, await self._hold(list(asked(lines, filter)))), reached
 
     async def _hold(self, states: Sequence[tuple[Memory, MemoryFilter | None]]) -> list[bool]:
         """Of which memories their filters hold, all those of one filter by one statement."""
@@ -142,13 +149,6 @@ class Logs:
             [held] = await self._read(text, **parameters)
             answers[key] = iter(held)
         return [filter is None or next(answers[id(filter)]) for _, filter in states]
-
-
-def _state(column: Sequence[str | None] | None) -> Memory | None:
-    """A memory as a line of the log has it: without its text, which stands beside it as long as the memory does."""
-    if column is None or column[0] is None:
-        return None
-    return msgspec.structs.replace(msgspec.json.decode(column[0], type=Memory), text=column[1] or "")
 
 
 async def ends(turn: ReadBatch, logs: Sequence[Log]) -> list[int]:

@@ -28,7 +28,7 @@ from stores.catalogue.kinds import KINDS, targets
 from stores.ids import Ids
 from stores.inheritance import inheriting
 from stores.rows import text
-from stores.services.labels import LINK, SPAN, TALLY, TRACE, Label, label, statements
+from stores.services.labels import COUNTERS, LINK, SPAN, TALLY, TRACE, Label, label, statements
 from stores.services.properties import added
 from stores.words import stored
 
@@ -240,6 +240,28 @@ def _drop_index_of_parents(run: Run) -> None:
     run("DROP INDEX span_workspace_trace_id_parent_span_id IF EXISTS")
 
 
+def _one_log(run: Run) -> None:
+    """Gives all lines of logs of changes one form, and takes the places of those of other kinds than memories along."""
+    run("DROP CONSTRAINT change_key IF EXISTS")
+    run(
+        "MATCH (n:Change) WHERE n.about IS NULL CALL (n) { SET n.about = 'memory', n.record = n.memory_id, "
+        f"n.before = n.memory REMOVE n.memory_id, n.memory }} IN TRANSACTIONS OF {_BATCH} ROWS"
+    )
+    for about, counter in COUNTERS.items():
+        run(
+            "MATCH (n:RecordChange {about: $about}) WITH n.workspace AS name, max(n.place) AS last "
+            f"MATCH (w:Workspace {{name: name}}) SET w.{counter} = last",
+            about=about,
+        )
+    run(
+        "MATCH (n:RecordChange) CALL (n) { SET n:Change, n.before = CASE n.before WHEN 'null' THEN null ELSE n.before "
+        f"END REMOVE n:RecordChange, n.id, n.after }} IN TRANSACTIONS OF {_BATCH} ROWS"
+    )
+    run("DROP INDEX change_memory_id IF EXISTS")
+    run("DROP CONSTRAINT recordchange_id IF EXISTS")
+    run("DROP INDEX recordchange_workspace_about_place IF EXISTS")
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -258,6 +280,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _drop_index_of_parents,  # 16: there is a longer one
     _sum_up_again,  # 17: traces know how many spans run, and a root that has come
     _sum_up_again,  # 18: spans know what agent and user they inherit
+    _one_log,  # 19: lines of the logs of changes are alike
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

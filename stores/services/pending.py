@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from domain.change import MemoryChange
+from domain.change import Change
 from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id, Node
 from stores.catalogue.kinds import kind
+from stores.catalogue.logs import CHANGES
 from stores.ports import NaturalKey
 from stores.rows import Row
+
+NOWHERE = dict.fromkeys((log.about for log in CHANGES), 0)
+"""Where logs of changes stand that have no lines."""
 
 Put = tuple[Node, Row]
 """A record with its row."""
 
 
 class Pending:
-    """Writes that wait to be flushed. events, changes: the last places given in the workspace's logs; grown: how
-    far the logs reach that get lines; told: the outbox gets entries; fresh: ids that were made here."""
+    """Writes that wait to be flushed. events, changes: the last places given in the workspace's logs, in those of
+    changes by what they are about; grown: how far the logs reach that get lines; told: the outbox gets entries; fresh:
+    ids that were made here; logged: of which there are lines in the logs of changes."""
 
-    def __init__(self, events: int = 0, changes: int = 0) -> None:
+    def __init__(self, events: int = 0, changes: Mapping[str, int] = NOWHERE) -> None:
         self.records: dict[str, dict[Id, Put]] = {}
         self.keys: dict[str, dict[NaturalKey, Id]] = {}
         self.references: list[tuple[Id, list[MemoryRef]]] = []
         self.vectors: dict[Id, bytes] = {}
-        self.lines: list[tuple[int, MemoryChange]] = []
+        self.lines: list[tuple[int, Change]] = []
+        self.logged: set[Id] = set()
         self.notes: dict[str, tuple[str, Any]] = {}
         self.grown: dict[str, int] = {}
         self.told = False
         self.fresh: set[Id] = set()
-        self.events, self.changes = events, changes
+        self.events, self.changes = events, dict(changes)
 
     @property
     def size(self) -> int:
@@ -68,6 +74,7 @@ class Pending:
             self.grow(log, end)
         self.told |= later.told
         self.fresh |= later.fresh
+        self.logged |= later.logged
         self.events, self.changes = later.events, later.changes
 
     def grow(self, log: str, end: int) -> None:
@@ -75,9 +82,9 @@ class Pending:
         self.grown[log] = max(end, self.grown.get(log, 0))
 
     def empty(self) -> None:
-        """Forgets what has been flushed; what grew, and the places, stay."""
+        """Forgets what has been flushed; what grew, the places, and what has lines, stay."""
         fresh = Pending(self.events, self.changes)
-        fresh.grown, fresh.told = self.grown, self.told
+        fresh.grown, fresh.told, fresh.logged = self.grown, self.told, self.logged
         self.__dict__.update(fresh.__dict__)
 
     @property

@@ -18,7 +18,7 @@ from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.policies import IDEMPOTENCY_US
 from stores.ports import NaturalKey
-from stores.services.labels import HELD, PARTICIPANT, Label, label, link_lists, seek, whole_links
+from stores.services.labels import COUNTERS, HELD, PARTICIPANT, Label, label, link_lists, seek, whole_links
 from stores.services.neo4j_client import Unit
 from stores.services.vector_set import SETS, VectorSet
 
@@ -67,7 +67,8 @@ class ReadBatch:
 _LOCK = (
     f"MERGE (w:Workspace {{name: $workspace}}) {HELD.format('w')} SET w.writes = coalesce(w.writes, 0) + 1 WITH w "
     "MATCH (m:Recollect {one: 1}) "
-    f"WITH [coalesce(w.events, 0), coalesce(w.changes, 0), coalesce(w.last_id, ''), w.writes, {SETS}] AS held "
+    f"WITH [coalesce(w.events, 0), [c IN {list(COUNTERS.values())} | coalesce(w[c], 0)], "
+    f"coalesce(w.last_id, ''), w.writes, {SETS}] AS held "
 )
 """Begins the first statement of a transaction, which ends with a RETURN of values."""
 
@@ -80,7 +81,7 @@ class Held(NamedTuple):
     vectors: the set in use. coming: the one that is being made."""
 
     events: int
-    changes: int
+    changes: dict[str, int]
     last_id: str
     writes: int
     vectors: VectorSet
@@ -90,7 +91,8 @@ class Held(NamedTuple):
     def read(cls, found: Sequence[Any]) -> Held:
         vectors = VectorSet.of(*found[4:6])
         assert vectors is not None
-        return cls(found[0], found[1], found[2], found[3], vectors, VectorSet.of(*found[6:8]))
+        changes = dict(zip(COUNTERS, found[1], strict=True))
+        return cls(found[0], changes, found[2], found[3], vectors, VectorSet.of(*found[6:8]))
 
 
 class Snapshot:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from domain.change import MemoryChange
+from domain.change import Change
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.message import MemoryRef, Message
@@ -18,7 +18,7 @@ from domain.participant import Participant
 from domain.session import Session
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution
-from stores import journal, keeping
+from stores import keeping
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.catalogue.logs import logs_of
@@ -30,7 +30,7 @@ from stores.rows import micros
 from stores.services.filters import Where, apply
 from stores.services.flush import along, delete, flush, in_batches, spans_of
 from stores.services.followers import GONE
-from stores.services.labels import MEMORY, MESSAGE, TALLY, label, link_lists, seek, whole_links
+from stores.services.labels import MEMORY, MESSAGE, TALLY, label, link_lists, seek, standing, whole_links
 from stores.services.pending import Pending
 from stores.services.snapshot import Snapshot
 
@@ -141,12 +141,15 @@ class ServicesTransaction:
                 self.pending.grow(log.name, place)
         return placed
 
-    async def log(self, changes: Sequence[MemoryChange]) -> None:
-        first = self.pending.changes + 1
-        self.pending.lines += enumerate(changes, first)
-        self.pending.changes += len(changes)
-        if changes:
-            self.pending.grow(Log("changes").name, self.pending.changes)
+    def is_logged(self, id: Id) -> bool:
+        return id in self.pending.logged or id in self._before.logged
+
+    async def log(self, changes: Sequence[Change]) -> None:
+        for one in changes:
+            place = self.pending.changes[one.about] = self.pending.changes[one.about] + 1
+            self.pending.lines.append((place, one))
+            self.pending.logged.add(one.record_id)
+            self.pending.grow(Log.of_changes(one.about).name, place)
 
     async def reference(self, message_id: Id, refs: Sequence[MemoryRef]) -> None:
         first: dict[Id, MemoryRef] = {}
@@ -176,6 +179,7 @@ class ServicesTransaction:
                 for log in SESSION_LOGS:
                     self.pending.grow(Log(log, id).name, GONE)
         self.pending.told = True
+        self.pending.logged.clear()
         self._committed.forget()
         await keeping.delete(self, gone, spans)
 
@@ -254,17 +258,20 @@ class ServicesTransaction:
         layers = (self._before, self.pending)
         return {id: record for layer in layers for id, (record, _) in layer.records.get(name, {}).items()}
 
-    async def trim(self, before: datetime, keep: int, limit: int) -> int:
+    async def trim(self, log: Log, before: datetime, keep: int, limit: int) -> int:
         if not self._alone:
             raise Alone
         await self._settle()
+        trimmed = f"w.{standing('trimmed', log.about)}"
         [count] = await self._committed.run(
             "MATCH (w:Workspace {name: $workspace}) CALL () { MATCH (n:Change) WHERE n.workspace = $workspace "
-            "AND n.place > 0 AND n.place < $last WITH n ORDER BY n.place LIMIT $limit WITH n WHERE n.time < $before "
-            "OR n.place <= $last - $keep RETURN collect(n) AS gone, max(n.place) AS end } "
-            "WITH w, gone, end, size(gone) AS count SET w.trimmed = coalesce(end, w.trimmed) "
+            "AND n.about = $about AND n.place > 0 AND n.place < $last WITH n ORDER BY n.place LIMIT $limit "
+            "WITH n WHERE n.time < $before OR n.place <= $last - $keep "
+            "RETURN collect(n) AS gone, max(n.place) AS end } "
+            f"WITH w, gone, end, size(gone) AS count SET {trimmed} = coalesce(end, {trimmed}) "
             "FOREACH (n IN gone | DELETE n) RETURN count",
-            last=self.pending.changes,
+            about=log.about,
+            last=self.pending.changes[log.about],
             before=micros(before),
             keep=keep,
             limit=limit,
@@ -275,24 +282,18 @@ class ServicesTransaction:
         if not self._alone:
             raise Alone
         await self._settle()
-        of = f"{seek('Change', 'memory_id', 'IN $ids')} AND n.workspace = $workspace"
-        await self._forget("Change", "memory", "link", of, ids, forgotten)
+        await self._forget(f"{seek('Change', 'record', 'IN $ids')} AND n.workspace = $workspace", ids)
         if links:
-            of = "MATCH (n:Change) WHERE n.workspace = $workspace AND n.place > 0 AND n.link IS NOT NULL "
-            of += "AND NOT EXISTS { MATCH (:Memory {id: n.memory_id}) }"
-            await self._forget("Change", "memory", "link", of, ids, forgotten)
-        others = [id for id in ids if not id.startswith(Memory.prefix)]
-        if others:
-            of = "MATCH (n:RecordChange) WHERE n.workspace = $workspace AND n.record IN $ids"
-            await self._forget("RecordChange", "before", "after", of, others, journal.forgotten)
+            of = "MATCH (n:Change) WHERE n.workspace = $workspace AND n.about = 'memory' AND n.place > 0 "
+            await self._forget(f"{of}AND n.link IS NOT NULL AND NOT EXISTS {{ MATCH (:Memory {{id: n.record}}) }}", ids)
 
-    async def _forget(self, log: str, one: str, other: str, where: str, ids: Sequence[Id], left: Any) -> None:
+    async def _forget(self, where: str, ids: Sequence[Id]) -> None:
         [found] = await self._committed.run(
-            f"{where} RETURN collect([elementId(n), n.{one}, n.{other}])", ids=list(ids)
+            f"{where} RETURN collect([elementId(n), n.about, n.before, n.link])", ids=list(ids)
         )
-        for some in in_batches([[id, *left(*kept)] for id, *kept in found]):
+        for some in in_batches([[id, *forgotten(*kept)] for id, *kept in found]):
             await self._committed.run(
-                f"UNWIND $rows AS r MATCH (n:{log}) WHERE elementId(n) = r[0] SET n.{one} = r[1], n.{other} = r[2]",
+                "UNWIND $rows AS r MATCH (n:Change) WHERE elementId(n) = r[0] SET n.before = r[1], n.link = r[2]",
                 rows=some,
             )
 

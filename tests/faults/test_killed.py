@@ -176,7 +176,7 @@ def stored(graph: Driver, changes: int) -> dict[str, list[str]]:
     return {
         TRACE: column(graph, "MATCH (s:Session {external_id: 'load'}) MATCH (n:TraceEvent {session: s.id}) RETURN replace(n.data, '\"', '') ORDER BY n.place"),
         MESSAGES: column(graph, "MATCH (s:Session {external_id: 'load'}) MATCH (n:Message {session: s.id}) RETURN n.texts[0] ORDER BY n.place"),
-        CHANGES: column(graph, "MATCH (c:Change) WHERE c.place > $changes MATCH (n:Memory {id: c.memory_id}) RETURN n.text ORDER BY c.place", changes=changes),
+        CHANGES: column(graph, "MATCH (c:Change {about: 'memory'}) WHERE c.place > $changes MATCH (n:Memory {id: c.record}) RETURN n.text ORDER BY c.place", changes=changes),
     }  # fmt: skip
 
 

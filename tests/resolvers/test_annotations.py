@@ -328,7 +328,7 @@ class TestFollowing:
         assert {one["annotation"] for one in again if not isinstance(one["annotation"], dict)} == {None}
         assert [one["kind"] for one in every[-4:]] == ["DELETED"] * 4
         assert await self.changes(graph, 4, again[0]["cursor"], filter) == again[1:]
-        log = "record_change" if graph.family == "embedded" else "RecordChange"
+        log = "change" if graph.family == "embedded" else "Change"
         assert "kept from the log" not in repr(graph.rows()[log])
 
     async def test_a_filter_that_asks_too_much(self, graph: Graph) -> None:

@@ -46,7 +46,7 @@ class TestSessions:
         again = await told(graph, SESSIONS, 4, start)
         assert [one["cursor"] for one in again] == [one["cursor"] for one in seen]
         assert await told(graph, SESSIONS, 2, again[1]["cursor"]) == again[2:]
-        log = "record_change" if graph.family == "embedded" else "RecordChange"
+        log = "change" if graph.family == "embedded" else "Change"
         assert "Tea" not in repr(graph.rows()[log])
 
     async def test_a_filter_tells_what_comes_into_it_and_what_leaves_it(self, graph: Graph) -> None:

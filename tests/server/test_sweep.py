@@ -12,9 +12,10 @@ from domain.audit import AuditEntry
 from domain.caller import operator
 from domain.errors import CursorExpired
 from domain.memory import CreateMemoryInput, MemoryScope
+from domain.session import CreateSessionInput
 from domain.state import SetStateInput, StateEntry
 from domain.values import encode_json
-from resolvers import live, memories, states
+from resolvers import live, memories, sessions, states
 from resolvers.expiry import Kept, trim
 from server.app import sweep_due, trim_all
 from server.service import Service, open_service
@@ -77,16 +78,19 @@ async def test_a_workspace_that_fails_is_logged_whole_and_keeps_no_other_from_it
 async def test_logs_are_cut_to_what_the_settings_keep_and_an_old_cursor_is_told(tmp_path: Path) -> None:
     service = open_service(tmp_path, Settings(audit_entries=3, changes_entries=2))
     context = service.context(operator("w"))
-    before = context.store.listing(Log("changes")).cursor((0,))
+    before, first = (context.store.listing(log).cursor((0,)) for log in (Log("changes"), Log("records", "session")))
     for number in range(6):
         draft = CreateMemoryInput(text=f"memory {number}", scope=MemoryScope.GLOBAL)
         await memories.create(context.acting("createMemory"), draft)
+        await sessions.create(context, CreateSessionInput(external_id=str(number)))
     entries = await context.store.scan(AuditEntry, None, 100)
     assert len(entries) == 6
     await trim_all(service)
     assert await context.store.scan(AuditEntry, None, 100) == entries[-3:]
     with pytest.raises(CursorExpired):
         await anext(live.memory_changes(context, after=before))  # type: ignore[arg-type]
+    with pytest.raises(CursorExpired):
+        await anext(live.session_changes(context, after=first))  # type: ignore[arg-type]
     await trim_all(service)
     assert await context.store.scan(AuditEntry, None, 100) == entries[-3:]
     await service.close()

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from domain.actor import Agent
+from domain.change import ChangeKind
+from domain.errors import CursorExpired
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import Message
@@ -22,11 +24,15 @@ from stores.contract.making import (
     delete,
     follow,
     keep,
+    memory,
     message,
     page,
     participant,
+    remember,
+    replace,
     say,
     session,
+    trace,
     user,
 )
 from stores.embedded import migrations, tables
@@ -187,6 +193,52 @@ async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) 
     changed(folder, "PRAGMA user_version = 7")
     engine = open_folder(folder)
     assert await engine.workspace("main").get(Memory, before) == told
+    await engine.close()
+
+
+OLD_LOGS = (
+    "CREATE TABLE old AS SELECT * FROM change",
+    "DROP TABLE change",
+    "CREATE TABLE change (key INTEGER PRIMARY KEY AUTOINCREMENT, workspace INTEGER NOT NULL, kind TEXT NOT NULL, "
+    "memory_id TEXT NOT NULL, time INTEGER NOT NULL, memory TEXT, link TEXT)",
+    "INSERT INTO change SELECT key, workspace, kind, record, time, before, link FROM old WHERE about = 'memory'",
+    "CREATE TABLE record_change (key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, workspace INTEGER "
+    "NOT NULL, about TEXT NOT NULL, kind TEXT NOT NULL, record TEXT NOT NULL, time INTEGER NOT NULL, before TEXT NOT "
+    "NULL DEFAULT 'null', after TEXT NOT NULL DEFAULT 'null')",
+    "INSERT INTO record_change SELECT key, 'chg' || key, workspace, about, kind, record, time, "
+    "coalesce(before, 'null'), 'null' FROM old WHERE about <> 'memory'",
+    "DROP TABLE old",
+    "INSERT INTO meta VALUES ('trimmed 1', '1')",
+    "PRAGMA user_version = 14",
+)
+"""Makes the logs of a file what they were when that of memories had a table of its own."""
+
+
+async def test_logs_of_changes_of_before_they_were_one(tmp_path: Path) -> None:
+    """The memory log goes on where it was; of the others the last line is left, and older cursors are told."""
+    engine = open_folder(tmp_path)
+    store = engine.workspace("main")
+    [one, two] = await keep(store, session(), session())
+    facts = await remember(store, memory(text="a"), memory(text="b"), log=ChangeKind.CREATED)
+    logs = [Log("changes"), Log("records", "session"), Log("records", "trace")]
+    ends = await store.ends(logs)
+    await engine.close()
+    changed(tmp_path, *OLD_LOGS)
+    engine = open_folder(tmp_path)
+    store = engine.workspace("main")
+    assert (await store.ends(logs))[0] == ends[0]
+    assert [line.memory_id for line in await follow(store, logs[0], 1).take(2)] == [fact.id for fact in facts]
+    with pytest.raises(CursorExpired):
+        await follow(store, logs[0]).take(1)
+    [_, place, none] = await store.ends(logs)
+    assert (place > max(ends), none) == (True, 0)
+    with pytest.raises(CursorExpired):
+        await follow(store, logs[1], ends[1]).take(1)
+    await replace(store, one, message_count=1)
+    [line] = await follow(store, logs[1], place).take(1)
+    assert (line.kind, line.record_id, line.before.message_count) == (ChangeKind.UPDATED, one.id, 0)
+    [trace_made] = await keep(store, trace(session_id=two.id))
+    assert [line.record_id for line in await follow(store, logs[2]).take(1)] == [trace_made.id]
     await engine.close()
 
 

@@ -63,8 +63,8 @@ async def test_what_is_deleted_while_it_is_read_is_left_out(engine: ServicesEngi
     whole = {type(record): kind(type(record)).row(record) for record in [*things.records, calling, said_of]}
     await m.logged(store, ChangeKind.UPDATED, things.memory)
     run(
-        "MATCH (w:Workspace {name: 'main'}) MATCH (n:Change {workspace: 'main'}) UNWIND range(1, $copies) AS i "
-        f"CREATE (o:Change) SET o = n {{.*, place: n.place + i, memory_id: {of_copy('n.memory_id')}}} "
+        "MATCH (w:Workspace {name: 'main'}) MATCH (n:Change {workspace: 'main', about: 'memory'}) UNWIND range(1, $copies) AS i "
+        f"CREATE (o:Change) SET o = n {{.*, place: n.place + i, record: {of_copy('n.record')}}} "
         "SET w.changes = n.place + $copies",
         copies=COPIES,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from domain.actor import ActorOrder, ActorOrderField, Agent
+from domain.change import ChangeKind
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import Message, ThreadOrder, ThreadOrderField
@@ -23,9 +24,12 @@ from stores.contract.making import (
     Clock,
     after,
     axis,
+    follow,
     keep,
+    memory,
     message,
     page,
+    remember,
     replace,
     say,
     session,
@@ -35,7 +39,7 @@ from stores.contract.making import (
     user,
 )
 from stores.errors import CannotOpen
-from stores.ports import Collection, MessageSearch, Search
+from stores.ports import Collection, Log, MessageSearch, Search
 from stores.services import migrations
 from stores.services.engine import ServicesEngine
 from stores.services.labels import TRACE
@@ -84,6 +88,40 @@ async def test_traces_get_their_sums(tmp_path: Path) -> None:
     [after] = await store.find(Trace, [("t",)])
     assert after is not None
     assert (after.usage.input_tokens, after.span_count) == (31, 5)
+    await engine.close()
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_lines_of_the_logs_of_changes_get_one_form_and_keep_their_places(tmp_path: Path) -> None:
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    [fact] = await remember(store, memory(), log=ChangeKind.CREATED)
+    [one] = await keep(store, session())
+    await replace(store, one, message_count=1)
+    logs = [Log("changes"), Log("records", "session")]
+    [_, end] = await store.ends(logs)
+    await engine.close()
+    run("MATCH (n:Change {about: 'memory'}) SET n.memory_id = n.record REMOVE n.record, n.about")
+    run(
+        "MATCH (n:Change {about: 'session'}) SET n:RecordChange, n.before = coalesce(n.before, 'null'), n.after = '{}', "
+        "n.place = n.place + 10, n.id = 'chg' + n.place REMOVE n:Change"
+    )
+    run("MATCH (w:Workspace) SET w.events = 20 REMOVE w.changes_session")
+    run("CREATE CONSTRAINT change_key FOR (n:Change) REQUIRE (n.workspace, n.place) IS UNIQUE")
+    run("MATCH (n:Recollect) SET n.version = 18")
+    engine = open_services(tmp_path, "test", 16, Clock())
+    store = engine.workspace("main")
+    assert await store.ends(logs) == [1, end + 10]
+    await replace(store, one, message_count=2)
+    [line] = await follow(store, logs[0]).take(1)
+    assert line.memory_id == fact.id
+    lines = await follow(store, logs[1]).take(3)
+    assert [(line.before and line.before.message_count, line.after.message_count) for line in lines] == [
+        (None, 0),
+        (0, 1),
+        (1, 2),
+    ]
+    assert run("MATCH (n:RecordChange) RETURN n") == []
     await engine.close()
 
 
