@@ -81,6 +81,8 @@ def _drop_whole_index_of_events(db: apsw.Connection) -> None:
 
 def _forget_texts(db: apsw.Connection) -> None:
     """Takes the texts of deleted memories out of the log, and finds what a memory was by one index."""
+    if not _is_of_memories(db):
+        return
     _run(
         db,
         "DROP INDEX IF EXISTS change_deleted",
@@ -136,10 +138,15 @@ def _index_messages(db: apsw.Connection) -> None:
         texts.index_waiting(db)
 
 
+def _is_of_memories(db: apsw.Connection) -> bool:
+    """Whether the table of changes is that of memories alone, as it was before version 14."""
+    return "memory_id" in _columns(db, "change")
+
+
 def _one_log(db: apsw.Connection) -> None:
     """Takes the memory log into the table of all logs of changes. Of those of other kinds only the last line is taken,
     behind all places that either table had: who followed one from before it is told CURSOR_EXPIRED."""
-    if "memory_id" not in _columns(db, "change"):
+    if not _is_of_memories(db):
         return
     _run(
         db,
