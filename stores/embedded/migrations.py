@@ -139,7 +139,7 @@ def _index_messages(db: apsw.Connection) -> None:
 
 
 def _is_of_memories(db: apsw.Connection) -> bool:
-    """Whether the table of changes is that of memories alone, as it was before version 14."""
+    """Whether the table of changes is that of memories alone, as it was before version 15."""
     return "memory_id" in _columns(db, "change")
 
 
