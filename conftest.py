@@ -60,7 +60,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The contract runs on each family; what goes through GraphQL on the embedded one, where it is not marked."""
     if "family" not in metafunc.fixturenames:
         return
-    marked = metafunc.definition.get_closest_marker("both_families") is not None
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    marked = "both_families" in marks and "one_family" not in marks
     both = has_servers(metafunc.config) and (marked or "opening" in metafunc.fixturenames)
     contract = "opening" in metafunc.fixturenames
     names = ["embedded", *(["dictionary"] if contract else []), *(["services"] if both else [])]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from domain.caller import DEFAULT_WORKSPACE
 from stores.breaker import Breaker
 from stores.catalogue.kinds import KINDS
 from stores.errors import StoreError, Unavailable
 from stores.ids import Ids
-from stores.ports import Figure, Generations, Opening, Reembedding, Remains, Stats, StoreHealth
+from stores.ports import Figure, Generations, Log, Opening, Reembedding, Remains, Stats, StoreHealth
 from stores.rates import Rates
 from stores.rows import micros
 from stores.services.followers import Followers
@@ -56,7 +58,7 @@ class ServicesEngine:
         self._writers: dict[str, Writer] = {}
         self._seen: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._closed = False
+        self._planned = self._closed = False
 
     def workspace(self, name: str) -> ServicesStore:
         if (store := self._stores.get(name)) is None:
@@ -142,6 +144,10 @@ class ServicesEngine:
             _asked("redis", self._signals.latency_ms, self._signals.breaker),
             self.relay.backlog(),
         )
+        if graph.status == "healthy" and not self._planned:
+            self._planned = True
+            with contextlib.suppress(StoreError):
+                await self.workspace(DEFAULT_WORKSPACE).ends([Log("changes")])  # else who follows first begins late
         if self.vectors.behind and vectors.status == "healthy":
             vectors = msgspec.structs.replace(vectors, status="degraded", reason="it does not have all memories yet")
         return [

@@ -100,8 +100,8 @@ async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, expl
         for other in others
         if id is not None and other is not None
     )
-    ids = [id for id in ids if id is not None]
-    shown, edges, more = hang(ids, map(edge_of, links), hangers, exploration.limit)
+    there = [id for id in ids if id is not None]
+    shown, edges, more = hang(there, map(edge_of, links), hangers, exploration.limit)
     return Explored(shown, edges, truncated or more)
 
 

@@ -59,7 +59,7 @@ Read = Callable[..., Awaitable[Any]]
 class Logs:
     def __init__(self, graph: Neo4jClient, followers: Followers, workspace: str, read: Read) -> None:
         self._graph, self._followers, self._workspace, self._read = graph, followers, workspace, read
-        self._reached = ReadBatch(self._read_behind)
+        self._reached = ReadBatch(self._read_behind, merged=True)
         self._one = asyncio.Lock()
 
     async def _read_behind(self, text: str, **parameters: Any) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 
 from domain.node import Id
 from stores.errors import StoreError, Unavailable
-from stores.services.labels import HELD, seek
+from stores.services.labels import HELD, NODE_IS_THERE, seek
 from stores.services.neo4j_client import Collided, Neo4jClient, patience
 from stores.services.vector_set import PROPERTY, SETS, VectorSet
 from stores.services.weaviate_client import FIRST, LAST, Entry, Missing, WeaviateClient
@@ -50,11 +50,13 @@ _TAKE = (
     f"LIMIT {BATCH} RETURN collect(o) AS entries }} "
     "CALL (entries, sets) { UNWIND entries AS o WITH DISTINCT o.memory AS id, sets "
     "OPTIONAL MATCH (n:Memory {id: id}) WHERE n.workspace = $workspace "
-    f"RETURN collect([id, n[coalesce(sets[1], '{PROPERTY}')], n[sets[3]], "
-    f"{', '.join(f'n.{column}' for column in _COLUMNS)}, n.id]) AS memories }} "
+    f"RETURN collect([id] + [c IN [coalesce(sets[1], '{PROPERTY}'), coalesce(sets[3], ''), "
+    f"{', '.join(map(repr, (*_COLUMNS, *NODE_IS_THERE)))}] | n[c]]) AS memories }} "
     "RETURN [o IN entries | elementId(o)], memories, sets"
 )
-"""Waits for the workspace's relays, then reads the oldest entries and their memories as they are."""
+"""Waits for the workspace's relays, then reads the oldest entries and their memories as they are.
+
+Not n.id, n.words, ...: Neo4j has n.id from the index that found the node, also when the node is deleted since."""
 
 _TAIL = 512
 """A record of a vector takes 11 bytes of the log or more, so no more of them are lost."""

@@ -32,9 +32,11 @@ What = tuple[str, Any]
 class ReadBatch:
     """Gathers what is asked in one turn of the event loop into one statement: a round trip costs more than its work."""
 
-    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
-        """run: runs a statement with its parameters and gives the values of its one record, or more."""
-        self._run = run
+    def __init__(self, run: Callable[..., Awaitable[Any]], merged: bool = False) -> None:
+        """run: runs a statement with its parameters and gives the values of its one record, or more. merged: what is
+        asked by the same text is asked once, by all keys, and each gets all of the value, which tells of which key a
+        part is: however many ask at once, there is one plan."""
+        self._run, self._merged = run, merged
         self._asked: list[tuple[str, Sequence[Any], asyncio.Future[Any]]] = []
 
     async def ask(self, text: str, keys: Sequence[Any]) -> Any:
@@ -49,19 +51,27 @@ class ReadBatch:
     async def _answer(self) -> None:
         await asyncio.sleep(0)
         asked, self._asked = sorted(self._asked, key=lambda one: one[0]), []  # few texts: plans are remembered
-        parts = [f"CALL () {{ {text.replace('$keys', f'$k{i}')} AS r{i} }}" for i, (text, _, _) in enumerate(asked)]
-        names = ", ".join(f"r{i}" for i in range(len(asked)))
-        keys = {f"k{i}": list(keys) for i, (_, keys, _) in enumerate(asked)}
+        calls: list[tuple[str, list[Any]]] = []
+        places: list[int] = []
+        for text, keys, _ in asked:
+            if self._merged and calls and calls[-1][0] == text:
+                calls[-1][1].extend(keys)
+            else:
+                calls.append((text, list(keys)))
+            places.append(len(calls) - 1)
+        parts = [f"CALL () {{ {text.replace('$keys', f'$k{i}')} AS r{i} }}" for i, (text, _) in enumerate(calls)]
+        names = ", ".join(f"r{i}" for i in range(len(calls)))
+        given = {f"k{i}": keys for i, (_, keys) in enumerate(calls)}
         try:
-            record = await self._run(f"{' '.join(parts)} RETURN {names}", **keys)
+            record = await self._run(f"{' '.join(parts)} RETURN {names}", **given)
         except Exception as error:
             for _, _, answer in asked:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for (_, _, answer), value in zip(asked, record, strict=False):
+        for (_, _, answer), place in zip(asked, places, strict=True):
             if not answer.done():
-                answer.set_result(value)
+                answer.set_result(record[place])
 
 
 _LOCK = (

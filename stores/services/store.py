@@ -88,7 +88,7 @@ class ServicesStore:
         self._engine, self._name = engine, name
         self._graph = engine.graph
         self._writer = engine.writer(name)
-        self._turn = ReadBatch(self._read)
+        self._turn, self._ends = ReadBatch(self._read), ReadBatch(self._read, merged=True)
         self._called: Known = {}
         self._logs = Logs(engine.graph, engine.followers, name, self._read)
 
@@ -273,7 +273,7 @@ class ServicesStore:
         return Listing(log.name, self._engine.epoch)
 
     async def ends(self, logs: Sequence[Log]) -> list[int]:
-        return await ends(self._turn, logs)
+        return await ends(self._ends, logs)
 
     def follow(self, log: Log, after: int, filter: Any = None) -> AsyncGenerator[list[Any]]:
         self._engine.start()

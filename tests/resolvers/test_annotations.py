@@ -120,6 +120,7 @@ class TestSaying:
         )
         assert failed == ("CONFLICT", ["idempotencyKey"])
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "code", "path"),
         [

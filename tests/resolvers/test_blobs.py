@@ -117,6 +117,7 @@ class TestInMessages:
         assert await say(talk, part, idempotencyKey="k") == first
         assert files(talk) == [image()]
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("part", "code", "path"),
         [
@@ -168,6 +169,7 @@ def letter() -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize(
     ("data", "name", "text"),
     [

@@ -91,6 +91,7 @@ class TestEditing:
             seen = [event["memoryChanges"] for event in await events.next(3)]
         assert seen == [{"kind": "UPDATED", "memory": {"text": "tea"}}] * 3
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "code", "path"),
         [
@@ -259,6 +260,7 @@ class TestForking:
         made = await graph.do("forkSession", S, "session { messageCount forkedFrom { id } }")
         assert made["session"] == {"messageCount": 0, "forkedFrom": None}
 
+    @pytest.mark.one_family
     async def test_what_cannot_be(self, graph: Graph, session: str) -> None:
         await graph.do("createSession", {"externalId": "t"})
         await say(graph, "x", session={"externalId": "t"})

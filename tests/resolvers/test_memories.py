@@ -582,7 +582,6 @@ class TestFilters:
         query = "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }"
         assert (await graph.data(query, f=filter))["memories"]["totalCount"] == len(found)
 
-    @pytest.mark.both_families
     @pytest.mark.parametrize(
         ("order", "found"),
         [

@@ -124,6 +124,7 @@ async def test_pages_go_on_both_ways(graph: Graph, talks: None) -> None:
     assert seen == "cba"
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize("text", ["", "  ", "x" * 100_001])
 async def test_what_is_no_question(graph: Graph, text: str) -> None:
     assert await graph.refusal(QUERY, t=text) == ("INVALID", ["text"])

@@ -74,6 +74,7 @@ class TestChains:
         assert found["session"]["reasoningChains"]["nodes"] == [done]
         assert found["session"]["messages"]["nodes"][0]["reasoningChains"]["totalCount"] == 1
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "refusal"),
         [

@@ -78,6 +78,7 @@ async def test_the_audit_log(graph: Graph) -> None:
     assert oldest > "2"
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize("given", [{"kind": "SESSIONS"}, {"kind": "SESSIONS", "days": 0}, {"kind": "TRACES", "days": -1}, {"kind": "TRACES", "count": -1}])  # fmt: skip
 async def test_a_policy_that_says_nothing_or_too_much_is_refused(graph: Graph, given: dict[str, Any]) -> None:
     assert (await graph.fails("applyRetention", {"policies": [given]}))[0] == "INVALID"

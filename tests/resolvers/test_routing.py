@@ -40,6 +40,7 @@ async def route(graph: Graph, **input: Any) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("agents")
 class TestRouting:
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("input", "names", "kinds"),
         [
@@ -103,6 +104,7 @@ class TestRouting:
         assert (await graph.data(query))["agent"]["routes"] == []
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize(
     ("routes", "path"),
     [
@@ -121,11 +123,13 @@ async def test_what_is_no_route(graph: Graph, routes: Any, path: list[str]) -> N
     assert await graph.fails("upsertAgent", {"externalId": "a", "routes": routes}) == ("INVALID", path)
 
 
+@pytest.mark.one_family
 async def test_something_must_be_asked(graph: Graph) -> None:
     for nothing in ({}, {"capabilities": []}, {"text": " "}):
         assert await graph.refusal(ASK, input=nothing) == ("INVALID", ["input", "text"])
 
 
+@pytest.mark.one_family
 async def test_no_pattern_takes_longer_than_its_text(graph: Graph) -> None:
     """With Python's own expressions this one would not end."""
     await graph.do("upsertAgent", {"externalId": "a", "routes": [{"pattern": "^(a+)+$"}, {"pattern": "(x+x+)+y"}]})

@@ -68,6 +68,7 @@ async def test_it_can_be_given_more_time(graph: Graph, ttl: int | None, seconds:
     assert await there(graph) == ([] if seconds else ["s"])
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize("ttl", [0, -1, 10**12])
 async def test_a_time_to_live_that_cannot_be_is_refused(graph: Graph, ttl: int) -> None:
     asked = {"externalId": "s", "ttlSeconds": ttl}

@@ -92,6 +92,7 @@ class TestSettingUp:
         assert tried[0] == {"name": "warm", "parameters": {"t": 0.7}, "results": []}
         assert [type for type, _ in await events(graph, "playground")] == ["experiment"] * 3
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "path"),
         [
@@ -148,6 +149,7 @@ class TestSettingUp:
         assert await graph.fails("updateSession", {**S, "panel": PANEL}) == ("INVALID", ["panel"])
         assert [type for type, _ in await events(graph, "workflow")] == ["workflow_defined"] * 2
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(("kind", "mutation", "input"), ADDED[:4])
     @pytest.mark.parametrize("other", ["CHAT", "PANEL", "WORKFLOW", "PLAYGROUND"])
     async def test_another_kind_of_session_has_no_such_part(
@@ -171,6 +173,7 @@ class TestSettingUp:
             await graph.do(mutation, named)
         assert await graph.fails(mutation, {**named, "idempotencyKey": "l"}) == ("DUPLICATE", ["externalId"])
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(("kind", "mutation", "input"), ADDED)
     async def test_a_session_has_room_for_so_many(self, graph: Graph, kind: str, mutation: str, input: Any) -> None:
         await create(graph, kind)
@@ -236,6 +239,7 @@ class TestPanels:
             "session": {"externalId": "s"},
         }
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "refusal"),
         [
@@ -304,6 +308,7 @@ class TestWorkflows:
         assert [(one["from"], one["to"]) for one in told][-1] == ("review", "done")
         assert told[-1]["data"] == {"why": "good"}
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("step", "refusal"),
         [
@@ -357,6 +362,7 @@ class TestWorkflows:
         runs = [data["status"] for type, data in await events(graph, "workflow") if type == "execution"]
         assert runs == ["OK", "PENDING", "ERROR"]
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "path"),
         [
@@ -408,6 +414,7 @@ class TestPlaygrounds:
         told = [data["metrics"] for type, data in await events(graph, "playground") if type == "result"]
         assert told[0] == {"taste": 3, "ms": 7}
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         "metrics", [{}, {"a": "1"}, {"a": None}, {"a": True}, {"a": 1, "b": [1]}, {"a": 10**400}, [1], 1]
     )

@@ -278,7 +278,6 @@ class TestListing:
         assert [node["externalId"] for node in data["nodes"]] == [f"s{i}" for i in found]
         assert data["totalCount"] == len(found)
 
-    @pytest.mark.both_families
     @pytest.mark.parametrize(
         ("order", "found"),
         [

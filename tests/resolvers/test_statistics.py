@@ -174,6 +174,7 @@ async def test_nothing_is_nothing(graph: Graph) -> None:
         )
 
 
+@pytest.mark.one_family
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "/etc/passwd", "a" * 300, "Europe"])
 async def test_a_zone_that_there_is_not_is_refused(graph: Graph, zone: str) -> None:
     asked = "query ($z: String!) { traceStats(bucket: DAY, zone: $z) { total { count } } }"

@@ -115,6 +115,7 @@ class TestTelling:
         done = await finish(graph, made, endedAt=(then + timedelta(minutes=5)).isoformat())
         assert (done["status"], done["durationMs"]) == ("OK", 300_000)
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "code", "path"),
         [
@@ -137,6 +138,7 @@ class TestTelling:
         assert await graph.fails("startToolExecution", {**S, "tool": "search", **given}) == (code, path)
         assert len(await listed(graph)) == 1
 
+    @pytest.mark.one_family
     @pytest.mark.parametrize(
         ("given", "code", "path"),
         [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from domain.session import Session
+from stores.ports import Log
 from stores.services.engine import ServicesEngine
 from tests.support.graphql_client import Clock, Graph
 
@@ -83,3 +86,23 @@ async def test_a_message(counted: Counted) -> None:
         "addMessage", {"session": {"externalId": "s"}, "text": "one more", "sender": {"externalId": "ada"}}
     )
     assert counted.look()["commits"] == 1
+
+
+async def test_however_many_begin_to_follow_at_once_there_is_one_plan(counted: Counted) -> None:
+    engine = counted.graph.engine
+    assert isinstance(engine, ServicesEngine)
+    store = engine.workspace("default")
+    [session] = [session.id for session in await store.scan(Session, None, 10)]
+    asked = [
+        [Log("changes")],
+        [Log("trace", session), Log("messages", session)],
+        [Log("changes"), Log("messages", session)],
+    ]
+    alone = [await store.ends(logs) for logs in asked]
+    counted.look()
+    before = set(engine.graph.plans.hot())
+    for many in (1, 2, 5):
+        together = await asyncio.gather(*(store.ends(logs) for logs in asked * many))
+        assert together == alone * many
+        assert counted.look()["neo4j"] == 1
+    assert set(engine.graph.plans.hot()) == before
