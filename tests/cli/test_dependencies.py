@@ -68,29 +68,32 @@ def files() -> dict[str, set[str]]:
     """The distributions that bring a module, by the module's path without its ending."""
     found: dict[str, set[str]] = {}
     for one in distributions():
+        name = canonicalize_name(one.metadata["Name"])  # read anew each time it is asked for
         for file in one.files or ():
             path = re.sub(r"(/__init__)?(\.[^/.]+)?\.(py|so|pyd)$", "", file.as_posix())
-            found.setdefault(path, set()).add(canonicalize_name(one.metadata["Name"]))
+            found.setdefault(path, set()).add(name)
     return found
 
 
-FILES = files()
+EXTRAS_OF = {
+    "stores/services": ["services"],
+    "server/otlp/grpc.py": ["grpc"],
+    "bench": ["services", "otel", "dev"],
+    "stores/blobs": ["s3", "documents"],
+    "server/telemetry/tracing.py": ["otel"],
+    "stores/model_embedder.py": ["fastembed", "model2vec", "sentence-transformers"],
+}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if imports(module)])
-def test_what_a_module_imports_is_declared(module: str) -> None:
-    extras = {"stores/services": ["services"], "server/otlp/grpc.py": ["grpc"], "bench": ["services", "otel", "dev"]}
-    given = next((extra for start, extra in extras.items() if module.startswith(start)), [])
-    if module.startswith("stores/blobs"):
-        given = ["s3", "documents"]
-    if module == "server/telemetry/tracing.py":
-        given = ["otel"]
-    if module == "stores/model_embedder.py":
-        given = ["fastembed", "model2vec", "sentence-transformers"]
-    for name in imports(module):
-        # Not all extras are installed; what is not has the name of its distribution.
-        brought = FILES.get(name.replace(".", "/"), {canonicalize_name(name)})
-        assert brought & declared(*given), f"{name} is brought by {brought or 'nothing'}, which is not declared"
+def test_what_a_module_imports_is_declared(subtests: pytest.Subtests) -> None:
+    by_module = files()
+    for module in MODULES:
+        given = next((extra for start, extra in EXTRAS_OF.items() if module.startswith(start)), [])
+        for name in imports(module):
+            # Not all extras are installed; what is not has the name of its distribution.
+            brought = by_module.get(name.replace(".", "/"), {canonicalize_name(name)})
+            with subtests.test(module=module, name=name):
+                assert brought & declared(*given), f"{brought or 'nothing'} brings it, which is not declared"
 
 
 @pytest.mark.parametrize("name", ["graphql-core", "strawberry-graphql", "uvicorn", "websockets", "weaviate-client"])
