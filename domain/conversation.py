@@ -125,10 +125,12 @@ def _digest(text: str) -> str:
 
 
 class News(NamedTuple):
-    """What is not known yet, and whether something is that a user said in the same call."""
+    """What is not known yet, and whether something is that a user said in the same call. doubts: why something of it
+    may be known all the same, or something else not."""
 
     told: list[Utterance]
     goes_on: bool
+    doubts: list[str]
 
 
 Places = dict[str, list[int]]
@@ -151,13 +153,45 @@ def news(
     compared, and what was told by spans of the same time: users say the same thing again. places: those of known.
     """
     has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told)
-    at, last, goes_on = (-1 if has_history else _since(known, tellers, by) - 1), -1, False
-    for index, one in enumerate(told[-MAX_KNOWN:], max(0, len(told) - MAX_KNOWN)):
+    before = -1 if has_history else _since(known, tellers, by) - 1
+    ways = [_repeated(places, told[start:], before) for start in _starts(known, told)]
+    count, following, goes_on, passed = max(ways, key=lambda way: way[0])
+    fresh = list(told[len(told) - following :] if count else told)
+    doubts = []
+    if passed:
+        doubts.append(
+            f"{passed:,} messages of a history that stand before known ones are not known, and were not added"
+        )
+    if has_history and len(known) == MAX_KNOWN and (count == 0 or count < len(known) < len(told)):
+        doubts.append(
+            f"A history of {len(told):,} messages repeats {count:,} of the last {MAX_KNOWN} parts of the session, "
+            "which are those it is compared with: some of its messages may stand there twice"
+        )
+    return News(fresh, goes_on, doubts)
+
+
+def _starts(known: Sequence[Known], told: Sequence[Utterance]) -> list[int]:
+    """From where on a call may repeat what is known: from its beginning, unless only the end of that is known."""
+    if len(told) <= MAX_KNOWN or len(known) < MAX_KNOWN:
+        return [0]
+    first = [index for index, one in enumerate(told) if known[0].key in one.keys]
+    return [len(told) - MAX_KNOWN, *first[-_MAX_STARTS:], 0]
+
+
+_MAX_STARTS = 8
+
+
+def _repeated(places: Places, told: Sequence[Utterance], at: int) -> tuple[int, int, bool, int]:
+    """How many parts are known, how many utterances follow the last known one, whether a user said one of those that
+    are known, and how many between those are not. at: the place after which they are looked for."""
+    count, first, last, known, goes_on = 0, 0, -1, 0, False
+    for index, one in enumerate(told):
         found = [place for key in one.keys if (place := _after(places.get(key, ()), at)) is not None]
         if found and (not one.answers or len(found) == len(one.keys)):
-            at, last = max(found), index
+            first = first if count else index
+            at, last, count, known = max(found), index, count + len(found), known + 1
             goes_on = goes_on or one.sender is SenderType.USER
-    return News(list(told[last + 1 :]), goes_on)
+    return count, len(told) - last - 1, goes_on, last - first + 1 - known if count else 0
 
 
 def _after(places: Sequence[int], at: int) -> int | None:

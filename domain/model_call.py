@@ -13,7 +13,7 @@ from domain.tool_calls import Spot, Step, answers, call_parts
 from domain.values import Json, decode_json, encode_json
 
 MAX_HEARD = 1_000
-"""How many messages of events and log records a call has at the most; the latest are kept."""
+"""How many messages of events and log records a call has at the most: see domain.conventions.fitting."""
 
 
 class ModelMessage(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +103,7 @@ class ModelCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         heard = [*self.heard, *(one for one in later.heard if one.key not in known)]
         if len(heard) > len(self.heard) > 0:
             heard.sort(key=lambda one: one.time)
-        return ModelCall(later.asked or self.asked, later.said or self.said, heard[-MAX_HEARD:], ran)
+        return ModelCall(later.asked or self.asked, later.said or self.said, heard, ran)
 
 
 def _texts(part: Content) -> Iterator[str]:

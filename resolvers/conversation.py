@@ -167,6 +167,8 @@ class _Telling:
         by = _teller(span, missing)
         told = utterances(span.call.input, [] if self._is_repeated(span) else span.call.output)
         fresh = news(self._known, self._places, self._tellers, told, by)
+        if fresh.doubts:
+            await self._tx.put([replace(span, warnings=list(dict.fromkeys([*span.warnings, *fresh.doubts])))])
         if place == "below" and not fresh.goes_on:
             return
         heard = [one for one in fresh.told if place != "below" or one.sender is not SenderType.USER]

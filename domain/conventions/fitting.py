@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from domain.conventions.lookup import Given
 from domain.message import Content, Media, ReasoningContent, TextContent, ToolCall, ToolResponse
-from domain.model_call import Heard, ModelCall, ModelMessage
+from domain.model_call import MAX_HEARD, Heard, ModelCall, ModelMessage
 from domain.shortening import fitted_json, shortened
 from domain.values import MAX_JSON, MAX_TEXT, NULL, Json
 
@@ -24,6 +24,21 @@ def may_be_long(given: Given) -> bool:
             else:
                 size += len(value)
     return size >= MAX_TEXT
+
+
+def latest_heard(call: ModelCall, warnings: list[str]) -> ModelCall:
+    """The call with the latest of the messages that events and log records tell of."""
+    if (left_out := len(call.heard) - MAX_HEARD) <= 0:
+        return call
+    known = next((one for one in warnings if one.startswith(_UNHEARD)), "")
+    if known:
+        warnings.remove(known)
+        left_out += int(known.removeprefix(_UNHEARD).split()[0].replace(",", ""))
+    warnings.append(f"{_UNHEARD}{left_out:,} were left out")
+    return replace(call, heard=call.heard[-MAX_HEARD:])
+
+
+_UNHEARD = f"Events or log records of more than {MAX_HEARD:,} messages: the earliest "
 
 
 def fitted(call: ModelCall, warnings: list[str]) -> ModelCall:
@@ -45,13 +60,15 @@ class _Fitting:
     def latest(self, messages: list[ModelMessage]) -> list[ModelMessage]:
         """The instructions and the latest messages, as far as there is room."""
         found: list[ModelMessage] = []
-        room = MAX_TOLD
+        room, left_out = MAX_TOLD, 0
         for message in map(self.message, reversed(messages)):
             room -= sum(map(_size, message.content))
             if room < 0 and message.role != "system":
-                self._warn(f"Messages of more than {MAX_TOLD:,} characters: the earliest were left out")
+                left_out += 1
                 continue
             found.append(message)
+        if left_out:
+            self._warn(f"Messages of more than {MAX_TOLD:,} characters: the earliest {left_out:,} were left out")
         found.reverse()
         return found
 

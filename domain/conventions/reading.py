@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.conventions import content
-from domain.conventions.fitting import fitted, may_be_long
+from domain.conventions.fitting import fitted, latest_heard, may_be_long
 from domain.conventions.lookup import (
     KINDS,
     NAMED,
@@ -380,6 +380,8 @@ def and_then(before: Reading, later: Reading) -> Reading:
     call = (
         later.call if before.call is None else before.call if later.call is None else before.call.and_then(later.call)
     )
+    warnings = list(dict.fromkeys([*before.warnings, *later.warnings]))
+    call = None if call is None else latest_heard(call, warnings)
     return Reading(
         before.kind if later.kind is SpanKind.OTHER else later.kind,
         later.session or before.session,
@@ -393,5 +395,5 @@ def and_then(before: Reading, later: Reading) -> Reading:
         later.finish_reasons or before.finish_reasons,
         before.usage.and_then(later.usage),
         call,
-        list(dict.fromkeys([*before.warnings, *later.warnings])),
+        warnings,
     )

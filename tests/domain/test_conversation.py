@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.conversation import Known, Teller, news, places_of, utterances
+from domain.conversation import MAX_KNOWN, Known, Teller, news, places_of, utterances
 from domain.message import ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelMessage
 from domain.node import Id
@@ -44,15 +44,58 @@ class Talk:
         start = 10 * len(self.tellers) if at is None else at
         by = Teller("t", f"s{len(self.tellers)}", start, start + lasts)
         told = utterances(said(*asked.split()), said(*answered.split()))
-        fresh = news(self.known, places_of(self.known), self.tellers, told, by).told
+        fresh, _, self.doubts = news(self.known, places_of(self.known), self.tellers, told, by)
         self.tellers.append(by)
         for one in fresh:
             self.known += [Known(key, len(self.tellers) - 1, Id("m")) for key in one.keys]
+        self.known = self.known[-MAX_KNOWN:]
         words = [
             part.text if isinstance(part, TextContent) else type(part).__name__ for one in fresh for part in one.content
         ]
         self.words += words
         return words
+
+
+def turns(first: int, last: int) -> str:
+    """Turns of which every tenth is in the same words."""
+    return " ".join(f"u:{'again' if n % 10 == 5 else n} a:{'ok' if n % 10 == 5 else -n}" for n in range(first, last))
+
+
+@pytest.mark.parametrize("known", [3, 150, 199, 200, 201, 700])
+@pytest.mark.parametrize("more", [1, 30, 199, 450])
+def test_a_history_longer_than_what_is_compared_is_told_once(known: int, more: int) -> None:
+    talk = Talk()
+    talk.hear(turns(0, known))
+    talk.hear(turns(0, known + more), "a:End")
+    assert talk.words == said_in(f"{turns(0, known + more)} a:End")
+    assert talk.doubts == []
+
+
+def test_of_a_history_that_has_nothing_of_what_is_known_that_is_told() -> None:
+    talk = Talk()
+    talk.hear(turns(0, 700))
+    assert len(talk.hear(turns(1001, 1005), "a:End")) == 9
+    assert talk.doubts == [
+        "A history of 9 messages repeats 0 of the last 400 parts of the session, which are those it is compared with: "
+        "some of its messages may stand there twice"
+    ]
+    talk.hear(turns(1001, 1005) + " a:End u:More", "a:Yes")
+    assert talk.doubts == []
+
+
+def test_what_stands_between_known_words_and_is_not_known_is_counted() -> None:
+    talk = Talk()
+    talk.hear("u:one", "a:First")
+    talk.hear("u:two", "a:Second")
+    assert talk.hear("u:zero a:None u:one a:First u:half a:Half u:two a:Second u:three", "a:Third") == [
+        "three",
+        "Third",
+    ]
+    assert talk.doubts == ["2 messages of a history that stand before known ones are not known, and were not added"]
+
+
+def said_in(words: str) -> list[str]:
+    return [word.partition(":")[2] for word in words.split()]
 
 
 def test_a_history_is_told_once() -> None:

@@ -376,7 +376,25 @@ class TestWhatIsWrong:
         one = (await door.read())[1]
         texts = [said["text"].split()[0] for said in one["inputMessages"]]
         assert (texts[0], texts[-1], len(texts) < 50) == ("Be", "59", True)
-        assert one["warnings"] == ["Messages of more than 4,194,304 characters: the earliest were left out"]
+        assert one["warnings"] == ["Messages of more than 4,194,304 characters: the earliest 14 were left out"]
+
+    async def test_of_very_many_messages_of_events_the_latest_are_kept(self, door: Door) -> None:
+        heard = [record(1, "gen_ai.user.message", {"content": f"q{n}"}, at=n) for n in range(1_003)]
+        await door.logs(*heard[:700])
+        await door.logs(*heard[700:1_002])
+        await door.logs(*heard[1_000:])
+        one = (await door.read())[1]
+        assert [one["inputMessages"][at]["text"] for at in (0, -1)] == ["q3", "q1002"]
+        assert one["warnings"] == ["Events or log records of more than 1,000 messages: the earliest 3 were left out"]
+
+    async def test_a_history_that_cannot_be_compared_is_told(self, door: Door) -> None:
+        words = [word for n in range(250) for word in (f"user q{n}", f"assistant a{n}")]
+        await door.spans(span(1, **LLM, **{ASKED: chat(*words), SAID: chat("assistant end")}))
+        await door.spans(span(2, **LLM, at=5, **{ASKED: chat(*words[:20], "user new"), SAID: chat("assistant yes")}))
+        first, second = (await door.read()).values()
+        [warning] = second["warnings"]
+        assert first["warnings"] == []
+        assert warning.startswith("A history of 22 messages repeats 0 of the last 400 parts of the session")
 
     async def test_content_that_is_no_text_and_roles_that_are_none(self, door: Door) -> None:
         odd = [{"role": 7, "parts": {}}, {"role": "user", "parts": [3, None, {"type": []}]}, "words", None, []]
