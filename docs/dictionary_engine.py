@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from domain import graph as hops
 from domain.branch import Entry, branch
 from domain.change import Change, MemoryChange
+from domain.document import DocumentChunk
 from domain.errors import CursorExpired
 from domain.generation import CachedGeneration
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
@@ -43,7 +44,9 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, forgotten, kept, line_of, lost, state_of, textless, told
+from stores.documents import cosines
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
+from stores.filters import IN_DOCUMENT
 from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
@@ -52,7 +55,7 @@ from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, most_of_usual
 from stores.ports import Collection, Log, NaturalKey, Records, Search
-from stores.predicate import World, passes
+from stores.predicate import World, holds, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
 
@@ -535,6 +538,26 @@ class DictionaryStore:
         ranks = _ranks(corpus, [one.id for one in messages], search.text)
         best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
         return ports.FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
+
+    async def search_chunks(self, search: ports.ChunkSearch) -> ports.FoundChunks:
+        if search.filter is not None:
+            check(search.filter)
+        every = list(self._now.all(DocumentChunk))
+        among = [
+            one for one in every if search.filter is None or holds(IN_DOCUMENT, one, search.filter, self._now.world)
+        ]
+        ranks = _ranks({one.id: _words(one.text) for one in every}, [one.id for one in among], search.text)
+        best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
+        if search.vector is None:
+            return ports.FoundChunks([one for one in among if one.id in best], best, {})
+        having = [one for one in among if one.embedder == search.embedder]
+        near = dict(
+            zip((one.id for one in having), cosines((one.vector for one in having), search.vector), strict=True)
+        )
+        others = sorted(near, key=lambda one: (near[one], one))[-search.limit :]
+        found = [one for one in among if one.id in {*best, *others}]
+        waiting = sum(one.due_at is not None for one in among)
+        return ports.FoundChunks(found, best, {one.id: near[one.id] for one in found if one.id in near}, 1.0, waiting)
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         names = (one.namespace for one in self._now.all(StateEntry))

@@ -14,7 +14,7 @@ from domain.declaration import NATURAL, SORTED, listed, refers
 from domain.errors import ErrorCode, invalid, reject
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import AnyNamed, Command, GivenObject, Json, Key, Name, Text, TimeRange
+from domain.values import AnyNamed, Command, GivenObject, Json, Key, Name, Text, TimeRange, Whose
 
 MIB = 1024 * 1024
 
@@ -166,12 +166,15 @@ class AttachmentOrder(Command, frozen=True, kw_only=True):
 
 
 class BlobFilter(Command, frozen=True, kw_only=True):
-    """Selects blobs; all given members must match. text: a part of the filename; says: of what a document says."""
+    """Selects blobs; all given members must match. text: a part of the filename; says: of what a document says;
+    session: in which a message shows it; sender: of such a message."""
 
     media_types: list[str] | None = None
     sha256s: AnyNamed = None
     text: str | None = None
     says: str | None = None
+    session: Whose = None
+    sender: Whose = None
     created_at: TimeRange | None = None
     metadata: GivenObject = None
     and_: list[BlobFilter] | None = msgspec.field(name="and", default=None)

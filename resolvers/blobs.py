@@ -8,8 +8,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -34,10 +35,12 @@ from domain.page import Page, Slice
 from domain.session import Session
 from domain.telemetry import MediaFile
 from domain.values import EMPTY_OBJECT, Ref, changed
-from resolvers.context import Context, lookup, lookup_all, named_by, records_of
+from resolvers import documents as said
+from resolvers.context import Context, every, lookup, lookup_all, named_by, present, records_of
 from resolvers.idempotency import write
 from resolvers.lists import Listed
 from stores.blobs.staging import Staged, staged
+from stores.errors import Taken
 from stores.ports import Records, Transaction
 
 BLOBS = Listed(Records(Blob), BlobFilter)
@@ -125,7 +128,10 @@ async def upload(context: Context, input: UploadBlobInput) -> Blob:
         async def script(tx: Transaction) -> Blob:
             return await _record(tx, arrived)
 
-        return await write(context, input, script)
+        made = await write(context, input, script)
+    if made.text:
+        await said.embed(context)
+    return made
 
 
 async def _record(tx: Transaction, arrived: Arrived) -> Blob:
@@ -224,6 +230,8 @@ class Shown:
             uploads[place] = file, [*path, "data"]
         async with _kept(context, uploads) as self._arrived:
             yield
+        if any(one.file.text for one in self._arrived.values()):
+            await said.embed(context)
 
     async def of(self, tx: Transaction) -> dict[int, dict[int, Blob]]:
         """By message and part. What is shown is in use from now on. Raises Rejected (NOT_FOUND)."""
@@ -332,6 +340,20 @@ async def sweep(context: Context, unused_days: float) -> int:
         found = [one for key, one in pairs if one is not None and one.stored_as == key]
         total += await _sweep(context, [one.id for one in found if one.used_at < before], before)
     return total
+
+
+async def free(context: Context, ids: Sequence[Id]) -> None:
+    """Deletes those of some blobs that nothing shows any more, and their bytes."""
+    shown = {one.blob_id for one in await every(context, Records(Attachment, "blob"), ids)}
+    for blob in await present(context.store, Blob, [id for id in ids if id not in shown]):
+        with suppress(Taken):  # it is shown again
+            await context.store.write(partial(delete_blob, blob.id))
+            if context.takes_blobs:
+                await context.intake.blobs.delete(context.caller.workspace, [blob.stored_as])
+
+
+async def delete_blob(id: Id, tx: Transaction) -> None:
+    await tx.delete(Blob, [id])
 
 
 async def _sweep(context: Context, old: list[Id], before: Any) -> int:

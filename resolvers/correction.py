@@ -38,7 +38,7 @@ from domain.span import Span
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, changed
 from resolvers import branches, tool_execution
-from resolvers.blobs import Shown
+from resolvers.blobs import Shown, free
 from resolvers.context import Context, Unchanged, each, every, lookup, present, require
 from resolvers.conversation import MAX_TITLE
 from resolvers.event import log
@@ -99,15 +99,18 @@ async def edit(context: Context, input: EditMessageInput) -> Message:
 
 
 async def redact(context: Context, input: RedactMessageInput) -> Redaction:
-    """Removes the content of a message for good, with what it was before and what traces tell of it in its session. The
-    memories formed from it stay and are returned; their followers are told. Raises Rejected: NOT_FOUND."""
+    """Removes the content of a message for good, with what it was before, files that nothing else shows, and what
+    traces tell of it in its session. The memories formed from it stay and are returned; their followers are told.
+    Raises Rejected: NOT_FOUND."""
     message = await require(context.store, Message, input.message, ["message"])
     formed = await _formed(context, [input.message])
     if not input.dry_run:
+        files = list({one.blob_id for one in await every(context, Records(Attachment, "target"), [message.id])})
         done = await blank(context, [message], context.write)
         if not done:
             raise not_found(Message.noun, ["message"])
         message = done[0]
+        await free(context, files)
     return Redaction(message, await present(context.store, Memory, formed))
 
 

@@ -29,6 +29,7 @@ from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
 from domain.values import Ref
 from resolvers import sessions
+from resolvers.blobs import delete_blob
 from resolvers.context import Context, each, every, present
 from resolvers.correction import blank, telling
 from resolvers.formation import formed_from
@@ -263,7 +264,7 @@ class Erasing:
             self._saw([blob])
             self.files += 1
             with suppress(Taken):  # it is shown again
-                await self._write(partial(_delete_blob, blob.id))
+                await self._write(partial(delete_blob, blob.id))
                 if not self.dry_run and self._context.takes_blobs:
                     await self._context.intake.blobs.delete(self._context.caller.workspace, [blob.stored_as])
 
@@ -295,10 +296,6 @@ async def _delete_annotations(ids: Sequence[Id], tx: Transaction) -> None:
 
 async def _delete_states(ids: Sequence[Id], tx: Transaction) -> None:
     await tx.delete(StateEntry, ids)
-
-
-async def _delete_blob(id: Id, tx: Transaction) -> None:
-    await tx.delete(Blob, [id])
 
 
 async def _delete_session(session: Session, formed: Sequence[Id], tx: Transaction) -> Session:

@@ -1,4 +1,5 @@
-"""Delete expired memories and state entries, and what logs keep no longer; end tool executions that took too long."""
+"""Delete expired memories and state entries, and what logs keep no longer; end tool executions that took too long, and
+embed what documents say that waits for it."""
 
 from __future__ import annotations
 
@@ -9,12 +10,14 @@ from typing import NamedTuple
 
 from domain.audit import AuditEntry
 from domain.change import deletion
+from domain.document import DocumentChunk
 from domain.memory import Memory
 from domain.node import Id
 from domain.page import Slice
 from domain.session import Session
 from domain.state import StateEntry
 from domain.values import Ref
+from resolvers import documents
 from resolvers.context import Context
 from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
@@ -28,10 +31,12 @@ _SESSIONS = 50
 
 
 async def sweep(context: Context) -> int:
-    """Delete what has expired in the workspace, and store which tools have timed out, as reads see already; how many
-    records were deleted."""
+    """Delete what has expired in the workspace, store which tools have timed out, as reads see already, and embed the
+    chunks of documents that wait for it; how many records were deleted."""
+    waiting = False
 
     async def script(tx: Transaction) -> tuple[int, bool, list[Session]]:
+        nonlocal waiting
         memories = await tx.expired(Memory, _BATCH)
         await give_back(tx, memories)
         await tx.log([deletion(memory, tx.now) for memory in memories])
@@ -40,6 +45,7 @@ async def sweep(context: Context) -> int:
         await tx.delete(StateEntry, [entry.id for entry in entries])
         late = await time_out(tx, _BATCH)
         over = await tx.expired(Session, _SESSIONS)
+        waiting = bool(await tx.expired(DocumentChunk, 1))
         more = max(len(memories), len(entries), late) == _BATCH or len(over) == _SESSIONS
         return len(memories) + len(entries), more, over
 
@@ -50,6 +56,8 @@ async def sweep(context: Context) -> int:
             formed = await formed_in(context, Ref(id=session.id))
             await context.store.write(partial(_delete_expired, session.id, formed))
         total += count + len(over)
+    if waiting:
+        await documents.embed_all(context)
     return total
 
 

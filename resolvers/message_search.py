@@ -14,12 +14,12 @@ from domain.message import Message, MessageFilter, MessageOrder, MessageOrderFie
 from domain.node import Id
 from domain.page import Listing, Mark, OrderDirection, PageInfo, Slice, slice_of
 from domain.participant import Participant
-from domain.ranking import USUAL, Asked, Ranked, rank
+from domain.ranking import Asked, Ranked, rank
 from domain.search import Candidate, Ranking, SearchMode, asks, similarity
 from domain.values import MAX_TEXT
 from resolvers.actors import whose
 from resolvers.context import Context, embedding, present
-from resolvers.search import directed, means
+from resolvers.search import directed, means, usual_of
 from stores import words
 from stores.errors import NoEmbedder
 from stores.ports import FoundMessages, MessageSearch, Search, Vector, label_of
@@ -150,7 +150,7 @@ async def _ranked(
         near, degraded = await _remembered(context, vector)
     found = await context.store.search_messages(MessageSearch(text, MOST, filter, list(near)))
     alike = near if vector is None else await _alike(context, found, vector, near)
-    usual = USUAL if vector is None else await context.embedder.usual(vector)
+    usual = await usual_of(context, mode, vector)
     asked = Asked(
         mode, _THRESHOLD, MOST, Ranking.RELEVANCE, text, context.clock(), context.embedder.kindred, found.covered, usual
     )

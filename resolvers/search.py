@@ -88,7 +88,7 @@ async def _found(context: Context, searches: Sequence[Search]) -> list[tuple[lis
 async def _folded(context: Context, search: Search, found: Found) -> tuple[list[MemoryHit], bool]:
     """The hits of a search, of which those that say the same are one. Where they took the places of others, more
     candidates are asked for, once."""
-    known, usual = dict(found.records), await _usual(context, search)
+    known, usual = dict(found.records), await usual_of(context, search.mode, search.vector)
     hits = await _hits(context, search, _ranked(context, search, found, usual), known)
     if len(hits) < search.limit and any(hit.folded for hit in hits) and len(found.candidates) >= LEAST_CANDIDATES:
         [found] = await context.store.search([msgspec.structs.replace(search, limit=_WIDER * search.limit)])
@@ -96,12 +96,12 @@ async def _folded(context: Context, search: Search, found: Found) -> tuple[list[
     return hits, found.degraded
 
 
-async def _usual(context: Context, search: Search) -> float:
-    """The cosine that says nothing."""
-    if search.mode is not SearchMode.HYBRID or search.vector is None:
+async def usual_of(context: Context, mode: SearchMode, vector: Vector | None) -> float:
+    """The cosine that says nothing, of what is searched for."""
+    if mode is not SearchMode.HYBRID or vector is None:
         return USUAL
     try:
-        return await context.embedder.usual(search.vector)
+        return await context.embedder.usual(vector)
     except NoEmbedder:
         return USUAL
 

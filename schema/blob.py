@@ -8,10 +8,10 @@ from typing import Annotated
 import strawberry
 
 from domain import blob as domain
-from resolvers import blobs, documents
+from resolvers import blobs
 from resolvers.lists import Listed
 from schema import page, payloads, refs
-from schema.fields import backed_by, connection, relation
+from schema.fields import backed_by, connection, relation, with_lists
 from schema.message import Message
 from schema.page import Node
 from schema.scalars import JSON
@@ -36,6 +36,7 @@ AttachmentConnection = page.connection_of("Attachment", Attachment)
 
 @backed_by(domain.Blob)
 @strawberry.type(description="A file: an image, a sound, a film or a document. A workspace has the same bytes once.")
+@with_lists(domain.Blob)
 class Blob(Node):
     sha256: str = strawberry.field(description="SHA-256 of its bytes, in hex. As an externalId it names the blob.")
     media_type: str = strawberry.field(description="What its bytes are.")
@@ -62,14 +63,3 @@ class Blob(Node):
 
 BlobConnection = page.connection_of("Blob", Blob)
 BlobPayload = payloads.payload("Blob", blob=refs.optional(Blob))
-
-
-@backed_by(documents.DocumentChunk)
-@strawberry.type(description="A piece of a document that was found.")
-class DocumentChunk:
-    blob: Blob
-    place: int = strawberry.field(description="Its place among the pieces of the document, from 0.")
-    offset: int = strawberry.field(description="Where it begins in the document's text, in characters.")
-    text: str
-    snippet: str = strawberry.field(description="A part of it in one line; the words are marked: **word**.")
-    score: float = strawberry.field(description="The share of the words that it has, from 0 to 1.")

@@ -47,9 +47,10 @@ from resolvers import (
 from schema import page, payloads, refs
 from schema.actor import AgentMatch
 from schema.annotation import AnnotationChange, AnnotationConnection, AnnotationPayload, AnnotationsPayload
-from schema.blob import Blob, BlobConnection, BlobPayload, DocumentChunk
+from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
+from schema.document import DocumentSearch
 from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.generation import CachedGeneration, EvictedPayload, GenerationPayload
@@ -154,9 +155,9 @@ class Query:
     )
     search_documents = query(
         documents.search,
-        list[DocumentChunk],
-        "Pieces of documents that have most of these words, the best first, among the newest 50 documents that have "
-        "all of them.",
+        DocumentSearch,
+        "Chunks of what documents say that have these words or, but for TEXT, mean the same, best first; the filter is "
+        "of the documents.",
         right=READ,
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)

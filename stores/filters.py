@@ -15,7 +15,7 @@ import msgspec
 
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
-from domain.blob import Blob
+from domain.blob import Attachment, Blob
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import Message, TextContent, Thread, ToolCall
@@ -207,7 +207,14 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "text": Contains(("text",)),
         "stale": Equal("stale"),
     },
-    Blob: {"text": Contains(("filename",)), "says": Contains(("text",))},
+    Blob: {
+        "text": Contains(("filename",)),
+        "says": Contains(("text",)),
+        "session": Some(Attachment, "blob", RefersTo("session", (Session,))),
+        "sender": Some(
+            Attachment, "blob", Through("target", Message, Through("sender", Participant, Called("actor", _ACTORS)))
+        ),
+    },
     Message: {
         "sender": Through("sender", Participant, Called("actor", _ACTORS)),
         "thread": Through("thread", Thread, Equal("name")),
@@ -273,6 +280,10 @@ FILTERS: dict[Kind, dict[str, Operator]] = {
     MemoryLink: {"kinds": Among("kind")},
 }
 """By the kind of the records that a filter is of."""
+
+
+IN_DOCUMENT = Through("blob", Blob, Matching())
+"""That the document of a chunk passes a filter."""
 
 
 Add: TypeAlias = Callable[[Any, Any], None]

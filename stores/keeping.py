@@ -1,5 +1,5 @@
 """What every engine's transaction keeps beside the records that are put and deleted: lines of their logs, the sums
-of traces, and which blobs messages show."""
+of traces, which blobs messages show, and the chunks of what documents say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from domain.blob import Attachment, Blob, MediaKind
 from domain.message import Message
 from domain.node import Id, Node
 from domain.span import Span, Trace
-from stores import journal, sums
+from stores import documents, journal, sums
 
 
 async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
@@ -21,6 +21,8 @@ async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
     await journal.put(tx, records)
     if isinstance(records[0], Span):
         await sums.put(tx, [record for record in records if isinstance(record, Span)])
+    elif isinstance(records[0], Blob):
+        await documents.put(tx, [record for record in records if isinstance(record, Blob)])
     else:
         await tx.store(records)
     if isinstance(records[0], Message | Span):

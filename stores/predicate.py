@@ -36,7 +36,7 @@ def passes(filter: Any, record: Node, world: World) -> bool:
         return True
     of = Session if isinstance(record, Session) else type(record)
     for member, op in FILTERS[of].items():
-        if (value := getattr(filter, member)) is not None and not _holds(op, record, value, world):
+        if (value := getattr(filter, member)) is not None and not holds(op, record, value, world):
             return False
     if (either := getattr(filter, "or_", None)) is not None and not any(passes(x, record, world) for x in either):
         return False
@@ -57,22 +57,22 @@ def _reader(of: type[Node], column: str) -> Callable[[Node], Any]:
 
 
 @singledispatch
-def _holds(op: Operator, record: Node, value: Any, world: World) -> bool:
+def holds(op: Operator, record: Node, value: Any, world: World) -> bool:
     """Whether an operator's condition holds for a record."""
     raise NotImplementedError(type(op))
 
 
-@_holds.register
+@holds.register
 def _(op: f.Equal, record: Node, value: Any, world: World) -> bool:
     return bool(column_of(record, op.column) == op.normal(value))
 
 
-@_holds.register
+@holds.register
 def _(op: f.Among, record: Node, value: Any, world: World) -> bool:
     return column_of(record, op.column) in value
 
 
-@_holds.register
+@holds.register
 def _(op: f.Within, record: Node, value: Any, world: World) -> bool:
     found = column_of(record, op.column)
     low, high, below = f.bounds(value)
@@ -81,13 +81,13 @@ def _(op: f.Within, record: Node, value: Any, world: World) -> bool:
     return (low is None or found >= low) and (high is None or found < high or (below == "<=" and found == high))
 
 
-@_holds.register
+@holds.register
 def _(op: f.AtLeast, record: Node, value: Any, world: World) -> bool:
     found = column_of(record, op.column)
     return found is not None and bool(found >= value)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Lasts, record: Node, value: Any, world: World) -> bool:
     start, end = column_of(record, op.start), column_of(record, op.end)
     range = f.milliseconds(value)
@@ -97,60 +97,60 @@ def _(op: f.Lasts, record: Node, value: Any, world: World) -> bool:
     return (range.min is None or found >= range.min * 1000) and (range.max is None or found <= range.max * 1000)
 
 
-@_holds.register
+@holds.register
 def _(op: f.HoldsAt, record: Node, value: datetime, world: World) -> bool:
     start, end = column_of(record, op.start), column_of(record, op.end)
     return (start is None or start <= value) and (end is None or end > value)
 
 
-@_holds.register
+@holds.register
 def _(op: f.IsNull, record: Node, value: bool, world: World) -> bool:
     return (column_of(record, op.column) is None) is value
 
 
-@_holds.register
+@holds.register
 def _(op: f.Prefix, record: Node, value: str, world: World) -> bool:
     return bool(column_of(record, op.column).startswith(value))
 
 
-@_holds.register
+@holds.register
 def _(op: f.Contains, record: Node, value: str, world: World) -> bool:
     texts = (column_of(record, column) for column in op.columns)
     return any(fold(value) in fold(text) for text in texts if text is not None)
 
 
-@_holds.register
+@holds.register
 def _(op: f.HasAll, record: Node, value: Any, world: World) -> bool:
     return set(f.wanted(value)) <= set(column_of(record, op.column))
 
 
-@_holds.register
+@holds.register
 def _(op: f.HasMembers, record: Node, value: Any, world: World) -> bool:
     return has_members(bytes(column_of(record, op.column)).decode(), bytes(value).decode())
 
 
-@_holds.register
+@holds.register
 def _(op: f.PartContains, record: Node, value: str, world: World) -> bool:
     return any(fold(value) in fold(text) for text in op.part.of(column_of(record, op.part.column)))
 
 
-@_holds.register
+@holds.register
 def _(op: f.Says, record: Node, value: str, world: World) -> bool:
     asked = words.asked(value).exact
     return isinstance(record, Message) and bool(asked) and set(words.stored(record.searched).exact).issuperset(asked)
 
 
-@_holds.register
+@holds.register
 def _(op: f.HasPart, record: Node, value: str, world: World) -> bool:
     return value in op.part.of(column_of(record, op.part.column))
 
 
-@_holds.register
+@holds.register
 def _(op: f.RefersTo, record: Node, value: Any, world: World) -> bool:
     return _names(f.called(value), column_of(record, op.column), world)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Called, record: Node, value: Ref, world: World) -> bool:
     return _names(value, record.id, world) or _names(value, column_of(record, op.column), world)
 
@@ -161,40 +161,40 @@ def _names(ref: Ref, id: Id | None, world: World) -> bool:
     return getattr(world.get(id), "external_id", None) == ref.external_id
 
 
-@_holds.register
+@holds.register
 def _(op: f.Through, record: Node, value: Any, world: World) -> bool:
     id = column_of(record, op.column)
     other = None if id is None else world.get(id)
-    return other is not None and _holds(op.operator, other, value, world)
+    return other is not None and holds(op.operator, other, value, world)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Some, record: Node, value: Any, world: World) -> bool:
     others = (other for other in world.all(op.kind) if column_of(other, op.column) == record.id)
-    return any(_holds(op.operator, other, value, world) for other in others)
+    return any(holds(op.operator, other, value, world) for other in others)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Shares, record: Node, value: Any, world: World) -> bool:
     same = (other for other in world.all(op.kind) if column_of(other, op.column) == column_of(record, op.column))
-    return any(_holds(op.operator, other, value, world) for other in same)
+    return any(holds(op.operator, other, value, world) for other in same)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Either, record: Node, value: Any, world: World) -> bool:
-    return any(_holds(one, record, value, world) for one in op.operators)
+    return any(holds(one, record, value, world) for one in op.operators)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Matching, record: Node, value: Any, world: World) -> bool:
     return passes(value, record, world)
 
 
-@_holds.register
+@holds.register
 def _(op: f.OfKind, record: Node, value: Any, world: World) -> bool:
     return column_of(record, op.column)[:3] in f.prefixes(value)
 
 
-@_holds.register
+@holds.register
 def _(op: f.Never, record: Node, value: Any, world: World) -> bool:
     return False

@@ -1,10 +1,12 @@
-"""Embed all memories of a store anew, by another embedder, while it is in use."""
+"""Embed all memories and documents of a store anew, by another embedder, while it is in use."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
+from stores import documents
 from stores.embedder import Batching
 from stores.errors import NoEmbedder
 from stores.ports import Engine, Unembedded, Vector, label_of
@@ -22,7 +24,8 @@ _WAIT_SECONDS = 0.5
 async def reembed(
     engine: Engine, embedder: Batching, told: Callable[[int, int], None] = lambda done, total: None
 ) -> None:
-    """Makes vectors of all texts and takes them into use; ended in between it goes on when it is called again.
+    """Makes vectors of all texts and takes them into use, then those of documents; ended in between it goes on when it
+    is called again.
 
     told: how many memories have a new vector, and how many there are. What is no longer in use is left to `retire`.
     Raises NoEmbedder where the embedder fails again and again.
@@ -34,8 +37,10 @@ async def reembed(
             await under_way.put(list(zip(left, await _embedded(embedder, left), strict=True)))
             told(*await under_way.progress())
         if await under_way.finish(embedder.at_once):
-            return
+            break
         await asyncio.sleep(_WAIT_SECONDS)
+    with contextlib.suppress(NoEmbedder):  # the sweeper goes on
+        await documents.renew(engine, embedder)
 
 
 async def _embedded(embedder: Batching, texts: list[Unembedded]) -> Vector:

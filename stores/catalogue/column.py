@@ -132,7 +132,7 @@ def _is_id(type_: Any) -> bool:
 
 
 def _form(type_: Any) -> str:
-    if type_ in (str, int, float, Id):
+    if type_ in (str, int, float, bytes, Id):
         return "plain"
     if type_ is bool:
         return "bool"

@@ -15,6 +15,7 @@ from domain.chunk import Chunk, ChunkOrder
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
+from domain.document import DocumentChunk, DocumentChunkOrder
 from domain.erasure import Erasure
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin, OriginOrder
@@ -70,6 +71,14 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Thread, "thread"),
     Kind(Message, "message", unique=[("session", "place")], counted=True, filter=MessageFilter),
     Kind(Attachment, "attachment", exported=False, filter=AttachmentFilter, order=AttachmentOrder),
+    Kind(
+        DocumentChunk,
+        "document_chunk",
+        indexes=[("embedder", "id")],
+        derived={"place_key": lambda one: str(one.place)},
+        exported=False,
+        order=DocumentChunkOrder,
+    ),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
     Kind(Chunk, "chunk", order=ChunkOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter, order=MemoryOrder),

@@ -65,7 +65,7 @@ class EmbeddedEngine:
         migrate(writer_db, self.path)
         self._bind(writer_db, opening.label)
         self.epoch = self._epoch(writer_db)
-        self.frequency, self.said = Frequency(), Frequency("message")
+        self.frequency, self.said, self.written = Frequency(), Frequency("message"), Frequency("document_chunk")
         self.known, self.branches = Memory(), Branches()
         self.vectors = reembedding.in_use(writer_db)
         self.ids = Ids(clock, _last_id(writer_db))
@@ -198,7 +198,7 @@ class EmbeddedEngine:
         return [
             Figure("bytes", "sqlite", size),
             Figure("bytes", "vectors", vectors.cache_bytes),
-            Figure("bytes", "words", self.frequency.bytes + self.said.bytes),
+            Figure("bytes", "words", self.frequency.bytes + self.said.bytes + self.written.bytes),
             Figure("bytes", "branches", self.branches.bytes),
             Figure("commits", "sqlite", self.writer.commits),
             Figure("writes", "sqlite", self.writer.writes),

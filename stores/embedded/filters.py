@@ -9,6 +9,8 @@ from functools import singledispatch
 from typing import Any
 
 from domain.actor import Agent, User
+from domain.blob import BlobFilter
+from domain.document import DocumentChunk
 from domain.memory import Memory
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
@@ -239,7 +241,8 @@ def _(op: f.Through, kind: Kind, row: str) -> Add:
     x = _other(row)
     inside = _emit(op.operator, op.kind, x)
     # Not IN, which would first read all that are called so in the whole workspace.
-    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} {x} WHERE {x}.key = {row}.{op.column} AND {{}})"
+    named = "key" if op.column in TABLES[kind].keys else "id"
+    sql = f"EXISTS (SELECT 1 FROM {TABLES[op.kind].name} {x} WHERE {x}.{named} = {row}.{op.column} AND {{}})"
     return lambda w, value: w.inside(sql, inside, value)
 
 
@@ -321,6 +324,16 @@ valid_at = _emit(FILTERS[Memory]["valid_at"], Memory, "t")
 
 is_called = _emit(f.RefersTo("id", (User, Agent)), User, "t")
 """Adds the condition that a user or agent is the one that a reference names."""
+
+
+_IN_DOCUMENT = _emit(f.IN_DOCUMENT, DocumentChunk, "t")
+
+
+def in_document(where: Where, filter: BlobFilter | None) -> None:
+    """Adds the condition that a chunk is of a document that passes a filter. Raises Rejected (INVALID)."""
+    if filter is not None:
+        check(filter)
+        _IN_DOCUMENT(where, filter)
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:

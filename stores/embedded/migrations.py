@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from domain.blob import Blob
 from domain.conventions.columns import told_again
+from domain.document import DocumentChunk
 from domain.message import renewed
-from stores import sums
+from stores import documents, sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
 from stores.embedded import rows, texts
@@ -169,6 +171,23 @@ def _one_log(db: apsw.Connection) -> None:
         )
 
 
+def _make_index_of_chunks(db: apsw.Connection) -> None:
+    """Before there is a trigger that names it."""
+    _run(db, "DROP TABLE IF EXISTS document_chunk_text", texts.DOCUMENTS)
+
+
+def _cut_documents(db: apsw.Connection) -> None:
+    """Cuts what documents say into chunks."""
+    now = datetime.now(UTC)
+    ids, of, to = Ids(lambda: now), rows.table(Blob), rows.table(DocumentChunk)
+    found: Any = db.execute("SELECT key FROM blob WHERE text <> '' ORDER BY key").fetchall()
+    for (key,) in found:
+        [(workspace, *row)] = db.execute(f"SELECT t.workspace, {of.columns} FROM blob t WHERE key = ?", (key,))
+        chunks = documents.cut(of.decode(row), lambda kind: kind.make_id(ids.next()), now)
+        db.executemany(to.add, [(workspace, *to.encode(one)) for one in chunks])
+        texts.index_chunks(db, int(str(workspace)), chunks)
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -188,6 +207,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_index_messages),  # 13: what was said is found by its words
     Step(after=_sum_up_again),  # 14: spans know what agent and user they inherit
     Step(after=_one_log),  # 15: the logs of changes are one table
+    Step(_make_index_of_chunks, _cut_documents),  # 16: what documents say is found, in chunks
 )
 """Never edited once released, only added to."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import apsw
 
+from stores.embedded.texts import TABLES
 from stores.embedded.writer import Writer
 from stores.needles import PIECE, Needles
 from stores.ports import Remains
@@ -77,7 +78,7 @@ def _in_chunk(file: int, start: int, needles: Needles) -> set[int]:
 
 
 async def _tidy(writer: Writer) -> None:
-    for table in ("memory_text", "message_text"):
+    for table in TABLES:
         pages = -_PAGES  # less than none: what is to be merged is all there is now
         while await writer.keep_up(partial(_merged, table, pages)):
             pages = _PAGES

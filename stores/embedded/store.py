@@ -24,7 +24,7 @@ from domain.state import StateEntry
 from stores.catalogue.kinds import called
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, lost, state_of, told
-from stores.embedded import graph, known, message_search, rows, tool_calls
+from stores.embedded import graph, known, rows, said, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.frequency import Frequency
@@ -42,11 +42,13 @@ from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
     SESSION_LOGS,
+    ChunkSearch,
     Collection,
     Drawn,
     Explored,
     Fields,
     Found,
+    FoundChunks,
     FoundMessages,
     Group,
     Grouping,
@@ -84,6 +86,7 @@ class Opened(Protocol):
     ids: Ids
     frequency: Frequency
     said: Frequency
+    written: Frequency
     branches: Branches
     vectors: VectorIndex
     known: known.Memory
@@ -293,7 +296,11 @@ class EmbeddedStore:
         if engine.readers.db.execute("SELECT 1 FROM message_waiting").fetchone() is not None:
             with contextlib.suppress(Unavailable):  # of a full disk: the others are found
                 await self.write(_index_waiting)
-        return await engine.readers.in_thread(lambda db: message_search.find(db, workspace, engine.said, search))
+        return await engine.readers.in_thread(lambda db: said.find(db, workspace, engine.said, search))
+
+    async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
+        engine, workspace = self._engine, self._key
+        return await engine.readers.in_thread(lambda db: said.find_chunks(db, workspace, engine.written, search))
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         of = table(StateEntry)

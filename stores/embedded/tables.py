@@ -14,6 +14,7 @@ from stores.catalogue.column import Column
 from stores.catalogue.kind import Index, Kind
 from stores.catalogue.kinds import KINDS, foreign, targets
 from stores.embedded.texts import CREATE as TEXT_TABLE
+from stores.embedded.texts import DOCUMENTS as DOCUMENT_TABLE
 from stores.embedded.texts import MESSAGES as MESSAGE_TABLE
 from stores.embedded.vectors import SCHEMA as VECTOR_TABLES
 
@@ -43,6 +44,7 @@ CREATE TABLE tool_response (
 
 {TEXT_TABLE};
 {MESSAGE_TABLE};
+{DOCUMENT_TABLE};
 
 CREATE TABLE memory_ref (
   message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -75,7 +77,7 @@ _INDEXES = {
 }
 """Indexes on the engine's own columns, and on expressions that orders sort by."""
 
-_TYPES = {int: "INTEGER", float: "REAL", bool: "INTEGER"}
+_TYPES = {int: "INTEGER", float: "REAL", bool: "INTEGER", bytes: "BLOB"}
 _GONE = {"cascade": " ON DELETE CASCADE", "null": " ON DELETE SET NULL", "refuse": "", "keep": ""}
 
 
@@ -125,7 +127,12 @@ _TRIGGERS = {
         "CREATE TRIGGER message_gone_words AFTER DELETE ON message BEGIN "
         "DELETE FROM message_text WHERE rowid = OLD.key; DELETE FROM message_waiting WHERE key = OLD.key; "
         "INSERT OR IGNORE INTO meta VALUES ('deleted words', ''); END",
-    )
+    ),
+    "document_chunk": (
+        "CREATE TRIGGER document_chunk_gone_words AFTER DELETE ON document_chunk BEGIN "
+        "DELETE FROM document_chunk_text WHERE rowid = OLD.key; "
+        "INSERT OR IGNORE INTO meta VALUES ('deleted words', ''); END",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from domain.document import DocumentChunk
 from domain.message import Content, searched
 from domain.words import Words
 from stores import words
@@ -29,6 +30,14 @@ CREATE VIRTUAL TABLE message_text USING fts5(
 CREATE TABLE message_waiting (key INTEGER PRIMARY KEY) STRICT
 """
 
+DOCUMENTS = """
+-- The words of chunks of documents, each of which begins with its workspace, too.
+CREATE VIRTUAL TABLE document_chunk_text USING fts5(
+  content, loose, content='', contentless_delete=1, tokenize="ascii tokenchars '.'")
+"""
+
+TABLES = ("memory_text", "message_text", "document_chunk_text")
+
 TOGETHER = 64
 """So many messages are put into the index at once, or those that wait before a search."""
 
@@ -40,7 +49,10 @@ INSERT_MESSAGE = "INSERT INTO message_text (rowid, content, loose) VALUES (?, ?,
 
 RANK = f"-bm25(memory_text, 0.0, 1.0, {LOOSE})"
 
-MESSAGE_RANK = f"-bm25(message_text, 1.0, {LOOSE})"
+
+def rank_of(of: str) -> str:
+    """The rank of what an index of messages or of chunks has."""
+    return f"-bm25({of}_text, 1.0, {LOOSE})"
 
 
 def row(workspace: int, key: int, scope: int, text: str) -> tuple[int, str, str, str]:
@@ -49,8 +61,8 @@ def row(workspace: int, key: int, scope: int, text: str) -> tuple[int, str, str,
     return key, f"w{workspace} {scope_token(scope)}", " ".join(exact), " ".join(loose)
 
 
-def of_message(workspace: int, text: str) -> tuple[str, str]:
-    """What INSERT_MESSAGE takes behind the key."""
+def within(workspace: int, text: str) -> tuple[str, str]:
+    """The words of a message or a chunk, as the index has them."""
     before = f" {workspace}."
     exact, loose = (before + before.join(words) if words else "" for words in words.stored(text))
     return exact, loose
@@ -61,10 +73,17 @@ def index_waiting(db: apsw.Connection) -> None:
     found: Iterable[Any] = db.execute(
         "SELECT m.key, m.workspace, m.content FROM message_waiting w CROSS JOIN message m ON m.key = w.key"
     )
-    db.executemany(
-        INSERT_MESSAGE, [(key, *of_message(workspace, said_in(content))) for key, workspace, content in found]
-    )
+    db.executemany(INSERT_MESSAGE, [(key, *within(workspace, said_in(content))) for key, workspace, content in found])
     db.execute("DELETE FROM message_waiting")
+
+
+def index_chunks(db: apsw.Connection, workspace: int, chunks: Iterable[DocumentChunk]) -> None:
+    """Puts those chunks of documents into the index that are not there."""
+    db.executemany(
+        "INSERT INTO document_chunk_text (rowid, content, loose) SELECT key, ?2, ?3 FROM document_chunk t "
+        "WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM document_chunk_text WHERE rowid = t.key)",
+        [(one.id, *within(workspace, one.text)) for one in chunks],
+    )
 
 
 def said_in(content: str) -> str:
@@ -107,7 +126,7 @@ def asked(looked_for: Words) -> list[str]:
 
 
 def said(workspace: int, looked_for: Words) -> list[str]:
-    """The expressions that messages of a workspace with each of these words match."""
+    """The expressions that messages or chunks of a workspace with each of these words match."""
     exact, loose = ([f"{workspace}.{word}" for word in some] for some in looked_for)
     return asked(Words(exact, loose))
 
@@ -126,6 +145,6 @@ def purge(db: apsw.Connection) -> None:
     100,000 messages."""
     if db.execute("SELECT 1 FROM meta WHERE name = ?", (_DELETED,)).fetchone() is not None:
         with db:
-            for table in ("memory_text", "message_text"):
+            for table in TABLES:
                 db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
             db.execute("DELETE FROM meta WHERE name = ?", (_DELETED,))

@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 from domain.change import Change, MemoryChange
+from domain.document import DocumentChunk
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, ToolResponse
@@ -125,6 +126,9 @@ class EmbeddedTransaction:
         await keeping.put(self, records)
         if isinstance(records[0], Message):
             self._index_messages([record for record in records if isinstance(record, Message)])
+        if kind is DocumentChunk:
+            chunks = [record for record in records if isinstance(record, DocumentChunk)]
+            texts.index_chunks(self._db, self._workspace, chunks)
 
     async def store(self, records: Sequence[Node]) -> None:
         """Stores records of one type, as they are."""

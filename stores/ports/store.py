@@ -14,11 +14,13 @@ from domain.page import Listing, Page, Slice
 from stores.ports.grouping import Group, Grouping
 from stores.ports.transaction import Script
 from stores.ports.values import (
+    ChunkSearch,
     Collection,
     Drawn,
     Explored,
     Fields,
     Found,
+    FoundChunks,
     FoundMessages,
     Log,
     MessageSearch,
@@ -110,6 +112,9 @@ class Store(Protocol):
 
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
         """Candidates of a search of what was said, by the words of domain.message.Message.searched."""
+
+    async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
+        """Candidates of a search of what documents say."""
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         """The namespaces of state whose names begin so, in order, with how many entries each has."""

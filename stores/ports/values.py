@@ -10,6 +10,8 @@ import msgspec
 from numpy import float32
 from numpy.typing import NDArray
 
+from domain.blob import BlobFilter
+from domain.document import DocumentChunk
 from domain.graph import GraphEdge
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
@@ -177,6 +179,30 @@ class FoundMessages(msgspec.Struct, frozen=True):
     messages: list[Message]
     ranks: Mapping[Id, float]
     covered: float = 1.0
+
+
+class ChunkSearch(msgspec.Struct, frozen=True):
+    """A search for chunks of documents that pass a filter. vector: of unit length, by that embedder (label_of); None
+    where only words count. limit: how many candidates there may be by words, and by meaning."""
+
+    text: str
+    limit: int
+    filter: BlobFilter | None = None
+    vector: Vector | None = None
+    embedder: str = ""
+
+
+class FoundChunks(msgspec.Struct, frozen=True):
+    """The best by words and the best by meaning, in no order.
+
+    ranks, covered: as FoundMessages has them. cosines: by id, of those that have a vector. waiting: how many have none
+    yet, and cannot be found by meaning."""
+
+    chunks: list[DocumentChunk]
+    ranks: Mapping[Id, float]
+    cosines: Mapping[Id, float]
+    covered: float = 1.0
+    waiting: int = 0
 
 
 class Explored(msgspec.Struct, frozen=True):

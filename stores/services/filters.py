@@ -8,6 +8,7 @@ from enum import Enum
 from functools import singledispatch
 from typing import Any
 
+from domain.blob import BlobFilter
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.values import FloatRange, Ref, TimeRange, fold
@@ -251,10 +252,15 @@ def _other(node: str) -> str:
     return "x" * (node.count("x") + 1)
 
 
+def _inside(op: Operator, kind: Kind, x: str) -> Add:
+    """What adds an operator's condition on another node, or a whole filter's."""
+    return compiled(kind, lambda each: _emit(each, x)) if isinstance(op, f.Matching) else _emit(op, x)
+
+
 @_emit.register
 def _(op: f.Through, node: str) -> Add:
     x = _other(node)
-    inside = _emit(op.operator, x)
+    inside = _inside(op.operator, op.kind, x)
     condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, 'id', f'= {node}.{op.column}', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
@@ -298,8 +304,7 @@ def _some_saying(op: f.Some, node: str) -> Add:
 def _some_holding(op: f.Some, node: str) -> Add:
     """Looked up for each row, in an index, of which all columns have to be said to be there."""
     x = _other(node)
-    matching = isinstance(op.operator, f.Matching)
-    inside = compiled(op.kind, lambda each: _emit(each, x)) if matching else _emit(op.operator, x)
+    inside = _inside(op.operator, op.kind, x)
     condition = f"EXISTS {{{{ {seek(LABELS[op.kind].name, op.column, f'= {node}.id', x)} AND {{}} }}}}"
     return lambda w, value: w.inside(condition, inside, value)
 
@@ -307,8 +312,7 @@ def _some_holding(op: f.Some, node: str) -> Add:
 @_emit.register
 def _(op: f.Shares, node: str) -> Add:
     x, of = _other(node), LABELS[op.kind]
-    matching = isinstance(op.operator, f.Matching)
-    inside = compiled(op.kind, lambda each: _emit(each, x)) if matching else _emit(op.operator, x)
+    inside = _inside(op.operator, op.kind, x)
     first, *others = of.kind.natural
     there = "".join(f" AND {x}.{column} IS NOT NULL" for column in others)
     index = f"{x}:{of.name}({', '.join(of.kind.scoped(of.kind.natural))})"
@@ -345,6 +349,16 @@ _COMPILED = {kind: _compiled(kind) for kind in FILTERS}
 
 valid_at = _emit(FILTERS[Memory]["valid_at"], "n")
 """Adds the condition that a memory's fact held at a time."""
+
+
+_IN_DOCUMENT = _emit(f.IN_DOCUMENT, "n")
+
+
+def in_document(where: Where, filter: BlobFilter | None) -> None:
+    """Adds the condition that a chunk is of a document that passes a filter. Raises Rejected (INVALID)."""
+    if filter is not None:
+        check(filter)
+        _IN_DOCUMENT(where, filter)
 
 
 def apply(filter: Any, kind: Kind, where: Where) -> None:

@@ -205,6 +205,10 @@ def statements() -> list[str]:
         "CREATE FULLTEXT INDEX message_texts IF NOT EXISTS FOR (n:Message) ON EACH [n.words, n.loose, n.workspace] "
         "OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
     )
+    made.append(
+        "CREATE FULLTEXT INDEX document_texts IF NOT EXISTS FOR (n:DocumentChunk) ON EACH "
+        "[n.words, n.loose, n.workspace] OPTIONS { indexConfig: { `fulltext.analyzer`: 'whitespace' } }"
+    )
     return list(dict.fromkeys(made))
 
 

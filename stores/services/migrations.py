@@ -19,9 +19,11 @@ from typing import Any
 import msgspec
 from neo4j import Driver
 
+from domain.blob import Blob
 from domain.conventions.columns import told_again
+from domain.document import DocumentChunk
 from domain.message import renewed
-from stores import sums
+from stores import documents, sums
 from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, targets
@@ -29,7 +31,7 @@ from stores.ids import Ids
 from stores.inheritance import inheriting
 from stores.rows import text
 from stores.services.labels import COUNTERS, LINK, SPAN, TALLY, TRACE, Label, label, statements
-from stores.services.properties import added
+from stores.services.properties import added, extras
 from stores.words import stored
 
 Run = Callable[..., list[Any]]
@@ -262,6 +264,28 @@ def _one_log(run: Run) -> None:
     run("DROP INDEX recordchange_workspace_about_place IF EXISTS")
 
 
+def _cut_documents(run: Run) -> None:
+    """Cuts what documents say into chunks, one document in one transaction."""
+    of, to = label(Blob), label(DocumentChunk)
+    now = datetime.now(UTC)
+    ids = Ids(lambda: now)
+    whole = "MATCH (n:Blob) WHERE n.text <> '' AND NOT EXISTS { (:DocumentChunk)-[:OF]->(n) }"
+    for (id,) in run(f"{whole} RETURN n.id"):
+        read = (
+            f"MATCH (n:Blob {{id: $id}}) WITH n.workspace AS workspace, collect(n) AS ns RETURN workspace, {of.lists()}"
+        )
+        for workspace, found in run(read, id=id):
+            [blob] = of.records(found)
+            chunks = documents.cut(blob, lambda kind: kind.make_id(ids.next()), now)
+            run(
+                "MATCH (b:Blob {id: $id}) UNWIND $rows AS r CREATE (n:DocumentChunk)-[:OF]->(b) "
+                "SET n = r, n.workspace = $workspace",
+                id=id,
+                workspace=workspace,
+                rows=[dict(zip(to.columns, to.encode(one), strict=True)) | extras(one) for one in chunks],
+            )
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -281,6 +305,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _sum_up_again,  # 17: traces know how many spans run, and a root that has come
     _sum_up_again,  # 18: spans know what agent and user they inherit
     _one_log,  # 19: lines of the logs of changes are alike
+    _cut_documents,  # 20: what documents say is found, in chunks
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

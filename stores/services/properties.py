@@ -2,8 +2,8 @@
 
 members: a text for each member of a JSON object. texts: of a message's parts or a span's call, folded. tools: that it
 calls. tag_list, capability_list, target_list: the lists that columns hold as JSON. title_key, name_key: what titles and
-names are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: those of memories and messages for the
-full-text indexes (stores.words).
+names are sorted by. size: the UTF-8 bytes of a memory's text. words, loose: those of memories, messages and chunks
+of documents for the full-text indexes (stores.words).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from domain.document import DocumentChunk
 from domain.memory import Memory
 from domain.message import Message
 from domain.node import Node
@@ -86,6 +87,10 @@ _OWN: dict[type[Node], dict[str, Callable[[Any], Any]]] = {
     Message: {
         "words": lambda message: " ".join(stored(message.searched).exact),
         "loose": lambda message: " ".join(stored(message.searched).loose),
+    },
+    DocumentChunk: {
+        "words": lambda chunk: " ".join(stored(chunk.text).exact),
+        "loose": lambda chunk: " ".join(stored(chunk.text).loose),
     },
     Span: {"ended_at_key": lambda span: _lasting(span.started_at, span.ended_at)},
 }

@@ -18,11 +18,13 @@ from domain.page import Listing, Page, Slice
 from stores.catalogue import kinds
 from stores.errors import Outdated
 from stores.ports import (
+    ChunkSearch,
     Collection,
     Drawn,
     Explored,
     Fields,
     Found,
+    FoundChunks,
     FoundMessages,
     Group,
     Grouping,
@@ -37,7 +39,7 @@ from stores.ports import (
     Vector,
 )
 from stores.rows import micros
-from stores.services import graph, message_search, tool_calls
+from stores.services import graph, said, tool_calls
 from stores.services.branches import branches
 from stores.services.filters import Where, apply
 from stores.services.followers import Followers
@@ -243,7 +245,10 @@ class ServicesStore:
         )
 
     async def search_messages(self, search: MessageSearch) -> FoundMessages:
-        return await message_search.find(self._graph, self._name, self._now, search)
+        return await said.find(self._graph, self._name, self._now, search)
+
+    async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
+        return await said.find_chunks(self._graph, self._name, self._now, search)
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         [found] = await self._read(

@@ -47,7 +47,13 @@ async def world(graph: Graph) -> AsyncIterator[World]:
     assert (
         set(found.ours.ids)
         == set(found.theirs.ids)
-        == {*KINDS.keys() - {"memory_refs", "blob_bytes", "erasure"}, "audit", "api_key", "attachment"}
+        == {
+            *KINDS.keys() - {"memory_refs", "blob_bytes", "erasure"},
+            "audit",
+            "api_key",
+            "attachment",
+            "document_chunk",
+        }
     )
     yield found
     assert await found.theirs.look() == found.theirs.kept, "nothing of theirs is changed, whatever is tried"

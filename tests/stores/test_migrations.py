@@ -35,11 +35,12 @@ from stores.contract.making import (
     trace,
     user,
 )
+from stores.contract.test_documents import blob
 from stores.embedded import migrations, tables
 from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
 from stores.errors import CannotOpen
-from stores.ports import Collection, Log, MessageSearch, Search, Transaction
+from stores.ports import ChunkSearch, Collection, Log, MessageSearch, Search, Transaction
 from tests.support.before import assert_holds_what_was_told, old_folder, superseded_before
 
 
@@ -239,6 +240,18 @@ async def test_logs_of_changes_of_before_they_were_one(tmp_path: Path) -> None:
     assert (line.kind, line.record_id, line.before.message_count) == (ChangeKind.UPDATED, one.id, 0)
     [trace_made] = await keep(store, trace(session_id=two.id))
     assert [line.record_id for line in await follow(store, logs[2]).take(1)] == [trace_made.id]
+
+
+async def test_documents_of_before_there_were_chunks(tmp_path: Path) -> None:
+    engine = open_folder(tmp_path / "data")
+    [file] = await keep(engine.workspace("main"), blob("a", "the harrow"))
+    await engine.close()
+    dropped = (f"DROP TABLE {name}" for name in ("document_chunk", "document_chunk_text"))
+    changed(tmp_path / "data", *dropped, "PRAGMA user_version = 15")
+    engine = open_folder(tmp_path / "data")
+    [chunk] = (await engine.workspace("main").search_chunks(ChunkSearch("harrow", 10))).chunks
+    assert (chunk.blob_id, chunk.text, chunk.place) == (file.id, "the harrow", 0)
+    assert chunk.due_at is not None
     await engine.close()
 
 

@@ -143,7 +143,7 @@ class Tenant:
         )
         await self.do("addMessages", {**s, "messages": [
             {**said, "externalId": "x", "content": [{"text": text}, {"toolCall": call}], "memoryRefs": [{"memory": {"externalId": "m"}, "note": self.mark}]},
-            {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}, {"document": {"data": b64encode(SAME).decode(), "filename": self.mark, "caption": self.mark, "title": self.mark, "text": self.mark}}]},
+            {**said, "externalId": "y", "parent": {"externalId": "x"}, "content": [{"toolResponse": {"callId": "c", "result": mark}}, {"document": {"data": b64encode(SAME).decode(), "filename": self.mark, "caption": self.mark, "title": self.mark, "text": self.mark}}, {"document": {"data": b64encode(f"tea of {self.mark}".encode()).decode()}}]},
         ]})  # fmt: skip
         edited = [{"text": f"{text}!"}, {"toolCall": call}]
         await self.do("editMessage", {"message": {"externalId": "x"}, "content": edited})
@@ -232,13 +232,13 @@ class Tenant:
             if "id" in line.get("record", {}) and line["type"] != "erasure":  # which no query shows
                 found[line["type"]].append(line["record"]["id"])
         answer = await self.ask(
-            "{ apiKeys { id } auditLog { nodes { id } } blobs { nodes { attachments { nodes { id } } } } }"
+            "{ apiKeys { id } auditLog { nodes { id } } "
+            "blobs { nodes { attachments { nodes { id } } chunks { nodes { id } } } } }"
         )
         found["audit"] = [node["id"] for node in answer["data"]["auditLog"]["nodes"]]
         found["api_key"] = [key["id"] for key in answer["data"]["apiKeys"]]
-        found["attachment"] = [
-            one["id"] for blob in answer["data"]["blobs"]["nodes"] for one in blob["attachments"]["nodes"]
-        ]
+        for kind, of in (("attachment", "attachments"), ("document_chunk", "chunks")):
+            found[kind] = [one["id"] for blob in answer["data"]["blobs"]["nodes"] for one in blob[of]["nodes"]]
         self.ids = dict(found)
         return [line for line in lines if "record" in line]
 

@@ -11,6 +11,7 @@ import pytest
 
 from domain.actor import ActorOrder, ActorOrderField, Agent
 from domain.change import ChangeKind
+from domain.document import DocumentChunk
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter
 from domain.message import Message, ThreadOrder, ThreadOrderField
@@ -24,6 +25,7 @@ from stores.contract.making import (
     Clock,
     after,
     axis,
+    delete,
     follow,
     keep,
     memory,
@@ -38,8 +40,9 @@ from stores.contract.making import (
     trace,
     user,
 )
+from stores.contract.test_documents import blob
 from stores.errors import CannotOpen
-from stores.ports import Collection, Log, MessageSearch, Search
+from stores.ports import ChunkSearch, Collection, Log, MessageSearch, Search
 from stores.services import migrations
 from stores.services.engine import ServicesEngine
 from stores.services.labels import TRACE
@@ -165,6 +168,20 @@ async def test_an_old_graph_goes_on(graph: Path) -> None:
     assert await drained(engine)
     [found] = await store.search([Search(SearchMode.SEMANTIC, 0.5, 10, vector=axis(0))])
     assert fact.id in {one.id for one in found.candidates}
+    await engine.close()
+
+
+async def test_documents_of_before_there_were_chunks(graph: Path) -> None:
+    engine = open_graph(graph)
+    [file] = await keep(engine.workspace("main"), blob("a", "the harrow"))
+    await engine.close()
+    run("MATCH (n:DocumentChunk) DETACH DELETE n")
+    run("MATCH (m:Recollect) SET m.version = 19")
+    engine = open_graph(graph)
+    [chunk] = (await engine.workspace("main").search_chunks(ChunkSearch("harrow", 10))).chunks
+    assert (chunk.blob_id, chunk.text, chunk.place) == (file.id, "the harrow", 0)
+    await delete(engine.workspace("main"), file)
+    assert await engine.workspace("main").get(DocumentChunk, [chunk.id]) == [None]
     await engine.close()
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from domain.annotation import AnnotationOrderField
+from domain.blob import Blob, BlobFilter
 from domain.change import ChangeKind
+from domain.document import DocumentChunk
 from domain.graph import Exploration, GraphInclude
 from domain.link import LinkDirection, MemoryLinkKind
 from domain.memory import Memory, MemoryFilter
@@ -33,6 +35,7 @@ from domain.values import Ref, TimeRange, encode_json
 from stores.catalogue.kinds import KINDS, kind
 from stores.contract import making as m
 from stores.contract.filling import FILLINGS, fill
+from stores.contract.test_documents import blob
 from stores.contract.test_grouping import CASES
 from stores.contract.test_operators import LISTS, single
 from stores.contract.test_operators import Records as Made
@@ -40,6 +43,7 @@ from stores.open import open_engine
 from stores.orders import default_order
 from stores.ports import (
     By,
+    ChunkSearch,
     Collection,
     Grouping,
     LinkFilter,
@@ -201,6 +205,12 @@ async def ask_searches(store: Store, things: m.World, made: Made) -> None:
     for said in (None, *single(Message, made, 1)):
         await store.search_messages(MessageSearch("sky", 3, said, [things.message.id]))
     await store.search_messages(MessageSearch("?", 3, None, [things.message.id]))
+    [file] = await m.keep(store, blob("sky", "the sky"))
+    await m.replace(store, file, text="blue")
+    for of in (None, BlobFilter(text="sky", session=named[0], sender=named[0]), BlobFilter(sender=named[1])):
+        await store.search_chunks(ChunkSearch("sky", 3, of, vector, "test 16"))
+        await m.page(store, Records(Blob), "", of)
+    await m.page(store, Records(DocumentChunk, "blob"), file.id)
 
 
 async def ask_groups(store: Store) -> None:
