@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import islice
 from math import prod
@@ -133,11 +133,25 @@ def nearest(center: K, neighbors: Neighbors[K], depth: int, limit: int) -> tuple
 
     Nodes come by distance, then by strength, the largest product of weights over the shortest ways there.
     """
+    growing = spread(center, depth, limit)
+    links: Iterable[tuple[K, K, float]] | None = None
+    while True:
+        try:
+            links = neighbors(growing.send(links))
+        except StopIteration as end:
+            found: tuple[list[K], bool] = end.value
+            return found
+
+
+def spread(
+    center: K, depth: int, limit: int
+) -> Generator[list[K], Iterable[tuple[K, K, float]] | None, tuple[list[K], bool]]:
+    """The same for one who has to wait for links: it yields nodes, and is sent the links at them."""
     found: dict[K, float] = {center: 1.0}
     frontier = [center]
     for _ in range(depth):
         reached: dict[K, float] = {}
-        for node, other, weight in neighbors(frontier):
+        for node, other, weight in (yield frontier) or ():
             if other not in found:
                 reached[other] = max(reached.get(other, 0.0), found[node] * weight)
         ordered = sorted(reached, key=lambda node: (-reached[node], node))

@@ -113,24 +113,6 @@ class Memory(Node, frozen=True, kw_only=True, gc=False):
         return self.type.value
 
 
-class MemoryVersion(Node, frozen=True, kw_only=True, gc=False):
-    """An earlier text and state of a memory, as it was until `replaced_at`."""
-
-    prefix: ClassVar[str] = "ver"
-    noun: ClassVar[str] = "version"
-
-    memory_id: Annotated[Id, refers("Memory", gone="cascade", edge="WAS")]
-    version: int
-    text: str
-    status: MemoryStatus
-    importance: float
-    tags: list[str]
-    metadata: Json
-    valid_from: datetime | None
-    valid_until: datetime | None
-    replaced_at: datetime
-
-
 class ExternalSource(msgspec.Struct, frozen=True, gc=False):
     """Something outside the graph that a memory came from, as its URI or name."""
 
@@ -151,7 +133,7 @@ class MemoryUsage(msgspec.Struct, frozen=True, gc=False):
         return self.active / self.capacity
 
 
-register(Memory, MemoryVersion)
+register(Memory)
 
 
 class MemoryOrderField(enum.Enum):
@@ -171,19 +153,6 @@ class MemoryOrder(Command, frozen=True, kw_only=True):
     direction: OrderDirection = OrderDirection.DESC
 
 
-class MemoryVersionOrderField(enum.Enum):
-    """Fields to sort versions by."""
-
-    VERSION = "VERSION"
-
-
-class MemoryVersionOrder(Command, frozen=True, kw_only=True):
-    """Sort order of versions; ties are broken by id."""
-
-    field: MemoryVersionOrderField = MemoryVersionOrderField.VERSION
-    direction: OrderDirection = OrderDirection.DESC
-
-
 class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     """Selects memories; all given members must match. Expired memories never match."""
 
@@ -195,6 +164,7 @@ class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     tags: list[str] | None = None
     importance: FloatRange | None = None
     created_at: TimeRange | None = None
+    updated_at: TimeRange | None = None
     valid_at: datetime | None = None
     text: str | None = None
     metadata: GivenObject = None

@@ -113,7 +113,8 @@ def _prefix(name: str, epoch: str | None) -> str:
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. marks has the mark of each node; count_key is what the store needs to count the list."""
+    """One page of a list. marks has the mark of each node; count_key is what the store needs to count the list, which
+    has so many more rows beside."""
 
     nodes: list[T]
     marks: list[Mark]
@@ -121,6 +122,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     has_previous_page: bool
     listing: Listing
     count_key: Any = None
+    more: int = 0
 
     @property
     def edges(self) -> list[Edge[T]]:

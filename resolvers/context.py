@@ -6,7 +6,9 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from domain.audit import DONE
 from domain.caller import Caller
@@ -24,7 +26,9 @@ from resolvers.treatment import Treating, Treatments
 from stores.embedder import Batching
 from stores.errors import NoEmbedder, Outdated
 from stores.outage import OUTAGE_SECONDS, PatientStore
+from stores.past import PastStore
 from stores.ports import Collection, Engine, Fields, Intake, Records, Script, Store, Transaction
+from stores.replaced import Replacements
 from stores.treated import TreatedStore
 
 N = TypeVar("N", bound=Node)
@@ -44,6 +48,14 @@ class Unchanged(Exception):
     def __init__(self, result: object) -> None:
         self.result = result
         super().__init__("nothing to change")
+
+
+_of_engines: WeakKeyDictionary[Engine, Replacements] = WeakKeyDictionary()
+
+
+def _replacements(engine: Engine) -> Replacements:
+    """What is remembered of an engine's past."""
+    return _of_engines.setdefault(engine, Replacements())
 
 
 _TRIES = 3
@@ -122,6 +134,15 @@ class Context:
         if self.renewed is None:
             raise NoEmbedder("the store holds vectors of another embedder")
         self.embedder = await self.renewed()
+
+    def as_of(self, at: datetime | None) -> Context:
+        """The same, with memories and links as they were known at a time; None: as they are."""
+        if at is None:
+            return self
+        remembered = partial(_replacements(self.engine).of, self.caller.workspace, self.embedder)
+        past = Context.__new__(Context)
+        past.__dict__.update(self.__dict__, store=PastStore(self.store, at, remembered))
+        return past
 
     def acting(self, action: str) -> Context:
         acting = Context.__new__(Context)

@@ -12,6 +12,7 @@ from domain.blob import Blob
 from domain.chunk import BY_HAND, Chunk, Formation
 from domain.errors import invalid, not_found
 from domain.formation import EXTRACTIVE, GIVEN, Birth, FormMemoryInput, Origin, ReformMemoryInput, told
+from domain.history import VersionCause
 from domain.memory import ExternalSource, Memory, MemoryInput, MemoryScope, NewMemory
 from domain.message import Message, MessageOrder
 from domain.node import Id, Node, id_of
@@ -22,7 +23,7 @@ from domain.summary import summary
 from domain.values import EMPTY_OBJECT, Json, Ref, decode_json, encode_json
 from resolvers.context import Context, Reader, embedding, lookup_all, named_by, present, records_of, require
 from resolvers.idempotency import write
-from resolvers.memories import StoredOne, as_one, create_in, put_next, single_sources, vectors_of
+from resolvers.memories import StoredOne, as_one, create_in, single_sources, update_in, vectors_of
 from stores.orders import order_of
 from stores.ports import Collection, Records, Transaction, label_of
 from stores.words import stem
@@ -182,7 +183,8 @@ async def reform(context: Context, input: ReformMemoryInput) -> StoredOne:
             if now.version != before.version or as_read(there) != as_read(left):  # noqa: B023
                 raise Moved
             how = now.formation and replace(now.formation, formed_at=tx.now)
-            after = await put_next(tx, now, replace(now, text=text, stale=False, formation=how), vector, embedder)  # noqa: B023
+            after = replace(now, text=text, stale=False, formation=how)  # noqa: B023
+            after = await update_in(tx, now, after, vector, embedder, VersionCause.REFORMED)  # noqa: B023
             return StoredOne(after, [])
 
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import pairwise
 from math import prod
 from typing import TypeVar
@@ -71,8 +72,10 @@ async def neighborhoods(
     kinds: list[MemoryLinkKind] | None = None,
     min_weight: float | None = None,
     include: list[GraphInclude] | None = None,
+    as_of: datetime | None = None,
 ) -> list[MemoryGraph]:
     """Everything within `depth` links of each memory, nearest first, cut at `limit` nodes. Raises Rejected: INVALID."""
+    context = context.as_of(as_of)
     _within(depth, 0, MAX_DEPTH, "depth")
     _within(limit, 1, MAX_NODES, "limit")
     wanted = Exploration(
@@ -89,7 +92,9 @@ async def neighborhoods(
     for memory, one in zip(memories, explored, strict=True):
         found = {id: known[id] for id in one.ids if id in known}
         edges = [edge for edge in one.edges if edge.source in found and edge.target in found]
-        graphs.append(MemoryGraph(memory, list(found.values()), edges, one.truncated))
+        center = found.get(memory.id, memory)
+        assert isinstance(center, Memory)
+        graphs.append(MemoryGraph(center, list(found.values()), edges, one.truncated))
     return graphs
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid, not_found
+from domain.history import VersionCause
 from domain.link import (
     LinkDirection,
     LinkInput,
@@ -26,6 +27,7 @@ from resolvers.context import Context, Unchanged, lookup_all
 from resolvers.idempotency import write
 from resolvers.lists import MEMORY_LINKS
 from resolvers.supersession import check_circles, release, replacing
+from resolvers.versions import keep_links, put_next
 from stores.ports import LinkFilter, Transaction
 
 Path = Sequence[str | int]
@@ -102,7 +104,11 @@ async def _put_links(
         supersedes = input.kind is MemoryLinkKind.SUPERSEDES
         if supersedes and before is None:
             new = msgspec.structs.replace(new, ended=target.valid_until)
-        record = there[key] = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
+        record = changed(new, weight=input.weight, **given(input, metadata=EMPTY_OBJECT))
+        if before is not None and record is not before:
+            await keep_links(tx, [before], removed=False)
+            record = msgspec.structs.replace(record, updated_at=tx.now)
+        there[key] = record
         stored.append(record)
         if record is not before:
             has_changed = True
@@ -110,9 +116,7 @@ async def _put_links(
             await tx.log([MemoryChange(ChangeKind.LINKED, source.id, tx.now, source, record)])
         ended = superseded(target, ending(record, source).at, tx.now) if supersedes and before is None else target
         if ended != target:
-            after = marked[target.id] = msgspec.structs.replace(ended, updated_at=tx.now)
-            await tx.put([after])
-            await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=target)])
+            [marked[target.id]] = await put_next(tx, [target], [ended], VersionCause.SUPERSEDED)
     return stored, has_changed
 
 
@@ -163,6 +167,7 @@ async def unlink(context: Context, input: UnlinkMemoriesInput) -> list[MemoryLin
                 await tx.log([MemoryChange(ChangeKind.UNLINKED, source.id, tx.now, source, found)])
             gone.append(found)
         await release(tx, superseding, [found.id for found in gone])
+        await keep_links(tx, gone, removed=True)
         await tx.delete(MemoryLink, [found.id for found in gone])
         return gone
 

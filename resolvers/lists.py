@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from domain.actor import ActorFilter
 from domain.audit import AuditFilter
 from domain.errors import invalid
-from domain.memory import MemoryFilter, says_when
+from domain.memory import Memory, MemoryFilter, MemoryOrder, says_when
 from domain.message import MessageFilter
 from domain.node import Id, Node
 from domain.page import MAX_FIRST, MAX_FIRST_LONG, Page, slice_of
@@ -23,6 +24,7 @@ from resolvers.actors import whose
 from resolvers.context import Context
 from stores.lists import record_of
 from stores.orders import default_order
+from stores.past import PastStore
 from stores.ports import Collection, Fields, Records
 
 ROOT = Id("")
@@ -67,7 +69,7 @@ class Listed(NamedTuple):
             name = "after" if after is not None else "before"
             raise invalid("A cursor belongs to one parent's list; select that parent alone.", [name])
         await whose(context, filter)
-        if self.filter is MemoryFilter and not says_when(filter):
+        if self.filter is MemoryFilter and not says_when(filter) and not isinstance(context.store, PastStore):
             filter = msgspec.structs.replace(filter or MemoryFilter(), valid_at=context.clock())
         if isinstance(filter, ToolExecutionFilter):
             filter = as_stored(filter, context.clock())
@@ -106,6 +108,20 @@ TOOL_EXECUTIONS = Listed(Records(ToolExecution), ToolExecutionFilter)
 TRACE_SPANS = Listed(Collection.TRACE_SPANS, cap=MAX_FIRST_LONG)
 
 
+async def memories(
+    context: Context,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    filter: MemoryFilter | None = None,
+    order_by: MemoryOrder | None = None,
+    as_of: datetime | None = None,
+) -> Page[Memory]:
+    past = context.as_of(as_of)
+    return (await MEMORIES.pages(past, [ROOT], first, after, last, before, filter, order_by))[0]
+
+
 async def states(
     context: Context,
     namespace: str,
@@ -123,4 +139,5 @@ async def totals(context: Context, pages: Sequence[Page[Any]]) -> list[int]:
     keys = [page.count_key for page in pages]  # of a list that was at hand, its length
     asked = [key for key in keys if not isinstance(key, int)]
     counted = iter(await context.store.counts(asked) if asked else [])
-    return [key if isinstance(key, int) else next(counted) for key in keys]
+    found = [key if isinstance(key, int) else next(counted) for key in keys]
+    return [count + page.more for count, page in zip(found, pages, strict=True)]

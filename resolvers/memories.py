@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -16,6 +17,7 @@ from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange, deletion
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.formation import Birth, Origin
+from domain.history import VersionCause
 from domain.link import LinkInput
 from domain.memory import (
     ArchiveMemoriesInput,
@@ -28,7 +30,6 @@ from domain.memory import (
     MemoryInput,
     MemoryScope,
     MemoryStatus,
-    MemoryVersion,
     OnDuplicate,
     RestoreMemoriesInput,
     TouchMemoriesInput,
@@ -49,6 +50,7 @@ from resolvers.duplicates import duplicate_of
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
+from resolvers.versions import put_next
 from stores.ports import Transaction, Vector, label_of
 
 Path = Sequence[str | int]
@@ -78,8 +80,8 @@ class Affected(msgspec.Struct, frozen=True):
     memories: list[Memory]
 
 
-async def memory(context: Context, by: Ref) -> Memory | None:
-    return await lookup(context.store, Memory, by)
+async def memory(context: Context, by: Ref, as_of: datetime | None = None) -> Memory | None:
+    return await lookup(context.as_of(as_of).store, Memory, by)
 
 
 async def owners(context: Context, memories: Sequence[Memory]) -> list[Actor | None]:
@@ -126,7 +128,7 @@ async def _instead(tx: Transaction, there: Memory, input: CreateMemoryInput) -> 
         tags = list(dict.fromkeys([*there.tags, *(input.tags or ())]))
         importance = max(there.importance, input.importance)
         if (tags, importance) != (there.tags, there.importance):
-            return await put_next(tx, there, replace(after, tags=tags, importance=importance))
+            return await update_in(tx, there, replace(after, tags=tags, importance=importance))
     await tx.put([after])
     return after
 
@@ -291,18 +293,13 @@ async def make_room(tx: Transaction, written: Sequence[Memory], capacity: int) -
         total = await tx.active(owner)
         if (count := surplus(total - len(mine), len(mine), capacity)) > 0:
             archived += await tx.lightest(owner, count, mine)
-    return await _set_status(tx, archived, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+    return await _set_status(tx, archived, MemoryStatus.ARCHIVED, VersionCause.EVICTED)
 
 
 async def _set_status(
-    tx: Transaction, memories: Sequence[Memory], status: MemoryStatus, kind: ChangeKind
+    tx: Transaction, memories: Sequence[Memory], status: MemoryStatus, cause: VersionCause
 ) -> list[Memory]:
-    after = [msgspec.structs.replace(memory, status=status, updated_at=tx.now) for memory in memories]
-    await tx.put(after)
-    await tx.log(
-        [MemoryChange(kind, new.id, tx.now, new, before=old) for old, new in zip(memories, after, strict=True)]
-    )
-    return after
+    return await put_next(tx, memories, [replace(memory, status=status) for memory in memories], cause)
 
 
 @embedding
@@ -327,24 +324,25 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
             raise Unchanged(StoredOne(before, []))
         if after.valid_from != before.valid_from:
             await shift(tx, before, after)
-        after = await put_next(tx, before, after, vector, embedder)
+        after = await update_in(tx, before, after, vector, embedder)
         revived = before.status is not MemoryStatus.ACTIVE and after.status is MemoryStatus.ACTIVE
         return StoredOne(after, await make_room(tx, [after], context.capacity) if revived else [])
 
     return await context.write(script)
 
 
-async def put_next(
-    tx: Transaction, before: Memory, after: Memory, vector: Vector | None = None, embedder: str | None = None
+async def update_in(
+    tx: Transaction,
+    before: Memory,
+    after: Memory,
+    vector: Vector | None = None,
+    embedder: str | None = None,
+    cause: VersionCause = VersionCause.UPDATED,
 ) -> Memory:
-    """Stores what a memory is now as its next version, and keeps what it was; vector: of a new text, by that
-    embedder."""
-    after = replace(after, version=before.version + 1, updated_at=tx.now)
-    await tx.put([_as_version(tx, before)])
-    await tx.put([after])
+    """Stores what a memory is now as its next version; vector: of a new text, by that embedder."""
+    [after] = await put_next(tx, [before], [after], cause)
     if vector is not None:
         await tx.embed({after.id: vector}, embedder)
-    await tx.log([MemoryChange(ChangeKind.UPDATED, after.id, tx.now, after, before=before)])
     return after
 
 
@@ -361,25 +359,9 @@ def _changed(before: Memory, input: UpdateMemoryInput, tx: Transaction) -> Memor
 
 async def _points(context: Context, ref: Ref, vector: Vector) -> bool:
     """Whether a memory has that vector, as precisely as vectors are kept."""
-    found = await memory(context, ref)
+    found = await lookup(context.store, Memory, ref)
     [kept] = await context.store.vectors([] if found is None else [found.id]) or [None]
     return kept is not None and bool(np.allclose(kept, vector, atol=1e-3))
-
-
-def _as_version(tx: Transaction, memory: Memory) -> MemoryVersion:
-    return MemoryVersion(
-        id=tx.new_id(MemoryVersion),
-        memory_id=memory.id,
-        version=memory.version,
-        text=memory.text,
-        status=memory.status,
-        importance=memory.importance,
-        tags=memory.tags,
-        metadata=memory.metadata,
-        valid_from=memory.valid_from,
-        valid_until=memory.valid_until,
-        replaced_at=tx.now,
-    )
 
 
 async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
@@ -393,13 +375,13 @@ async def _all(tx: Transaction, refs: Sequence[Ref]) -> list[Memory]:
 async def archive_in(tx: Transaction, memories: Sequence[Memory | None]) -> list[Memory]:
     """Archives those that are active."""
     active = [one for one in memories if one is not None and one.status is MemoryStatus.ACTIVE]
-    return await _set_status(tx, active, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+    return await _set_status(tx, active, MemoryStatus.ARCHIVED, VersionCause.ARCHIVED)
 
 
 async def restore_in(tx: Transaction, memories: Sequence[Memory | None], capacity: int) -> list[Memory]:
     """Makes those active that are archived; what capacity archives for them."""
     idle = [one for one in memories if one is not None and one.status is MemoryStatus.ARCHIVED]
-    return await make_room(tx, await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED), capacity)
+    return await make_room(tx, await _set_status(tx, idle, MemoryStatus.ACTIVE, VersionCause.RESTORED), capacity)
 
 
 async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
@@ -412,7 +394,7 @@ async def archive(context: Context, input: ArchiveMemoriesInput) -> Stored:
         fresh = [memory for memory in found if memory.status is not MemoryStatus.ARCHIVED]
         if not fresh:
             raise Unchanged(Stored(found, []))
-        after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, ChangeKind.ARCHIVED)
+        after = await _set_status(tx, fresh, MemoryStatus.ARCHIVED, VersionCause.ARCHIVED)
         return Stored(_updated(found, after), [])
 
     return await context.write(script)
@@ -430,7 +412,7 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
             raise Unchanged(Stored(found, []))
         opened = {one.id: one for one in await release(tx, links, [link.id for link in links])}
         idle = [opened.get(memory.id, memory) for memory in idle]
-        after = await _set_status(tx, idle, MemoryStatus.ACTIVE, ChangeKind.RESTORED)
+        after = await _set_status(tx, idle, MemoryStatus.ACTIVE, VersionCause.RESTORED)
         return Stored(_updated(found, after), await make_room(tx, after, context.capacity))
 
     return await context.write(script)

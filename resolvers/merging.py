@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from domain.errors import Rejected, invalid, not_found
 from domain.formation import Origin
+from domain.history import VersionCause
 from domain.link import LinkInput, MemoryLinkKind, NewLinkInput
 from domain.memory import Memory, MemoryInput
 from domain.merging import MergeMemoriesInput, SupersedeMemoryInput, merged
@@ -19,7 +20,7 @@ from resolvers.context import Context, embedding, lookup_all, require
 from resolvers.formation import origins_of
 from resolvers.idempotency import write
 from resolvers.links import put_links
-from resolvers.memories import StoredOne, as_one, create_in, put_next, vectors_of
+from resolvers.memories import StoredOne, as_one, create_in, update_in, vectors_of
 from resolvers.supersession import check_circles
 from stores.ports import Transaction, Vector, label_of
 
@@ -53,7 +54,7 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
         after = merged(into, others, input.text)
         if input.dry_run:
             return Merged(after, others)
-        after = await put_next(tx, into, after, vector, embedder)
+        after = await update_in(tx, into, after, vector, embedder, VersionCause.MERGED)
         await put_links(tx, [_link(into, one) for one in others], ["memories"])
         await _add_origins(tx, after, others, formed)
         now = await tx.get(Memory, [one.id for one in others])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -54,14 +55,18 @@ async def search(
     threshold: float = 0.5,
     first: int = 10,
     ranking: Ranking | None = None,
+    as_of: datetime | None = None,
 ) -> MemorySearch:
     """The best `first` memories for a query. Raises Rejected: INVALID; AMBIGUOUS for an owner who may be two; NOT_FOUND
     for `like` of an unknown memory."""
-    return await _search(context, query, filter, Search(mode, threshold, first, ranking=ranking))
+    return await _search(context, query, filter, Search(mode, threshold, first, ranking=ranking), as_of)
 
 
 @embedding
-async def _search(context: Context, query: MemoryQuery, filter: MemoryFilter | None, how: Search) -> MemorySearch:
+async def _search(
+    context: Context, query: MemoryQuery, filter: MemoryFilter | None, how: Search, as_of: datetime | None = None
+) -> MemorySearch:
+    context = context.as_of(as_of)
     begun = time.perf_counter()
     _check(how.threshold, how.limit)
     await whose(context, filter)

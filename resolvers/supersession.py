@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec.structs import replace
-
-from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid
+from domain.history import VersionCause
 from domain.link import LinkDirection, LinkInput, MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.node import Id
 from domain.page import Slice
 from domain.supersession import Ending, circle, ending, moved, released
 from resolvers.context import Context, lookup_all, present
+from resolvers.versions import put_next
 from stores.ports import Collection, LinkFilter, Transaction
 
 _MOST = 1_000
@@ -63,7 +62,7 @@ async def shift(tx: Transaction, before: Memory, after: Memory) -> None:
     for was in await present(tx, Memory, list(old)):
         now = moved(was, old[was.id], new[was.id], tx.now)
         if now != was:
-            await _change(tx, was, now)
+            await put_next(tx, [was], [now], VersionCause.SUPERSEDED)
 
 
 async def _with_others(tx: Transaction, sources: Sequence[Memory]) -> tuple[list[MemoryLink], list[Id]]:
@@ -85,13 +84,6 @@ async def _endings(tx: Transaction, links: Sequence[MemoryLink], told: Sequence[
     return of
 
 
-async def _change(tx: Transaction, before: Memory, after: Memory) -> Memory:
-    after = replace(after, updated_at=tx.now)
-    await tx.put([after])
-    await tx.log([MemoryChange(ChangeKind.UPDATED, before.id, tx.now, after, before=before)])
-    return after
-
-
 async def _release(tx: Transaction, of: Mapping[Id, list[Ending]], gone: Sequence[Id]) -> list[Memory]:
     changed = []
     for before in await present(tx, Memory, list(of)):
@@ -101,7 +93,7 @@ async def _release(tx: Transaction, of: Mapping[Id, list[Ending]], gone: Sequenc
         if others:
             await tx.put(others)
         if after != before:
-            changed.append(await _change(tx, before, after))
+            changed += await put_next(tx, [before], [after], VersionCause.RELEASED)
     return changed
 
 

@@ -11,6 +11,7 @@ from domain.change import ChangeKind
 from domain.compression import CompressionChange
 from domain.errors import ErrorCode
 from domain.graph import GraphEdgeKind
+from domain.history import VersionCause
 from domain.link import MemoryLinkKind
 from domain.memory import MemoryScope, MemoryStatus, MemoryType
 from domain.panel import InsightCategory, PanelFormat
@@ -105,5 +106,6 @@ for _kind in (
     SessionStatus,
     SpanKind,
     SpanStatusCode,
+    VersionCause,
 ):
     publish(_kind)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import strawberry
 
+from domain import history, merging
 from domain import link as domain_link
 from domain import memory as domain
-from domain import merging
+from domain.history import VersionCause
 from domain.memory import MemoryScope
 from resolvers import formation, graph, links, lists, memories, search
 from schema import page, refs
@@ -73,7 +74,10 @@ class Memory(Node):
     referenced_by = connection(lists.MEMORY_REFERENCED_BY, page.MessageConnection, "Messages that used it.")
     links = relation(links.of, page.MemoryLinkConnection, "Its links, newest first.")
     neighborhood = relation(
-        graph.neighborhoods, refs.MemoryGraph, "All memories within depth links, nearest first, up to limit nodes."
+        graph.neighborhoods,
+        refs.MemoryGraph,
+        "All memories within depth links, nearest first, up to limit nodes. asOf: as known at that time; no nodes if "
+        "the memory was not known then.",
     )
     similar = relation(search.similar, list[refs.MemoryHit], "Memories with a similar meaning.")
     history = connection(lists.MEMORY_HISTORY, page.MemoryVersionConnection, "Earlier versions, newest first.")
@@ -89,7 +93,7 @@ class Memory(Node):
     )
 
 
-@backed_by(domain.MemoryVersion)
+@backed_by(history.MemoryVersion)
 @strawberry.type(description="An earlier version of a memory.")
 class MemoryVersion(Node):
     version: int
@@ -100,7 +104,11 @@ class MemoryVersion(Node):
     metadata: JSON
     valid_from: datetime | None
     valid_until: datetime | None
+    recorded_at: datetime | None = strawberry.field(
+        description="Time from which this was what is known; null if it was not noted."
+    )
     replaced_at: datetime = strawberry.field(description="Time at which this version was replaced.")
+    cause: VersionCause | None = strawberry.field(description="What replaced it; null if it was not noted.")
 
 
 @backed_by(domain_link.MemoryLink)

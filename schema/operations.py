@@ -125,18 +125,21 @@ class Query:
         "The agents that should answer, best first: by the priority of their routes, then by score; fallbacks last.",
         right=READ,
     )
-    memory = query(memories.memory, refs.optional(Memory), right=READ)
-    memories = root_connection(
-        lists.MEMORIES,
+    memory = query(
+        memories.memory, refs.optional(Memory), "A memory; with asOf as it was known at that time.", right=READ
+    )
+    memories = query(
+        lists.memories,
         page.MemoryConnection,
         "Memories that hold now, newest first, archived ones included; validAt asks of another time, statuses with "
-        "SUPERSEDED of any.",
+        "SUPERSEDED of any. asOf: as they were known at that time.",
         right=READ,
     )
     search_memories = query(
         search.search,
         MemorySearch,
-        "The best matching memories among those that are active and valid now. Searching changes nothing; an agent "
+        "The best matching memories among those that are active and valid now, or with asOf were known to be at that "
+        "time. Searching changes nothing; an agent "
         "that will use the results should call the mutation recall instead.",
         right=READ,
     )

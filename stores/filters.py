@@ -16,6 +16,7 @@ import msgspec
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.blob import Attachment, Blob
+from domain.history import LinkVersion, MemoryVersion
 from domain.link import MemoryLink
 from domain.memory import Memory
 from domain.message import Message, TextContent, Thread, ToolCall
@@ -207,6 +208,14 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "text": Contains(("text",)),
         "stale": Equal("stale"),
     },
+    MemoryVersion: {
+        "in_force": HoldsAt("recorded_at", "replaced_at"),
+        "updated_at": Within("recorded_at"),
+        "valid_at": HoldsAt("valid_from", "valid_until"),
+        "text": Contains(("text",)),
+        "memory": Through("memory", Memory, Matching()),
+    },
+    LinkVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
     Blob: {
         "text": Contains(("filename",)),
         "says": Contains(("text",)),

@@ -6,9 +6,10 @@ from typing import Any
 
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
+from domain.history import MemoryVersion
 from domain.key import ApiKey
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
+from domain.memory import Memory
 from domain.message import Message, Thread
 from domain.node import Node
 from domain.participant import Participant

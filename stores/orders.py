@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, get_type_hints
 
 from domain.actor import ActorOrder, ActorOrderField
 from domain.audit import AuditOrder, AuditOrderField
+from domain.history import MemoryVersionOrder, MemoryVersionOrderField, ReplacedField
 from domain.key import ApiKeyOrder, ApiKeyOrderField
 from domain.link import MemoryLinkOrder, MemoryLinkOrderField
-from domain.memory import MemoryOrder, MemoryOrderField, MemoryVersionOrder, MemoryVersionOrderField
+from domain.memory import MemoryOrder, MemoryOrderField
 from domain.message import MessageOrder, MessageOrderField, ThreadOrder, ThreadOrderField
 from domain.node import Node
 from domain.page import Listing, Mark, OrderDirection
@@ -55,6 +56,7 @@ COLUMNS: dict[Enum, Column] = {
     MemoryOrderField.LAST_ACCESSED_AT: Column("last_accessed_at", missing=0),
     MemoryOrderField.ACCESS_COUNT: Column("access_count"),
     MemoryVersionOrderField.VERSION: Column("version"),
+    ReplacedField.REPLACED_AT: Column("replaced_at"),
     MemoryLinkOrderField.CREATED_AT: Column("created_at"),
     MemoryLinkOrderField.WEIGHT: Column("weight"),
     RecallOrderField.RECALLED_AT: Column("recalled_at"),

@@ -19,9 +19,10 @@ from domain.document import DocumentChunk, DocumentChunkOrder
 from domain.erasure import Erasure
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin, OriginOrder
+from domain.history import LinkVersion, LinkVersionFilter, MemoryVersion, MemoryVersionFilter, ReplacedOrder
 from domain.key import ApiKey
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryFilter, MemoryOrder, MemoryVersion
+from domain.memory import Memory, MemoryFilter, MemoryOrder
 from domain.message import Message, MessageFilter, Thread
 from domain.node import Node
 from domain.panel import Decision, Insight
@@ -84,7 +85,15 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Memory, "memory", counted=True, filter=MemoryFilter, order=MemoryOrder),
     Kind(Origin, "origin", order=OriginOrder),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
-    Kind(MemoryVersion, "memory_version", line="version", unique=[("memory", "version")]),
+    Kind(
+        MemoryVersion,
+        "memory_version",
+        line="version",
+        unique=[("memory", "version")],
+        filter=MemoryVersionFilter,
+        order=ReplacedOrder,
+    ),
+    Kind(LinkVersion, "link_version", line="linkVersion", filter=LinkVersionFilter, order=ReplacedOrder),
     Kind(Trace, "trace", merges=True, filter=TraceListFilter, order=TraceOrder, logged=lambda one: one),
     Kind(
         Span,

@@ -22,9 +22,10 @@ from domain.conventions.columns import fields
 from domain.conventions.reading import read
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin
+from domain.history import MemoryVersion
 from domain.key import ApiKey
 from domain.link import MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
+from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType
 from domain.message import Content, Message, TextContent, Thread
 from domain.node import Id, Node
 from domain.page import Page, Slice
@@ -225,6 +226,8 @@ def version(memory_id: Any, **values: Any) -> Draft[MemoryVersion]:
         "valid_from": None,
         "valid_until": None,
         "replaced_at": NOW,
+        "recorded_at": None,
+        "cause": None,
     }
     return _draft(MemoryVersion, defaults, values)
 
@@ -238,6 +241,7 @@ def link(source: Memory, target: Memory, **values: Any) -> Draft[MemoryLink]:
         "created_at": NOW,
         "metadata": EMPTY_OBJECT,
         "ended": None,
+        "updated_at": None,
     }
     return _draft(MemoryLink, defaults, values)
 

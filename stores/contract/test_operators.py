@@ -20,6 +20,7 @@ from domain.annotation import Annotation, AnnotationFilter, AnnotationTargetKind
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, Blob
 from domain.errors import ErrorCode, Rejected
+from domain.history import LinkVersion, MemoryVersion, MemoryVersionFilter
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus, MemoryType
 from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall, ToolResponse
@@ -51,6 +52,7 @@ LISTS: dict[type[Node], Listed] = {
     User: Listed(ActorFilter, Collection.USERS),
     Agent: Listed(ActorFilter, Collection.AGENTS),
     Memory: Listed(MemoryFilter, Collection.MEMORIES),
+    MemoryVersion: Listed(MemoryVersionFilter, Lines(MemoryVersion)),
     Message: Listed(MessageFilter, Collection.SESSION_MESSAGES),
     TraceEvent: Listed(TraceFilter, Collection.SESSION_TRACE),
     Span: Listed(SpanFilter, Collection.SPANS),
@@ -65,8 +67,8 @@ every_kind = pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.__name
 
 
 def test_every_filter_is_tested() -> None:
-    """Those of files apart, whose members are those of others."""
-    assert LISTS.keys() == FILTERS.keys() - {MemoryLink, Blob, Attachment}
+    """Those of files and links apart, whose members are those of others."""
+    assert LISTS.keys() == FILTERS.keys() - {MemoryLink, LinkVersion, Blob, Attachment}
 
 
 def test_a_table_has_all_members_of_its_filter() -> None:
@@ -144,12 +146,18 @@ class Records:
               for _ in range(40)),
         )  # fmt: skip
         self.records.update((one.id, one) for one in said)
-        await self.keep(
+        memories = await self.keep(
             *(m.memory(pick(*users, *agents, None), type=pick(*MemoryType), status=pick(*MemoryStatus),
                        text=self.text(), tags=self.some("a", "b", "c"), metadata=self.json(),
                        importance=pick(0.1, 0.5, 0.9), created_at=hour(), valid_from=pick(None, hour()),
                        valid_until=pick(None, hour()), session_id=pick(None, *(one.id for one in sessions[:3])))
               for _ in range(40))
+        )  # fmt: skip
+        await self.keep(
+            *(m.version(one, status=pick(*MemoryStatus), text=self.text(), tags=self.some("a", "b", "c"),
+                        metadata=self.json(), importance=pick(0.1, 0.5, 0.9), valid_from=pick(None, hour()),
+                        valid_until=pick(None, hour()), recorded_at=pick(None, hour()), replaced_at=hour())
+              for one in memories[:30])
         )  # fmt: skip
         await self.keep(
             *(m.span(span_id=f"{n}", trace_id=pick("ab", "cd", *"efghi"), name=self.text(), kind=pick(*SpanKind),
@@ -280,7 +288,7 @@ class Values:
                 return ref.id or r.choice([*self.column(op.column), Id("none")])
             case f.OfKind():
                 return r.sample(list(AnnotationTargetKind), r.randint(0, 3))
-            case f.Some(operator=f.Matching()) | f.Shares(operator=f.Matching()):
+            case f.Some(operator=f.Matching()) | f.Shares(operator=f.Matching()) | f.Through(operator=f.Matching()):
                 return Values(op.kind, self._made, r.randint(0, 99)).filter(2 if r.random() < 0.3 else 3)
             case f.Some(operator=f.PartContains(part=part)):
                 contents = [one.content for one in self._made.records.values() if isinstance(one, Message)]

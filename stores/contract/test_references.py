@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from domain.history import MemoryVersion
 from domain.link import MemoryLink
-from domain.memory import Memory, MemoryVersion
+from domain.memory import Memory
 from domain.message import Message, Thread
 from domain.node import Id, Node
 from domain.participant import Participant

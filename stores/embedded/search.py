@@ -192,7 +192,7 @@ class Searcher:
         if filter is not None and not _is_plain(filter):
             allowed = np.asarray(self._keys(self._where(search), scopes), np.int64)
         else:
-            hidden = self._hidden(scopes)
+            hidden = self._hidden(scopes, filter)
             if len(hidden) > _MOST_HIDDEN:
                 allowed, hidden = np.asarray(self._keys(self._where(search), scopes), np.int64), set()
         share = influence(search.mode, search.ranking)
@@ -208,15 +208,25 @@ class Searcher:
         sql = f"SELECT t.key FROM memory t WHERE t.scope_key IN (SELECT value FROM json_each(?)) AND {where.sql}"
         return sorted(row[0] for row in self._db.execute(sql, [among, *where.params]))
 
-    def _hidden(self, scopes: Sequence[int]) -> set[int]:
-        """Active memories that have expired or are not valid now; the index has only those with such a time."""
+    def _hidden(self, scopes: Sequence[int], filter: MemoryFilter | None) -> set[int]:
+        """Active memories that have expired, are not valid at the time asked about, or have changed since a time; the
+        index has only those with such a time."""
+        valid = None if filter is None else filter.valid_at
+        hidden = self._out_of_time(scopes, self._now if valid is None else micros(valid))
+        if filter is not None and filter.updated_at is not None:
+            sql = "SELECT key FROM memory WHERE workspace = ? AND updated_at >= ? LIMIT ?"
+            given = self._workspace, micros(filter.updated_at.until), _MOST_HIDDEN + 1
+            hidden.update(row[0] for row in self._db.execute(sql, given))
+        return hidden
+
+    def _out_of_time(self, scopes: Sequence[int], valid_at: int | None) -> set[int]:
         among = msgspec.json.encode(list(scopes)).decode()
         sql = (
             "SELECT t.key FROM memory t INDEXED BY memory_timed WHERE t.scope_key IN (SELECT value FROM json_each(?)) "
             "AND (t.expires_at IS NOT NULL OR t.valid_from IS NOT NULL OR t.valid_until IS NOT NULL) "
-            "AND (t.expires_at <= ?2 OR t.valid_from > ?2 OR t.valid_until <= ?2)"
+            "AND (t.expires_at <= ?2 OR t.valid_from > ?3 OR t.valid_until <= ?3)"
         )
-        return {row[0] for row in self._db.execute(sql, (among, self._now))}
+        return {row[0] for row in self._db.execute(sql, (among, self._now, valid_at))}
 
     def _plain(self, keys: Sequence[int], alike: Mapping[int, float], ranks: Mapping[int, float]) -> list[Candidate]:
         """The memories as candidates, without what stands beside them."""
@@ -228,5 +238,12 @@ class Searcher:
 
 
 def _is_plain(filter: MemoryFilter) -> bool:
-    """Whether the scopes alone answer the filter."""
-    return filter == MemoryFilter(owner=filter.owner, scopes=filter.scopes, statuses=filter.statuses)
+    """Whether the scopes alone answer the filter, but for times that few memories are out of."""
+    updated = filter.updated_at
+    return (updated is None or (updated.from_ is None and updated.until is not None)) and filter == MemoryFilter(
+        owner=filter.owner,
+        scopes=filter.scopes,
+        statuses=filter.statuses,
+        valid_at=filter.valid_at,
+        updated_at=updated,
+    )

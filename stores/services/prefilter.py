@@ -141,7 +141,10 @@ def _(op: f.HoldsAt) -> Conditions:
     return lambda time, names: [start.less_or_equal(_micros(time)), end.greater_than(_micros(time))]
 
 
-_CONDITIONS = [(member, _emit(op)) for member, op in FILTERS[Memory].items()]
+_UNTOLD = ("updated_at",)
+"""What Weaviate is not told of memories."""
+
+_CONDITIONS = [(member, None if member in _UNTOLD else _emit(op)) for member, op in FILTERS[Memory].items()]
 _VALID_AT: Any = _emit(FILTERS[Memory]["valid_at"])
 
 

@@ -16,8 +16,9 @@ from domain.actor import Agent, User
 from domain.annotation import Annotation
 from domain.caller import LOCAL
 from domain.correction import MessageVersion
+from domain.history import MemoryVersion
 from domain.link import MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType, MemoryVersion
+from domain.memory import Memory, MemoryScope, MemoryStatus, MemoryType
 from domain.message import MemoryRef, Message, TextContent, Thread, ToolCall, ToolResponse
 from domain.participant import Participant, SenderType
 from domain.search import Recall, ScoreParts

@@ -115,7 +115,7 @@ async def test_several_become_one(graph: Graph) -> None:
         '{ memory(by: {externalId: "b"}) { history { nodes { text } } links { nodes { kind source { ... on Memory { externalId } } } } } }'
     )
     assert other["memory"] == {
-        "history": {"nodes": [{"text": "Black tea."}]},
+        "history": {"nodes": [{"text": "Strong black tea."}, {"text": "Black tea."}]},
         "links": {"nodes": [{"kind": "SUPERSEDES", "source": {"externalId": "a"}}]},
     }
 

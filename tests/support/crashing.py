@@ -15,7 +15,8 @@ import numpy as np
 
 from domain.change import ChangeKind, MemoryChange
 from domain.errors import ErrorCode, Rejected, reject
-from domain.memory import Memory, MemoryVersion
+from domain.history import MemoryVersion
+from domain.memory import Memory
 from domain.message import Message
 from domain.participant import Participant
 from domain.session import Session
