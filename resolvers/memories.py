@@ -27,6 +27,7 @@ from domain.memory import (
     DeleteMemoriesInput,
     ExternalSource,
     Memory,
+    MemoryFilter,
     MemoryInput,
     MemoryScope,
     MemoryStatus,
@@ -51,6 +52,7 @@ from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
 from resolvers.versions import put_next
+from stores.filters import FILTERS, RefersTo, called
 from stores.ports import Transaction, Vector, label_of
 
 Path = Sequence[str | int]
@@ -465,6 +467,8 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
     if not narrows(input.filter):
         raise invalid("The filter matches everything; to decay all memories, list all scopes.", ["filter"])
     await whose(context, input.filter)
+    if not narrows(await _there(context, input.filter)):
+        raise invalid("The filter leaves out nobody who is there; to decay all memories, list all scopes.", ["filter"])
     done, step = Affected(0, []), _Step([], None)
     while True:
 
@@ -482,6 +486,23 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
         done = Affected(done.count + len(step.memories), [*done.memories, *step.memories][:_SHOWN])
         if step.last is None:
             return done
+
+
+async def _there(context: Context, filter: MemoryFilter | None) -> MemoryFilter | None:
+    """A filter in which what names somebody or something that is not there says that it matches nothing."""
+    if filter is None:
+        return None
+    for member, operator in FILTERS[Memory].items():
+        if isinstance(operator, RefersTo) and (ref := getattr(filter, member)) is not None:
+            found = [await lookup(context.store, kind, called(ref)) for kind in operator.kinds]
+            if not any(found):
+                return replace(filter, types=[])
+    return replace(
+        filter,
+        and_=filter.and_ and [part for one in filter.and_ if (part := await _there(context, one))],
+        or_=filter.or_ and [part for one in filter.or_ if (part := await _there(context, one))],
+        not_=await _there(context, filter.not_),
+    )
 
 
 def _updated(found: Sequence[Memory], after: Sequence[Memory]) -> list[Memory]:

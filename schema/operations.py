@@ -17,6 +17,7 @@ from resolvers import (
     documents,
     duplicates,
     erasure,
+    forecast,
     formation,
     generations,
     graph,
@@ -53,6 +54,7 @@ from schema.correction import RedactionPayload
 from schema.document import DocumentSearch
 from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
+from schema.forecast import MemoryForecast
 from schema.generation import CachedGeneration, EvictedPayload, GenerationPayload
 from schema.graph import MemoryPath
 from schema.memory import DuplicateGroup, Memory, MemoryLink, MergePayload
@@ -190,6 +192,14 @@ class Query:
         statistics.memory_stats,
         MemoryStats,
         "Statistics of memories, of those too that hold no longer.",
+        right=READ,
+    )
+    memory_forecast = query(
+        forecast.forecast,
+        MemoryForecast,
+        "What will have faded, ended, expired or been pushed out of active memories by a time, and why. Nothing fades "
+        "by itself: decayPerDay says by how much you do it; as many memories are taken to come as in the time of equal "
+        "length before now.",
         right=READ,
     )
     trace_stats = query(

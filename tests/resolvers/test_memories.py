@@ -492,6 +492,25 @@ class TestFading:
             "count"
         ] == 0
 
+    @pytest.mark.parametrize(
+        "filter",
+        [
+            {"not": {"owner": {"externalId": "nobody"}}},
+            {"not": {"owner": {"id": "usr_" + "0" * 32}}},
+            {"not": {"session": {"externalId": "nowhere"}, "tags": ["x"]}},
+            {"and": [{"not": {"or": [{"owner": {"externalId": "nobody"}}]}}]},
+            {"or": [{"owner": {"externalId": "ann"}}, {"not": {"owner": {"externalId": "nobody"}}}]},
+            {"not": {"not": {"not": {"owner": {"externalId": "nobody"}}}}},
+        ],
+    )
+    async def test_all_but_what_is_not_there_are_all(self, graph: Graph, filter: Any) -> None:
+        await create(graph, scope="USER", **ANN)
+        assert await graph.fails("decayMemories", {"filter": filter}) == ("INVALID", ["filter"])
+        assert (await graph.do("decayMemories", {"filter": {"not": {"owner": {"externalId": "ann"}}}}, "count"))[
+            "count"
+        ] == 0
+        assert (await graph.do("decayMemories", {"filter": {"owner": {"externalId": "nobody"}}}, "count"))["count"] == 0
+
     @pytest.mark.parametrize("rate", [0, -0.1, 1.1])
     async def test_rates_that_cannot_be(self, graph: Graph, rate: float) -> None:
         assert await graph.fails("decayMemories", {"rate": rate}) == ("INVALID", ["rate"])
