@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import Natural, Stored, listed, made_of, refers
+from domain.declaration import Natural, Stored, listed, refers
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import EMPTY_OBJECT, MAX_BATCH, Command, GivenObject, Json, Key, Ref, UnitFloat
@@ -57,7 +57,6 @@ class MemoryLink(Node, frozen=True, kw_only=True, gc=False):
     updated_at: datetime | None = None
 
     @property
-    @made_of("created_at", "updated_at")
     def known_since(self) -> datetime:
         """Since when it is as it is."""
         return self.updated_at or self.created_at

@@ -26,7 +26,7 @@ from stores.policies import BESIDE, LEAST_CANDIDATES, OVERSAMPLE
 from stores.ports import Found, Search
 from stores.rows import micros
 
-_MOST_HIDDEN = 1_000
+_MOST_HIDDEN = 4_000
 
 _ACTIVE = [MemoryStatus.ACTIVE]
 
