@@ -5,7 +5,9 @@ from __future__ import annotations
 from domain.conventions.convention import Convention
 from domain.conventions.gen_ai import GEN_AI, PYDANTIC_AI
 from domain.conventions.libraries import (
+    BRAINTRUST,
     GOOGLE_ADK,
+    HAYSTACK,
     LANGFUSE,
     LANGSMITH,
     LITELLM,
@@ -37,6 +39,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     LITELLM,
     OPENLIT,
     MICROSOFT,
+    HAYSTACK,
+    BRAINTRUST,
     PLAIN,
 )
 """In order of trust: of several names that tell the same the first that can be read counts. The standard's names of

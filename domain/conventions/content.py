@@ -32,7 +32,8 @@ ROLES = {
 }
 """What libraries call a role beside user, assistant, system and tool."""
 
-_LISTS = ("messages", "input", "contents", "generations", "choices", "output", "candidates", "response", "outputs")
+_LISTS = ("messages", "input", "contents", "generations", "choices", "output", "candidates", "response", "outputs",
+          "replies")  # fmt: skip
 """The members of a request to a model or of its response below which messages are."""
 
 _TEXTS = {"text", "input_text", "output_text", "summary_text", "refusal"}
@@ -41,6 +42,12 @@ _CALLS = {"tool_call", "tool-call", "tool_use", "function_call", "server_tool_us
 _RESPONSES = {"tool_call_response", "tool-result", "tool-error", "tool_result", "function_call_output", "tool_response"}
 _MEDIA = {"image", "image_url", "input_image", "file", "input_file", "audio", "input_audio", "video", "document", "uri",
           "blob", "media"}  # fmt: skip
+
+
+_THINKING = ("reasoningContent", "reasoning")
+_CALLING = ("toolUse", "functionCall", "function_call", "tool_call")
+_ANSWERING = ("toolResult", "functionResponse", "function_response", "tool_call_result")
+"""The members of parts that tell no type."""
 
 
 def structured(value: Any) -> Any:
@@ -278,13 +285,13 @@ def _part(value: dict[str, Any], depth: int) -> Iterator[Content]:
     kind = _type(value)
     if isinstance(inner := value.get("message_content"), dict):
         yield from _part(inner, depth - 1)
-    elif "reasoningContent" in value or kind in _THOUGHTS or value.get("thought") is True:
+    elif kind in _THOUGHTS or _has(value, _THINKING) or value.get("thought") is True:
         if thought := _thought(value):
             yield ReasoningContent(thought)
-    elif kind in _CALLS or "toolUse" in value or "functionCall" in value or ("function_call" in value and not kind):
+    elif kind in _CALLS or _has(value, _CALLING):
         if (call := _call(value)) is not None:
             yield call
-    elif kind in _RESPONSES or any(name in value for name in ("toolResult", "functionResponse", "function_response")):
+    elif kind in _RESPONSES or _has(value, _ANSWERING):
         yield _response(value)
     elif kind in _MEDIA or "inline_data" in value or "file_data" in value or isinstance(value.get("image"), dict):
         yield _media(value)
@@ -296,6 +303,10 @@ def _part(value: dict[str, Any], depth: int) -> Iterator[Content]:
                 return
 
 
+def _has(value: dict[str, Any], names: tuple[str, ...]) -> bool:
+    return _type(value) not in _TEXTS and any(value.get(name) for name in names)
+
+
 def _thought(value: Any) -> str:
     """The text of what a model thought, which may be told in parts, also as JSON text."""
     value = structured(value)
@@ -304,16 +315,19 @@ def _thought(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(filter(None, map(_thought, value)))
     if isinstance(value, dict):
-        names = ("content", "text", "thinking", "reasoning", "summary", "reasoningText", "reasoningContent")
+        names = ("content", "text", "thinking", "reasoning", "summary", "reasoningText", "reasoningContent",
+                 "reasoning_text")  # fmt: skip
         return next((text for name in names if value.get(name) and (text := _thought(value[name]))), "")
     return ""
 
 
 def _response(value: dict[str, Any]) -> ToolResponse:
-    for wrap in ("toolResult", "functionResponse", "function_response"):
+    for wrap in _ANSWERING:
         if isinstance(inner := value.get(wrap), dict):
             value = inner
     call_id = _text(value, "call_id", "toolCallId", "tool_call_id", "toolUseId", "tool_use_id", "id")
+    if not call_id and isinstance(origin := value.get("origin"), dict):
+        call_id = _text(origin, "id")
     names = ("response", "result", "output", "content", "error")
     found = next((value[name] for name in names if value.get(name) is not None), None)
     failed = value.get("type") == "tool-error" or value.get("status") == "error"
@@ -321,7 +335,7 @@ def _response(value: dict[str, Any]) -> ToolResponse:
 
 
 def _is_error(value: dict[str, Any]) -> bool:
-    return any(value.get(name) is True for name in ("is_error", "isError"))
+    return any(value.get(name) is True for name in ("is_error", "isError", "error"))
 
 
 def unwrapped(value: Any) -> Any:
@@ -358,7 +372,7 @@ def _media(value: dict[str, Any]) -> Any:
     for one in reversed(held):
         media_type = media_type or _text(one, "mime_type", "media_type", "mediaType", "mimeType")
         url = url or _text(one, "url", "image_url", "uri", "file_uri", "fileUri")
-        data = _text(one, "data", "file_data", "content")
+        data = _text(one, "data", "file_data", "content", "base64_image", "base64_data")
         image = one.get("image")
         data = data or (image if isinstance(image, str) else "")
         if not url and data:

@@ -15,6 +15,9 @@ from domain.span import SpanKind
 
 Names = tuple[str, ...]
 
+WHATEVER = "*"
+"""Any value of an attribute, where that it is there tells the kind of a span."""
+
 
 class Pending(NamedTuple):
     """Spans that stand for one that has begun, their parent: an attribute and the value that tells them, and the
@@ -28,7 +31,7 @@ class Pending(NamedTuple):
 class Convention(msgspec.Struct, frozen=True, kw_only=True):
     """The names of one convention or library. A name that ends in `.*` stands for all below it, such as
     `llm.input_messages.*`; one of the form `metadata#user_id` for a member of an attribute that is an object, as a rule
-    told as JSON text.
+    told as JSON text, and of a member's members by further ones.
 
     libraries: what tells spans by it, with the versions that were tried. needs: what a program has to tell the library
     so that content and ids are sent. faults: what is known to be missing or wrong, with the version.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.conventions.convention import Convention, Pending
+from domain.conventions.convention import WHATEVER, Convention, Pending
 from domain.span import SpanKind
 
 TRACELOOP = Convention(
@@ -269,6 +269,74 @@ MICROSOFT = Convention(
     "traces and logs, and session.id on a span of your own",
     faults="1.45.0 and 1.23.0 send neither session nor user; an agent's id is new in each run, so its name is taken",
     no_providers=("microsoft.agent_framework",),
+)
+
+_GENERATORS = ("OpenAI", "AzureOpenAI", "OpenAIResponses", "Anthropic", "HuggingFaceAPI", "HuggingFaceLocal", "Ollama",
+               "Mistral", "Cohere", "GoogleGenAI", "AmazonBedrock", "LiteLLM", "Fallback")  # fmt: skip
+_EMBEDDERS = ("OpenAI", "AzureOpenAI", "SentenceTransformers", "HuggingFaceAPI", "Ollama", "Cohere", "Mistral")
+_RETRIEVERS = ("InMemoryBM25", "InMemoryEmbedding", "QdrantEmbedding", "WeaviateEmbedding", "ElasticsearchBM25",
+               "PgvectorEmbedding", "ChromaQueryText", "MultiQueryEmbedding", "SentenceWindow")  # fmt: skip
+
+_MADE_BY_HAYSTACK = ("haystack.agent.step.llm.output", "haystack.component.output")
+
+HAYSTACK = Convention(
+    name="Haystack",
+    libraries=("haystack-ai 3.4.1 with opentelemetry-haystack",),
+    needs="HAYSTACK_CONTENT_TRACING_ENABLED=true, tracing.enable_tracing(OpenTelemetryTracer(...)), and session.id and "
+    "user.id on a span around each run",
+    faults="3.4.1 names no session, user, agent or provider, and tells the id of a call not on the span of its tool",
+    kinds={
+        "haystack.agent.step.llm.input": {WHATEVER: SpanKind.LLM},
+        "haystack.tool.name": {WHATEVER: SpanKind.TOOL},
+        "haystack.agent.max_steps": {WHATEVER: SpanKind.AGENT},
+        "haystack.component.type": {
+            **{f"{name}{kind}Generator": SpanKind.LLM for name in _GENERATORS for kind in ("Chat", "")},
+            **{f"{name}{kind}Embedder": SpanKind.EMBEDDING for name in _EMBEDDERS for kind in ("Text", "Document")},
+            **{f"{name}Retriever": SpanKind.RETRIEVER for name in _RETRIEVERS},
+            "ToolInvoker": SpanKind.CHAIN,
+            "Agent": SpanKind.CHAIN,
+        },
+        "haystack.agent.step": {WHATEVER: SpanKind.CHAIN},
+        "haystack.pipeline.max_runs_per_component": {WHATEVER: SpanKind.CHAIN},
+    },
+    model=tuple(f"{name}#replies#0#meta#model" for name in _MADE_BY_HAYSTACK),
+    finish_reasons=tuple(f"{name}#replies#0#meta#finish_reason" for name in _MADE_BY_HAYSTACK),
+    usage=tuple(f"{name}#replies#0#meta#usage" for name in _MADE_BY_HAYSTACK),
+    given=("haystack.agent.step.llm.input", "haystack.component.input", "haystack.agent.input"),
+    made=_MADE_BY_HAYSTACK,
+    tool=("haystack.tool.name",),
+    arguments=("haystack.agent.step.tool.input",),
+    result=("haystack.agent.step.tool.output",),
+)
+
+BRAINTRUST = Convention(
+    name="Braintrust",
+    libraries=("braintrust 0.48.1, by its documentation",),
+    needs="its OpenTelemetry exporter with this server as its address; session_id and user_id among a span's metadata",
+    kinds={
+        name: {
+            "llm": SpanKind.LLM,
+            "tool": SpanKind.TOOL,
+            "function": SpanKind.TOOL,
+            "task": SpanKind.CHAIN,
+            "eval": SpanKind.CHAIN,
+        }
+        for name in ("braintrust.span_attributes#type", "braintrust.span_attributes.type")
+    },
+    named=(SpanKind.TOOL,),
+    session=("braintrust.metadata#session_id", "braintrust.metadata.session_id"),
+    user=("braintrust.metadata#user_id", "braintrust.metadata.user_id"),
+    model=("braintrust.metadata#model", "braintrust.metadata.model"),
+    provider=("braintrust.metadata#provider", "braintrust.metadata.provider"),
+    given=("braintrust.input_json", "braintrust.input"),
+    made=("braintrust.output_json", "braintrust.output"),
+    usage=("braintrust.metrics",),
+    first_token=("braintrust.metrics#time_to_first_token", "braintrust.metrics.time_to_first_token"),
+    input_tokens=("braintrust.metrics.prompt_tokens",),
+    output_tokens=("braintrust.metrics.completion_tokens",),
+    total_tokens=("braintrust.metrics.tokens",),
+    cached_tokens=("braintrust.metrics.prompt_cached_tokens",),
+    reasoning_tokens=("braintrust.metrics.completion_reasoning_tokens",),
 )
 
 PLAIN = Convention(

@@ -43,7 +43,8 @@ def _places() -> tuple[dict[str, list[Place]], dict[str, Place]]:
                     key, _, member = name.partition("#")
                     whole.setdefault(key, []).append(Place(slot, rank * 100 + place, member, name))
     for name in KINDS:
-        whole.setdefault(name, []).append(Place("kind", list(KINDS).index(name), "", name))
+        key, _, member = name.partition("#")
+        whole.setdefault(key, []).append(Place("kind", list(KINDS).index(name), member, name))
     return whole, below
 
 

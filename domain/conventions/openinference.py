@@ -13,6 +13,7 @@ OPENINFERENCE = Convention(
         "openinference-instrumentation-langchain 0.1.80",
         "openinference-instrumentation-llama-index 4.6.1",
         "openinference-instrumentation-smolagents 0.1.43",
+        "openinference-instrumentation-agno 1.0.15",
     ),
     needs="using_attributes(session_id=..., user_id=...) around the calls; LangChain takes thread_id and user_id of "
     "configurable and metadata",

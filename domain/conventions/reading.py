@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.conventions import content
+from domain.conventions.convention import WHATEVER
 from domain.conventions.fitting import fitted, latest_heard, may_be_long
 from domain.conventions.lookup import (
     KINDS,
@@ -109,8 +110,14 @@ _rank = itemgetter(0)
 
 
 def _member(value: Any, name: str) -> Any:
-    value = content.structured(value)
-    return value.get(name) if isinstance(value, dict) else None
+    """A member, or one of a member's, each told after a `#`; of a list by its place."""
+    for part in name.split("#"):
+        value = content.structured(value)
+        if isinstance(value, list) and part.isdecimal():
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _tree(pairs: Mapping[str, Any]) -> Any:
@@ -161,8 +168,10 @@ class _Reader:
         """The kind of work a span represents."""
         told = self._told("kind")
         for _, name, value in told:
-            value = content.structured(value)
-            if isinstance(value, str) and (kind := KINDS[name].get(value.lower())) is not None:
+            kind = KINDS[name].get(WHATEVER)
+            if kind is None and isinstance(value := content.structured(value), str):
+                kind = KINDS[name].get(value.lower())
+            if kind is not None:
                 if kind in NAMED.get(name, ()):
                     self._own = self._name
                 return kind

@@ -22,7 +22,7 @@ _MEMBERS = {
         "output",
         "candidates_token_count",
     ),
-    "total_tokens": ("total_tokens", "totalTokens", "total", "total_token_count"),
+    "total_tokens": ("total_tokens", "totalTokens", "total", "total_token_count", "tokens"),
     "cached_tokens": (
         "cache_read_input_tokens",
         "cached_tokens",
@@ -30,6 +30,7 @@ _MEMBERS = {
         "cachedInputTokens",
         "input_cache_read",
         "cached_content_token_count",
+        "prompt_cached_tokens",
     ),
     "reasoning_tokens": (
         "reasoning_tokens",
@@ -37,6 +38,7 @@ _MEMBERS = {
         "reasoningTokens",
         "output_reasoning",
         "thoughts_token_count",
+        "completion_reasoning_tokens",
     ),
 }
 """What the members of an object of counts are called."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from openinference.semconv import trace as openinference
 from opentelemetry.semconv._incubating.attributes import (
     enduser_attributes,
@@ -22,9 +23,9 @@ from domain.conventions.convention import SLOTS
 from domain.conventions.gen_ai import GEN_AI
 from domain.conventions.openinference import OPENINFERENCE as BY_SPEC
 from domain.conventions.reading import read
-from domain.message import TextContent, ToolCall, ToolResponse
+from domain.message import ImageContent, ReasoningContent, TextContent, ToolCall, ToolResponse
 from domain.model_call import ModelCall, ModelMessage
-from domain.span import SpanKind
+from domain.span import SpanKind, TokenUsage
 from domain.telemetry import LEFT_OUT, MAX_ATTRIBUTES, SHORTENED, bounded
 from domain.values import decode_json, encode_json
 
@@ -293,3 +294,61 @@ def test_a_tool_that_ran_shows_what_it_answered() -> None:
     assert (decode_json(call.response.result), call.response.is_error) == ({"n": 1}, True)
     [call] = tool_calls(ran)
     assert call.response is None
+
+
+def test_what_braintrust_tells() -> None:
+    told = read(
+        {
+            "braintrust.span_attributes": '{"type": "llm", "name": "Chat Completion"}',
+            "braintrust.metadata": '{"model": "m-1", "provider": "openai", "session_id": "s", "user_id": "u"}',
+            "braintrust.input_json": '[{"role": "user", "content": "Tea?"}]',
+            "braintrust.output_json": '[{"index": 0, "message": {"role": "assistant", "content": "Yes."}}]',
+            "braintrust.metrics": '{"prompt_tokens": 10, "completion_tokens": 5, "tokens": 15, "prompt_cached_tokens": 4,'
+            ' "completion_reasoning_tokens": 2, "time_to_first_token": 0.25}',
+        }
+    )
+    assert (told.kind, told.session, told.user) == (SpanKind.LLM, "s", "u")
+    assert (told.provider, told.model, told.time_to_first_token_ms) == ("openai", "m-1", 250)
+    assert told.usage == TokenUsage(10, 5, 15, None, 4, 2)
+    assert told.call == ModelCall(
+        [ModelMessage("user", [TextContent("Tea?")])], [ModelMessage("assistant", [TextContent("Yes.")])]
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "part"),
+    [
+        (
+            {"tool_call": {"tool_name": "f", "arguments": {"a": 1}, "id": "1"}},
+            ToolCall("1", "f", encode_json({"a": 1})),
+        ),
+        (
+            {"tool_call_result": {"result": "no", "origin": {"tool_name": "f", "id": "1"}, "error": True}},
+            ToolResponse("1", encode_json("no"), True),
+        ),
+        ({"reasoning": {"reasoning_text": "Hm", "extra": {}}}, ReasoningContent("Hm")),
+        ({"image": {"base64_image": "AAAA", "mime_type": "image/png"}}, ImageContent(url="data:image/png;base64,AAAA")),
+        ({"text": "Tea", "function_call": None, "reasoning": None, "tool_call_result": None}, TextContent("Tea")),
+        ({"type": "text", "text": "Tea", "reasoning": "Hm"}, TextContent("Tea")),
+    ],
+)
+def test_parts_that_tell_no_type(told: Any, part: Any) -> None:
+    """As Haystack has them, and others that tell null for what they are not."""
+    given = {"haystack.agent.step.llm.input": encode_json({"messages": [{"role": "assistant", "content": [told]}]})}
+    [message] = input_messages({name: bytes(value).decode() for name, value in given.items()})
+    [found] = message.content
+    assert encode_json(found) == encode_json(
+        part if not isinstance(part, ImageContent) else replace(found, url=part.url)
+    )
+
+
+def test_a_span_is_of_the_kind_that_an_attribute_tells_by_being_there() -> None:
+    for name, value, kind in (
+        ("haystack.agent.step.llm.input", "{}", SpanKind.LLM),
+        ("haystack.agent.max_steps", 100, SpanKind.AGENT),
+        ("haystack.agent.step", 0, SpanKind.CHAIN),
+        ("haystack.tool.name", "f", SpanKind.TOOL),
+        ("haystack.component.type", "OpenAIChatGenerator", SpanKind.LLM),
+        ("haystack.component.type", "PromptBuilder", SpanKind.OTHER),
+    ):
+        assert kind_of({name: value}) is kind, name
