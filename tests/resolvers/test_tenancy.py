@@ -78,23 +78,27 @@ ALIKE = {"PanelSession", "WorkflowSession", "PlaygroundSession"}
 """Sessions as ChatSession is, with other names."""
 
 
-@pytest.mark.parametrize("type", sorted({one.name for one in SCHEMA.get_possible_types(NODE)} - ALIKE))
-async def test_every_field_of_a_node_shows_ours_alone(world: World, type: str) -> None:
-    for mine, other in (world, world[::-1]):
-        ids = [id for ids in mine.ids.values() for id in ids]
-        query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ __typename ... on {type} {selection(SCHEMA.type_map[type])} }} }}"
-        answer = await mine.ask(query, ids=ids)
-        assert "errors" not in answer, answer["errors"]
-        assert type in [node["__typename"] for node in answer["data"]["nodes"] if node]
-        blind(answer, other)
+async def test_every_field_of_a_node_shows_ours_alone(world: World, subtests: pytest.Subtests) -> None:
+    for type in sorted({one.name for one in SCHEMA.get_possible_types(NODE)} - ALIKE):
+        fields = f"... on {type} {selection(SCHEMA.type_map[type])}"
+        for mine, other in (world, world[::-1]):
+            with subtests.test(type=type, mine=mine.mark):
+                ids = [id for ids in mine.ids.values() for id in ids]
+                answer = await mine.ask(
+                    f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ __typename {fields} }} }}", ids=ids
+                )
+                assert "errors" not in answer, answer["errors"]
+                assert type in [node["__typename"] for node in answer["data"]["nodes"] if node]
+                blind(answer, other)
 
 
-@pytest.mark.parametrize("field", sorted({(place.kind, place.field) for place in PLACES}), ids=".".join)
-async def test_an_id_of_theirs_is_not_there(world: World, field: tuple[str, str]) -> None:
+@pytest.mark.parametrize("kind", ROOTS)
+async def test_an_id_of_theirs_is_not_there(world: World, kind: str, subtests: pytest.Subtests) -> None:
     for place in PLACES:
-        if (place.kind, place.field) == field:
-            for id in world.theirs.one_of_each:
-                await name(world, place, id)
+        if place.kind == kind:
+            with subtests.test(place=str(place)):
+                for id in world.theirs.one_of_each:
+                    await name(world, place, id)
 
 
 async def name(world: World, place: Place, id: str) -> None:

@@ -191,29 +191,48 @@ async def attributes(server: Running, trace: str) -> list[tuple[str, str]]:
     return sorted((node["name"], node["attributes"][f"k{node['name']}"]) for node in nodes)
 
 
-@EVERY
-@pytest.mark.parametrize("format", ["chatgpt", "openai-messages", "otlp"])
+FILES = {  # format: the file around its parts, and one part, which a text is cut in twice
+    "chatgpt": (
+        b"[%b]",
+        b'{"id": "c%d", "title": "t %b", "create_time": 1, "mapping": {"n": {"message": {"author": {"role": "user"}, '
+        b'"content": {"content_type": "text", "parts": ["said %b"]}}}}}',
+    ),
+    "openai-messages": (
+        b"[%b]",
+        b'{"role": "user", "content": "%d said %b"}, {"role": "assistant", "content": "%b"}',
+    ),
+    "otlp": (
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [%b]}]}]}',
+        b'{"traceId": "' + b"1" * 32 + b'", "spanId": "222222222222222%d", "name": "said %b", '
+        b'"attributes": [{"key": "%b", "value": {"intValue": "1"}}]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("format", FILES)
 @pytest.mark.slow
-def test_imports_tell_how_many(tmp_path: Path, format: str, cut: bytes, read: str) -> None:
-    texts = {
-        "chatgpt": b'[{"id": "c", "title": "t %b", "create_time": 1, "mapping": {"n": {"message": {"author": '
-        b'{"role": "user"}, "content": {"content_type": "text", "parts": ["said %b"]}}}}}]',
-        "openai-messages": b'[{"role": "user", "content": "said %b"}, {"role": "assistant", "content": "%b"}]',
-        "otlp": b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "'
-        + b"1" * 32
-        + b'", "spanId": "'
-        + b"2" * 16
-        + b'", "name": "said %b", "attributes": [{"key": "%b", "value": {"intValue": "1"}}]}]}]}]}',
-    }
-    file = tmp_path / "file.json"
-    file.write_bytes(texts[format] % (cut, cut))
-    status, out, err = recollect("import", str(file), "--data", str(tmp_path / "data"))
+def test_imports_tell_how_many(tmp_path: Path, format: str) -> None:
+    file, part = FILES[format]
+    (tmp_path / "file.json").write_bytes(
+        file % b", ".join(part % (number, cut, cut) for number, (cut, _) in enumerate(CUT.values()))
+    )
+    status, out, err = recollect("import", str(tmp_path / "file.json"), "--data", str(tmp_path / "data"))
     assert (status, err) == (0, "")
-    count = 2 * read.count("\ufffd")
-    assert (f"{count} invalid Unicode sequences replaced" in out) == bool(count)
+    count = sum(2 * read.count("\ufffd") for _, read in CUT.values())
+    assert f"{count} invalid Unicode sequences replaced" in out
     again = tmp_path / "again.jsonl"
     recollect("export", str(again), "--data", str(tmp_path / "data"))
-    assert f"said {read}" in again.read_text().replace("\\\\", "\\")
+    exported = again.read_text().replace("\\\\", "\\")
+    for _, read in CUT.values():
+        assert f'said {read}"' in exported
+
+
+@pytest.mark.slow
+def test_a_file_that_has_none_says_nothing_of_it(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_bytes(rb'[{"role": "user", "content": "\\ud83d and \ud83d\ude00"}]')
+    status, out, err = recollect("import", str(tmp_path / "file.json"), "--data", str(tmp_path / "data"))
+    assert (status, err) == (0, "")
+    assert "Unicode" not in out
 
 
 @pytest.mark.slow

@@ -158,6 +158,8 @@ class Tenant:
             "linkMemories",
             {"links": [{"source": {"externalId": "m"}, "target": {"externalId": "n"}, "metadata": mark}]},
         )
+        again = {"source": {"externalId": "m"}, "target": {"externalId": "n"}, "weight": 0.7}
+        await self.do("linkMemories", {"links": [again]})  # what the link was is kept
         span = {"traceId": "0f", "spanId": "0a"}
         await self.do("startSpan", {**span, **s, "name": self.mark, "kind": "LLM", "attributes": mark})
         await self.do("startSpan", {**s, "traceId": "0f", "spanId": "0b", "parentSpanId": "0a", "name": self.mark})
