@@ -195,14 +195,19 @@ async def test_searches_find_ours_alone(world: World, mode: str) -> None:
 
 async def test_logs_tell_of_ours_alone(world: World) -> None:
     ours, theirs = world
-    for query in (
-        "subscription { memoryChanges { memoryId memory { text } } }",
-        'subscription { sessionMessages(session: {externalId: "s"}) { node { id text } } }',
-        'subscription { sessionTrace(session: {externalId: "s"}) { node { id type } } }',
+    now = await ours.ask('{ memoryCursor session(by: {externalId: "s"}) { messageCursor traceCursor } }')
+    session = now["data"]["session"]
+    for query, after in (
+        ("memoryChanges(after: $after) { memoryId memory { text } }", now["data"]["memoryCursor"]),
+        (
+            'sessionMessages(session: {externalId: "s"}, after: $after) { node { id text } }',
+            session["messageCursor"],
+        ),
+        ('sessionTrace(session: {externalId: "s"}, after: $after) { node { id type } }', session["traceCursor"]),
     ):
-        events = await executor().subscribe(Request(query), Loading(ours.context))
+        request = Request(f"subscription ($after: String) {{ {query} }}", {"after": after})
+        events = await executor().subscribe(request, Loading(ours.context))
         waiting = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0.1)
         for tenant in (theirs, ours):
             s = {"session": {"externalId": "s"}}
             await tenant.do("createMemory", {"text": tenant.mark, "scope": "GLOBAL"})
