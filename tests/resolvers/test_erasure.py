@@ -234,10 +234,10 @@ async def test_what_is_left_is_found(graph: Graph, monkeypatch: pytest.MonkeyPat
     await graph.do("upsertUser", {"externalId": "ann"})
     await graph.do("createMemory", {"owner": ref("ann"), "text": said("ann", "x"), "tags": [said("ann", "a tag")]})
     if graph.family == "embedded":
-        monkeypatch.setattr("stores.embedded.transaction.forgotten", lambda memory, link: (memory, link))
+        monkeypatch.setattr("stores.embedded.transaction.forgotten", lambda about, memory, link: (memory, link))
         monkeypatch.setattr("resolvers.erasing.bare", lambda memory: memory)
     else:
-        monkeypatch.setattr("stores.services.transaction.forgotten", lambda memory, link: (memory, link))
+        monkeypatch.setattr("stores.services.transaction.forgotten", lambda about, memory, link: (memory, link))
         monkeypatch.setattr("resolvers.erasing.bare", lambda memory: memory)
     report = await erase(graph, "ann")
     assert (report["found"], report["stores"][0]["found"]) == (1, 1)

@@ -335,6 +335,7 @@ NAMES: dict[str, Any] = {
     "experiment": {"externalId": "e"},
     "metrics": {"new": 1},
     "metric": "new",
+    "at": "2100-01-01T00:00:00Z",
     "choice": "new",
 }
 """What is given for what must be given, by its name; of both workspaces alike."""
