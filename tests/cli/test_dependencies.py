@@ -78,7 +78,7 @@ def files() -> dict[str, set[str]]:
 EXTRAS_OF = {
     "stores/services": ["services"],
     "server/otlp/grpc.py": ["grpc"],
-    "bench": ["services", "otel", "dev"],
+    "bench": ["services", "otel", "dev", "browser"],
     "stores/blobs": ["s3", "documents"],
     "server/telemetry/tracing.py": ["otel"],
     "stores/model_embedder.py": ["fastembed", "model2vec", "sentence-transformers"],
