@@ -7,53 +7,51 @@ stores.predicate and stores.orders, what is ranked and how from domain. What is 
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from itertools import combinations, count, product
+from functools import partial
+from itertools import combinations, count
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from domain import graph as hops
-from domain.branch import Entry, branch
-from domain.change import Change, MemoryChange
+from domain.change import Change
 from domain.document import DocumentChunk
 from domain.errors import CursorExpired
 from domain.generation import CachedGeneration
 from domain.link import LinkDirection, MemoryLink, MemoryLinkKind
-from domain.memory import Memory, MemoryFilter, MemoryStatus, lightest_first, says_when
+from domain.memory import Memory, MemoryFilter, MemoryStatus, lightest_first
 from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
-from domain.page import Listing, Mark, Page, Slice
-from domain.participant import Participant, SenderType
-from domain.search import Candidate, Recall, SearchMode, Tie, asks, similarity
+from domain.page import Listing, Page, Slice, page_of
+from domain.participant import Participant
+from domain.search import Candidate, Recall, SearchMode, Tie, similarity
 from domain.session import Session
 from domain.span import Span
 from domain.state import StateEntry
 from domain.tally import Tally
-from domain.tool_calls import Spot, Step, answers, call_parts
 from domain.tool_execution import ToolExecution
-from stores import keeping, ports, words
+from stores import in_memory, keeping, ports
 from stores.budget import check
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
-from stores.changes import asked, forgotten, kept, line_of, lost, state_of, textless, told
+from stores.changes import forgotten, kept, textless
 from stores.documents import cosines
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
 from stores.filters import IN_DOCUMENT
 from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
+from stores.in_memory import neighbors, words_of
 from stores.lists import declared
 from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
-from stores.policies import IDEMPOTENCY_US, LOOSE, REFERENCES_SHOWN, SHARED_SHOWN, SHARING, most_of_usual
+from stores.policies import IDEMPOTENCY_US, SHARED_SHOWN, SHARING, most_of_usual
 from stores.ports import Collection, Log, NaturalKey, Records, Search
 from stores.predicate import World, holds, passes
 from stores.rates import Rates
@@ -262,6 +260,12 @@ class Reads:
         if log.about:
             return sorted((place, line) for place, line in self.graph.changes.items() if line[0] == log.about)
         return sorted(((one.place, one) for one in self.naming(*LOGS[log.kind], log.of)), key=lambda line: line[0])
+
+    def branch(self, end: Id | str) -> list[int]:
+        """The places of the branch that ends at a message."""
+        found: Any = self.any(end)
+        said = [] if found is None else self.lines(Log("messages", found.session_id))
+        return in_memory.branch_of((one for _, one in said), found)
 
     def drew(self, memory_id: Id) -> list[Id]:
         """The messages that drew on a memory."""
@@ -472,7 +476,7 @@ class DictionaryStore:
             owner = session if chosen.log and of in OF_A_TRACE else parent
             listing = listing_of(of, owner, chosen, self._engine.shelf.epoch)
             rows = [(chosen.mark(record), record) for record in _members(now, of, parent, filter)]
-            pages.append(_page(rows, slice, chosen.descending, listing, CountKey(of, parent, filter)))
+            pages.append(page_of(rows, slice, chosen.descending, listing, CountKey(of, parent, filter)))
         return pages
 
     async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
@@ -500,14 +504,14 @@ class DictionaryStore:
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         logs = [Log("messages", id) for id in {call.at.session_id for call in calls if call.at}]
-        found = {log.of: _answers([one for _, one in self._now.lines(log)]) for log in logs}
+        found = {log.of: in_memory.responses(one for _, one in self._now.lines(log)) for log in logs}
         return [None if (at := call.at) is None else found[at.session_id].get((at.place, at.index)) for call in calls]
 
     async def branches(self, message_ids: Sequence[Id]) -> list[list[int]]:
-        return [_branch(self._now, self._now.any(id)) for id in message_ids]
+        return [self._now.branch(id) for id in message_ids]
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[ports.Usage]:
-        return [_usage([one for one in self._now.all(Memory) if one.owner_id == id]) for id in owner_ids]
+        return [in_memory.usage(one for one in self._now.all(Memory) if one.owner_id == id) for id in owner_ids]
 
     async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[ports.Explored]:
         return [_explored(self._now, center, exploration) for center in centers]
@@ -516,7 +520,7 @@ class DictionaryStore:
         now = self._now
         if now.one(Memory, start) is None or now.one(Memory, goal) is None:
             return []
-        return hops.shortest_paths(start, goal, _neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
+        return hops.shortest_paths(start, goal, neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
 
     async def links_between(self, pairs: Sequence[tuple[Id, Id]], kinds: Kinds) -> list[MemoryLink]:
         best: dict[frozenset[Id], MemoryLink] = {}
@@ -534,8 +538,8 @@ class DictionaryStore:
 
     async def search_messages(self, search: ports.MessageSearch) -> ports.FoundMessages:
         messages = list(self._now.passing(self._now.all(Message), search.filter))
-        corpus = {one.id: _words(one.searched) for one in self._now.all(Message)}
-        ranks = _ranks(corpus, [one.id for one in messages], search.text)
+        corpus = {one.id: words_of(one.searched) for one in self._now.all(Message)}
+        ranks = in_memory.ranks(corpus, [one.id for one in messages], search.text)
         best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
         return ports.FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
 
@@ -546,7 +550,7 @@ class DictionaryStore:
         among = [
             one for one in every if search.filter is None or holds(IN_DOCUMENT, one, search.filter, self._now.world)
         ]
-        ranks = _ranks({one.id: _words(one.text) for one in every}, [one.id for one in among], search.text)
+        ranks = in_memory.ranks({one.id: words_of(one.text) for one in every}, [one.id for one in among], search.text)
         best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
         if search.vector is None:
             return ports.FoundChunks([one for one in among if one.id in best], best, {})
@@ -566,7 +570,7 @@ class DictionaryStore:
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)
         most = most_of_usual(len(memories))
-        return {word for word in words if sum(word in _words(one.text)[0] for one in memories) > most}
+        return {word for word in words if sum(word in words_of(one.text)[0] for one in memories) > most}
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[ports.Vector | None]:
         return [self._now.graph.vectors.get(id) for id in memory_ids]
@@ -582,13 +586,16 @@ class DictionaryStore:
             now, grown = self._now, self._engine.grown
             if after < now.graph.trimmed.get(log.name, 0):
                 raise CursorExpired
-            batch = [line for line in now.lines(log) if line[0] > after]
-            passing = [] if log.about else list(now.passing([line for _, line in batch], filter))
-            lines = _changes(now, log, batch, filter) if log.about else passing
+            whole, start = now.lines(log), after
+            check(filter)
+            if log.about:
+                lines = in_memory.followed(whole, start, filter, now.any, now.world)
+            else:
+                lines = list(now.passing([line for place, line in whole if place > start], filter))
             if lines:
                 yield lines
-            if batch:
-                after = batch[-1][0]
+            if whole and whole[-1][0] > start:
+                after = whole[-1][0]
             elif log.kind in ports.SESSION_LOGS and now.one(Session, Id(log.of)) is None:
                 return
             else:
@@ -618,7 +625,7 @@ def _by_hand(now: Reads, of: Listed, parent: str, filter: Any) -> Iterable[Node]
             used.update(id for message_id in said for id in now.graph.refs.get(message_id, ()))
             return (one for one in now.all(Memory) if one.session_id == parent or one.id in used)
         case Collection.MESSAGE_BRANCH:
-            places = _branch(now, above)
+            places = now.branch(parent)
             return (one for one in now.all(Message) if one.place in places and one.session_id == above.session_id)
         case Collection.MEMORY_REFERENCED_BY:
             return (one for one in now.all(Message) if parent in now.graph.refs.get(one.id, ()))
@@ -635,67 +642,6 @@ def _by_hand(now: Reads, of: Listed, parent: str, filter: Any) -> Iterable[Node]
     raise NotImplementedError(of)
 
 
-def _page(rows: list[tuple[Mark, Any]], slice: Slice, descending: bool, listing: Listing, of: CountKey) -> Page[Any]:
-    """Cuts a page out of the rows of a list."""
-
-    def key(mark: Mark) -> Any:
-        return tuple((isinstance(part, str), part) for part in mark)  # a cursor may hold another type
-
-    def ahead(end: Mark) -> int:
-        """How many rows stand ahead of a mark."""
-        return sum(key(mark) > key(end) if descending else key(mark) < key(end) for mark, _ in rows)
-
-    rows.sort(key=lambda row: key(row[0]), reverse=descending)
-    after, before = listing.marks(slice)
-    first = 0 if after is None else ahead(after) + sum(key(mark) == key(after) for mark, _ in rows)
-    end = len(rows) if before is None else ahead(before)
-    start, stop = (max(end - slice.limit, first), end) if slice.backward else (first, min(first + slice.limit, end))
-    further, back = (end < len(rows), start > first) if slice.backward else (stop < end, first > 0)
-    chosen = rows[start:stop]
-    return Page([record for _, record in chosen], [mark for mark, _ in chosen], further, back, listing, of)
-
-
-def _branch(now: Reads, end: Any) -> list[int]:
-    messages = [one for _, one in now.lines(Log("messages", end.session_id))][::-1] if end else []
-    replied = {one.parent_id for one in messages}
-    said = (Entry(one.id, one.place, one.thread_id, one.parent_id, one.id in replied) for one in messages)
-    return branch(end and end.id, said)
-
-
-def _answers(messages: Sequence[Message]) -> dict[Spot, ToolResponse]:
-    """The responses of a session's tool calls, by the place of the call's message and its index there."""
-    places, replied = {one.id: one.place for one in messages}, {one.parent_id for one in messages}
-    steps = []
-    for one in messages:
-        parent = None if one.parent_id is None else places[one.parent_id]
-        by_agent, parts = one.sender_type is SenderType.AGENT, list(call_parts(one.content))
-        steps.append(Step(one.place, by_agent, one.thread_id, parent, one.id in replied, parts))
-    contents: dict[int, Any] = {one.place: one.content for one in messages}
-    return {call: contents[place][index] for call, (place, index) in answers(steps).items()}
-
-
-def _usage(memories: Sequence[Memory]) -> ports.Usage:
-    active = [one for one in memories if one.status is MemoryStatus.ACTIVE]
-    archived = sum(one.status is MemoryStatus.ARCHIVED for one in memories)
-    return ports.Usage(len(active), archived, sum(len(one.text.encode()) for one in active))
-
-
-def _changes(now: Reads, log: Log, batch: Sequence[tuple[int, Any]], filter: MemoryFilter | None) -> list[Any]:
-    """What a follower is told of changes: those whose record matched before or matches after, which is what the next
-    line of that record found before it."""
-    check(filter)
-    lines, later, wanted = [], dict[Id, Any](), {place for place, _ in batch}
-    for place, (about, what, id, time, before, link) in reversed(now.lines(log)):
-        was = state_of(about, before)
-        line = line_of(about, place, what, id, time, link, was, later.get(id), now.any(id), lost(before))
-        lines += [line] if line is not None and place in wanted else []
-        later[id] = was or later.get(id)
-    lines.reverse()
-    if log.about != MemoryChange.about:
-        return [line.change for line in lines]
-    return told(lines, [passes(of, memory, now.world) for memory, of in asked(lines, filter)])
-
-
 # The graph of memories
 
 
@@ -706,44 +652,17 @@ def _links(now: Reads, kinds: Kinds = None, least: float = 0.0) -> list[MemoryLi
     return sorted(found, key=lambda link: (-link.weight, link.id))
 
 
-def _neighbors(links: Iterable[MemoryLink], most: int = hops.FAN_OUT) -> hops.Neighbors[Id]:
-    """What reads the links at memories, up to `most` in each direction, the heaviest first."""
-    ends: defaultdict[tuple[Id, bool], list[tuple[float, Id]]] = defaultdict(list)
-    for link in links:
-        ends[link.source_id, True].append((-link.weight, link.target_id))
-        ends[link.target_id, False].append((-link.weight, link.source_id))
-
-    def read(nodes: Sequence[Id]) -> Iterator[tuple[Id, Id, float]]:
-        for node, out in product(nodes, (True, False)):
-            for lightness, other in sorted(ends.get((node, out), ()))[:most]:
-                yield node, other, -lightness
-
-    return read
-
-
 def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> ports.Explored:
     if now.one(Memory, center) is None:
         return ports.Explored([], [], False)
     links = _links(now, exploration.kinds, exploration.min_weight)
-    nodes, truncated = hops.nearest(center, _neighbors(links), exploration.depth, exploration.limit)
+    nodes, truncated = hops.nearest(center, neighbors(links), exploration.depth, exploration.limit)
     within = set(nodes)
     edges = [hops.edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
-    ids, edges, more = hops.hang(nodes, edges, _hanging(now, nodes, exploration.include), exploration.limit)
-    return ports.Explored(ids, edges, truncated or more)
-
-
-def _hanging(now: Reads, nodes: Sequence[Id], include: frozenset[hops.GraphInclude]) -> Iterator[hops.GraphEdge]:
-    """The edges from memories to what they hang on."""
-    wanted: list[tuple[hops.GraphInclude, hops.GraphEdgeKind, Callable[[Memory], Sequence[Id | None]]]] = [
-        (hops.GraphInclude.MESSAGES, hops.GraphEdgeKind.FORMED_FROM, lambda one: [one.source_message_id]),
-        (hops.GraphInclude.MESSAGES, hops.GraphEdgeKind.REFERENCED_BY, lambda one: now.drew(one.id)[:REFERENCES_SHOWN]),
-        (hops.GraphInclude.SESSIONS, hops.GraphEdgeKind.IN_SESSION, lambda one: [one.session_id]),
-        (hops.GraphInclude.ACTORS, hops.GraphEdgeKind.OWNED_BY, lambda one: [one.owner_id]),
-    ]
     memories = [memory for id in nodes if (memory := now.one(Memory, id)) is not None]
-    for of, edge, others in wanted:
-        for memory in memories if of in include else ():
-            yield from (hops.GraphEdge(memory.id, other, edge, 1.0) for other in others(memory) if other is not None)
+    ends = in_memory.hanging(memories, exploration.include, now.drew)
+    ids, edges, more = hops.hang(nodes, edges, ends, exploration.limit)
+    return ports.Explored(ids, edges, truncated or more)
 
 
 def _shared(now: Reads, memory_id: Id) -> list[ports.Shared]:
@@ -751,7 +670,7 @@ def _shared(now: Reads, memory_id: Id) -> list[ports.Shared]:
     memory = now.one(Memory, memory_id)
     if memory is None:
         return []
-    read = _neighbors(_links(now))
+    read = in_memory.neighbors(_links(now))
     near = {other for _, other, _ in read([memory_id])}
     mine = {*now.drew(memory_id)[-hops.FAN_OUT :], memory.source_message_id}
     found = []
@@ -772,25 +691,19 @@ def _shared(now: Reads, memory_id: Id) -> list[ports.Shared]:
 
 # Search
 
-_words = lru_cache(10_000)(lambda text: tuple(map(Counter, words.stored(text))))
-
 
 def _searched(now: Reads, search: Search) -> list[Memory]:
     """The memories that a search is among."""
-    filter = search.filter or MemoryFilter()
-    statuses = [MemoryStatus.ACTIVE] if filter.statuses is None else filter.statuses
-    filter = replace(filter, statuses=statuses, valid_at=filter.valid_at if says_when(filter) else now.now)
-    owners = None if search.owners is None else {*search.owners, None}
-    seen = (one for one in now.all(Memory) if one.id != search.exclude and (owners is None or one.owner_id in owners))
-    return list(now.passing(seen, filter)) if search.limit else []
+    check(search.filter)
+    return in_memory.searched(now.all(Memory), search, now.world, now.now) if search.limit else []
 
 
 def _found(now: Reads, search: Search) -> ports.Found:
     """All that may be found: with so few memories there is nothing to choose."""
     memories = _searched(now, search)
     vector, text = search.by_meaning, search.by_words
-    corpus = {one.id: _words(one.text) for one in now.all(Memory)}
-    ranks = _ranks(corpus, [one.id for one in memories], text) if text else {}
+    corpus = {one.id: words_of(one.text) for one in now.all(Memory)}
+    ranks = in_memory.ranks(corpus, [one.id for one in memories], text) if text else {}
     both = search.mode is SearchMode.HYBRID
     candidates = []
     for one in memories:
@@ -798,43 +711,12 @@ def _found(now: Reads, search: Search) -> ports.Found:
         alike = None if vector is None or own is None else similarity(float(own @ vector))
         if alike is not None or one.id in ranks:
             candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
-            candidates.append(_placed(now, one, candidate) if both else candidate)
+            candidates.append(in_memory.placed(one, candidate, partial(now.one, Node)) if both else candidate)
     there = {one.id for one in candidates}
     return ports.Found(candidates, ties=[tie for tie in _ties(now) if {tie.one, tie.other} <= there] if both else [])
-
-
-def _placed(now: Reads, memory: Memory, candidate: Candidate) -> Candidate:
-    """The candidate with what is known of its memory's place."""
-    message = now.one(Message, memory.source_message_id)
-    parent = message and now.one(Message, message.parent_id)
-    sender = message and now.one(Participant, message.sender_id)
-    beside = parent if parent and message and parent.session_id == message.session_id else None
-    session, place = (memory.session_id, None) if message is None else (message.session_id, message.place)
-    who = (getattr(one, "name", None) for one in (sender, now.any(memory.owner_id)))
-    return replace(
-        candidate, at=memory.created_at, asks=asks(memory.text[-40:]), session_id=session, place=place,
-        parent=beside and beside.place, people=tuple(name for name in who if name),
-    )  # fmt: skip
 
 
 def _ties(now: Reads) -> list[Tie]:
     links = [Tie(one.source_id, one.target_id, one.kind, one.weight) for one in now.all(MemoryLink)]
     drawn = (Tie(a, b, None, 1.0) for refs in now.graph.refs.values() for a, b in combinations(refs, 2))
     return [*links, *drawn]
-
-
-def _ranks(corpus: Mapping[Id, Any], among: Sequence[Id], text: str) -> dict[Id, float]:
-    """How well words fit each text that has any: BM25 (k1 = 1.2, b = 0.75) as a share of the best one's."""
-    sizes = {id: exact.total() + loose.total() for id, (exact, loose) in corpus.items()}
-    average = max(sum(sizes.values()) / max(len(sizes), 1), 1)
-    scores: defaultdict[Id, float] = defaultdict(float)
-    for line, (those, counts) in enumerate(zip(words.asked(text), (1.0, LOOSE), strict=True)):
-        for word in those:
-            having = sum(word in of[line] for of in corpus.values())
-            rarity = max(math.log((len(corpus) - having + 0.5) / (having + 0.5)), 1e-6)
-            for id in among:
-                if often := counts * corpus[id][line][word]:
-                    length = sizes[id] / average
-                    scores[id] += rarity * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
-    best = max(scores.values(), default=1.0)
-    return {id: score / best for id, score in scores.items()}

@@ -155,18 +155,24 @@ def slice_of(first: int | None, after: str | None, last: int | None, before: str
     return Slice(limit, last is not None, after, before)
 
 
-def page_of(rows: Sequence[tuple[Mark, T]], slice: Slice, descending: bool, name: str) -> Page[T]:
-    """A page of a short list that is at hand, as marks and nodes in any order; its count_key is its length."""
-    listing = Listing(name)
-    rows = sorted(rows, key=lambda row: row[0], reverse=descending)
-    after, before = listing.marks(slice)
+def page_of(
+    rows: Sequence[tuple[Mark, T]], slice: Slice, descending: bool, listing: Listing, count_key: Any = None
+) -> Page[T]:
+    """A page of a list that is at hand, as marks and nodes in any order; where nothing else is given its count_key is
+    its length."""
+
+    def key(mark: Mark) -> Any:
+        return tuple((isinstance(part, str), part) for part in mark)  # a cursor may hold another type
 
     def ahead(end: Mark) -> int:
         """How many rows stand ahead of a mark."""
-        return sum(mark > end if descending else mark < end for mark, _ in rows)
+        return sum(key(mark) > key(end) if descending else key(mark) < key(end) for mark, _ in rows)
 
-    start = 0 if after is None else ahead(after) + sum(mark == after for mark, _ in rows)
+    rows = sorted(rows, key=lambda row: key(row[0]), reverse=descending)
+    after, before = listing.marks(slice)
+    first = 0 if after is None else ahead(after) + sum(key(mark) == key(after) for mark, _ in rows)
     end = len(rows) if before is None else ahead(before)
-    first, stop = (max(start, end - slice.limit), end) if slice.backward else (start, min(end, start + slice.limit))
-    nodes, marks = [node for _, node in rows[first:stop]], [mark for mark, _ in rows[first:stop]]
-    return Page(nodes, marks, stop < len(rows), first > 0, listing, len(rows))
+    start, stop = (max(end - slice.limit, first), end) if slice.backward else (first, min(first + slice.limit, end))
+    further, back = (end < len(rows), start > first) if slice.backward else (stop < end, first > 0)
+    nodes, marks = [node for _, node in rows[start:stop]], [mark for mark, _ in rows[start:stop]]
+    return Page(nodes, marks, further, back, listing, len(rows) if count_key is None else count_key)

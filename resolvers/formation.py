@@ -16,7 +16,7 @@ from domain.history import VersionCause
 from domain.memory import ExternalSource, Memory, MemoryInput, MemoryScope, NewMemory
 from domain.message import Message, MessageOrder
 from domain.node import Id, Node, id_of
-from domain.page import MAX_FIRST_LONG, Page, Slice, page_of, slice_of
+from domain.page import MAX_FIRST_LONG, Listing, Page, Slice, page_of, slice_of
 from domain.participant import SenderType
 from domain.span import Span
 from domain.summary import summary
@@ -310,7 +310,6 @@ async def chunk_messages(
     for chunk in chunks:
         there = [known[id] for id in chunk.message_ids if id in known]
         rows = [((order.mark(one)[0], one.id), one) for one in there]
-        pages.append(
-            page_of(rows, slice, order.descending, f"chunk.messages:{chunk.id}/{order.name}/{order.descending}")
-        )
+        listing = Listing(f"chunk.messages:{chunk.id}/{order.name}/{order.descending}")
+        pages.append(page_of(rows, slice, order.descending, listing))
     return pages
