@@ -41,19 +41,16 @@ from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind, referring
 from stores.catalogue.logs import LOGS
 from stores.changes import forgotten, kept, textless
-from stores.documents import cosines
 from stores.errors import Outdated, Taken, Unavailable, other_embedder
-from stores.filters import IN_DOCUMENT
 from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
-from stores.in_memory import neighbors, words_of
 from stores.lists import declared
 from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, SHARED_SHOWN, SHARING, most_of_usual
 from stores.ports import Collection, Log, NaturalKey, Records, Search
-from stores.predicate import World, holds, passes
+from stores.predicate import World, passes
 from stores.rates import Rates
 from stores.rows import EPOCH, MICROSECOND
 
@@ -520,7 +517,7 @@ class DictionaryStore:
         now = self._now
         if now.one(Memory, start) is None or now.one(Memory, goal) is None:
             return []
-        return hops.shortest_paths(start, goal, neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
+        return hops.shortest_paths(start, goal, in_memory.neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
 
     async def links_between(self, pairs: Sequence[tuple[Id, Id]], kinds: Kinds) -> list[MemoryLink]:
         best: dict[frozenset[Id], MemoryLink] = {}
@@ -537,31 +534,11 @@ class DictionaryStore:
         return [_found(self._now, search) for search in searches]
 
     async def search_messages(self, search: ports.MessageSearch) -> ports.FoundMessages:
-        messages = list(self._now.passing(self._now.all(Message), search.filter))
-        corpus = {one.id: words_of(one.searched) for one in self._now.all(Message)}
-        ranks = in_memory.ranks(corpus, [one.id for one in messages], search.text)
-        best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
-        return ports.FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
+        now = self._now
+        return in_memory.messages_found(now.all(Message), now.passing(now.all(Message), search.filter), search)
 
     async def search_chunks(self, search: ports.ChunkSearch) -> ports.FoundChunks:
-        if search.filter is not None:
-            check(search.filter)
-        every = list(self._now.all(DocumentChunk))
-        among = [
-            one for one in every if search.filter is None or holds(IN_DOCUMENT, one, search.filter, self._now.world)
-        ]
-        ranks = in_memory.ranks({one.id: words_of(one.text) for one in every}, [one.id for one in among], search.text)
-        best = dict(sorted(ranks.items(), key=lambda item: item[::-1])[-search.limit :])
-        if search.vector is None:
-            return ports.FoundChunks([one for one in among if one.id in best], best, {})
-        having = [one for one in among if one.embedder == search.embedder]
-        near = dict(
-            zip((one.id for one in having), cosines((one.vector for one in having), search.vector), strict=True)
-        )
-        others = sorted(near, key=lambda one: (near[one], one))[-search.limit :]
-        found = [one for one in among if one.id in {*best, *others}]
-        waiting = sum(one.due_at is not None for one in among)
-        return ports.FoundChunks(found, best, {one.id: near[one.id] for one in found if one.id in near}, 1.0, waiting)
+        return in_memory.chunks_found(list(self._now.all(DocumentChunk)), search, self._now.world)
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         names = (one.namespace for one in self._now.all(StateEntry))
@@ -570,7 +547,7 @@ class DictionaryStore:
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)
         most = most_of_usual(len(memories))
-        return {word for word in words if sum(word in words_of(one.text)[0] for one in memories) > most}
+        return {word for word in words if sum(word in in_memory.words_of(one.text)[0] for one in memories) > most}
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[ports.Vector | None]:
         return [self._now.graph.vectors.get(id) for id in memory_ids]
@@ -656,7 +633,7 @@ def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> ports.Ex
     if now.one(Memory, center) is None:
         return ports.Explored([], [], False)
     links = _links(now, exploration.kinds, exploration.min_weight)
-    nodes, truncated = hops.nearest(center, neighbors(links), exploration.depth, exploration.limit)
+    nodes, truncated = hops.nearest(center, in_memory.neighbors(links), exploration.depth, exploration.limit)
     within = set(nodes)
     edges = [hops.edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
     memories = [memory for id in nodes if (memory := now.one(Memory, id)) is not None]
@@ -702,7 +679,7 @@ def _found(now: Reads, search: Search) -> ports.Found:
     """All that may be found: with so few memories there is nothing to choose."""
     memories = _searched(now, search)
     vector, text = search.by_meaning, search.by_words
-    corpus = {one.id: words_of(one.text) for one in now.all(Memory)}
+    corpus = {one.id: in_memory.words_of(one.text) for one in now.all(Memory)}
     ranks = in_memory.ranks(corpus, [one.id for one in memories], text) if text else {}
     both = search.mode is SearchMode.HYBRID
     candidates = []

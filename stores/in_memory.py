@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from domain.branch import Entry, branch
 from domain.change import Line, MemoryChange
+from domain.document import DocumentChunk
 from domain.graph import FAN_OUT, GraphEdge, GraphEdgeKind, GraphInclude, Neighbors
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when
@@ -23,9 +24,12 @@ from domain.participant import SenderType
 from domain.search import Candidate, asks
 from domain.tool_calls import Spot, Step, answers, call_parts
 from stores import changes, words
+from stores.budget import check
+from stores.documents import cosines
+from stores.filters import IN_DOCUMENT
 from stores.policies import LOOSE, REFERENCES_SHOWN
-from stores.ports import Search, Usage
-from stores.predicate import World, passes
+from stores.ports import ChunkSearch, FoundChunks, FoundMessages, MessageSearch, Search, Usage
+from stores.predicate import World, holds, passes
 
 Words = tuple[Counter[str], Counter[str]]
 """How often a text has each word, and each word that stands for others."""
@@ -170,3 +174,32 @@ def hanging(
     for of, edge, others in wanted:
         for memory in some if of in include else ():
             yield from (GraphEdge(memory.id, other, edge, 1.0) for other in others(memory) if other is not None)
+
+
+def messages_found(every: Iterable[Message], among: Iterable[Message], search: MessageSearch) -> FoundMessages:
+    """What a search of messages finds among some; how usual a word is, all of them say."""
+    messages = list(among)
+    ranks_of = ranks({one.id: words_of(one.searched) for one in every}, [one.id for one in messages], search.text)
+    best = _best(ranks_of, search.limit)
+    return FoundMessages([one for one in messages if one.id in {*best, *search.others}], best)
+
+
+def chunks_found(every: Sequence[DocumentChunk], search: ChunkSearch, world: World) -> FoundChunks:
+    """What a search of documents finds among all their chunks. Raises Rejected where its filter asks too much."""
+    check(search.filter)
+    chunks = [one for one in every if search.filter is None or holds(IN_DOCUMENT, one, search.filter, world)]
+    ranks_of = ranks({one.id: words_of(one.text) for one in every}, [one.id for one in chunks], search.text)
+    best = _best(ranks_of, search.limit)
+    if search.vector is None:
+        return FoundChunks([one for one in chunks if one.id in best], best, {})
+    having = [one for one in chunks if one.embedder == search.embedder]
+    alike = cosines((one.vector for one in having), search.vector)
+    near = dict(zip((one.id for one in having), alike, strict=True))
+    found = [one for one in chunks if one.id in {*best, *_best(near, search.limit)}]
+    waiting = sum(one.due_at is not None for one in chunks)
+    return FoundChunks(found, best, {one.id: near[one.id] for one in found if one.id in near}, 1.0, waiting)
+
+
+def _best(scores: Mapping[Id, float], limit: int) -> dict[Id, float]:
+    """So many of the best, the last of them the best."""
+    return dict(sorted(scores.items(), key=lambda item: item[::-1])[-limit:])
