@@ -180,6 +180,8 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
             kinds = get_named_type(of.type)
             assert isinstance(kinds, GraphQLEnumType)
             more += [f"groupBy: [{value}]" for value in kinds.values]
+    if name == "memoryForecast":  # of fewer memories than there are
+        more = ["filter: {scopes: [AGENT]}", "filter: {scopes: [GLOBAL]}"]
     if "Connection" in str(field.type):
         more += ["first: 200", "last: 200"]
     for each in more:
