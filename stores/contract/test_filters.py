@@ -290,6 +290,15 @@ class TestHowMuchAFilterMayHold:
         for _ in range(96):
             deep = MemoryFilter(not_=deep)
         assert await texts(store, not_=MemoryFilter(not_=deep)) == ["a"]
+        for levels in range(5, 19, 13):
+            either = both = denied = MemoryFilter(text="a")
+            for _ in range(levels):
+                either = MemoryFilter(or_=[MemoryFilter(text="z"), either], tags=["t1"])
+                both = MemoryFilter(or_=[MemoryFilter(text="z"), MemoryFilter(and_=[MemoryFilter(tags=["t1"]), both])])
+                denied = MemoryFilter(not_=MemoryFilter(not_=denied, tags=["t1"]), types=[MemoryType.SEMANTIC])
+            for deep in (either, both, denied):
+                assert await texts(store, and_=[deep]) == ["a"] or deep is denied
+            assert await texts(store, not_=either) == await texts(store, not_=both) == ["b"]
         wide = [MemoryFilter(text="a", tags=["t1"]) for _ in range(45)]
         assert await texts(store, or_=wide) == ["a"]
         assert await texts(store, and_=wide) == ["a"]
