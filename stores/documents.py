@@ -93,7 +93,7 @@ def packed(vectors: Vector) -> list[bytes]:
 
 
 def cosines(vectors: Iterable[bytes], query: Vector) -> list[float]:
-    """How near each of these vectors is to one of unit length, in order. 10,000 of 256 dimensions: 8 ms."""
+    """How near each of these vectors is to one of unit length, in order."""
     matrix = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, len(query))
     found: list[float] = np.vecdot(matrix.astype(np.float32), query).tolist()
     return found
