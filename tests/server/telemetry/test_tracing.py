@@ -40,13 +40,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running.end()
 
 
-async def spans(server: Running, trace_id: str, enough: int) -> list[dict[str, Any]]:
-    """The spans of a trace, once there are as many."""
+async def spans(server: Running, trace_id: str, *roots: str) -> list[dict[str, Any]]:
+    """The spans of a trace, once those of these operations are there: a root ends, and is sent, last."""
     found: list[dict[str, Any]] = []
     for _ in range(100):
         trace = (await server.ask(TRACE, {"t": trace_id}))["trace"]
         found = trace["spans"]["nodes"] if trace else []
-        if len(found) >= enough:
+        if {span["name"] for span in found} >= set(roots):
             return found
         await asyncio.sleep(0.05)
     raise AssertionError(found)
@@ -61,7 +61,7 @@ async def ask(server: Running, query: str, trace_id: str, variables: Any = None)
 
 async def test_a_request_its_levels_and_its_store_calls_are_spans_of_the_callers_trace(server: Running) -> None:
     answer = await ask(server, NESTED, "a" * 32)
-    found = await spans(server, "a" * 32, 4)
+    found = await spans(server, "a" * 32, "query Nested")
     [root] = [span for span in found if span["name"] == "query Nested"]
     assert root["parentSpanId"] == "00f067aa0ba902b7"
     assert root["attributes"]["graphql.operation.name"] == "Nested"
@@ -96,7 +96,7 @@ async def closed(events: AsyncIterator[Any]) -> None:
 async def test_failures_are_told_and_values_are_not(server: Running) -> None:
     await ask(server, f'query Wrong {{ memories(after: "{MARK}") {{ nodes {{ id }} }} }}', "b" * 32)
     await ask(server, "query Typed($i: Int!) { sessions(first: $i) { nodes { id } } }", "b" * 32, {"i": MARK})
-    found = await spans(server, "b" * 32, 3)
+    found = await spans(server, "b" * 32, "query Wrong", "query Typed")
     outcomes = {span["name"]: span["attributes"].get("recollect.outcome") for span in found}
     assert outcomes["query Wrong"] == "INVALID"
     assert outcomes["query Typed"] == "BAD_USER_INPUT"
