@@ -435,7 +435,7 @@ class DictionaryTransaction(Reads):
         self.graph.notes[key] = (digest, msgspec.json.encode(result), self.now)
 
 
-class DictionaryStore:
+class DictionaryStore(ports.AtOnce):
     """See stores.ports.Store."""
 
     def __init__(self, engine: DictionaryEngine, name: str) -> None:

@@ -140,9 +140,13 @@ class Context:
         if at is None:
             return self
         remembered = partial(_replacements(self.engine).of, self.caller.workspace, self.embedder)
-        past = Context.__new__(Context)
-        past.__dict__.update(self.__dict__, store=PastStore(self.store, at, remembered))
-        return past
+        return self.on(cast(Store, PastStore(self.store, at, remembered)))
+
+    def on(self, store: Store) -> Context:
+        """The same, reading from another view of the store."""
+        other = Context.__new__(Context)
+        other.__dict__.update(self.__dict__, store=store)
+        return other
 
     def acting(self, action: str) -> Context:
         acting = Context.__new__(Context)

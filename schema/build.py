@@ -8,6 +8,7 @@ import strawberry
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from schema.consistency import consistency
 from schema.enums import SHARED
 from schema.fields import bind
 from schema.operations import Mutation, Query, Subscription
@@ -21,6 +22,7 @@ def _declared() -> strawberry.Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=[ChatSession, PanelSession, WorkflowSession, PlaygroundSession],
+        directives=[consistency],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

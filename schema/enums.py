@@ -9,6 +9,7 @@ import strawberry
 from domain.caller import Role
 from domain.change import ChangeKind
 from domain.compression import CompressionChange
+from domain.consistency import ConsistencyLevel
 from domain.errors import ErrorCode
 from domain.graph import GraphEdgeKind
 from domain.history import VersionCause
@@ -87,6 +88,7 @@ def publish(kind: type[enum.Enum]) -> None:
 for _kind in (
     ChangeKind,
     CompressionChange,
+    ConsistencyLevel,
     CostSource,
     ErrorCode,
     GraphEdgeKind,

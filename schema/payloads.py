@@ -8,8 +8,9 @@ import strawberry
 
 from domain import errors as domain
 from domain.errors import ErrorCode
+from resolvers.consistency import tokens
 from schema import refs
-from schema.fields import backed_by
+from schema.fields import backed_by, relation
 from schema.search import MemorySearch
 
 
@@ -23,10 +24,15 @@ class UserError:
     )
 
 
+_TOKEN = "Operations with @consistency(after: ...) see what was written, through whichever process they are asked."
+
+
 def payload(name: str, **fields: Any) -> Any:
     """The payload of mutations: what was written, each under its name, and errors."""
     annotations = {**fields, "errors": list[UserError]}
-    made = type(f"{name}Payload", (), {"__annotations__": annotations, "__module__": __name__})
+    token = relation(tokens, refs.optional(str), _TOKEN, reads=())
+    members = {"__annotations__": annotations, "__module__": __name__, "consistency_token": token}
+    made = type(f"{name}Payload", (), members)
     return strawberry.type(made, description="The result of the mutation, or its errors.")
 
 

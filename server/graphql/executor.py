@@ -14,12 +14,16 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
+    get_directive_values,
 )
 from graphql.execution import get_variable_values
 from graphql.execution.values import VariableValues
 from strawberry.execution import optimized_is_awaitable
 
 from domain.caller import Role
+from domain.consistency import DIRECTIVE
+from schema.consistency import ready
+from schema.loading import Loading
 from schema.variables import NOT_FITTING, Unfit, Variables
 from server.access.rights import require
 from server.deadlines import TimeLimit
@@ -178,6 +182,29 @@ class Executor:
     def _execution(self, operation: Operation, context: object) -> Callable[[], Any]:
         """What executes an operation that is no subscription."""
         built, values = self._built(operation)
+        execute = self._executing(operation, built, values, context)
+        if (given := self._consistency(operation, values)) is None:
+            return execute
+
+        async def once_ready() -> ExecutionResult:
+            await ready(cast(Loading, context), given)
+            result = execute()
+            return cast(ExecutionResult, await result if optimized_is_awaitable(result) else result)
+
+        return once_ready
+
+    def _consistency(self, operation: Operation, values: VariableValues) -> dict[str, Any] | None:
+        """The arguments of @consistency, where an operation has it. Raises OperationRefused."""
+        if not operation.node.directives or (directive := self._schema.get_directive(DIRECTIVE)) is None:
+            return None
+        try:
+            return get_directive_values(directive, operation.node, values)
+        except GraphQLError as error:
+            raise refusal([error], BAD_USER_INPUT) from None
+
+    def _executing(
+        self, operation: Operation, built: Built, values: VariableValues, context: object
+    ) -> Callable[[], Any]:
         root = self._root(operation, built, values)
         if root is None:
             execute: Callable[[], Any] = self._copied(operation, built.first, values, context).execute_operation

@@ -42,6 +42,7 @@ from stores.ids import Ids
 from stores.orders import CountKey
 from stores.ports import (
     SESSION_LOGS,
+    AtOnce,
     ChunkSearch,
     Collection,
     Drawn,
@@ -103,7 +104,7 @@ async def _index_waiting(tx: Transaction) -> None:
     tx.index_waiting()
 
 
-class EmbeddedStore:
+class EmbeddedStore(AtOnce):
     def __init__(self, engine: Opened, name: str) -> None:
         self._engine, self._name = engine, name
         self._workspace = 0

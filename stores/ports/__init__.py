@@ -10,7 +10,7 @@ from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, 
 from stores.ports.generations import Generations
 from stores.ports.grouping import By, Group, Grouping, Summed, Value
 from stores.ports.reembedding import Reembedding, Unembedded
-from stores.ports.store import Store
+from stores.ports.store import AtOnce, Store
 from stores.ports.transaction import Script, Transaction
 from stores.ports.values import (
     SESSION_LOGS,
@@ -38,6 +38,7 @@ __all__ = [
     "OPENAI",
     "READ_SECONDS",
     "SESSION_LOGS",
+    "AtOnce",
     "Blobs",
     "By",
     "ChunkSearch",

@@ -125,6 +125,17 @@ class Store(Protocol):
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]: ...
 
+    @property
+    def written(self) -> int:
+        """How many writes of the workspace this process knows of at the least: its own, and those they came after; 0
+        where every process sees each at once."""
+
+    async def reach(self, written: int, within: float | None, found: bool = False) -> None:
+        """Waits until reads of this process see so many writes of the workspace, and all that had been committed
+        `within` seconds ago, if that is asked. found: until searches by meaning do; those that cannot in time go
+        without. Raises Rejected (INVALID) where there were not so many writes.
+        """
+
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction and returns what it returned, after the commit.
 
@@ -144,3 +155,12 @@ class Store(Protocol):
         MemoryFilter, that held before the change or holds after it). Ends where the log's session is not there. Raises
         CursorExpired where lines after the place are forgotten.
         """
+
+
+class AtOnce:
+    """Of a store whose reads see each write as soon as it is committed."""
+
+    written = 0
+
+    async def reach(self, written: int, within: float | None, found: bool = False) -> None:
+        return None

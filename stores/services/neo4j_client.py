@@ -227,6 +227,11 @@ class Neo4jClient:
                 async for record in await session.run(self.sent(statement)):
                     yield record[0]
 
+    async def read_latest(self, statement: str, **parameters: Any) -> Record:
+        """The one record of a reading statement, of the member of the cluster that is written to; what is read here
+        from now on, wherever, is no older."""
+        return await self._again(statement, parameters, "WRITE")
+
     async def read_locking(self, statement: str, **parameters: Any) -> Record:
         """The one record of a statement that locks nodes, by writing what they have already, and reads then."""
         return await self._again(statement, parameters, "WRITE")

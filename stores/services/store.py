@@ -48,6 +48,8 @@ from stores.services.labels import MEMORY, NODE_IS_THERE, STATE, label, link_lis
 from stores.services.lists import Lists
 from stores.services.logs import Logs, ends
 from stores.services.neo4j_client import Neo4jClient
+from stores.services.outbox import Relay
+from stores.services.reached import Reached
 from stores.services.search import Known, find, usual
 from stores.services.snapshot import ReadBatch, What, found, statement
 from stores.services.weaviate_client import WeaviateClient
@@ -72,6 +74,7 @@ class Opened(Protocol):
     graph: Neo4jClient
     vectors: WeaviateClient
     followers: Followers
+    relay: Relay
 
     def writer(self, name: str) -> Writer:
         """What writes a workspace in this process."""
@@ -92,6 +95,7 @@ class ServicesStore:
         self._writer = engine.writer(name)
         self._turn, self._ends = ReadBatch(self._read), ReadBatch(self._read, merged=True)
         self._called: Known = {}
+        self._reached = Reached(engine.graph, engine.relay, self._writer, name)
         self._logs = Logs(engine.graph, engine.followers, name, self._read)
 
     @property
@@ -270,6 +274,13 @@ class ServicesStore:
         )
         found = {id: np.frombuffer(bytes(vector), "<f4").astype(np.float32) for id, vector in value if vector}
         return [found.get(id) for id in memory_ids]
+
+    @property
+    def written(self) -> int:
+        return self._reached.written
+
+    async def reach(self, written: int, within: float | None, found: bool = False) -> None:
+        await self._reached.reach(written, within, found)
 
     async def write(self, script: Script[T]) -> T:
         return await self._writer.write(script)

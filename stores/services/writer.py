@@ -73,7 +73,8 @@ class _Job:
 class Writer:
     """The queue of one workspace.
 
-    commits, writes: how many transactions it has made, and how many scripts in them.
+    commits, writes: how many transactions it has made, and how many scripts in them. written: how many writes of the
+    workspace there were in all processes, when it last wrote or looked.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Writer:
         self._running: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._closed = False
-        self.commits = self.writes = 0
+        self.commits = self.writes = self.written = 0
 
     async def write(self, script: Script[T]) -> T:
         """Runs a script as one durable transaction. Raises what the script raised, or Unavailable."""
@@ -192,6 +193,7 @@ class Writer:
             pending = Pending(held.events, held.changes)
             places = held.events, held.changes
             self._ids.follow(int(held.last_id, 16) if held.last_id else 0)
+            written = held.writes - 1
             done: list[_Job] = []
             for job in group:
                 transaction = begin(pending)
@@ -210,8 +212,10 @@ class Writer:
                     break
             if pending or pending.grown or (pending.events, pending.changes) != places or alone:
                 await flush(committed, pending, self._ids.last)
+                written = held.writes
             else:
                 await unit.roll_back()
+        self.written = max(self.written, written)
         return done, pending
 
     async def _look_ahead(
