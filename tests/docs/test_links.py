@@ -36,6 +36,13 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_told_twice(page: Path) -> None:
+    sections = re.split(r"^(?=#+ )", without_blocks(page), flags=re.MULTILINE)
+    headings = [section.partition("\n")[0] for section in sections if section.startswith("## ")]
+    assert len(headings) == len(set(headings))
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     readme = (HOME / "README.md").read_text(encoding="utf-8")
     for page in (HOME / "docs").glob("*.md"):
