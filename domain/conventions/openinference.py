@@ -19,8 +19,8 @@ OPENINFERENCE = Convention(
     "configurable and metadata",
     faults="openai-agents 2.6.0 tells neither model nor input of a call that fails, and as system text what the "
     "model's server answers as `instructions`, none where that is silent; llama-index 4.6.1 has three spans for one "
-    "call; smolagents 0.1.43 names no agent, and its calls repeat calls and results of tools as texts; a tool's "
-    "parameters are as a rule its schema",
+    "call; smolagents 0.1.43 names no agent, and its calls repeat calls and results of tools as texts; "
+    "`tool.parameters` are the schema of a tool (llama-index 4.6.1) or the arguments of its call (agno 1.0.15)",
     kinds={
         "openinference.span.kind": {
             "LLM": SpanKind.LLM,
