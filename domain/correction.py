@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
+from domain.context_version import ContextVersion
 from domain.declaration import listed, made_of, refers, shown
 from domain.experiment import ExperimentResult
 from domain.message import (
@@ -203,6 +204,7 @@ _TEXTS: dict[type[Node], tuple[str, ...]] = {
     Insight: ("text",),
     WorkflowExecution: ("input", "output", "error"),
     ExperimentResult: ("output", "comment"),
+    ContextVersion: ("context", "comment"),
 }
 """The fields in which records of a session may tell what was said in it."""
 

@@ -41,7 +41,8 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     """One conversation or run. message_count is also the place of its last message: places count from 1, and are given
     once, so that it counts the deleted_count that were deleted too. current_id: the message at which the current branch
     ends; the latest where there is none. forked_from_id: the message up to which it is a copy of another session.
-    panel_format, workflow: of a session of that kind, where it was set up with one."""
+    panel_format, workflow: of a session of that kind, where it was set up with one. context_since: when its context was
+    changed last."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
@@ -64,6 +65,7 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     panel_format: PanelFormat | None = None
     workflow: Workflow | None = None
     expires_at: Annotated[datetime | None, EXPIRES] = None
+    context_since: datetime | None = None
 
     @property
     @made_of("message_count", "deleted_count")
@@ -165,10 +167,11 @@ class CreateSessionInput(Command, frozen=True, kw_only=True):
 
 
 class ContextPatch(Command, frozen=True, kw_only=True):
-    """Changes to a session's context: members to set and names of members to remove."""
+    """Changes to a session's context: members to set and names of members to remove. comment: why, for the history."""
 
     set: GivenObject | UnsetType = UNSET
     remove: list[str] | UnsetType = UNSET
+    comment: Key | UnsetType = UNSET
 
 
 class UpdateSessionInput(Command, frozen=True, kw_only=True):

@@ -11,10 +11,17 @@ from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange
+from domain.context_version import (
+    ContextVersion,
+    ContextVersionFilter,
+    ContextVersionOrder,
+    context_version,
+)
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import Memory, expiry
 from domain.message import Message
 from domain.node import Id, id_of, kind_of
+from domain.page import OrderDirection, Slice
 from domain.participant import (
     AddParticipantInput,
     Participant,
@@ -33,7 +40,7 @@ from domain.session import (
     SessionStatus,
     UpdateSessionInput,
 )
-from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
+from domain.values import EMPTY_OBJECT, Json, Ref, changed, given, merge
 from domain.workflow import defined, redefined
 from resolvers import playground, workflow
 from resolvers.actors import BOTH, actors, named
@@ -41,7 +48,7 @@ from resolvers.context import Context, Unchanged, each, lookup, present, require
 from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
 from resolvers.parts import check_kind
-from stores.ports import Collection, Log, Transaction
+from stores.ports import Collection, Log, Records, Transaction
 
 
 async def session(context: Context, by: Ref) -> Session | None:
@@ -138,12 +145,27 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
         if (patch := input.context_patch) is not UNSET:
             parts = given(patch, set=None, remove=None)
             changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
+            if changed(before, context=changes["context"]) is not before:
+                comment = None if patch.comment is UNSET else patch.comment
+                was = context_version(before, tx.new_id(ContextVersion), context.caller.name, comment, tx.now)
+                await tx.put([was])
+                changes["context_since"] = tx.now
         after = await change_in(tx, before, **changes)
         if after.workflow is not None and after.workflow != before.workflow:
             await workflow.tell_defined(tx, after.id, after.workflow, tx.now)
         return after
 
     return await context.write(script)
+
+
+async def contexts_at(context: Context, sessions: Sequence[Session], time: datetime) -> list[Json | None]:
+    """The context of each session as it was at a time; None where the session was not there yet."""
+    among, first = ContextVersionFilter(in_force=time), ContextVersionOrder(direction=OrderDirection.ASC)
+    then = [one for one in sessions if one.created_at <= time < (one.context_since or one.created_at)]
+    of = Records(ContextVersion, "session")
+    pages = await context.store.pages(of, [one.id for one in then], Slice(1), among, first) if then else []
+    was = {one.session_id: one.context for page in pages for one in page.nodes}
+    return [was.get(one.id, one.context) if one.created_at <= time else None for one in sessions]
 
 
 async def _end(tx: Transaction, session: Session, ref: Ref | None) -> Id | None:

@@ -29,6 +29,12 @@ class Session(Node):
     title: str
     status: NodeStatus
     context: JSON = strawberry.field(description="Shared context of the session; change it with contextPatch.")
+    context_at = relation(
+        sessions.contexts_at,
+        refs.optional(JSON),
+        "The context as it was at a time; null before the session began.",
+        reads=["id", "context", "context_since", "created_at"],
+    )
     capabilities: list[str]
     metadata: JSON
     created_at: datetime

@@ -16,6 +16,7 @@ import msgspec
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.blob import Attachment, Blob
+from domain.context_version import ContextVersion
 from domain.history import LinkVersion, MemoryVersion
 from domain.link import MemoryLink
 from domain.memory import Memory
@@ -215,6 +216,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "text": Contains(("text",)),
         "memory": Through("memory", Memory, Matching()),
     },
+    ContextVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
     LinkVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
     Blob: {
         "text": Contains(("filename",)),

@@ -25,7 +25,7 @@ from domain.memory import (
 from domain.message import AddMessagesInput, ContentInput, MediaInput, MessageInput
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
-from domain.session import CreateSessionInput, EndSessionInput, SessionKind
+from domain.session import ContextPatch, CreateSessionInput, EndSessionInput, SessionKind, UpdateSessionInput
 from domain.state import SetStatesInput, StateInput
 from domain.trace import AppendTraceEventsInput
 from domain.values import Ref, TimeRange, encode_json
@@ -35,7 +35,7 @@ from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
-from server.demo.story import AGENTS, JUDGED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
+from server.demo.story import AGENTS, CONTEXTS, JUDGED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
@@ -156,6 +156,7 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
         **parts.set_up(scene.key),
     )
     await client.write("createSession", session)
+    await _move_on(client, scene)
     said = [_with_photo(message(scene, line)) if client.takes_files else message(scene, line) for line in lines]
     await client.write(
         "addMessages",
@@ -165,6 +166,18 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
         await client.write(mutation, input)
     if scene.ended:
         await client.write("endSession", EndSessionInput(session=_session(scene)))
+
+
+async def _move_on(client: Client, scene: Scene) -> None:
+    """Changes the context of a session that is new."""
+    for version, (_, fresh, gone, comment) in enumerate((one for one in CONTEXTS if one[0] == scene.key), 1):
+        patch = ContextPatch(set=encode_json(fresh), remove=gone, comment=comment)
+        change = UpdateSessionInput(session=_session(scene), context_patch=patch, if_version=version)
+        try:
+            await client.write("updateSession", change)
+        except Refused as refused:  # it has been changed already
+            if refused.code != ErrorCode.CONFLICT.name:
+                raise
 
 
 def _with_photo(said: MessageInput) -> MessageInput:

@@ -352,7 +352,7 @@ mara: Oh, and the doorbell works again!
 SCENES = [
     Scene("breakfast", "CHAT", 9.6, "A black tea for the morning", _BREAKFAST),
     Scene("parcel-4711", "CHAT", 9.1, "Parcel delay: where is order 4711?", _PARCEL),
-    Scene("teapot", "WORKFLOW", 8.4, "Return of a cracked teapot", _TEAPOT, context={"state": "closed"}),
+    Scene("teapot", "WORKFLOW", 8.4, "Return of a cracked teapot", _TEAPOT, context={"state": "requested"}),
     Scene("wholesale", "CHAT", 7.9, "House tea for the Kanso Café", _WHOLESALE),
     Scene("refund-policy", "PANEL", 7.2, "Should the refund policy change?", _REFUND),
     Scene("delay-tone", "PLAYGROUND", 6.5, "Which tone for delay mails?", _TONE, context={"experiment": "E-12"}),
@@ -367,6 +367,12 @@ SCENES = [
     Scene("week", "PANEL", 0.5, "Plan for the week", _WEEK, False),
     Scene("present", "CHAT", 0.06, "A present for Mara's sister", _PRESENT, False),
 ]
+
+CONTEXTS: list[tuple[str, dict[str, Any], list[str], str]] = [
+    ("teapot", {"state": "inspected", "crack": "along the spout"}, [], "The photo shows the crack."),
+    ("teapot", {"state": "closed"}, ["crack"], "The new teapot has arrived."),
+]
+"""How the contexts of sessions change: what is set and removed, and why."""
 
 RECALLS = [
     ("present/sister", "iris", "a black tea for a beginner"),

@@ -12,6 +12,7 @@ from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, AttachmentFilter, AttachmentOrder, Blob, BlobFilter, BlobOrder
 from domain.chunk import Chunk, ChunkOrder
+from domain.context_version import ContextVersion, ContextVersionFilter, ContextVersionOrder
 from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
@@ -81,6 +82,13 @@ KINDS: tuple[Kind[Any], ...] = (
         order=DocumentChunkOrder,
     ),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
+    Kind(
+        ContextVersion,
+        "context_version",
+        line="contextVersion",
+        filter=ContextVersionFilter,
+        order=ContextVersionOrder,
+    ),
     Kind(Chunk, "chunk", order=ChunkOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter, order=MemoryOrder),
     Kind(Origin, "origin", order=OriginOrder),

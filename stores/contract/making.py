@@ -18,6 +18,7 @@ from domain.audit import AuditEntry
 from domain.caller import Role
 from domain.change import ChangeKind, MemoryChange, deletion
 from domain.chunk import Chunk
+from domain.context_version import ContextVersion
 from domain.conventions.columns import fields
 from domain.conventions.reading import read
 from domain.experiment import Experiment, ExperimentResult
@@ -377,6 +378,18 @@ def reasoning_chain(agent: Agent, **values: Any) -> Draft[ReasoningChain]:
         "updated_at": NOW,
     }
     return _draft(ReasoningChain, defaults, values)
+
+
+def context_version(session: Session, **values: Any) -> Draft[ContextVersion]:
+    defaults = {
+        "session_id": session.id,
+        "version": 1,
+        "context": EMPTY_OBJECT,
+        "recorded_at": NOW,
+        "replaced_at": NOW,
+        "replaced_by": "somebody",
+    }
+    return _draft(ContextVersion, defaults, values)
 
 
 def decision(session_id: Any, **values: Any) -> Draft[Decision]:

@@ -19,6 +19,7 @@ from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationTargetKind
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, Blob
+from domain.context_version import ContextVersion, ContextVersionFilter
 from domain.errors import ErrorCode, Rejected
 from domain.history import LinkVersion, MemoryVersion, MemoryVersionFilter
 from domain.link import MemoryLink
@@ -52,6 +53,7 @@ LISTS: dict[type[Node], Listed] = {
     User: Listed(ActorFilter, Collection.USERS),
     Agent: Listed(ActorFilter, Collection.AGENTS),
     Memory: Listed(MemoryFilter, Collection.MEMORIES),
+    ContextVersion: Listed(ContextVersionFilter, Lines(ContextVersion)),
     MemoryVersion: Listed(MemoryVersionFilter, Lines(MemoryVersion)),
     Message: Listed(MessageFilter, Collection.SESSION_MESSAGES),
     TraceEvent: Listed(TraceFilter, Collection.SESSION_TRACE),
@@ -126,6 +128,10 @@ class Records:
                         capabilities=self.some("web", "code"), metadata=self.json(), created_at=hour(),
                         last_active_at=hour())
               for x in ("s1", "s2", "u1", *[None] * 9))
+        )  # fmt: skip
+        await self.keep(
+            *(m.context_version(one, version=n, context=self.json(), recorded_at=hour(), replaced_at=hour())
+              for one in sessions[:4] for n in range(4))
         )  # fmt: skip
         talk = sessions[0]
         self.session = talk.id

@@ -123,6 +123,7 @@ class Tenant:
                 "participants": participants,
             },
         )
+        await self.do("updateSession", {**s, "contextPatch": {"set": {"more": self.mark}, "comment": self.mark}})
         said = {"sender": {"externalId": "p"}, "thread": self.mark, "metadata": mark}
         call = {"callId": "c", "tool": self.mark, "arguments": mark}
         await self.do(
@@ -336,6 +337,7 @@ NAMES: dict[str, Any] = {
     "metrics": {"new": 1},
     "metric": "new",
     "at": "2100-01-01T00:00:00Z",
+    "time": "2100-01-01T00:00:00Z",
     "choice": "new",
 }
 """What is given for what must be given, by its name; of both workspaces alike."""
