@@ -45,7 +45,7 @@ from stores.errors import Outdated, Taken, Unavailable, other_embedder
 from stores.generations import MemoryGenerations
 from stores.grouping import grouped
 from stores.ids import Ids
-from stores.lists import declared
+from stores.lists import declared, record_of
 from stores.needles import Needles
 from stores.orders import OF_A_TRACE, CountKey, listing_of, order_of
 from stores.policies import IDEMPOTENCY_US, SHARED_SHOWN, SHARING, most_of_usual
@@ -606,10 +606,10 @@ def _by_hand(now: Reads, of: Listed, parent: str, filter: Any) -> Iterable[Node]
             return (one for one in now.all(Message) if one.place in places and one.session_id == above.session_id)
         case Collection.MEMORY_REFERENCED_BY:
             return (one for one in now.all(Message) if parent in now.graph.refs.get(one.id, ()))
-        case Collection.MEMORY_LINKS:
+        case Collection.MEMORY_LINKS | Collection.SESSION_LINKS:
             way = filter.direction if filter else LinkDirection.BOTH
             out, back = way is not LinkDirection.IN, way is not LinkDirection.OUT
-            links = now.all(MemoryLink)
+            links: Iterable[Any] = now.all(record_of(of))
             return (one for one in links if (out and one.source_id == parent) or (back and one.target_id == parent))
         case Collection.SPAN_CHILDREN:
             key = above and (above.trace_id, above.span_id)

@@ -31,6 +31,7 @@ from domain.session import (
     EndSessionInput,
     UpdateSessionInput,
 )
+from domain.session_link import LinkSessionsInput, UnlinkSessionsInput
 from domain.span import DeleteSpansInput, EndSpanInput, StartSpanInput
 from domain.state import DeleteStateInput, SetStateInput, SetStatesInput
 from domain.tool_execution import FinishToolExecutionInput, StartToolExecutionInput
@@ -72,6 +73,8 @@ class Operation(Command, frozen=True, kw_only=True):
     restore_memories: RestoreMemoriesInput | None = None
     delete_memories: DeleteMemoriesInput | None = None
     touch_memories: TouchMemoriesInput | None = None
+    link_sessions: LinkSessionsInput | None = None
+    unlink_sessions: UnlinkSessionsInput | None = None
     link_memories: LinkMemoriesInput | None = None
     unlink_memories: UnlinkMemoriesInput | None = None
     annotate: AnnotateInput | None = None

@@ -44,6 +44,7 @@ from resolvers.conversation import MAX_TITLE
 from resolvers.event import log
 from resolvers.formation import formed_from
 from resolvers.idempotency import write
+from resolvers.session_links import tell_fork
 from stores.ports import Collection, Records, Script, Transaction
 
 COMPONENT = "conversation"
@@ -317,6 +318,7 @@ class _Copy:
         )
         await tx.put([made])
         self._new[before.id] = made.id
+        await tell_fork(tx, made, before)
         await self._copy(Participant, await tx.participants(before.id))
         named = list({one.thread_id: None for one in messages if one.thread_id is not None})
         await self._copy(Thread, await present(tx, Thread, named))

@@ -27,6 +27,7 @@ from domain.panel import Decision, Insight
 from domain.participant import Participant
 from domain.reasoning import ReasoningChain
 from domain.session import Session
+from domain.session_link import ONE_WAY, LinkSessionsInput, SessionLink
 from domain.span import Span
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
@@ -44,6 +45,7 @@ from resolvers import (
     panel,
     playground,
     reasoning,
+    session_links,
     sessions,
     spans,
     states,
@@ -107,6 +109,8 @@ _KINDS: dict[str, _Kind] = {
     "restore_memories": _Kind(memories.restore, Memory),
     "delete_memories": _Kind(memories.delete, Memory),
     "touch_memories": _Kind(memories.touch, Memory),
+    "link_sessions": _Kind(session_links.link, SessionLink),
+    "unlink_sessions": _Kind(session_links.unlink, SessionLink),
     "link_memories": _Kind(links.link, MemoryLink),
     "unlink_memories": _Kind(links.unlink, MemoryLink),
     "annotate": _Kind(annotation.annotate, Annotation),
@@ -190,20 +194,27 @@ class _Asked(NamedTuple):
 
 def _read(input: TransactionInput) -> Iterator[_Asked]:
     before: list[str] = []
-    ends = 0
+    ahead: set[type[Command]] = set()
     for place, operation in enumerate(input.operations):
         name = next((name for name in _NAMES if getattr(operation, name) is not None), None)
         if name is None:
             raise invalid("Say what is to be done.", ["operations", place])
         asked = _Asked(place, name, getattr(operation, name), {})
         command = _replaced(asked, asked.command, before)
-        ends += isinstance(command, LinkMemoriesInput) and any(
-            one.kind is MemoryLinkKind.SUPERSEDES for one in command.links
-        )
-        if ends > 1:
-            raise invalid("Put all links of kind SUPERSEDES into one operation.", asked.path)
+        if (kinds := _looking_ahead(command)) and type(command) in ahead:
+            raise invalid(f"Put all links of kind {kinds} into one operation.", asked.path)
+        ahead |= {type(command)} if kinds else set()
         yield asked._replace(command=command)
         before.append(name)
+
+
+def _looking_ahead(command: Command) -> str:
+    """The kinds of links that an operation makes whose way is followed before the write; empty where it makes none."""
+    if isinstance(command, LinkMemoriesInput) and any(one.kind is MemoryLinkKind.SUPERSEDES for one in command.links):
+        return MemoryLinkKind.SUPERSEDES.name
+    if isinstance(command, LinkSessionsInput) and any(one.kind in ONE_WAY for one in command.links):
+        return " and ".join(kind.name for kind in ONE_WAY)
+    return ""
 
 
 def _replaced(asked: _Asked, command: Any, before: Sequence[str], path: Sequence[str | int] = ()) -> Any:

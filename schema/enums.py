@@ -19,6 +19,7 @@ from domain.panel import InsightCategory, PanelFormat
 from domain.participant import SenderType
 from domain.search import Ranking, SearchMode
 from domain.session import SessionKind, SessionStatus
+from domain.session_link import SessionLinkKind
 from domain.span import CostSource, SpanKind, SpanStatusCode
 from domain.tool_execution import ToolStatus
 from domain.workflow import ExecutionStatus
@@ -39,7 +40,8 @@ class NodeStatus(enum.Enum):
 
 
 class NodeKind(enum.Enum):
-    """The kind of a session, a span or a link, as SessionKind, SpanKind and MemoryLinkKind have them."""
+    """The kind of a session, a span or a link, as SessionKind, SpanKind, MemoryLinkKind and SessionLinkKind have
+    them."""
 
     CHAT = "CHAT"
     PANEL = "PANEL"
@@ -60,11 +62,15 @@ class NodeKind(enum.Enum):
     SUPERSEDES = "SUPERSEDES"
     CAUSES = "CAUSES"
     PRECEDES = "PRECEDES"
+    CONTINUES = "CONTINUES"
+    PART_OF = "PART_OF"
+    REFERS_TO = "REFERS_TO"
+    FORKED_FROM = "FORKED_FROM"
 
 
 SHARED: dict[type[enum.Enum], tuple[type[enum.Enum], ...]] = {
     NodeStatus: (SessionStatus, MemoryStatus, ToolStatus, ExecutionStatus),
-    NodeKind: (SessionKind, SpanKind, MemoryLinkKind),
+    NodeKind: (SessionKind, SpanKind, MemoryLinkKind, SessionLinkKind),
 }
 """The enums that fields of one name have in common, so that types that can meet are selected together, and the enums
 whose members they show."""
@@ -105,6 +111,7 @@ for _kind in (
     SearchMode,
     Ranking,
     SessionKind,
+    SessionLinkKind,
     SessionStatus,
     SpanKind,
     SpanStatusCode,

@@ -36,6 +36,7 @@ from resolvers import (
     retention,
     routing,
     search,
+    session_links,
     sessions,
     spans,
     states,
@@ -284,6 +285,8 @@ class Mutation:
     delete_memories = mutation(memories.delete, payloads.MemoriesPayload, right=WRITE)
     touch_memories = mutation(memories.touch, payloads.MemoriesPayload, right=WRITE)
     decay_memories = mutation(memories.decay, payloads.AffectedMemoriesPayload, right=WRITE)
+    link_sessions = mutation(session_links.link, payloads.SessionLinksPayload, right=WRITE)
+    unlink_sessions = mutation(session_links.unlink, payloads.SessionLinksPayload, right=WRITE)
     link_memories = mutation(links.link, payloads.LinksPayload, right=WRITE)
     unlink_memories = mutation(links.unlink, payloads.LinksPayload, right=WRITE)
     annotate = mutation(annotation.annotate, AnnotationPayload, right=WRITE)

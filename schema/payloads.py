@@ -48,6 +48,7 @@ MemoryPayload = payload("Memory", memory=refs.optional(refs.Memory), archived=_m
 MemoriesPayload = payload("Memories", memories=_memories, archived=_memories)
 AffectedMemoriesPayload = payload("AffectedMemories", count=refs.optional(int), memories=_memories)
 LinksPayload = payload("Links", links=refs.optional(list[refs.MemoryLink]))
+SessionLinksPayload = payload("SessionLinks", links=refs.optional(list[refs.SessionLink]))
 RecallPayload = payload("Recall", search=refs.optional(MemorySearch), event=refs.optional(refs.TraceEvent))
 TracePayload = payload("Trace", accepted=refs.optional(int), end_cursor=refs.optional(str))
 ApiKeyPayload = payload("ApiKey", api_key=refs.optional(refs.ApiKey))

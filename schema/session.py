@@ -9,10 +9,23 @@ import strawberry
 
 from domain import participant as domain_participant
 from domain import session as domain
+from domain import session_link as domain_link
 from domain.change import ChangeKind
 from domain.message import Message
 from domain.panel import PanelFormat
-from resolvers import blobs, branches, lists, live, panel, playground, sessions, statistics, window, workflow
+from resolvers import (
+    blobs,
+    branches,
+    lists,
+    live,
+    panel,
+    playground,
+    session_links,
+    sessions,
+    statistics,
+    window,
+    workflow,
+)
 from schema import page, refs
 from schema.enums import NodeKind, NodeStatus
 from schema.fields import backed_by, connection, relation, with_lists
@@ -72,6 +85,12 @@ class Session(Node):
         refs.SessionWindow,
         "What an agent reads before it answers: memories for the older part, messages for the recent.",
         reads=["id", "current_id"],
+    )
+    links = relation(
+        session_links.of,
+        page.SessionLinkConnection,
+        "Its links to and from other sessions, newest first; also those of forks.",
+        reads=["id"],
     )
     threads = connection(lists.SESSION_THREADS, page.ThreadConnection, "Threads of the conversation.")
     memories = connection(
@@ -141,6 +160,16 @@ class PlaygroundSession(Session):
         "come last. direction: DESC where more is better.",
         reads=["id"],
     )
+
+
+@backed_by(domain_link.SessionLink)
+@strawberry.type(description="A typed link from one session to another.")
+class SessionLink(Node):
+    kind: NodeKind
+    source = relation(session_links.sources, refs.optional(refs.Session), reads=["source_id"])
+    target = relation(session_links.targets, refs.Session, reads=["target_id"])
+    created_at: datetime
+    metadata: JSON
 
 
 @backed_by(domain_participant.Participant)

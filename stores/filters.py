@@ -26,6 +26,7 @@ from domain.node import Id, Node
 from domain.participant import Participant
 from domain.reasoning import ReasoningChain
 from domain.session import Session
+from domain.session_link import SessionLink
 from domain.span import Span, Trace
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
@@ -288,7 +289,7 @@ def _following(of: catalogue.Kind[Any], member: str, type_: Any) -> Operator:
 
 FILTERS: dict[Kind, dict[str, Operator]] = {
     **{of.record: _members(of) for of in KINDS if of.filter is not None},
-    MemoryLink: {"kinds": Among("kind")},
+    **{of: {"kinds": Among("kind")} for of in (MemoryLink, SessionLink)},
 }
 """By the kind of the records that a filter is of."""
 
@@ -309,7 +310,7 @@ def compiled(kind: Kind, emit: Callable[[Operator], Add]) -> Add:
     conditions = [emit(operator) for operator in FILTERS[kind].values()]
     members = attrgetter(*FILTERS[kind], "__class__")  # of two and more, it gives a tuple
     logic = attrgetter("and_", "or_", "not_")
-    logical = kind is not MemoryLink  # whose filter is made of a list's arguments
+    logical = kind not in (MemoryLink, SessionLink)  # whose filter is made of a list's arguments
 
     def add(where: Any, filter: Any) -> None:
         for condition, value in zip(conditions, members(filter), strict=False):

@@ -15,6 +15,7 @@ from domain.node import Node
 from domain.participant import Participant
 from domain.search import Recall
 from domain.session import Session
+from domain.session_link import SessionLink
 from domain.span import Span, Trace
 from domain.state import StateEntry
 from domain.trace import TraceEvent
@@ -70,6 +71,7 @@ _OTHERS: dict[Collection | Records, type[Node]] = {
     Collection.MESSAGE_BRANCH: Message,
     Collection.MEMORY_REFERENCED_BY: Message,
     Collection.MEMORY_LINKS: MemoryLink,
+    Collection.SESSION_LINKS: SessionLink,
     Collection.SPAN_CHILDREN: Span,
     Collection.TRACE_SPANS: Span,
 }

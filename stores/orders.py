@@ -18,6 +18,7 @@ from domain.page import Listing, Mark, OrderDirection
 from domain.participant import ParticipantOrder, ParticipantOrderField
 from domain.search import RecallOrder, RecallOrderField
 from domain.session import SessionOrder, SessionOrderField
+from domain.session_link import SessionLinkOrder
 from domain.span import SpanOrder, SpanOrderField, TraceOrder, TraceOrderField
 from domain.state import StateOrder, StateOrderField
 from domain.tool_execution import ToolExecutionOrderField
@@ -107,6 +108,7 @@ ORDERS: dict[Collection, Any] = {
     Collection.MESSAGE_BRANCH: MessageOrder(),
     Collection.MEMORY_REFERENCED_BY: MessageOrder(field=MessageOrderField.CREATED_AT, direction=OrderDirection.DESC),
     Collection.MEMORY_LINKS: MemoryLinkOrder(),
+    Collection.SESSION_LINKS: SessionLinkOrder(),
     Collection.MEMORY_HISTORY: MemoryVersionOrder(),
     Collection.MEMORY_RECALLS: RecallOrder(),
     Collection.SPAN_CHILDREN: _FIRST_STARTED,

@@ -26,6 +26,7 @@ from domain.message import AddMessagesInput, ContentInput, MediaInput, MessageIn
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
 from domain.session import ContextPatch, CreateSessionInput, EndSessionInput, SessionKind, UpdateSessionInput
+from domain.session_link import LinkSessionsInput, SessionLinkInput, SessionLinkKind
 from domain.state import SetStatesInput, StateInput
 from domain.trace import AppendTraceEventsInput
 from domain.values import Ref, TimeRange, encode_json
@@ -35,7 +36,7 @@ from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
-from server.demo.story import AGENTS, CONTEXTS, JUDGED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
+from server.demo.story import AGENTS, CONTEXTS, JUDGED, LINKED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
@@ -101,7 +102,11 @@ async def _is_empty(client: Client) -> bool:
 
 
 def _session(scene: Scene) -> Ref:
-    return Ref(external_id=f"demo-{scene.key}")
+    return _demo(scene.key)
+
+
+def _demo(key: str) -> Ref:
+    return Ref(external_id=f"demo-{key}")
 
 
 async def _introduce(client: Client) -> None:
@@ -139,6 +144,11 @@ async def _tell(client: Client, at: datetime) -> None:
                 "appendTraceEvents",
                 AppendTraceEventsInput(session=_session(scene), events=events, idempotency_key=key),
             )
+    tied = [
+        SessionLinkInput(source=_demo(source), target=_demo(target), kind=SessionLinkKind[kind])
+        for source, kind, target in LINKED
+    ]
+    await client.write("linkSessions", LinkSessionsInput(links=tied, idempotency_key="demo:session-links"))
     await client.write("linkMemories", LinkMemoriesInput(links=_links(), idempotency_key="demo:links"))
 
 

@@ -374,6 +374,15 @@ CONTEXTS: list[tuple[str, dict[str, Any], list[str], str]] = [
 ]
 """How the contexts of sessions change: what is set and removed, and why."""
 
+LINKED = [
+    ("parcel-4760", "CONTINUES", "parcel-4711"),
+    ("parcel-delays", "REFERS_TO", "parcel-4711"),
+    ("parcel-delays", "REFERS_TO", "parcel-4760"),
+    ("refund-policy", "REFERS_TO", "teapot"),
+    ("hojicha", "RELATED", "gift"),
+]
+"""How sessions are linked."""
+
 RECALLS = [
     ("present/sister", "iris", "a black tea for a beginner"),
     ("present/milk", "iris", "black tea with milk"),

@@ -32,6 +32,7 @@ from domain.participant import Participant, identity
 from domain.reasoning import ReasoningChain, ReasoningChainFilter, ReasoningChainOrder
 from domain.search import Recall
 from domain.session import SESSION_TYPES, Session, SessionFilter
+from domain.session_link import SessionLink, SessionLinkOrder
 from domain.span import Span, SpanFilter, SpanOrder, Trace, TraceListFilter, TraceOrder
 from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
@@ -82,6 +83,7 @@ KINDS: tuple[Kind[Any], ...] = (
         order=DocumentChunkOrder,
     ),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
+    Kind(SessionLink, "session_link", line="sessionLink", replaces=True, order=SessionLinkOrder),
     Kind(
         ContextVersion,
         "context_version",

@@ -25,6 +25,7 @@ from stores.contract.making import (
     participant,
     recall,
     session,
+    session_link,
     span,
     state,
     thread,
@@ -100,6 +101,12 @@ async def _linked(tx: Transaction, things: World, number: int) -> Any:
     ends = (things.memory, other) if number % 2 else (other, things.memory)
     kind = list(MemoryLinkKind)[number % 7]
     return await _put(tx, link(*ends, kind=kind, created_at=time(number))(tx))
+
+
+async def _with_session(tx: Transaction, things: World, number: int) -> Any:
+    other = await _put(tx, session()(tx))
+    ends = (things.session, other) if number % 2 else (other, things.session)
+    return await _put(tx, session_link(*ends, created_at=time(number))(tx))
 
 
 async def _formed(tx: Transaction, things: World, number: int) -> Any:
@@ -194,6 +201,7 @@ FILLINGS: dict[Collection, Filling] = {
     ),
     Collection.MEMORY_REFERENCED_BY: Filling(_that_refers, _of("memory"), _by("created_at"), True),
     Collection.MEMORY_LINKS: Filling(_linked, _of("memory"), _by("created_at"), True, 1),
+    Collection.SESSION_LINKS: Filling(_with_session, _of("session"), _by("created_at"), True),
     Collection.MEMORY_HISTORY: Filling(
         lambda tx, w, n: _put(tx, version(w.memory, version=2 + n)(tx)), _of("memory"), lambda one: one.version, True, 1
     ),

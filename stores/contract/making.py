@@ -35,6 +35,7 @@ from domain.participant import Participant, SenderType
 from domain.reasoning import ReasoningChain
 from domain.search import Recall, ScoreParts
 from domain.session import SESSION_TYPES, Session, SessionKind, SessionStatus
+from domain.session_link import SessionLink, SessionLinkKind
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution, ToolStatus
@@ -378,6 +379,17 @@ def reasoning_chain(agent: Agent, **values: Any) -> Draft[ReasoningChain]:
         "updated_at": NOW,
     }
     return _draft(ReasoningChain, defaults, values)
+
+
+def session_link(source: Session, target: Session, **values: Any) -> Draft[SessionLink]:
+    defaults = {
+        "source_id": source.id,
+        "kind": SessionLinkKind.RELATED,
+        "target_id": target.id,
+        "created_at": NOW,
+        "metadata": EMPTY_OBJECT,
+    }
+    return _draft(SessionLink, defaults, values)
 
 
 def context_version(session: Session, **values: Any) -> Draft[ContextVersion]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from domain.message import MessageFilter, TextContent, ToolCall
 from domain.node import Id
 from domain.participant import SenderType
 from domain.session import SessionFilter, SessionKind, SessionStatus
+from domain.session_link import SessionLink, SessionLinkKind
 from domain.span import SpanFilter, SpanKind, SpanStatusCode
 from domain.state import StateFilter
 from domain.trace import TraceFilter
 from domain.values import FloatRange, Ref, TimeRange, encode_json
 from stores.contract.making import (
+    Clock,
     World,
     after,
     agent,
@@ -37,6 +40,7 @@ from stores.contract.making import (
     replace,
     say,
     session,
+    session_link,
     span,
     state,
     thread,
@@ -636,6 +640,30 @@ class TestLinks:
         assert await ids(kinds=[]) == set()
         found = await page(store, Collection.MEMORY_LINKS, a, LinkFilter(LinkDirection.IN))
         assert await store.counts([found.count_key]) == [2]
+
+    async def test_those_of_sessions(self, store: Store, clock: Clock) -> None:
+        [a, b] = await keep(store, session(), session())
+        [c] = await keep(store, session(expires_at=clock.now + timedelta(hours=1)))
+        parts = SessionLinkKind.PART_OF
+        [out, back, far] = await keep(
+            store, session_link(a, b), session_link(b, a, kind=parts), session_link(c, a, kind=parts)
+        )
+        await keep(store, session_link(b, c))
+
+        async def ids(**filter: Any) -> set[Id]:
+            return set(await names(store, Collection.SESSION_LINKS, a, LinkFilter(**filter), by="id"))
+
+        assert await ids() == {out.id, back.id, far.id}
+        assert await ids(direction=LinkDirection.OUT) == {out.id}
+        assert await ids(direction=LinkDirection.IN, kinds=[parts]) == {back.id, far.id}
+        found = await page(store, Collection.SESSION_LINKS, a, LinkFilter(LinkDirection.IN))
+        assert await store.counts([found.count_key]) == [2]
+        assert await store.find(SessionLink, [(a.id, "RELATED", b.id), (b.id, "RELATED", a.id)]) == [out, None]
+        clock.now += timedelta(hours=2)
+        assert await ids() == {out.id, back.id}
+        await delete(store, b)
+        assert await ids() == set()
+        assert await store.get(SessionLink, [out.id, back.id]) == [None, None]
 
     async def test_a_link_to_itself_is_listed_once(self, store: Store) -> None:
         [a] = await remember(store, memory())

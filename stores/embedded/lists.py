@@ -10,6 +10,7 @@ from domain.link import LinkDirection
 from domain.node import Id
 from domain.page import Listing, Mark, Page, Slice
 from domain.session import Session
+from domain.session_link import SessionLink
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.rows import LINK, MEMORY, MESSAGE, SPAN, TABLES, Table, table
@@ -55,6 +56,7 @@ _LISTS: dict[Collection, _List] = {
         "t.key IN (SELECT message FROM memory_ref WHERE memory = (SELECT key FROM memory WHERE id = ?))",
     ),
     Collection.MEMORY_LINKS: _List(LINK, ""),
+    Collection.SESSION_LINKS: _List(table(SessionLink), ""),
     Collection.SPAN_CHILDREN: _List(
         SPAN,
         "(t.workspace, t.trace_id, t.parent_span_id) = (SELECT workspace, trace_id, span_id FROM span WHERE id = ?)",
@@ -75,11 +77,13 @@ def list_of(of: Collection | Records) -> _List:
     return _LISTS[of]
 
 
+def _directions(out: str, back: str) -> dict[LinkDirection, str]:
+    return {LinkDirection.OUT: out, LinkDirection.IN: back, LinkDirection.BOTH: f"({out} OR {back})"}
+
+
 _DIRECTIONS = {
-    LinkDirection.OUT: "t.src = (SELECT key FROM memory WHERE id = ?)",
-    LinkDirection.IN: "t.dst = (SELECT key FROM memory WHERE id = ?)",
-    LinkDirection.BOTH: "(t.src = (SELECT key FROM memory WHERE id = ?) OR "
-    "t.dst = (SELECT key FROM memory WHERE id = ?))",
+    Collection.MEMORY_LINKS: _directions(LINK.equals("src"), LINK.equals("dst")),
+    Collection.SESSION_LINKS: _directions(table(SessionLink).equals("source"), table(SessionLink).equals("target")),
 }
 
 
@@ -132,8 +136,8 @@ class Lists:
         spec = list_of(of)
         where = Where(self._workspace)
         condition = spec.parent
-        if of is Collection.MEMORY_LINKS:
-            condition = _DIRECTIONS[filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
+        if isinstance(of, Collection) and of in _DIRECTIONS:
+            condition = _DIRECTIONS[of][filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH]
         if of is Collection.MESSAGE_BRANCH:
             where.add(condition, parent, text(self._branches.places(self._db, self._workspace, Id(parent))))
         elif condition:

@@ -18,12 +18,14 @@ from domain.memory import Memory, MemoryFilter
 from domain.message import MemoryRef, Message, MessageFilter
 from domain.node import Id, Node
 from domain.search import Candidate, Ranking, SearchMode, Tie
+from domain.session_link import SessionLinkKind
 
 Vector = NDArray[float32]
 NaturalKey = tuple[str, ...]
 """What a record is called by beside its id, within its workspace: (externalId,) for sessions, users, agents, messages
 and memories; (session id, identity) for participants; (session id, name) for threads; (session id, externalId) for
-trace events; (trace id, span id) for spans; (trace id,) for traces; (source id, kind, target id) for links;
+trace events; (trace id, span id) for spans; (trace id,) for traces; (source id, kind, target id) for
+links;
 (namespace, key) for state; (digest,) for API keys."""
 
 
@@ -53,6 +55,7 @@ class Collection(enum.Enum):
     SESSION_TRACE = "session.trace"
     SESSION_SPANS = "session.spans"
     SESSION_TRACES = "session.traces"
+    SESSION_LINKS = "session.links"
     ACTOR_SESSIONS = "actor.sessions"
     ACTOR_MEMORIES = "actor.memories"
     PARTICIPANT_MESSAGES = "participant.messages"
@@ -109,8 +112,10 @@ SESSION_LOGS = ("trace", "messages")
 
 
 class LinkFilter(msgspec.Struct, frozen=True):
+    """Of the links of a memory, or of a session."""
+
     direction: LinkDirection = LinkDirection.BOTH
-    kinds: Sequence[MemoryLinkKind] | None = None
+    kinds: Sequence[MemoryLinkKind] | Sequence[SessionLinkKind] | None = None
 
 
 class Search(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from domain.actor import Agent, User
 from domain.key import ApiKey
 from domain.link import LinkDirection
+from domain.session_link import SessionLink
 from stores.catalogue.kind import Kind
 from stores.filters import FILTERS, RefersTo
 from stores.lists import BY_REFERENCE, NAMED, index_of
@@ -117,6 +118,13 @@ _LISTS: dict[Collection, _List] = {
     ),
 }
 
+_SESSION_LINKS = {
+    LinkDirection.OUT: seek("SessionLink", "source", "= p"),
+    LinkDirection.IN: seek("SessionLink", "target", "= p"),
+    LinkDirection.BOTH: f"CALL (p) {{ {seek('SessionLink', 'source', '= p')} RETURN n "
+    f"UNION {seek('SessionLink', 'target', '= p')} RETURN n }} WITH n WHERE true",
+}
+
 _LINKS = {
     LinkDirection.OUT: "MATCH (m:Memory {id: p})-[l:LINK]->(o)",
     LinkDirection.IN: "MATCH (m:Memory {id: p})<-[l:LINK]-(o)",
@@ -175,7 +183,13 @@ def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order, f
     """The rows of a list that a filter lets through; where: takes the filter's parameters. fields: that are read."""
     if of is Collection.MEMORY_LINKS:
         return _links(filter, where, order, fields)
-    node, index, match = _list(LABELS[of.kind], *index_of(of)) if isinstance(of, Records) else _LISTS[of]
+    node, index, match = (
+        _session_links(filter)
+        if of is Collection.SESSION_LINKS
+        else _list(LABELS[of.kind], *index_of(of))
+        if isinstance(of, Records)
+        else _LISTS[of]
+    )
     columns, decode = node.kind.reading(fields)
     apply(filter, node.kind.record, where)
     sorted_by = _property(node.kind, order)
@@ -204,6 +218,11 @@ def rows_of(of: Collection | Records, filter: Any, where: Where, order: Order, f
         _expression("n", node.kind, order),
         [f"n.{column}" for column in index[: index.index(sorted_by)]] if ordered else [],
     )
+
+
+def _session_links(filter: Any) -> _List:
+    way = filter.direction if isinstance(filter, LinkFilter) else LinkDirection.BOTH
+    return _List(label(SessionLink), (), _SESSION_LINKS[way])
 
 
 def _links(filter: Any, where: Where, order: Order, fields: Fields | None) -> Rows:

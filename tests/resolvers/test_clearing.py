@@ -88,6 +88,17 @@ CHANGES = {
     ),
     "endSession": Change([("createSession", {"externalId": "s"}), ("endSession", SESSION)], SESSION, {}, "session { version status }"),
     "archiveSession": Change([("createSession", {"externalId": "s"}), ("archiveSession", SESSION)], SESSION, {}, "session { version }"),
+    "linkSessions": Change(
+        [
+            ("createSession", {"externalId": "a"}),
+            ("createSession", {"externalId": "b"}),
+            ("linkSessions", {"links": [{"source": {"externalId": "a"}, "target": {"externalId": "b"}, "metadata": {"m": 1}}]}),
+        ],
+        {"links": [{"source": {"externalId": "a"}, "target": {"externalId": "b"}}]},
+        {},
+        "links { metadata }",
+        {"idempotencyKey": None},
+    ),
     "linkMemories": Change(
         [
             ("createMemories", {"memories": [{"externalId": name, "scope": "GLOBAL", "text": name} for name in "ab"]}),

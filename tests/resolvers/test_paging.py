@@ -46,6 +46,7 @@ LISTS: dict[str, List] = {
     "session.participants": session("participants"),
     "session.messages": session("messages", 1000),
     "session.threads": session("threads"),
+    "session.links": session("links"),
     "session.memories": session("memories"),
     "session.trace": session("trace", 1000),
     "session.spans": session("spans", 1000),
@@ -102,6 +103,9 @@ async def fill(graph: Graph) -> None:
         )
         await graph.do("upsertAgent", {"externalId": f"a{i}"})
         await graph.do("setState", {"namespace": "n", "key": f"k{i}", "value": i})
+    ties = [{"source": {"externalId": "s"}, "target": {"externalId": f"s{i}"}} for i in range(1, N)]
+    back = {"source": {"externalId": "s1"}, "target": {"externalId": "s"}}
+    await graph.do("linkSessions", {"links": [*ties, back]})
     for i in range(1, N):
         await graph.do("addParticipant", {**S, "actor": {"externalId": f"u{i}"}})
     messages: list[Any] = [

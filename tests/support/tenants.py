@@ -215,6 +215,8 @@ class Tenant:
         await self.do("addDecision", {**panel, "text": self.mark, "topic": self.mark, "votes": votes, "metadata": mark})
         why = {"supportingMessages": [{"externalId": "z"}], "by": {"externalId": "p"}}
         await self.do("addInsight", {**panel, "text": self.mark, "metadata": mark, **why})
+        tied = {"source": {"externalId": "s"}, "target": {"externalId": "panel"}, "metadata": mark}
+        await self.do("linkSessions", {"links": [tied]})
         states = [{"name": name, "description": self.mark} for name in (self.mark, "new")]
         ways = [{"from": self.mark, "to": "new", "name": self.mark}]
         workflow = {"states": states, "transitions": ways}
