@@ -247,6 +247,30 @@ def stats(data: Path, as_json: bool) -> None:
     show_stats(run(count(data, _settings())), as_json)
 
 
+@cli.command(short_help="Delete what is older or more than is to be kept, or tell what that would be.")
+@click.option("--dry-run", is_flag=True, help="Delete nothing, and tell what would be, and why.")
+@click.option("--keep", help='What is kept, such as "sessions=90d traces=30d,100000 blobs=20GB"; RECOLLECT_RETENTION '
+              "if not given.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@workspace_option
+@data_option
+@url_option
+def retention(
+    dry_run: bool, keep: str | None, as_json: bool, workspace: str | None, data: Path, url: str | None
+) -> None:
+    """Delete what is older, or more, than is to be kept, the oldest first.
+
+    \b
+    KIND=DAYSd,COUNT,SIZE  of sessions, messages, memories, contexts, traces, blobs and audit, with blanks between;
+                           one of the three is enough, and SIZE ends in kB, MB, GB or TB
+    """
+    from cli import retention as kept
+    from cli.client import Target
+
+    removed = run(kept.apply(Target(data, url, _settings(), workspace), keep, dry_run))
+    kept.show_removed(removed, dry_run, as_json)
+
+
 @cli.command(short_help="Make all vectors anew with another embedder.")
 @click.argument("embedder", envvar="RECOLLECT_EMBEDDER")
 @data_option

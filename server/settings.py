@@ -136,7 +136,7 @@ class Settings(Limits, frozen=True):
         try:
             return policies(self.retention)
         except ValueError as error:
-            wanted = f"KIND=DAYSd,COUNT of {', '.join(one.lower() for one in RetainedKind.__members__)}"
+            wanted = f"KIND=DAYSd,COUNT,SIZE of {', '.join(one.lower() for one in RetainedKind.__members__)}"
             raise BadSetting(f"RECOLLECT_RETENTION must be of parts such as {wanted}, not {error}.") from None
 
     @property

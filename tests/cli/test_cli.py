@@ -147,6 +147,23 @@ def test_stats_counts_what_is_there(data: str, capsys: pytest.CaptureFixture[str
     assert "message" in run(capsys, "stats", "--data", data)[1]
 
 
+def test_retention_tells_what_would_go_and_why(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("retention", "--data", data)
+    keep = ("--keep", "messages=1,1kB memories=36500d")
+    status, out, _ = run(capsys, *asked, "--dry-run", *keep)
+    assert (status, [line.split()[:2] for line in out.splitlines()[1:]]) == (0, [["messages", "1"], ["memories", "0"]])
+    assert "would go" in out
+    assert "too many: 1, too many bytes: 0" in out
+    assert "older: 0" in out
+    status, out, _ = run(capsys, *asked, "--json", *keep)
+    assert (status, [one["count"] for one in json.loads(out)]) == (0, [1, 0])
+    assert json.loads(run(capsys, *asked, "--json", *keep)[1])[0]["count"] == 0
+    assert "RECOLLECT_RETENTION" in run(capsys, *asked)[1]
+    status, _, err = run(capsys, *asked, "--keep", "messages=1x")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "messages=1x is no policy" in err
+
+
 def test_an_export_reads_back_to_the_same_export(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     assert run(capsys, "export", str(first), "--data", data)[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -78,17 +79,78 @@ async def test_the_audit_log(graph: Graph) -> None:
     assert oldest > "2"
 
 
+async def told(graph: Graph, *given: dict[str, Any], dry: bool = True) -> list[Any]:
+    """Of each policy: how many, how many bytes, why, and how many are held."""
+    shown = "removed { count bytes held reasons { rule count } }"
+    found = await graph.do("applyRetention", {"policies": list(given), "dryRun": dry}, shown)
+    return [
+        (one["count"], one["bytes"], {why["rule"]: why["count"] for why in one["reasons"]}, one["held"])
+        for one in found["removed"]
+    ]
+
+
+async def test_each_kind_by_days_count_and_bytes_with_the_reasons(graph: Graph) -> None:
+    await fill(graph)
+    document = {"document": {"data": b64encode(b"x" * 1000).decode(), "filename": "a.txt"}}
+    s = {"session": {"externalId": "s0"}}
+    await graph.do("addMessage", {**s, "role": "user", "externalId": "file", "content": [document]})
+    for step in range(3):
+        await graph.do("updateSession", {**s, "contextPatch": {"set": {"step": step}}})
+        graph.clock.forward(hours=1)
+    said = len('[{"type":"text","text":"quince"}]{}')
+    [(every, size, _, _)] = await told(graph, {"kind": "MESSAGES", "count": 0})
+    assert (every, size > 5 * 20, size < 5 * 10 * said) == (5, True, True)
+    wanted = [
+        {"kind": "MESSAGES", "days": 2.5, "count": 4},
+        {"kind": "MEMORIES", "bytes": 2 * len("memory 0{}")},
+        {"kind": "CONTEXTS", "count": 1, "bytes": 0},
+        {"kind": "SESSIONS", "bytes": size},
+        {"kind": "TRACES", "bytes": 0},
+        {"kind": "BLOBS", "bytes": 999},
+        {"kind": "AUDIT", "bytes": 1e18},
+    ]
+    before = graph.rows() if graph.family == "embedded" else None
+    found = await told(graph, *wanted)
+    assert [(one[0], one[2], one[3]) for one in found] == [
+        (2, {"DAYS": 2, "COUNT": 1}, 0),
+        (2, {"BYTES": 2}, 0),
+        (3, {"COUNT": 2, "BYTES": 3}, 0),
+        (0, {"BYTES": 0}, 0),
+        (4, {"BYTES": 4}, 0),
+        (0, {"BYTES": 0}, 1),
+        (0, {"BYTES": 0}, 0),
+    ]
+    assert [found[1][1], found[2][1]] == [2 * len("memory 0{}"), len("{}") + 2 * len('{"step":0}')]
+    assert before is None or graph.rows() == before
+    assert [one[0] for one in await told(graph, *wanted, dry=False)] == [2, 2, 3, 0, 4, 0, 0]
+    assert [one[0] for one in await told(graph, *wanted)] == [0] * 7
+    left = await graph.data(
+        "{ sessions { nodes { messages { nodes { externalId } } } } memories { nodes { text } } blobs { totalCount } "
+        'session(by: {externalId: "s0"}) { contextHistory { totalCount } } }'
+    )
+    kept = [one["externalId"] for of in left["sessions"]["nodes"] for one in of["messages"]["nodes"]]
+    assert sorted(kept) == ["file", "m2", "m3"]
+    assert sorted(one["text"] for one in left["memories"]["nodes"]) == ["memory 2", "memory 3"]
+    assert (left["session"]["contextHistory"]["totalCount"], left["blobs"]["totalCount"]) == (0, 1)
+
+    nothing = [{"kind": "MESSAGES", "count": 0}, {"kind": "BLOBS", "count": 0}]
+    assert [one[0] for one in await told(graph, *nothing, dry=False)] == [3, 1], "no message shows the file any more"
+    assert (await graph.data("{ blobs { totalCount } }"))["blobs"]["totalCount"] == 0
+
+
 @pytest.mark.one_family
-@pytest.mark.parametrize("given", [{"kind": "SESSIONS"}, {"kind": "SESSIONS", "days": 0}, {"kind": "TRACES", "days": -1}, {"kind": "TRACES", "count": -1}])  # fmt: skip
+@pytest.mark.parametrize("given", [{"kind": "SESSIONS"}, {"kind": "SESSIONS", "days": 0}, {"kind": "TRACES", "days": -1}, {"kind": "TRACES", "count": -1}, {"kind": "BLOBS", "bytes": -1}])  # fmt: skip
 async def test_a_policy_that_says_nothing_or_too_much_is_refused(graph: Graph, given: dict[str, Any]) -> None:
     assert (await graph.fails("applyRetention", {"policies": [given]}))[0] == "INVALID"
 
 
 def test_the_setting() -> None:
-    assert policies("sessions=90d  traces=0.5d,100 audit=7") == [
+    assert policies("sessions=90d  traces=0.5d,100 audit=7 blobs=1.5GB messages=2kB,9,1d") == [
         RetentionPolicy(kind=RetainedKind.SESSIONS, days=90),
         RetentionPolicy(kind=RetainedKind.TRACES, days=0.5, count=100),
         RetentionPolicy(kind=RetainedKind.AUDIT, count=7),
+        RetentionPolicy(kind=RetainedKind.BLOBS, bytes=1.5e9),
+        RetentionPolicy(kind=RetainedKind.MESSAGES, days=1, count=9, bytes=2e3),
     ]
     assert policies("") == []
     for wrong in (
@@ -101,6 +163,8 @@ def test_the_setting() -> None:
         "sessions=1d,",
         "sessions=99999d",
         "1d",
+        "blobs=1XB",
+        "blobs=1GB,2GB",
     ):
         with pytest.raises(ValueError, match=wrong):
             policies(wrong)
