@@ -400,6 +400,7 @@ def context_version(session: Session, **values: Any) -> Draft[ContextVersion]:
         "recorded_at": NOW,
         "replaced_at": NOW,
         "replaced_by": "somebody",
+        "comment": None,
     }
     return _draft(ContextVersion, defaults, values)
 

@@ -34,7 +34,7 @@ from formats.recollect.jsonl import check, export, load
 from formats.recollect.lines import Writer
 from formats.recollect.restore import Loaded
 from resolvers.context import Context
-from stores.contract.making import tool_execution
+from stores.contract.making import context_version, session_link, tool_execution
 from stores.open import open_engine
 from stores.ports import Opening, Transaction, Vector
 
@@ -83,6 +83,8 @@ async def fill(tx: Transaction) -> None:
     )  # fmt: skip
     for session in (talk, panel):
         await tx.put([session])
+    await tx.put([context_version(talk, context=encode_json({"a": 1}), comment="why")(tx)])
+    await tx.put([session_link(talk, panel, metadata=encode_json({"m": 1}))(tx)])
     voice = Participant(tx.new_id(Participant), talk.id, ada.id, SenderType.USER, "user", "Ada", None, DAY, None)
     gone = Participant(tx.new_id(Participant), talk.id, None, SenderType.TOOL, "tool", "oven", "o", DAY, DAY)
     await tx.put([voice, gone])
@@ -300,11 +302,11 @@ async def test_a_cut_file_is_refused_and_leaves_nothing(lines: list[bytes], tmp_
         ("participant", {"session_id": "ses_0"}, "line 5: session_id names ses_0, which does not appear before it"),
         ("message", {"place": 9}, "line 8: place 9 does not fit in its session"),
         ("message", {"parent_id": "msg_0"}, "line 8: parent_id names msg_0, which does not appear before it"),
-        ("memory", {"owner_id": "usr_0"}, "line 13: owner_id names usr_0, which does not appear before it"),
-        ("memory_refs", {"refs": [{"memory_id": "x", "score": None, "note": None}]}, "line 16: refs names x, which"),
-        ("link", {"target_id": "mem_0"}, "line 17: target_id names mem_0, which does not appear before it"),
-        ("event", {"parent_id": "evt_0"}, "line 21: parent_id names evt_0, which is not in the file"),
-        ("recall", {"event_id": "evt_0"}, "line 24: event_id names evt_0, which does not appear before it"),
+        ("memory", {"owner_id": "usr_0"}, "line 15: owner_id names usr_0, which does not appear before it"),
+        ("memory_refs", {"refs": [{"memory_id": "x", "score": None, "note": None}]}, "line 18: refs names x, which"),
+        ("link", {"target_id": "mem_0"}, "line 19: target_id names mem_0, which does not appear before it"),
+        ("event", {"parent_id": "evt_0"}, "line 23: parent_id names evt_0, which is not in the file"),
+        ("recall", {"event_id": "evt_0"}, "line 26: event_id names evt_0, which does not appear before it"),
     ],
 )
 async def test_what_does_not_fit_is_refused(

@@ -92,3 +92,6 @@ async def test_what_is_redacted_is_in_no_earlier_context(graph: Graph) -> None:
     await graph.do("redactMessage", {"message": message})
     [node] = (await graph.data(READ))["session"]["contextHistory"]["nodes"]
     assert (node["context"], node["comment"]) == ({"said": "[redacted]"}, "[redacted]")
+    erased = await graph.do("eraseSession", S, "report { found stores { removed } }")
+    assert erased["report"]["found"] == 0
+    assert erased["report"]["stores"][0]["removed"]["context_version"] == 1
