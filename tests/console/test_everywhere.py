@@ -101,10 +101,13 @@ def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
         SCRIPT, session={"id": id}, traceId="ee" * 16, spanId="44" * 8, attributes={"gen_ai.prompt": SCRIPT}
     )
     site.end(span, statusCode="ERROR", statusMessage=SCRIPT)
+    site.end(site.begin(EVIL[1], traceId="ef" * 16, spanId="55" * 8, attributes={SCRIPT: EVIL[2]}))
     for path in (
         f"/sessions/{id}",
         f"/sessions/{id}?tab=context",
         f"/traces/{'ee' * 16}?span={span}",
+        f"/traces/{'ee' * 16}/compare",
+        f"/traces/{'ee' * 16}/compare/{'ef' * 16}?span={span}",
         f"/memories/{memory}",
         f"/memories?view=graph&start={memory}&node={memory}",
         "/memories?text=%3Cscript%3Ealert(9)%3C/script%3E",
@@ -147,15 +150,19 @@ def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> 
         id, "A *message*.\n\n| a | b |\n|---|---|\n| 1 | 2 |", memoryRefs=[{"memory": {"id": memory}, "score": 0.5}]
     )
     trace = site.trace("seen", 12, "seen")
+    spans = site.ask("query ($t: String!) { spans(first: 1, filter: {traceId: $t}) { nodes { id } } }", t=trace)
+    first = spans["spans"]["nodes"][0]["id"]
     detail = [
         f"/sessions/{id}?why=x",
         f"/sessions/{id}?tab=context",
         f"/traces/{trace}",
+        f"/traces/{trace}/compare",
+        f"/traces/{trace}/compare/{site.trace('seen again', 9, 'seen')}?span={first}",
         f"/memories/{memory}",
         "/memories?text=seen",
     ]
     for page in tab(browser, site.url, color_scheme=scheme):
-        for path in [*PAGES, *detail] if scheme == "light" else ["/memories?view=graph", *detail[:3]]:  # colours alone
+        for path in [*PAGES, *detail] if scheme == "light" else ["/memories?view=graph", *detail[:5]]:  # colours alone
             page.goto(path)
             page.get_by_role("navigation", name="Pages").wait_for()
             page.wait_for_timeout(350)
@@ -201,9 +208,10 @@ def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
         f"wide {width}", "A title that is much longer than any narrow screen of a telephone could hold in a line"
     )
     site.say(id, "x" * 500 + "\n\n```\n" + "y" * 400 + "\n```")
+    traces = [site.trace(name, 5, "wide") for name in ("wide", "wider")]
     for page in tab(browser, site.url):
         page.set_viewport_size({"width": width, "height": 700})
-        for path in [*PAGES, f"/sessions/{id}"]:
+        for path in [*PAGES, f"/sessions/{id}", "/traces/" + "/compare/".join(traces)]:
             page.goto(path)
             page.get_by_role("navigation", name="Pages").wait_for()
             page.wait_for_timeout(250)

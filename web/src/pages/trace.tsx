@@ -1,7 +1,8 @@
 /** A trace as a tree and a waterfall in one: rows that fold, bars over time, what failed, and what it waited for. */
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { SessionEvents, SpansWith, TraceSession, TraceSpans, type SpanLine } from '../documents.ts';
+import { SessionEvents, SpansWith, TraceSession, type SpanLine } from '../documents.ts';
+import { readAll } from '../reading.ts';
 import { critical, flatten, visible, type Spans } from '../spans.ts';
 import { ask, follow, type Problem } from '../server.ts';
 import { go, put, to } from '../route.ts';
@@ -12,33 +13,6 @@ import { Badge, Copy, Empty, Trouble, count, dollars, span } from '../parts/show
 import { SpanPanel } from './span.tsx';
 
 const ROW = 26;
-const PAGE = 1000;
-
-/** From both ends until they meet: a page's cursor comes with the page before, so two readers are all there can be. */
-async function readAll(traceId: string, signal: AbortSignal, onFirst: (lines: SpanLine[]) => void): Promise<SpanLine[]> {
-  const seen = new Set<string>();
-  let met = false;
-  const reader = async (direction: 'ASC' | 'DESC'): Promise<SpanLine[]> => {
-    const lines: SpanLine[] = [];
-    for (let after: string | null = null; !met; ) {
-      const { nodes, pageInfo }: { nodes: readonly SpanLine[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } = (
-        await ask(TraceSpans, { traceId, after, first: PAGE, direction }, signal)
-      ).spans;
-      const fresh = nodes.filter(({ id }) => !seen.has(id));
-      for (const { id } of fresh) seen.add(id);
-      lines.push(...fresh);
-      if (direction === 'ASC' && after === null) onFirst(lines);
-      if (fresh.length < nodes.length || !pageInfo.hasNextPage) met = true;
-      after = pageInfo.endCursor;
-    }
-    return lines;
-  };
-  const front = reader('ASC');
-  const short = await Promise.race([front, new Promise<undefined>((resolve) => setTimeout(resolve, 60))]);
-  if (short) return short;
-  const [first, last] = await Promise.all([front, reader('DESC')]);
-  return [...first, ...last.reverse()];
-}
 
 export function TraceView({ traceId, query }: { traceId: string; query: URLSearchParams }) {
   const [lines, setLines] = useState<readonly SpanLine[]>();
@@ -172,6 +146,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
     { key: 'n', does: 'Next hit', run: () => step(hits, 1) },
     { key: 'N', does: 'Previous hit', run: () => step(hits, -1) },
     { key: 'c', does: 'Critical path', run: () => setMarks(!marks) },
+    { key: 'd', does: 'Compare with another run', run: () => go(to(['traces', traceId, 'compare'])) },
   ]);
   const root = spans.order[0];
   const { errors, tokens, cost } = useMemo(() => sums(spans), [spans]);
@@ -210,6 +185,7 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
           <button type="button" onClick={foldAll}>{closed.size ? 'Unfold all' : 'Fold all'}</button>
           <button type="button" aria-pressed={marks} onClick={() => setMarks(!marks)} title="The spans by which it took as long as it did">Critical path</button>
           <button type="button" aria-pressed={paused} onClick={pause}>{paused ? `Live again${waiting ? `, ${waiting} new` : ''}` : 'Pause'}</button>
+          <a class="button" href={to(['traces', traceId, 'compare'])}>Compare…</a>
           <Playback whole={end} until={until} set={setUntil} />
         </div>
       </header>

@@ -3,10 +3,14 @@ import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
-import { useCalm, useClock, useLoad } from '../parts/load.ts';
-import { Badge, Empty, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
+import { useCalm, useLoad } from '../parts/load.ts';
+import { Empty, Trouble } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { TraceView } from './trace.tsx';
+import { lazy } from '../parts/lazy.tsx';
+import { TraceLine } from '../parts/traceline.tsx';
+
+const Compare = lazy(async () => (await import('./compare.tsx')).Compare);
 
 const ROW = 64;
 const PAGE = 60;
@@ -32,7 +36,8 @@ function filterOf(query: URLSearchParams): TraceListFilter {
 const orderOf = (query: URLSearchParams): TraceOrder => ({ field: (query.get('sort') ?? 'STARTED_AT') as 'STARTED_AT', direction: 'DESC' });
 
 export default function TracesPage({ path, query }: PageProps) {
-  const [open] = path;
+  const [open, mode, other] = path;
+  if (open && mode === 'compare') return <Compare key={open} traceId={open} other={other} query={query} />;
   return (
     <div class={open ? 'split open traces' : 'split traces'}>
       <Sidebar query={query} open={open} />
@@ -72,28 +77,9 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
       {!list.busy && !list.error && !rows.length && <Nothing filtered={kept.size > 0} />}
       {rows.length > 0 && (
         <List rows={rows} label="Traces" height={ROW} id={({ traceId }) => traceId} selected={open} hasMore={list.hasMore} onMore={list.more}
-          address={({ traceId }) => to(['traces', traceId], Object.fromEntries(kept))} draw={(row) => <Row row={row} />} />
+          address={({ traceId }) => to(['traces', traceId], Object.fromEntries(kept))} draw={(row) => <TraceLine row={row} />} />
       )}
     </section>
-  );
-}
-
-function Row({ row }: { row: TraceRow }) {
-  const isRunning = row.runningSpans > 0;
-  const now = useClock(isRunning);
-  return (
-    <>
-      <span class="first"><bdi class="title">{row.root?.name ?? row.traceId}</bdi><Time at={row.startedAt} /></span>
-      <span class="second">
-        {row.root && <Badge of={row.root.kind} />}
-        {row.statusCode === 'ERROR' && <Badge of="ERROR" />}
-        {isRunning && <span class="dot live" title={`${row.runningSpans} running`} />}
-        <span class="soft cut"><bdi>{row.session?.title ?? ''}</bdi></span>
-        {row.usage?.totalTokens != null && <span class="soft figure">{count(row.usage.totalTokens)} tokens</span>}
-        {row.usage?.costUsd != null && <span class="soft figure">{dollars(row.usage.costUsd)}</span>}
-        <span class="soft figure">{row.durationMs == null && !isRunning ? '' : span(row.durationMs ?? Math.max(0, now - Date.parse(row.startedAt)))}</span>
-      </span>
-    </>
   );
 }
 
