@@ -16,7 +16,16 @@ from tests.support.graphql_client import in_memory
 from tests.support.running import Running
 
 KEY = "k" * 32
-PAGES = ["/sessions", "/traces", "/memories", "/memories?view=graph", "/query", "/operate", "/operate?tab=figures"]
+PAGES = [
+    "/sessions",
+    "/traces",
+    "/memories",
+    "/memories?view=graph",
+    "/memories?view=forecast",
+    "/query",
+    "/operate",
+    "/operate?tab=figures",
+]
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +104,15 @@ def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
     call = {"callId": SCRIPT, "tool": SCRIPT, "arguments": {SCRIPT: EVIL[1]}}
     site.say(id, role="assistant", content=[{"toolCall": call}], externalId="<i>")
     memory = site.remember(
-        EVIL[0] + EVIL[1], tags=[SCRIPT], metadata={"x": SCRIPT}, externalSource="javascript:alert(8)"
+        EVIL[0] + EVIL[1],
+        tags=[SCRIPT],
+        metadata={"x": SCRIPT},
+        externalSource="javascript:alert(8)",
+        ttlSeconds=86_400,
     )
+    changed = {"text": EVIL[2] + SCRIPT, "metadata": {SCRIPT: EVIL[1]}, "tags": [EVIL[1]]}
+    update = "mutation ($i: UpdateMemoryInput!) { updateMemory(input: $i) { errors { message } } }"
+    site.ask(update, i={"memory": {"id": memory}, **changed})
     span = site.begin(
         SCRIPT, session={"id": id}, traceId="ee" * 16, spanId="44" * 8, attributes={"gen_ai.prompt": SCRIPT}
     )
@@ -110,6 +126,9 @@ def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
         f"/traces/{'ee' * 16}/compare/{'ef' * 16}?span={span}",
         f"/memories/{memory}",
         f"/memories?view=graph&start={memory}&node={memory}",
+        f"/memories/{memory}?asOf=2099-01-01T00:00:00Z",
+        "/memories?view=graph&asOf=<script>alert(10)</script>",
+        "/memories?view=forecast&reach=3650&day=%3Cscript%3E",
         "/memories?text=%3Cscript%3Ealert(9)%3C/script%3E",
         "/%3Cscript%3Ealert(1)%3C/script%3E".replace("/%3C", "/sessions/%3C"),
         "/sessions/%E0%A4%A",
@@ -162,7 +181,9 @@ def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> 
         "/memories?text=seen",
     ]
     for page in tab(browser, site.url, color_scheme=scheme):
-        for path in [*PAGES, *detail] if scheme == "light" else ["/memories?view=graph", *detail[:5]]:  # colours alone
+        for path in (
+            [*PAGES, *detail] if scheme == "light" else ["/memories?view=graph", "/memories?view=forecast", *detail[:5]]
+        ):  # colours alone
             page.goto(path)
             page.get_by_role("navigation", name="Pages").wait_for()
             page.wait_for_timeout(350)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -96,13 +98,70 @@ def test_the_graph_is_live(site: Site, page: Page) -> None:
     expect(status).to_contain_text("2 nodes, 1 edges")
 
 
+UPDATE = "mutation ($i: UpdateMemoryInput!) { updateMemory(input: $i) { memory { id } errors { message } } }"
+
+
 def test_what_a_memory_was_before_is_a_diff(site: Site, page: Page) -> None:
-    id = site.remember("The pier closes at eight in winter.")
-    site.ask(
-        "mutation ($i: UpdateMemoryInput!) { updateMemory(input: $i) { memory { id } errors { message } } }",
-        i={"memory": {"id": id}, "text": "The pier closes at nine in winter.", "importance": 0.9},
-    )
+    id = site.remember("The pier closes at eight in winter.", metadata={"told": "by Rosa"})
+    changed = {"text": "The pier closes at nine in winter.", "importance": 0.9, "metadata": {"told": "by Ines"}}
+    site.ask(UPDATE, i={"memory": {"id": id}, **changed})
     page.goto(f"/memories/{id}")
     expect(page.locator(".diff del")).to_have_text("eight")
     expect(page.locator(".diff ins")).to_have_text("nine")
-    expect(page.get_by_text("importance 0.5 → 0.9")).to_be_visible()
+    version = page.get_by_role("region", name="Version 1")
+    expect(version).to_contain_text("importance 0.5 → 0.9")
+    expect(version).to_contain_text("updated")
+    expect(version.get_by_role("group", name="Metadata, line by line").locator("ins")).to_have_text('Ines"')
+
+
+def test_it_is_seen_as_it_was_known_at_a_time(site: Site, page: Page) -> None:
+    """A memory, then its graph, then the list: what was known later is in none of them; and back to now."""
+    id = site.remember("The bell rings once an hour.")
+    site.ask(UPDATE, i={"memory": {"id": id}, "text": "The bell rings twice an hour."})
+    other = site.remember("The bell was cast in Leiden.")
+    site.ask(LINK, i={"links": [{"source": {"id": id}, "target": {"id": other}, "weight": 0.8}]})
+    page.goto(f"/memories/{id}")
+    page.get_by_role("link", name="as it was then").click()
+    expect(page.get_by_role("heading", name="The bell rings once an hour.")).to_be_visible()
+    expect(page.get_by_text("As it was known at")).to_be_visible()
+    page.get_by_role("link", name="in the graph").click()
+    expect(page.get_by_role("status")).to_contain_text("1 nodes, 0 edges")
+    page.get_by_text("As a list").click()
+    expect(page.locator(".as-list")).to_contain_text("once an hour")
+    page.get_by_role("link", name="List", exact=True).click()
+    memories = page.get_by_role("list", name="Memories")
+    expect(memories).to_contain_text("The bell rings once an hour.")
+    expect(memories).not_to_contain_text("Leiden")
+    page.get_by_role("button", name="now").click()
+    expect(memories).to_contain_text("The bell was cast in Leiden.")
+    expect(memories).to_contain_text("twice an hour")
+    page.go_back()
+    page.get_by_role("button", name="now").click()
+    expect(page.get_by_role("status")).to_contain_text("edges")
+    expect(page.locator(".as-list")).to_contain_text("twice an hour")
+
+
+def test_what_will_be_forgotten_is_seen_ahead(site: Site, page: Page) -> None:
+    """By a slider: how many and which, on a chart and in the graph."""
+    site.ask('mutation { upsertUser(input: {externalId: "nils", name: "Nils"}) { user { id } errors { message } } }')
+    mine = {"owner": {"externalId": "nils"}}
+    site.remember("The gate code of this fortnight.", ttlSeconds=10 * 86_400, **mine)
+    holds = datetime.now(UTC) + timedelta(days=40)
+    site.remember("The ferry goes at seven.", validUntil=holds.isoformat(), **mine)
+    page.goto("/memories")
+    page.get_by_role("combobox", name="Owner").select_option("Nils")
+    page.get_by_role("link", name="Forecast").click()
+    told = page.get_by_role("status")
+    expect(told).to_contain_text("0 faded, 1 ended, 1 expired, 0 evicted")
+    expect(page.get_by_role("img")).to_have_attribute("aria-label", re.compile("1 ended, 1 expired"))
+    page.get_by_role("slider", name="By when").fill("20")
+    expect(told).to_contain_text("0 faded, 0 ended, 1 expired, 0 evicted")
+    fates = page.get_by_role("list", name="What is forgotten")
+    expect(fates.get_by_role("listitem")).to_have_count(1)
+    expect(fates).to_contain_text("The gate code")
+    assert "day=20" in page.url
+    page.get_by_role("combobox", name="How fast they fade").select_option("0.05 a day")
+    expect(told).to_contain_text("1 faded, 1 ended, 1 expired")
+    page.get_by_role("link", name="Graph").click()
+    page.get_by_role("slider", name="Days ahead").fill("30")
+    expect(told).to_contain_text("in 30 days 0 faded, 1 gone")

@@ -27,6 +27,8 @@ export interface Look {
   focus: ReadonlySet<string>;
   selected: string | null;
   path: readonly string[];
+  /** Strengths other than a node's own; 0 is gone. */
+  strengths: ReadonlyMap<string, number>;
 }
 
 const COLOURS: Record<string, string> = { EPISODIC: '--accent', SEMANTIC: '--blue', PROCEDURAL: '--orange', WORKING: '--warn', MESSAGE: '--soft', SESSION: '--violet', ACTOR: '--bad' };
@@ -41,7 +43,7 @@ export class Plane {
   private nodes: Node[] = [];
   private byId = new Map<string, Node>();
   private edges: Edge[] = [];
-  private look: Look = { focus: new Set(), selected: null, path: [] };
+  private look: Look = { focus: new Set(), selected: null, path: [], strengths: new Map() };
   private hovered: Node | undefined;
   private turn = 0;
   private asked = false;
@@ -271,7 +273,8 @@ export class Plane {
     const circles = new Map<string, Path2D>();
     for (const node of this.nodes) {
       if (Number.isNaN(node.x)) continue;
-      const alpha = (isDim(node.id) ? 0.18 : 1) * (0.35 + 0.65 * Math.round(node.strength * 4) / 4);
+      const strength = this.look.strengths.get(node.id) ?? node.strength;
+      const alpha = (isDim(node.id) ? 0.18 : 1) * (strength ? 0.35 + 0.65 * Math.round(strength * 4) / 4 : 0.1);
       const key = `${COLOURS[node.kind] ?? '--soft'} ${alpha}`;
       const path = circles.get(key) ?? circles.set(key, new Path2D()).get(key)!;
       const [x, y] = [node.x * zoom + left, node.y * zoom + top];

@@ -17,8 +17,8 @@ export type Parts = ResultOf<typeof Parts>;
 
 export const Memories = graphql(
   `
-  query Memories($first: Int!, $after: String, $filter: MemoryFilter, $orderBy: MemoryOrder) {
-    memories(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
+  query Memories($first: Int!, $after: String, $filter: MemoryFilter, $orderBy: MemoryOrder, $asOf: DateTime) {
+    memories(first: $first, after: $after, filter: $filter, orderBy: $orderBy, asOf: $asOf) {
       nodes { ...MemoryRow }
       pageInfo { hasNextPage endCursor }
     }
@@ -30,8 +30,8 @@ export const Memories = graphql(
 
 export const SearchMemories = graphql(
   `
-  query SearchMemories($query: MemoryQuery!, $filter: MemoryFilter, $mode: SearchMode!, $threshold: Float!) {
-    searchMemories(query: $query, filter: $filter, mode: $mode, threshold: $threshold, first: 30) {
+  query SearchMemories($query: MemoryQuery!, $filter: MemoryFilter, $mode: SearchMode!, $threshold: Float!, $asOf: DateTime) {
+    searchMemories(query: $query, filter: $filter, mode: $mode, threshold: $threshold, first: 30, asOf: $asOf) {
       mode degraded tookMs
       hits { score parts { ...Parts } memory { ...MemoryRow } folded { id text } }
     }
@@ -49,8 +49,8 @@ export const Owners = graphql(`
 
 export const MemoryDetail = graphql(
   `
-  query MemoryDetail($id: ID!) {
-    memory(by: { id: $id }) {
+  query MemoryDetail($id: ID!, $asOf: DateTime) {
+    memory(by: { id: $id }, asOf: $asOf) {
       ...MemoryRow
       externalId metadata version validFrom validUntil expiresAt lastAccessedAt
       source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
@@ -60,7 +60,7 @@ export const MemoryDetail = graphql(
         pageInfo { hasNextPage }
       }
       links(first: 50) { nodes { id kind weight source { id text type } target { id text type } } pageInfo { hasNextPage } }
-      history(first: 50) { nodes { id version text status importance tags metadata replacedAt } }
+      history(first: 50) { nodes { id version text status importance tags metadata validFrom validUntil recordedAt replacedAt cause } }
       annotations(first: 10) { nodes { id name value label comment } }
     }
   }
@@ -69,28 +69,35 @@ export const MemoryDetail = graphql(
 );
 export type MemoryDetail = NonNullable<ResultOf<typeof MemoryDetail>['memory']>;
 
-export const Neighborhood = graphql(`
-  query Neighborhood($id: ID!, $depth: Int!, $limit: Int!, $minWeight: Float, $kinds: [MemoryLinkKind!], $include: [GraphInclude!]) {
+export const GraphNode = graphql(`
+  fragment GraphNode on Node {
+    __typename id
+    ... on Memory {
+      text type status importance decayFactor createdAt
+      owner { __typename ... on User { id name } ... on Agent { id name } }
+    }
+    ... on Message { messageText: text }
+    ... on Session { title }
+    ... on User { name }
+    ... on Agent { name }
+  }
+`);
+export type GraphNode = ResultOf<typeof GraphNode>;
+
+export const Neighborhood = graphql(
+  `
+  query Neighborhood($id: ID!, $depth: Int!, $limit: Int!, $minWeight: Float, $kinds: [MemoryLinkKind!], $include: [GraphInclude!], $asOf: DateTime) {
     memory(by: { id: $id }) {
-      neighborhood(depth: $depth, limit: $limit, minWeight: $minWeight, kinds: $kinds, include: $include) {
+      neighborhood(depth: $depth, limit: $limit, minWeight: $minWeight, kinds: $kinds, include: $include, asOf: $asOf) {
         truncated
-        nodes {
-          __typename id
-          ... on Memory {
-            text type status importance decayFactor createdAt
-            owner { __typename ... on User { id name } ... on Agent { id name } }
-          }
-          ... on Message { messageText: text }
-          ... on Session { title }
-          ... on User { name }
-          ... on Agent { name }
-        }
+        nodes { ...GraphNode }
         edges { source target kind weight }
       }
     }
   }
-`);
-export type Neighborhood = NonNullable<ResultOf<typeof Neighborhood>['memory']>['neighborhood'];
+`,
+  [GraphNode],
+);
 
 export const Paths = graphql(`
   query Paths($from: ID!, $to: ID!) {
@@ -130,3 +137,24 @@ export const GraphOf = graphql(`
     }
   }
 `);
+
+/** Of memories the links that were known at a time. */
+export const LinksThen = graphql(`
+  query LinksThen($ids: [ID!]!, $asOf: DateTime!) {
+    nodes(ids: $ids) {
+      __typename id
+      ... on Memory { neighborhood(depth: 1, limit: 20, asOf: $asOf) { edges { source target kind weight } } }
+    }
+  }
+`);
+
+export const Forecast = graphql(`
+  query Forecast($at: DateTime!, $filter: MemoryFilter, $decayPerDay: Float!, $bucket: TimeBucket!, $zone: String!) {
+    memoryForecast(at: $at, filter: $filter, decayPerDay: $decayPerDay, bucket: $bucket, zone: $zone, first: 200) {
+      at active faded ended expired evicted
+      fates { cause time memory { id text type importance owner { __typename ... on User { id name } ... on Agent { id name } } } }
+      buckets { startsAt label faded ended expired evicted }
+    }
+  }
+`);
+export type Forecast = ResultOf<typeof Forecast>['memoryForecast'];

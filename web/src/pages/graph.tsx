@@ -1,93 +1,26 @@
 /** The graph of memories: it begins with a memory, an owner or a search, and a click lets it grow. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import {
-  GraphOf, Memories, MemoryChanges, MemoryCursor, MemoryDetail, Neighborhood, Owners, Paths, SearchMemories, type MemoryChange, type Neighborhood as Found,
-} from '../documents.ts';
+import { Forecast, MemoryChanges, MemoryCursor, MemoryDetail, Owners, Paths, type MemoryChange } from '../documents.ts';
 import { ask, follow, type Problem } from '../server.ts';
 import { put, to } from '../route.ts';
-import { asProblem, useLive, useLoad } from '../parts/load.ts';
+import { asProblem, useCalm, useLive, useLoad } from '../parts/load.ts';
 import { useKeys } from '../parts/keys.ts';
 import { Badge, Empty, Trouble } from '../parts/show.tsx';
-import { Plane, type Edge, type Node } from '../plane.ts';
+import { Plane, type Node } from '../plane.ts';
+import { AsOf } from '../parts/asof.tsx';
+import { NONE, around, begin, joined, known, of, type Graph, type Known } from './growing.ts';
 import { MemoryShown } from './memory.tsx';
 
+const DECAY = 0.01; // a day, as decayMemories does where nothing else is said
 const TYPES = ['EPISODIC', 'SEMANTIC', 'PROCEDURAL', 'WORKING'];
-const AT_FIRST = 100;
-
-interface Known extends Node {
-  owner: string | null;
-  createdAt: number;
-}
-
-interface Graph {
-  nodes: ReadonlyMap<string, Known>;
-  edges: ReadonlyMap<string, Edge>;
-}
-
-type Told = Found['nodes'][number];
-const NONE: Graph = { nodes: new Map(), edges: new Map() };
-
-function known(node: Told): Known {
-  const base = { id: node.id, x: NaN, y: NaN, strength: 1, size: 7, owner: null, createdAt: 0 };
-  switch (node.__typename) {
-    case 'Memory':
-      return { ...base, kind: node.type, label: node.text, size: 4 + 9 * node.importance, strength: node.decayFactor, owner: node.owner?.id ?? null, createdAt: Date.parse(node.createdAt) };
-    case 'Message':
-      return { ...base, kind: 'MESSAGE', label: node.messageText, size: 5 };
-    case 'User':
-    case 'Agent':
-      return { ...base, kind: 'ACTOR', label: node.name };
-    default:
-      return { ...base, kind: 'SESSION', label: 'title' in node ? (node.title as string) : node.__typename };
-  }
-}
-
-function joined(graph: Graph, nodes: readonly Known[], edges: readonly Edge[]): Graph {
-  const all = new Map(graph.nodes);
-  for (const node of nodes) all.set(node.id, node);
-  const lines = new Map(graph.edges);
-  for (const edge of edges) lines.set(`${edge.source} ${edge.kind} ${edge.target}`, edge);
-  return { nodes: all, edges: lines };
-}
-
-async function around(id: string, depth: number, limit: number, include: readonly string[]): Promise<{ nodes: Known[]; edges: Edge[]; truncated: boolean }> {
-  const { memory } = await ask(Neighborhood, { id, depth, limit, include: include as ['MESSAGES'] });
-  if (!memory) throw asProblem('There is no such memory: it may have expired or been deleted.');
-  const { nodes, edges, truncated } = memory.neighborhood;
-  return { nodes: nodes.map(known), edges: [...edges], truncated };
-}
-
-async function of(ids: readonly string[]): Promise<{ nodes: Known[]; edges: Edge[] }> {
-  if (!ids.length) return { nodes: [], edges: [] };
-  const { nodes } = await ask(GraphOf, { ids: [...ids] });
-  const memories = nodes.filter((node) => node?.__typename === 'Memory');
-  const edges = memories.flatMap(({ links }) => links.nodes.flatMap(({ source, target, kind, weight }) => (source ? [{ source: source.id, target: target.id, kind, weight }] : [])));
-  return { nodes: memories.map((node) => known(node)), edges };
-}
-
-async function begin(query: URLSearchParams): Promise<{ nodes: Known[]; edges: Edge[]; truncated?: boolean }> {
-  const start = query.get('start');
-  if (start) return around(start, Number(query.get('depth') ?? 2), Number(query.get('limit') ?? 150), included(query));
-  const filter = { ...(query.get('owner') ? { owner: { id: query.get('owner')! } } : {}), ...(query.get('type') ? { types: [query.get('type') as 'SEMANTIC'] } : {}) };
-  if (query.get('text')) {
-    const { hits } = (await ask(SearchMemories, { query: { text: query.get('text')! }, mode: 'HYBRID', threshold: 0, filter: Object.keys(filter).length ? filter : null })).searchMemories;
-    return of(hits.map(({ memory }) => memory.id));
-  }
-  const { nodes, pageInfo } = (await ask(Memories, { first: AT_FIRST, filter, orderBy: { field: 'UPDATED_AT', direction: 'DESC' } })).memories;
-  return { ...(await of(nodes.map(({ id }) => id))), truncated: pageInfo.hasNextPage };
-}
-
-const included = (query: URLSearchParams) => ['MESSAGES', 'SESSIONS', 'ACTORS'].filter((name) => query.get('with')?.includes(name));
-
 export function GraphView({ query }: { query: URLSearchParams }) {
   const [turn, setTurn] = useState(0);
-  const start = [turn, ...['start', 'owner', 'text', 'type', 'depth', 'limit', 'with'].map((name) => query.get(name) ?? '')].join('\n');
+  const start = [turn, ...['start', 'owner', 'text', 'type', 'depth', 'limit', 'with', 'asOf'].map((name) => query.get(name) ?? '')].join('\n');
   const [graph, setGraph] = useState<Graph>(NONE);
   const [error, setError] = useState<Problem>();
   const [note, setNote] = useState('');
   const [weight, setWeight] = useState(0);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
-  const [until, setUntil] = useState(1);
   const [path, setPath] = useState<readonly string[]>([]);
   const [from, setFrom] = useState<string>();
   const [trail, setTrail] = useState<readonly string[]>([]);
@@ -117,24 +50,24 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     };
   }, [start]);
 
-  const [first, last] = useMemo(() => {
-    const times = [...graph.nodes.values()].map(({ createdAt }) => createdAt).filter(Boolean);
-    return [Math.min(...times), Math.max(...times)];
-  }, [graph]);
-  const before = until >= 1 ? Infinity : first + until * (last - first);
-  const nodes = useMemo(() => [...graph.nodes.values()].filter(({ kind, createdAt }) => !hidden.has(kind) && createdAt <= before), [graph, hidden, before]);
+  const asOf = query.get('asOf');
+  const oldest = useRef(Infinity); // also where a time is shown before the first of them
+  for (const { createdAt } of graph.nodes.values()) if (createdAt) oldest.current = Math.min(oldest.current, createdAt);
+  const nodes = useMemo(() => [...graph.nodes.values()].filter(({ kind }) => !hidden.has(kind)), [graph, hidden]);
   const edges = useMemo(() => {
     const shown = new Set(nodes.map(({ id }) => id));
     return [...graph.edges.values()].filter((edge) => edge.weight >= weight && shown.has(edge.source) && shown.has(edge.target));
   }, [graph, nodes, weight]);
   useEffect(() => plane.current?.show(nodes, edges), [nodes, edges]);
+  const ahead = useCalm(asOf ? 0 : Number(query.get('ahead') ?? 0), 150);
+  const [strengths, foreseen] = useStrengths(nodes, ahead, query.get('owner'));
   useEffect(() => {
     const near = edges.flatMap(({ source, target }) => (source === selected ? [target] : target === selected ? [source] : []));
-    plane.current?.dress({ focus: new Set(path.length ? path : selected ? [selected, ...near] : []), selected, path });
-  }, [selected, path, nodes, edges]);
+    plane.current?.dress({ focus: new Set(path.length ? path : selected ? [selected, ...near] : []), selected, path, strengths });
+  }, [selected, path, nodes, edges, strengths]);
 
   const grow = async (id: string) => {
-    const found = await around(id, 1, 60, included(query));
+    const found = await around(id, 1, 60, query);
     setGraph((now) => {
       const fresh = found.nodes.filter((node) => !now.nodes.has(node.id));
       setNote(`${fresh.length} more around it`);
@@ -185,7 +118,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
       return joined(now, found.nodes.filter(({ id }) => now.nodes.has(id) || open || linked(id)), found.edges);
     });
   };
-  useLive(start, async (signal) => {
+  useLive(asOf ? undefined : start, async (signal) => {
     const { memoryCursor } = await ask(MemoryCursor, {}, signal);
     const filter = query.get('owner') ? { owner: { id: query.get('owner')! } } : null;
     await follow(MemoryChanges, { filter, after: memoryCursor }, (data) => data.memoryChanges, changed, signal);
@@ -208,10 +141,11 @@ export function GraphView({ query }: { query: URLSearchParams }) {
         <div class="bar">
           {TYPES.map((kind) => <label key={kind}><input type="checkbox" checked={!hidden.has(kind)} onChange={() => flip(kind)} /> <Badge of={kind} /></label>)}
           <label>weight from <input type="range" min={0} max={1} step={0.05} value={weight} onInput={(event) => setWeight(Number(event.currentTarget.value))} /> <span class="figure">{weight.toFixed(2)}</span></label>
-          <label>known until <input type="range" min={0} max={1} step={0.01} value={until} onInput={(event) => setUntil(Number(event.currentTarget.value))} /> <span class="figure">{until >= 1 ? 'now' : new Date(before).toLocaleDateString()}</span></label>
+          {!asOf && <label>ahead <input type="range" aria-label="Days ahead" min={0} max={AHEAD} value={query.get('ahead') ?? 0} onInput={(event) => put({ ahead: Number(event.currentTarget.value) ? event.currentTarget.value : null })} /> <span class="figure">{query.get('ahead') ? `${query.get('ahead')} days` : 'now'}</span></label>}
+          <AsOf query={query} oldest={oldest.current} />
           {chosen && <button type="button" aria-pressed={from !== undefined} onClick={() => (setFrom(from ? undefined : selected!), setNote('Click where the path shall lead.'))}>Path to…</button>}
           <button type="button" class="quiet" onClick={() => plane.current?.fit()}>all in sight</button>
-          <span class="soft" role="status">{nodes.length} nodes, {edges.length} edges{note && ` · ${note}`}</span>
+          <span class="soft" role="status">{nodes.length} nodes, {edges.length} edges{foreseen && ` · ${foreseen}`}{note && ` · ${note}`}</span>
         </div>
         {trail.length > 1 && (
           <nav class="bar trail" aria-label="Where you were">
@@ -226,20 +160,40 @@ export function GraphView({ query }: { query: URLSearchParams }) {
           <ul class="plain">{nodes.slice(0, 200).map((node) => <li key={node.id}><button type="button" class="quiet" onClick={() => click.current(node)}><Badge of={node.kind} /> <bdi>{node.label.slice(0, 120)}</bdi></button></li>)}</ul>
         </details>
       </section>
-      {selected && <Chosen key={selected} id={selected} node={chosen} />}
+      {selected && <Chosen key={selected} id={selected} node={chosen} asOf={asOf} />}
     </div>
   );
 }
 
-function Chosen({ id, node }: { id: string; node: Known | undefined }) {
+const AHEAD = 365; // days
+const FLOOR = 0.1;
+const DAY_MS = 86_400_000;
+
+/** How fresh each memory will be in some days, 0 where it is gone, and that in words; nothing for now. */
+function useStrengths(nodes: readonly Known[], days: number, owner: string | null): [ReadonlyMap<string, number>, string] {
+  const { data } = useLoad(`${days} ${owner}`, async (signal) => {
+    if (!days) return undefined;
+    const at = new Date(Date.now() + days * DAY_MS).toISOString();
+    const filter = owner ? { owner: { id: owner } } : null;
+    return (await ask(Forecast, { at, filter, decayPerDay: DECAY, bucket: 'MONTH', zone: 'UTC' }, signal)).memoryForecast;
+  });
+  return useMemo(() => {
+    if (!days || !data) return [new Map(), ''];
+    const gone = new Set(data.fates.filter(({ cause }) => cause !== 'FADED').map(({ memory }) => memory.id));
+    const found = new Map(nodes.filter(({ id }) => id.startsWith('mem_')).map(({ id, strength }) => [id, gone.has(id) ? 0 : Math.max(FLOOR, strength - DECAY * days)]));
+    return [found, `in ${days} days ${data.faded} faded, ${data.ended + data.expired + data.evicted} gone`];
+  }, [nodes, days, data]);
+}
+
+function Chosen({ id, node, asOf }: { id: string; node: Known | undefined; asOf: string | null }) {
   const isMemory = id.startsWith('mem_');
-  const { data, error } = useLoad(isMemory ? id : '', async (signal) => (isMemory ? (await ask(MemoryDetail, { id }, signal)).memory : null));
+  const { data, error } = useLoad(isMemory ? `${id} ${asOf}` : '', async (signal) => (isMemory ? (await ask(MemoryDetail, { id, asOf }, signal)).memory : null));
   const address = node?.kind === 'SESSION' ? to(['sessions', id]) : node?.kind === 'ACTOR' ? to(['memories'], { owner: id }) : undefined;
   return (
     <aside class="pane why" aria-label="Selected">
       <header class="line"><h2>{isMemory ? 'Memory' : (node?.kind.toLowerCase() ?? '')}</h2><button type="button" class="quiet" onClick={() => put({ node: null })} aria-label="Close">✕</button></header>
       {error && <Trouble error={error} />}
-      {data && <><p class="line"><a href={to(['memories', id])}>open</a> <a href={to(['memories'], { view: 'graph', start: id })}>begin here</a></p><MemoryShown memory={data} /></>}
+      {data && <><p class="line"><a href={to(['memories', id], asOf ? { asOf } : {})}>open</a> <a href={to(['memories'], { view: 'graph', start: id, ...(asOf ? { asOf } : {}) })}>begin here</a></p><MemoryShown memory={data} /></>}
       {!isMemory && node && <p dir="auto">{address ? <a href={address}>{node.label}</a> : node.label}</p>}
     </aside>
   );
@@ -252,7 +206,7 @@ function Controls({ query }: { query: URLSearchParams }) {
   const [text, setText] = useState(query.get('text') ?? '');
   return (
     <form class="filters" role="search" onSubmit={(event) => (event.preventDefault(), put({ text, start: null, node: null }))}>
-      <a class="button" href={to(['memories'], Object.fromEntries(['text', 'owner', 'type'].map((name) => [name, query.get(name) ?? ''])))}>List</a>
+      <a class="button" href={to(['memories'], Object.fromEntries(['text', 'owner', 'type', 'asOf'].map((name) => [name, query.get(name) ?? ''])))}>List</a>
       <input type="search" aria-label="Begin with a search" placeholder="Begin with a search, and Enter" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       <select aria-label="Owner" value={query.get('owner') ?? ''} onChange={(event) => put({ owner: event.currentTarget.value, start: null, node: null })}>
         <option value="">anyone's</option>

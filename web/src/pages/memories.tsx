@@ -6,12 +6,16 @@ import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Scores, Time, Trouble, span } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
+import { AsOf } from '../parts/asof.tsx';
+import { lazy } from '../parts/lazy.tsx';
 import { GraphView } from './graph.tsx';
 import { MemoryView } from './memory.tsx';
 
+const ForecastView = lazy(async () => (await import('./forecast.tsx')).ForecastView);
+
 const ROW = 78;
 const PAGE = 60;
-const FILTERS = ['text', 'owner', 'type', 'status', 'sort', 'mode'];
+const FILTERS = ['text', 'owner', 'type', 'status', 'sort', 'mode', 'asOf'];
 
 export const memoryFilter = (query: URLSearchParams) => ({
   ...(query.get('owner') ? { owner: { id: query.get('owner')! } } : {}),
@@ -22,6 +26,7 @@ export const memoryFilter = (query: URLSearchParams) => ({
 export default function MemoriesPage({ path, query }: PageProps) {
   const [open] = path;
   if (query.get('view') === 'graph' && !open) return <GraphView query={query} />;
+  if (query.get('view') === 'forecast' && !open) return <ForecastView query={query} />;
   return (
     <div class={open ? 'split open' : 'split'}>
       <section class="sessions pane" aria-label="Memories">
@@ -47,11 +52,12 @@ function All({ query, open }: { query: URLSearchParams; open: string | undefined
   const kept = keptOf(query);
   const key = useCalm(kept.toString());
   const filter = memoryFilter(kept);
+  const asOf = kept.get('asOf');
   const field = (kept.get('sort') ?? 'UPDATED_AT') as 'UPDATED_AT';
   const live = useLiveRows<MemoryRow>(key, {
     page: async (after, signal) => {
-      const { memories, memoryCursor } = await ask(Memories, { first: PAGE, after, filter, orderBy: { field, direction: 'DESC' } }, signal);
-      return [memories, after === null ? memoryCursor : undefined];
+      const { memories, memoryCursor } = await ask(Memories, { first: PAGE, after, filter, orderBy: { field, direction: 'DESC' }, asOf }, signal);
+      return [memories, after === null && !asOf ? memoryCursor : undefined]; // what was known then changes no more
     },
     follow: (after, told, signal) =>
       follow(MemoryChanges, { filter, after }, (data) => data.memoryChanges, ({ memoryId, left, memory }) => told(memoryId, left ? null : memory), signal),
@@ -60,7 +66,7 @@ function All({ query, open }: { query: URLSearchParams; open: string | undefined
   const { list } = live;
   return (
     <>
-      <LiveBar live={live} what="memories" />
+      <LiveBar live={live} what="memories" past={asOf !== null} />
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !list.rows.length && (
         <Empty title={kept.size ? 'No memory is like that' : 'No memories yet'}>
@@ -101,7 +107,7 @@ function Found({ query, open }: { query: URLSearchParams; open: string | undefin
   const mode = (kept.get('mode') ?? 'HYBRID') as 'HYBRID';
   const { data, error, busy, again } = useLoad(key, async (signal) => {
     const filter = memoryFilter(kept);
-    return (await ask(SearchMemories, { query: { text: kept.get('text')! }, mode, threshold: 0, filter: Object.keys(filter).length ? filter : null }, signal)).searchMemories;
+    return (await ask(SearchMemories, { query: { text: kept.get('text')! }, mode, threshold: 0, filter: Object.keys(filter).length ? filter : null, asOf: kept.get('asOf') }, signal)).searchMemories;
   });
   return (
     <>
@@ -148,7 +154,9 @@ function Filters({ query }: { query: URLSearchParams }) {
       {select('type', 'Type', { '': 'any type', EPISODIC: 'episodic', SEMANTIC: 'semantic', PROCEDURAL: 'procedural', WORKING: 'working' })}
       {!query.get('text') && select('status', 'Status', { '': 'any status', ACTIVE: 'active', ARCHIVED: 'archived', SUPERSEDED: 'superseded' })}
       {!query.get('text') && select('sort', 'Order', { '': 'last changed', CREATED_AT: 'newest', IMPORTANCE: 'most important', ACCESS_COUNT: 'most used', LAST_ACCESSED_AT: 'last used' })}
-      <a class="button" href={to(['memories'], { view: 'graph', ...Object.fromEntries(['text', 'owner', 'type'].map((name) => [name, query.get(name) ?? ''])) })}>Graph</a>
+      <AsOf query={query} />
+      <a class="button" href={to(['memories'], { view: 'graph', ...Object.fromEntries(['text', 'owner', 'type', 'asOf'].map((name) => [name, query.get(name) ?? ''])) })}>Graph</a>
+      <a class="button" href={to(['memories'], { view: 'forecast', owner: query.get('owner') ?? '' })}>Forecast</a>
     </div>
   );
 }

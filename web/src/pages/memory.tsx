@@ -2,35 +2,38 @@
 import { MemoryDetail, type MemoryDetail as Detail } from '../documents.ts';
 import { go, to } from '../route.ts';
 import { ask } from '../server.ts';
-import { Diff } from '../parts/diff.tsx';
+import { Diff, Lines } from '../parts/diff.tsx';
 import { Json } from '../parts/json.tsx';
 import { useLoad } from '../parts/load.ts';
 import { useKeys } from '../parts/keys.ts';
 import { Annotations, Badge, Copy, Empty, Score, Scores, Time, Trouble } from '../parts/show.tsx';
 
 export function MemoryView({ id, query }: { id: string; query: URLSearchParams }) {
-  const { data, error, busy, again } = useLoad(id, async (signal) => (await ask(MemoryDetail, { id }, signal)).memory);
+  const asOf = query.get('asOf');
+  const { data, error, busy, again } = useLoad(`${id} ${asOf}`, async (signal) => (await ask(MemoryDetail, { id, asOf }, signal)).memory);
   const back = to(['memories'], Object.fromEntries(query));
   useKeys([
     { key: 'Escape', does: 'Back to the list', run: () => go(back) },
-    { key: 'g', does: 'In the graph', run: () => go(to(['memories'], { view: 'graph', start: id })) },
+    { key: 'g', does: 'In the graph', run: () => go(to(['memories'], { view: 'graph', start: id, asOf: asOf ?? '' })) },
   ]);
   return (
     <section class="pane detail" aria-label="Memory">
       {error && <Trouble error={error} again={again} />}
       {busy && !data && <p class="soft wait">Loading…</p>}
-      {!busy && data === null && <Empty title="There is no such memory"><p>It may have expired or been deleted. <a href={back}>To the memories</a></p></Empty>}
+      {!busy && data === null && asOf && <Empty title="It was not known then"><p><a href={to(['memories', id])}>As it is now</a></p></Empty>}
+      {!busy && data === null && !asOf && <Empty title="There is no such memory"><p>It may have expired or been deleted. <a href={back}>To the memories</a></p></Empty>}
       {data && (
         <div class="body" tabIndex={0}>
           <a class="back" href={back}>‹ Memories</a>
-          <MemoryShown memory={data} />
+          {asOf && <p class="card line">As it was known at {new Date(asOf).toLocaleString()}. <a href={to(['memories', id])}>As it is now</a></p>}
+          <MemoryShown memory={data} asOf={asOf} />
         </div>
       )}
     </section>
   );
 }
 
-export function MemoryShown({ memory }: { memory: Detail }) {
+export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: string | null }) {
   const { source, owner } = memory;
   return (
     <>
@@ -38,7 +41,7 @@ export function MemoryShown({ memory }: { memory: Detail }) {
         <Badge of={memory.type} /> <Badge of={memory.status} />
         {owner ? <a href={to(['memories'], { owner: owner.id })}><bdi>{owner.name}</bdi></a> : <span class="soft">{memory.scope.toLowerCase()}</span>}
         <Annotations of={memory.annotations.nodes} />
-        <a href={to(['memories'], { view: 'graph', start: memory.id })}>in the graph</a> <Copy text={memory.id} what="memory id" />
+        <a href={to(['memories'], { view: 'graph', start: memory.id, asOf: asOf ?? '' })}>in the graph</a> <Copy text={memory.id} what="memory id" />
       </p>
       <h1 class="said" dir="auto" tabIndex={-1}>{memory.text}</h1>
       {memory.tags.length > 0 && <p class="line">{memory.tags.map((tag) => <span key={tag} class="badge"><bdi>{tag}</bdi></span>)}</p>}
@@ -64,7 +67,7 @@ export function MemoryShown({ memory }: { memory: Detail }) {
       )}
       <Used memory={memory} />
       <Linked memory={memory} />
-      <History memory={memory} />
+      {!asOf && <History memory={memory} />}
       {Object.keys((memory.metadata ?? {}) as object).length > 0 && <><h2>Metadata</h2><Json value={memory.metadata} label="metadata" /></>}
     </>
   );
@@ -134,23 +137,43 @@ function Linked({ memory }: { memory: Detail }) {
   );
 }
 
+type Version = Detail['history']['nodes'][number];
+
+/** What else than the text is another in a version: its name, before, after. */
+function otherwise(version: Version, next: Version | Detail): [string, string, string][] {
+  const shown = (value: unknown): string => (value == null ? 'none' : String(value));
+  const told: [string, string, string][] = [
+    ['importance', shown(version.importance), shown(next.importance)],
+    ['status', version.status.toLowerCase(), next.status.toLowerCase()],
+    ['tags', version.tags.join(', ') || 'none', next.tags.join(', ') || 'none'],
+    ['true from', shown(version.validFrom), shown(next.validFrom)],
+    ['true until', shown(version.validUntil), shown(next.validUntil)],
+  ];
+  return told.filter(([, before, after]) => before !== after);
+}
+
+const CAUSES: Record<string, string> = { REFORMED: 'formed anew', EVICTED: 'archived as the capacity was reached', RELEASED: 'active again' };
+
 /** Each version with what the next one changed of it. */
 function History({ memory }: { memory: Detail }) {
   const versions = memory.history.nodes;
   if (!versions.length) return null;
-  const after = (index: number) => versions[index - 1] ?? memory;
   return (
     <>
       <h2>What it was before</h2>
       {versions.map((version, index) => {
-        const next = after(index);
-        const changes = (['importance', 'status'] as const).filter((name) => version[name] !== next[name]).map((name) => `${name} ${String(version[name])} → ${String(next[name])}`);
-        if (version.tags.join() !== next.tags.join()) changes.push(`tags ${version.tags.join(', ') || 'none'} → ${next.tags.join(', ') || 'none'}`);
+        const next = versions[index - 1] ?? memory;
+        const metadata = [version, next].map((one) => JSON.stringify(one.metadata, null, 2) ?? '') as [string, string];
         return (
-          <section key={version.id} class="card">
-            <p class="line"><span class="soft">version {version.version}, until</span> <Time at={version.replacedAt} /></p>
+          <section key={version.id} class="card" aria-label={`Version ${version.version}`}>
+            <p class="line">
+              <span class="soft">version {version.version}{version.recordedAt && <>, from <Time at={version.recordedAt} /></>} until</span> <Time at={version.replacedAt} />
+              {version.cause && <span class="badge">{CAUSES[version.cause] ?? version.cause.toLowerCase()}</span>}
+              {version.recordedAt && <a href={to(['memories', memory.id], { asOf: version.recordedAt })}>as it was then</a>}
+            </p>
             {version.text === next.text ? <p class="soft">The text stayed.</p> : <Diff before={version.text} after={next.text} />}
-            {changes.map((text) => <p key={text} class="soft"><bdi>{text.toLowerCase()}</bdi></p>)}
+            {otherwise(version, next).map(([name, before, after]) => <p key={name} class="soft">{name} <bdi>{before}</bdi> → <bdi>{after}</bdi></p>)}
+            {metadata[0] !== metadata[1] && <><p class="soft">metadata</p><Lines before={metadata[0]} after={metadata[1]} label="Metadata, line by line" /></>}
           </section>
         );
       })}

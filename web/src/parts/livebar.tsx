@@ -25,17 +25,19 @@ export function useLiveRows<Row extends { id: string }>(key: string, source: Sou
   return { list, paused, pause };
 }
 
-/** What there is of them, pause, and what waits. */
-export function LiveBar<Row extends { id: string }>({ live: { list, paused, pause }, what }: { live: Live<Row>; what: string }) {
+/** What there is of them, pause, and what waits. past: they change no more. */
+export function LiveBar<Row extends { id: string }>({ live: { list, paused, pause }, what, past }: { live: Live<Row>; what: string; past?: boolean }) {
   const show = () => {
     list.show();
     document.querySelector('.sessions [data-list]')?.scrollTo(0, 0);
   };
   return (
     <div class="bar">
-      <button type="button" class="quiet" aria-pressed={paused} onClick={pause}>
-        <span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}
-      </button>
+      {past ? <span class="soft">as known then</span> : (
+        <button type="button" class="quiet" aria-pressed={paused} onClick={pause}>
+          <span class={paused ? 'dot' : 'dot live'} /> {paused ? 'paused' : 'live'}
+        </button>
+      )}
       {list.waiting > 0 && <button type="button" class="main" onClick={show}>{list.waiting.toLocaleString()} new</button>}
       <span class="soft" role="status">{list.busy ? 'Loading…' : `${list.rows.length}${list.hasMore ? '+' : ''} ${what}`}</span>
     </div>
