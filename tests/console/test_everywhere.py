@@ -118,6 +118,9 @@ def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
     )
     site.end(span, statusCode="ERROR", statusMessage=SCRIPT)
     site.end(site.begin(EVIL[1], traceId="ef" * 16, spanId="55" * 8, attributes={SCRIPT: EVIL[2]}))
+    judge = "mutation ($i: AnnotateInput!) { annotate(input: $i) { annotation { id } errors { message path } } }"
+    for target in (id, memory, span):
+        site.ask(judge, i={"target": target, "name": SCRIPT, "label": EVIL[2], "comment": EVIL[1]})
     for path in (
         f"/sessions/{id}",
         f"/sessions/{id}?tab=context",
@@ -192,9 +195,15 @@ def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> 
                 (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
             ]
             assert not serious, (path, serious)
-        page.keyboard.press("Control+k")
-        page.get_by_role("dialog").wait_for()
-        assert not [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+        page.goto(f"/memories/{memory}")
+        page.get_by_role("button", name="annotate").wait_for()
+        for key in ("a", "Control+k"):
+            page.keyboard.press(key)
+            page.get_by_role("dialog").wait_for()
+            found = Axe().run(page).response["violations"]
+            assert not [one["id"] for one in found if one["impact"] in ("serious", "critical")], key
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_the_keyboard_goes_everywhere(site: Site, page: Page) -> None:

@@ -3,3 +3,4 @@ export * from './documents/sessions.ts';
 export * from './documents/traces.ts';
 export * from './documents/memories.ts';
 export * from './documents/operate.ts';
+export * from './documents/annotations.ts';

@@ -6,6 +6,7 @@ import { ask, hasKey, locked, signOut, unconnected } from './server.ts';
 import { Viewer } from './documents.ts';
 import { go, place, to } from './route.ts';
 import { help, palette, useKeys } from './parts/keys.ts';
+import { annotating } from './parts/annotations.tsx';
 import { lazy } from './parts/lazy.tsx';
 import { SignIn } from './pages/signin.tsx';
 import { Help, Palette } from './parts/palette.tsx';
@@ -23,6 +24,7 @@ const PAGES: Record<string, ComponentType<PageProps>> = {
   query: lazy(async () => (await import('./pages/query.tsx')).default),
   operate: lazy(async () => (await import('./pages/operate.tsx')).default),
 };
+const Annotate = lazy(async () => (await import('./parts/annotate.tsx')).Annotate);
 const NAMES: Record<string, string> = { sessions: 'Sessions', traces: 'Traces', memories: 'Memories', query: 'Query', operate: 'Operate' };
 
 const theme = signal(localStorage.getItem('recollect.theme') ?? 'auto');
@@ -78,6 +80,7 @@ export function Shell() {
       </main>
       {palette.value && <Palette />}
       {help.value && <Help />}
+      {annotating.value && <Annotate key={annotating.value.id} target={annotating.value} />}
     </>
   );
 }

@@ -201,11 +201,6 @@ export const FindAnything = graphql(`
   }
 `);
 
-export const Annotate = graphql(`
-  mutation Annotate($input: AnnotateInput!) {
-    annotate(input: $input) { annotation { id name value label comment } errors { message } }
-  }
-`);
 
 export const KindPart = graphql(`
   query KindPart($id: ID!) {

@@ -2,11 +2,12 @@
 import { MemoryDetail, type MemoryDetail as Detail } from '../documents.ts';
 import { go, to } from '../route.ts';
 import { ask } from '../server.ts';
+import { Annotations, annotateKey } from '../parts/annotations.tsx';
 import { Diff, Lines } from '../parts/diff.tsx';
 import { Json } from '../parts/json.tsx';
 import { useLoad } from '../parts/load.ts';
 import { useKeys } from '../parts/keys.ts';
-import { Annotations, Badge, Copy, Empty, Score, Scores, Time, Trouble } from '../parts/show.tsx';
+import { Badge, Copy, Empty, Score, Scores, Time, Trouble } from '../parts/show.tsx';
 
 export function MemoryView({ id, query }: { id: string; query: URLSearchParams }) {
   const asOf = query.get('asOf');
@@ -34,13 +35,14 @@ export function MemoryView({ id, query }: { id: string; query: URLSearchParams }
 }
 
 export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: string | null }) {
+  useKeys([annotateKey({ id: memory.id, what: 'memory' })]);
   const { source, owner } = memory;
   return (
     <>
       <p class="line">
         <Badge of={memory.type} /> <Badge of={memory.status} />
         {owner ? <a href={to(['memories'], { owner: owner.id })}><bdi>{owner.name}</bdi></a> : <span class="soft">{memory.scope.toLowerCase()}</span>}
-        <Annotations of={memory.annotations.nodes} />
+        <Annotations of={memory.annotations.nodes} target={{ id: memory.id, what: 'memory' }} />
         <a href={to(['memories'], { view: 'graph', start: memory.id, asOf: asOf ?? '' })}>in the graph</a> <Copy text={memory.id} what="memory id" />
       </p>
       <h1 class="said" dir="auto" tabIndex={-1}>{memory.text}</h1>

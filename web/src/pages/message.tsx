@@ -2,9 +2,10 @@ import { useState } from 'preact/hooks';
 import type { ContentPart, MessageShown } from '../documents.ts';
 import { put, to } from '../route.ts';
 import { at } from '../server.ts';
+import { Annotations } from '../parts/annotations.tsx';
 import { Json } from '../parts/json.tsx';
 import { Markdown } from '../parts/markdown.tsx';
-import { Annotations, Badge, Copy, Time, bytes, span } from '../parts/show.tsx';
+import { Badge, Copy, Time, bytes, span } from '../parts/show.tsx';
 
 interface Props {
   message: MessageShown;
@@ -23,7 +24,7 @@ export function MessageCard({ message, session, answered, aimed, question }: Pro
   const uses = message.memoryRefs.length;
   const why = () => put({ why: id, question: question.join(' ') });
   return (
-    <article id={id} class={`message ${type}${aimed ? ' aimed' : ''}${message.onCurrentBranch ? '' : ' aside'}`} aria-label={`${sender.name}`}>
+    <article id={id} data-message={id} class={`message ${type}${aimed ? ' aimed' : ''}${message.onCurrentBranch ? '' : ' aside'}`} aria-label={`${sender.name}`}>
       <header class="line">
         <span class={`dot ${type}`} />
         <bdi class="who">{sender.name}</bdi>
@@ -31,7 +32,7 @@ export function MessageCard({ message, session, answered, aimed, question }: Pro
         {message.thread && <span class="badge">{message.thread.name}</span>}
         {message.editedAt && <span class="soft">edited</span>}
         {!message.onCurrentBranch && <span class="soft">not on the current branch</span>}
-        <Annotations of={message.annotations.nodes} />
+        <Annotations of={message.annotations.nodes} target={{ id, what: 'message' }} />
         <span class="tools">
           <button type="button" class="quiet" onClick={why}>{uses ? `${uses} ${uses === 1 ? 'memory' : 'memories'}` : 'why'}</button>
           <a class="quiet" href={to(['sessions', session], { message: id })} aria-label="Link to this message">#</a>

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { Annotations, Badge, Copy, Empty, Score, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
+import { Badge, Copy, Empty, Score, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
+import { Annotations, annotateKey } from '../parts/annotations.tsx';
 import { Json } from '../parts/json.tsx';
 import { useKeys } from '../parts/keys.ts';
 import { useLoad } from '../parts/load.ts';
@@ -20,7 +21,8 @@ export function SessionView({ id, query }: { id: string; query: URLSearchParams 
   const why = query.get('why');
   const back = to(['sessions'], Object.fromEntries([...query].filter(([name]) => !['tab', 'why', 'message', 'branch', 'thread'].includes(name))));
   useEffect(() => top.current?.focus({ preventScroll: true }), [data?.id]);
-  useKeys([{ key: 'Escape', does: why ? 'Close' : 'Back to the list', run: () => (why ? put({ why: null }) : go(back)) }]);
+  const aimed = query.get('message');
+  useKeys([annotateKey(aimed ? { id: aimed, what: 'message' } : { id, what: 'session' }), { key: 'Escape', does: why ? 'Close' : 'Back to the list', run: () => (why ? put({ why: null }) : go(back)) }]);
   if (error) return <section class="pane detail"><Trouble error={error} again={again} /></section>;
   if (!data) {
     return busy ? <section class="pane detail"><p class="soft wait">Loading…</p></section> : <section class="pane detail"><Empty title="There is no such session"><p>It may have been deleted. <a href={back}>To the sessions</a></p></Empty></section>;
@@ -34,7 +36,7 @@ export function SessionView({ id, query }: { id: string; query: URLSearchParams 
           <p class="line">
             <Badge of={data.kind} /> <Badge of={data.status} />
             <span class="soft"><Time at={data.createdAt} /> to <Time at={data.lastActiveAt} /></span>
-            <Annotations of={data.annotations.nodes} />
+            <Annotations of={data.annotations.nodes} target={{ id, what: 'session' }} />
             <span class="soft">{data.externalId ?? ''}</span> <Copy text={data.id} what="session id" />
           </p>
           <People head={data} />

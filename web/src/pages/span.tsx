@@ -2,9 +2,11 @@ import { useState } from 'preact/hooks';
 import { SpanDetail, type ContentPart, type SpanDetail as Detail } from '../documents.ts';
 import { put, to } from '../route.ts';
 import { ask } from '../server.ts';
+import { Annotations, annotateKey } from '../parts/annotations.tsx';
 import { Json } from '../parts/json.tsx';
+import { useKeys } from '../parts/keys.ts';
 import { useLoad } from '../parts/load.ts';
-import { Annotations, Badge, Copy, Time, Trouble, count, dollars, span as took } from '../parts/show.tsx';
+import { Badge, Copy, Time, Trouble, count, dollars, span as took } from '../parts/show.tsx';
 import { Part } from './message.tsx';
 
 export function SpanPanel({ id }: { id: string }) {
@@ -25,6 +27,7 @@ export function SpanPanel({ id }: { id: string }) {
 
 function Shown({ span }: { span: Detail }) {
   const [raw, setRaw] = useState(false);
+  useKeys([annotateKey({ id: span.id, what: 'span' })]);
   const { usage } = span;
   const figures: [string, string | null | undefined][] = [
     ['began', new Date(span.startedAt).toLocaleString()],
@@ -40,7 +43,7 @@ function Shown({ span }: { span: Detail }) {
   return (
     <>
       <p class="line">
-        <Badge of={span.kind} /> {span.statusCode !== 'UNSET' && <Badge of={span.statusCode} />} <Annotations of={span.annotations.nodes} />
+        <Badge of={span.kind} /> {span.statusCode !== 'UNSET' && <Badge of={span.statusCode} />} <Annotations of={span.annotations.nodes} target={{ id: span.id, what: 'span' }} />
         <span class="soft">span</span> <Copy text={span.id} what="span id" />
       </p>
       {span.statusMessage && <p class={span.statusCode === 'ERROR' ? 'trouble' : 'soft'} dir="auto">{span.statusMessage}</p>}

@@ -47,7 +47,7 @@ addEventListener('keydown', (event) => {
     palette.value = !palette.value;
     return;
   }
-  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target) || palette.value) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target) || palette.value || document.querySelector('dialog.annotate')) return;
   if (event.key === '?') help.value = !help.value;
   else if (event.key === '/') document.querySelector<HTMLElement>('main input[type=search]')?.focus();
   else {

@@ -108,13 +108,3 @@ export const Scores = ({ score, parts }: { score: number; parts?: Parts | null |
       })}
   </div>
 );
-
-export const Annotations = ({ of }: { of: readonly { id: string; name: string; value?: unknown; label: string | null; comment: string | null }[] }) => (
-  <>
-    {of.map(({ id, name, value, label, comment }) => (
-      <span key={id} class="badge" title={comment ?? ''}>
-        {name} {[value, label].filter((one) => one != null).map(String).join(' ')}
-      </span>
-    ))}
-  </>
-);
