@@ -71,6 +71,7 @@ def runs(site: Site) -> tuple[list[str], list[str]]:
     return first, second
 
 
+@pytest.mark.both_families
 def test_a_run_is_compared_with_an_earlier_one(runs: tuple[list[str], list[str]], page: Page) -> None:
     """From the trace by its list of others, to what took less, is new, failed, and says something else."""
     first, _ = runs

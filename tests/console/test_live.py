@@ -73,6 +73,7 @@ def titles(page: Page, rows: Locator) -> list[str]:
     return [name.split(" ", 1)[1] for name in sorted(seen)]
 
 
+@pytest.mark.both_families
 @pytest.mark.parametrize("what", ["sessions", "traces"])
 def test_a_list_misses_and_doubles_nothing_when_the_network_was_away(
     what: str, site: Site, page: Page, network: Proxy

@@ -25,6 +25,7 @@ def chain(site: Site) -> list[str]:
     return ids
 
 
+@pytest.mark.both_families
 def test_a_search_says_why(chain: list[str], page: Page) -> None:
     page.goto("/memories")
     page.get_by_role("searchbox").fill("lighthouse step")
@@ -35,6 +36,7 @@ def test_a_search_says_why(chain: list[str], page: Page) -> None:
         expect(hits.first.locator(".reasons .score", has_text=part)).to_be_visible()
 
 
+@pytest.mark.both_families
 def test_the_list_is_live(site: Site, page: Page) -> None:
     page.goto("/memories")
     expect(page.get_by_role("status")).to_contain_text("memories")
@@ -48,6 +50,7 @@ def test_the_list_is_live(site: Site, page: Page) -> None:
     expect(row).to_have_count(0)
 
 
+@pytest.mark.both_families
 def test_the_graph_grows_by_a_click_and_shows_a_path(site: Site, chain: list[str], page: Page) -> None:
     page.goto(f"/memories?view=graph&start={chain[0]}&depth=1")
     status = page.get_by_role("status")
@@ -86,6 +89,7 @@ def test_a_click_on_the_picture_means_the_node_there(chain: list[str], page: Pag
     expect(page.get_by_role("complementary", name="Selected")).to_contain_text("The lighthouse has step")
 
 
+@pytest.mark.both_families
 def test_the_graph_is_live(site: Site, page: Page) -> None:
     site.ask('mutation { upsertUser(input: {externalId: "noor", name: "Noor"}) { user { id } errors { message } } }')
     first = site.remember("Noor keeps bees.", owner={"externalId": "noor"})
@@ -114,6 +118,7 @@ def test_what_a_memory_was_before_is_a_diff(site: Site, page: Page) -> None:
     expect(version.get_by_role("group", name="Metadata, line by line").locator("ins")).to_have_text('Ines"')
 
 
+@pytest.mark.both_families
 def test_it_is_seen_as_it_was_known_at_a_time(site: Site, page: Page) -> None:
     """A memory, then its graph, then the list: what was known later is in none of them; and back to now."""
     id = site.remember("The bell rings once an hour.")
@@ -141,6 +146,7 @@ def test_it_is_seen_as_it_was_known_at_a_time(site: Site, page: Page) -> None:
     expect(page.locator(".as-list")).to_contain_text("twice an hour")
 
 
+@pytest.mark.both_families
 def test_what_will_be_forgotten_is_seen_ahead(site: Site, page: Page) -> None:
     """By a slider: how many and which, on a chart and in the graph."""
     site.ask('mutation { upsertUser(input: {externalId: "nils", name: "Nils"}) { user { id } errors { message } } }')

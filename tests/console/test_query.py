@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Site
@@ -16,6 +17,7 @@ def write(page: Page, text: str) -> None:
     page.keyboard.insert_text(text)
 
 
+@pytest.mark.both_families
 def test_a_query_is_written_run_and_shared(site: Site, page: Page) -> None:
     """By way of /graphql, where people go first."""
     site.session("asked", "Asked by query")
@@ -59,6 +61,7 @@ def test_a_mistake_is_told_with_the_request(page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("400")
 
 
+@pytest.mark.both_families
 def test_a_subscription_goes_on_until_it_is_stopped(site: Site, page: Page) -> None:
     page.goto(f"/query?query={quote('subscription { memoryChanges { kind memory { text } } }')}")
     page.get_by_role("button", name="Run").click()
@@ -73,6 +76,7 @@ def test_a_subscription_goes_on_until_it_is_stopped(site: Site, page: Page) -> N
     expect(status).to_contain_text("1 events")
 
 
+@pytest.mark.both_families
 def test_who_runs_the_server_sees_how_it_is(site: Site, page: Page) -> None:
     site.session("audited")
     page.goto("/operate")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Site
 
 
+@pytest.mark.both_families
 def test_a_session_is_found_by_what_was_said_and_read(site: Site, page: Page) -> None:
     """Filters stand in the address; a call has its result beside it; thoughts are folded; markdown is drawn."""
     id = site.session("reading", "About the harbour")
@@ -53,6 +55,7 @@ def test_a_message_has_an_address(site: Site, page: Page) -> None:
     expect(page.get_by_text("line 0.", exact=True)).to_have_count(1)
 
 
+@pytest.mark.both_families
 def test_what_is_written_comes_in_also_after_the_server_was_away(site: Site, page: Page) -> None:
     """kill -9 in between: each message once, in order, and the page says that it is away."""
     id = site.session("live", "A live one")
@@ -74,6 +77,7 @@ def test_what_is_written_comes_in_also_after_the_server_was_away(site: Site, pag
     assert texts == ["said before", *(f"first {n}" for n in range(3)), *(f"second {n}" for n in range(3))]
 
 
+@pytest.mark.both_families
 def test_a_new_session_comes_into_the_list(site: Site, page: Page) -> None:
     page.goto("/sessions?text=arrival")
     expect(page.get_by_text("No session is like that")).to_be_visible()
@@ -84,6 +88,7 @@ def test_a_new_session_comes_into_the_list(site: Site, page: Page) -> None:
     expect(row).to_contain_text("1 message")
 
 
+@pytest.mark.both_families
 def test_what_is_at_work_is_seen(site: Site, page: Page) -> None:
     id = site.session("working")
     page.goto(f"/sessions/{id}")
@@ -95,6 +100,7 @@ def test_what_is_at_work_is_seen(site: Site, page: Page) -> None:
     expect(work).to_have_count(0)
 
 
+@pytest.mark.both_families
 def test_why_a_message_says_that(site: Site, page: Page) -> None:
     """From the answer to the memory, the parts of its score, and the message that it was formed from."""
     before = site.session("origin", "Where it came from")

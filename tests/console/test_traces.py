@@ -16,6 +16,7 @@ def many(site: Site) -> str:
     return site.trace("many", MANY, "traced")
 
 
+@pytest.mark.both_families
 def test_many_spans_are_few_rows_and_are_searched(many: str, page: Page) -> None:
     page.goto(f"/traces/{many}")
     expect(page.get_by_text(f"{MANY:,} spans")).to_be_visible()
@@ -52,6 +53,7 @@ def test_it_folds_and_is_walked_with_keys(many: str, page: Page) -> None:
     expect(page.locator(".line-row.critical").first).to_be_visible()
 
 
+@pytest.mark.both_families
 def test_a_running_span_grows_and_a_failure_stands_out(site: Site, page: Page) -> None:
     """What comes while it is paused is counted, and there when it is live again."""
     id = site.session("runs")
@@ -84,6 +86,7 @@ def test_playback_shows_it_as_it_was(many: str, page: Page) -> None:
     expect(page.locator(".line-row.ahead").first).to_be_visible()
 
 
+@pytest.mark.both_families
 def test_a_trace_is_found_among_all(site: Site, page: Page) -> None:
     trace = "cd" * 16
     site.end(site.begin("odd errand", traceId=trace, spanId="33" * 8, kind="RETRIEVER"), statusCode="ERROR")
