@@ -292,8 +292,7 @@ class DictionaryTransaction(Reads):
         return kind.make_id(self._engine.ids.next())
 
     async def participants(self, session_id: Id) -> list[Participant]:
-        found = self.naming(kind(Participant), "session", session_id)
-        return sorted(found, key=lambda one: (one.joined_at, one.id))
+        return sorted(self.naming(kind(Participant), "session", session_id), key=lambda one: (one.joined_at, one.id))
 
     async def put(self, records: Sequence[Node]) -> None:
         await keeping.put(self, records)
@@ -394,8 +393,7 @@ class DictionaryTransaction(Reads):
         return sum(one.owner_id == owner_id for one in self._active())
 
     async def lightest(self, owner_id: Id | None, count: int, keep: Sequence[Id]) -> list[Memory]:
-        found = [one for one in self._active() if one.owner_id == owner_id and one.id not in keep]
-        return lightest_first(found)[:count]
+        return lightest_first([m for m in self._active() if m.owner_id == owner_id and m.id not in keep])[:count]
 
     async def matching(self, filter: MemoryFilter | None, limit: int, after: Id | None = None) -> list[Memory]:
         memories = (one for one in self._active() if one.id > (after or ""))
@@ -596,6 +594,8 @@ def _by_hand(now: Reads, of: Listed, parent: str, filter: Any) -> Iterable[Node]
         case Collection.ACTOR_SESSIONS:
             joined = {one.session_id for one in now.all(Participant) if one.actor_id == parent}
             return (one for one in now.all(Session) if one.id in joined)
+        case Collection.ENTITY_MEMORIES | Collection.ENTITY_MESSAGES:
+            return in_memory.mentioning(now.all, record_of(of), parent)
         case Collection.SESSION_MEMORIES:
             said = [one.id for one in now.all(Message) if one.session_id == parent]
             used = {one.memory_id for one in now.all(Recall) if one.session_id == parent}

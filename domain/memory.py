@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domain.chunk import Formation
 from domain.declaration import EXPIRES, NATURAL, SORTED, listed, made_of, refers, shown
+from domain.entity import Mentioned
 from domain.errors import invalid
 from domain.link import NewLinkInput
 from domain.node import Id, Node, register
@@ -169,6 +170,7 @@ class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     text: str | None = None
     metadata: GivenObject = None
     stale: bool | None = None
+    entity: Whose = None
     and_: list[MemoryFilter] | None = msgspec.field(name="and", default=None)
     or_: list[MemoryFilter] | None = msgspec.field(name="or", default=None)
     not_: MemoryFilter | None = msgspec.field(name="not", default=None)
@@ -210,6 +212,7 @@ class NewMemory(Command, frozen=True, kw_only=True):
     valid_until: datetime | None = None
     created_at: datetime | None = None
     external_id: Key | None = None
+    entities: Mentioned | None = None
 
 
 class MemoryInput(NewMemory, frozen=True, kw_only=True):
@@ -258,6 +261,7 @@ class UpdateMemoryInput(Command, frozen=True, kw_only=True):
     ttl_seconds: Seconds | UnsetType | None = UNSET
     valid_from: datetime | UnsetType | None = UNSET
     valid_until: datetime | UnsetType | None = UNSET
+    entities: Mentioned | UnsetType | None = UNSET
     if_version: int | UnsetType = UNSET
 
 

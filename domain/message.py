@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from domain.blob import Blob, MediaKind
 from domain.declaration import NATURAL, Stored, listed, made_of, refers
+from domain.entity import Mentioned
 from domain.errors import invalid
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
@@ -342,6 +343,7 @@ class MessageFilter(TargetFilter, frozen=True, kw_only=True):
     tool: str | None = None
     created_at: TimeRange | None = None
     metadata: GivenObject = None
+    entity: Whose = None
     and_: list[MessageFilter] | None = msgspec.field(name="and", default=None)
     or_: list[MessageFilter] | None = msgspec.field(name="or", default=None)
     not_: MessageFilter | None = msgspec.field(name="not", default=None)
@@ -424,6 +426,7 @@ class MessageInput(Command, frozen=True, kw_only=True):
     metadata: GivenObject = None
     created_at: datetime | None = None
     external_id: Key | None = None
+    entities: Mentioned | None = None
 
 
 class AddMessageInput(MessageInput, frozen=True, kw_only=True):

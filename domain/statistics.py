@@ -168,6 +168,7 @@ class Stats(msgspec.Struct, frozen=True):
     tool_executions: int
     annotations: int
     blobs: int
+    entities: int
 
 
 Figures = SessionFigures | MessageFigures | MemoryFigures | TraceFigures

@@ -9,6 +9,7 @@ from msgspec import Meta
 from domain.actor import UpsertAgentInput, UpsertUserInput
 from domain.annotation import AnnotateInput, DeleteAnnotationsInput
 from domain.correction import DeleteMessagesInput, EditMessageInput
+from domain.entity import DeleteEntitiesInput, UpsertEntityInput
 from domain.experiment import AddExperimentInput, AddResultInput
 from domain.link import LinkMemoriesInput, UnlinkMemoriesInput
 from domain.memory import (
@@ -79,6 +80,8 @@ class Operation(Command, frozen=True, kw_only=True):
     unlink_memories: UnlinkMemoriesInput | None = None
     annotate: AnnotateInput | None = None
     delete_annotations: DeleteAnnotationsInput | None = None
+    upsert_entity: UpsertEntityInput | None = None
+    delete_entities: DeleteEntitiesInput | None = None
     append_trace_events: AppendTraceEventsInput | None = None
     start_span: StartSpanInput | None = None
     end_span: EndSpanInput | None = None

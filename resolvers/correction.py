@@ -27,10 +27,11 @@ from domain.correction import (
     texts_of,
     without,
 )
+from domain.entity import Entity, Mention
 from domain.errors import ErrorCode, not_found, reject
 from domain.memory import Memory
 from domain.message import Content, Media, MemoryRef, Message, Thread, contents
-from domain.node import Id, Node
+from domain.node import Id, Node, kind_of
 from domain.participant import Participant
 from domain.session import SESSION_TYPES, Session, SessionStatus
 from domain.shortening import one_line
@@ -41,6 +42,7 @@ from resolvers import branches, tool_execution
 from resolvers.blobs import Shown, free
 from resolvers.context import Context, Unchanged, each, every, lookup, present, require
 from resolvers.conversation import MAX_TITLE
+from resolvers.entities import copy_mentions, mentioned_by, unmentioned
 from resolvers.event import log
 from resolvers.formation import formed_from
 from resolvers.idempotency import write
@@ -106,13 +108,26 @@ async def redact(context: Context, input: RedactMessageInput) -> Redaction:
     message = await require(context.store, Message, input.message, ["message"])
     formed = await _formed(context, [input.message])
     if not input.dry_run:
+        mentions = await mentioned_by(context, [message.id])
         files = list({one.blob_id for one in await every(context, Records(Attachment, "target"), [message.id])})
         done = await blank(context, [message], context.write)
         if not done:
             raise not_found(Message.noun, ["message"])
         message = done[0]
         await free(context, files)
+        await _forget(context, [one.entity_id for one in mentions])
     return Redaction(message, await present(context.store, Memory, formed))
+
+
+async def _forget(context: Context, entities: Sequence[Id]) -> None:
+    """Deletes those of some entities that nothing mentions any more."""
+    gone = await unmentioned(context, entities)
+
+    async def script(tx: Transaction) -> None:
+        await tx.delete(Entity, [one.id for one in await present(tx, Entity, gone)])
+
+    if gone:
+        await context.store.write(script)
 
 
 async def blank(
@@ -125,13 +140,14 @@ async def blank(
     ids = [one.id for one in messages]
     formed = list(dict.fromkeys(one.id for made in await formed_from(context, ids) for one in made))
     versions = await every(context, Records(MessageVersion, "message"), ids)
+    mentions = await mentioned_by(context, ids)
     texts = texts_of([one.content for one in (*messages, *versions)])
     done: list[Message] | None = None
     traces: list[Id] = []
     while done is None or traces:
         traces = [one.id async for one in telling(context, messages[0].session_id, texts)]
         if done is None or traces:
-            gone = [one.id for one in versions] if done is None else []
+            gone = [one.id for one in (*versions, *mentions)] if done is None else []
             done = await write(_blanking(messages[0].session_id, ids, formed, texts, traces, gone))
     return done
 
@@ -142,14 +158,14 @@ def _blanking(
     formed: Sequence[Id],
     texts: Sequence[str],
     traces: Sequence[Id],
-    versions: Sequence[Id],
+    hanging: Sequence[Id],
 ) -> Script[list[Message]]:
     async def script(tx: Transaction) -> list[Message]:
         before = await present(tx, Message, ids)
         whole = [one for one in before if not one.is_redacted]
         said = texts_of([one.content for one in whole]) + list(texts)  # they may have been edited since
         for kind in TELLING:
-            of: list[Any] = await present(tx, kind, [one for one in traces if one.startswith(f"{kind.prefix}_")])
+            of: list[Any] = await present(tx, kind, _of_kind(kind, traces))
             await tx.put([fresh for one in of if (fresh := record_without(one, said)) is not one])
         await _take_from_session(tx, session_id, said)
         if whole:
@@ -157,12 +173,18 @@ def _blanking(
             await _tell(tx, formed)
             for one in whole:
                 await log(tx, session_id, MESSAGE_REDACTED, COMPONENT, {}, message_id=one.id)
-        old = await present(tx, MessageVersion, versions)
+        old = await present(tx, MessageVersion, _of_kind(MessageVersion, hanging))
         await _let_go(tx, [(one.id, one.content) for one in whole] + [(one.message_id, one.content) for one in old])
         await tx.delete(MessageVersion, [one.id for one in old])
+        named = await present(tx, Mention, _of_kind(Mention, hanging))
+        await tx.delete(Mention, [one.id for one in named])
         return [redacted(one) for one in before]
 
     return script
+
+
+def _of_kind(kind: type[Node], ids: Sequence[Id]) -> list[Id]:
+    return [one for one in ids if kind_of(one) is kind]
 
 
 async def _let_go(tx: Transaction, contents: Sequence[tuple[Id, Sequence[Content]]]) -> None:
@@ -277,12 +299,15 @@ async def fork(context: Context, input: ForkSessionInput) -> Session:
     messages = [] if end is None else [one async for one in branches.all_messages(context, end.id, of=_BRANCH)]
     drawn = await context.store.memory_refs([one.id for one in messages], frozenset())
     refs = {one.id: of for one, of in zip(messages, drawn.refs, strict=True) if of}
+    mentions = await mentioned_by(context, [one.id for one in messages])
 
     async def script(tx: Transaction) -> Session:
         if input.external_id is not None and (await tx.find(Session, [(input.external_id,)]))[0] is not None:
             raise reject(ErrorCode.DUPLICATE, "A session with this externalId already exists.", ["externalId"])
         copy = _Copy(tx, session, messages)
-        return await copy.make(input, refs)
+        made = await copy.make(input, refs)
+        await copy_mentions(tx, mentions, copy.made_of)
+        return made
 
     return await write(context, input, script)
 
@@ -293,6 +318,11 @@ class _Copy:
     def __init__(self, tx: Transaction, session: Session, messages: Sequence[Message]) -> None:
         self._tx, self._session, self._messages = tx, session, messages
         self._new: dict[Id, Id] = {}
+
+    @property
+    def made_of(self) -> dict[Id, Id]:
+        """What became of each message."""
+        return self._new
 
     async def make(self, input: ForkSessionInput, refs: dict[Id, list[MemoryRef]]) -> Session:
         tx, before = self._tx, self._session

@@ -15,10 +15,12 @@ from domain.annotation import Annotation
 from domain.blob import Attachment, Blob
 from domain.change import deletion
 from domain.correction import MessageVersion, texts_of
+from domain.entity import Entity, Mention
 from domain.erasure import bare, emptied, nameless, told_by, without_votes
 from domain.generation import EvictGenerationsInput
 from domain.link import MemoryLink
 from domain.memory import Memory
+from domain.message import Message
 from domain.node import Id, Node
 from domain.panel import Decision, Insight
 from domain.participant import Participant, SenderType
@@ -32,6 +34,7 @@ from resolvers import sessions
 from resolvers.blobs import delete_blob
 from resolvers.context import Context, each, every, present
 from resolvers.correction import blank, telling
+from resolvers.entities import mentioned_by, unmentioned
 from resolvers.formation import formed_from
 from resolvers.spans import delete_in
 from resolvers.supersession import release, replaced_by
@@ -71,6 +74,7 @@ class Erasing:
         self.blanked: Counter[str] = Counter()
         self.texts: set[str] = set()
         self.files = 0
+        self._entities: dict[Id, None] = {}
         self._seen: set[Id] = set()
         self._attachments: dict[Id, Id] = {}
 
@@ -87,7 +91,8 @@ class Erasing:
             await self._end(partial(_delete_actor, subject))
 
     async def _end(self, script: Script[Any]) -> None:
-        """What is noted in the audit log."""
+        """What is noted in the audit log; before it, what nothing mentions any more goes."""
+        await self._free_entities()
         if not self.dry_run:
             await self._context.write(script)
 
@@ -102,6 +107,8 @@ class Erasing:
             self.texts.update(told_by(one))
             if isinstance(one, Attachment):
                 self._attachments[one.id] = one.blob_id
+            if isinstance(one, Mention):
+                self._entities[one.entity_id] = None
 
     async def _write(self, script: Script[Any]) -> None:
         if not self.dry_run:
@@ -136,12 +143,15 @@ class Erasing:
             for found in _some([one async for one in each(context, Collection.PARTICIPANT_MESSAGES, part.id)]):
                 hanging = await self._hanging(MessageVersion, "message", [one.id for one in found])
                 hanging += await self._hanging(Attachment, "target", [one.id for one in found])
+                hanging += await mentioned_by(context, [one.id for one in found])
                 hung_on = {one.message_id if isinstance(one, MessageVersion) else one.target_id for one in hanging}
                 some = [one for one in found if not one.is_redacted or one.id in hung_on]
                 if not some:
                     continue
                 ids = [one.id for one in some]
-                texts = texts_of([one.content for one in (*some, *hanging) if not isinstance(one, Attachment)])
+                texts = texts_of(
+                    [one.content for one in (*some, *hanging) if isinstance(one, Message | MessageVersion)]
+                )
                 formed = [one for made in await formed_from(context, ids) for one in made]
                 await self._memories([one.id for one in formed if self._takes(one, actor)])
                 self._saw(some, self.blanked)
@@ -218,6 +228,7 @@ class Erasing:
                 self._saw(await every(self._context, of, some))
             said = await self._hanging(Annotation, "target", some)
             self._saw(said)
+            self._saw(await mentioned_by(self._context, some))
             replaced = await replaced_by(self._context, some)
             await self._write(partial(_delete_memories, some, replaced, [one.id for one in said]))
 
@@ -248,11 +259,21 @@ class Erasing:
                 self._saw(await self._hanging(Attachment, "target", ids))
                 if of is Collection.SESSION_MESSAGES:
                     self._saw(await self._hanging(MessageVersion, "message", ids))
+                    self._saw(await mentioned_by(context, ids))
         self._saw([session])
         return formed
 
     async def _hanging(self, record: type[Node], column: str, ids: Sequence[Id]) -> list[Any]:
         return await every(self._context, Records(record, column), ids)
+
+    # -- entities --------------------------------------------------------------------------------------------------
+
+    async def _free_entities(self) -> None:
+        """Deletes the entities that nothing mentions any more."""
+        gone = await unmentioned(self._context, self._entities, self._seen)
+        self._saw(await present(self._context.store, Entity, gone))
+        for some in _some(gone):
+            await self._write(partial(_delete_entities, some))
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -292,6 +313,10 @@ async def _delete_memories(
 async def _delete_annotations(ids: Sequence[Id], tx: Transaction) -> None:
     await tx.delete(Annotation, ids)
     await tx.forget(ids)
+
+
+async def _delete_entities(ids: Sequence[Id], tx: Transaction) -> None:
+    await tx.delete(Entity, ids)
 
 
 async def _delete_states(ids: Sequence[Id], tx: Transaction) -> None:

@@ -102,6 +102,8 @@ MEMORY_REFERENCED_BY = Listed(Collection.MEMORY_REFERENCED_BY, cap=MAX_FIRST_LON
 MEMORY_LINKS = Listed(Collection.MEMORY_LINKS)
 MEMORY_HISTORY = Listed(Collection.MEMORY_HISTORY)
 MEMORY_RECALLS = Listed(Collection.MEMORY_RECALLS)
+ENTITY_MEMORIES = Listed(Collection.ENTITY_MEMORIES, MemoryFilter)
+ENTITY_MESSAGES = Listed(Collection.ENTITY_MESSAGES, MessageFilter, cap=MAX_FIRST_LONG)
 SPAN_CHILDREN = Listed(Collection.SPAN_CHILDREN, cap=MAX_FIRST_LONG)
 SPAN_EVENTS = Listed(Collection.SPAN_EVENTS, cap=MAX_FIRST_LONG)
 TRACES = Listed(Records(Trace), TraceListFilter)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from domain.actor import Actor, Agent, User
 from domain.change import ChangeKind, MemoryChange, deletion
+from domain.entity import Mention
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.formation import Birth, Origin
 from domain.history import VersionCause
@@ -48,11 +49,12 @@ from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, embedding, lookup, lookup_all, require
 from resolvers.duplicates import duplicate_of
+from resolvers.entities import Naming, mention, mentioned_by, say
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
 from resolvers.versions import put_next
-from stores.filters import FILTERS, RefersTo, called
+from stores.filters import FILTERS, RefersTo, Some, called
 from stores.ports import Transaction, Vector, label_of
 
 Path = Sequence[str | int]
@@ -126,6 +128,8 @@ async def _instead(tx: Transaction, there: Memory, input: CreateMemoryInput) -> 
     if input.on_duplicate is OnDuplicate.RETURN:
         raise Unchanged(StoredOne(there, []))
     after = touched(there, tx.now)
+    if input.on_duplicate is OnDuplicate.MERGE:
+        await mention(tx, [Naming(there.id, input.entities or (), new=False)])
     if input.on_duplicate is OnDuplicate.MERGE:
         tags = list(dict.fromkeys([*there.tags, *(input.tags or ())]))
         importance = max(there.importance, input.importance)
@@ -231,6 +235,14 @@ async def create_in(
         await tx.put(
             [origin for memory, birth in zip(made, births, strict=True) for origin in origins(tx, memory, birth)]
         )
+    await mention(
+        tx,
+        [
+            Naming(memory.id, input.entities, ["memories", index])
+            for index, (memory, input) in enumerate(zip(made, inputs, strict=True))
+            if input.entities
+        ],
+    )
     await tx.log([MemoryChange(ChangeKind.CREATED, memory.id, tx.now, memory) for memory in made])
     for index, (memory, input) in enumerate(zip(made, inputs, strict=True)):
         links = [
@@ -316,13 +328,19 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         turned = not await _points(context, input.memory, vector)
     elif input.text is not UNSET:
         vector = (await context.embedder.embed([input.text]))[0]
+    mentions: list[Mention] = []
+    if input.entities is not UNSET and (known := await lookup(context.store, Memory, input.memory)) is not None:
+        mentions = await mentioned_by(context, [known.id])
 
     async def script(tx: Transaction) -> StoredOne:
         before = await require(tx, Memory, input.memory, ["memory"])
         if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The memory is at version {before.version}.", ["ifVersion"])
+        said = input.entities is not UNSET and await say(tx, Naming(before.id, input.entities or ()), mentions)
         after = _changed(before, input, tx)
         if after is before and not turned:
+            if said:
+                return StoredOne(before, [])
             raise Unchanged(StoredOne(before, []))
         if after.valid_from != before.valid_from:
             await shift(tx, before, after)
@@ -492,7 +510,8 @@ async def _there(context: Context, filter: MemoryFilter | None) -> MemoryFilter 
     """A filter in which what names somebody or something that is not there says that it matches nothing."""
     if filter is None:
         return None
-    for member, operator in FILTERS[Memory].items():
+    for member, told in FILTERS[Memory].items():
+        operator = told.operator if isinstance(told, Some) else told
         if isinstance(operator, RefersTo) and (ref := getattr(filter, member)) is not None:
             found = [await lookup(context.store, kind, called(ref)) for kind in operator.kinds]
             if not any(found):

@@ -17,6 +17,7 @@ from domain.merging import MergeMemoriesInput, SupersedeMemoryInput, merged
 from domain.node import Id
 from domain.values import Ref
 from resolvers.context import Context, embedding, lookup_all, require
+from resolvers.entities import copy_mentions, mentioned_by
 from resolvers.formation import origins_of
 from resolvers.idempotency import write
 from resolvers.links import put_links
@@ -45,6 +46,7 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
         raise Rejected([replace(one, path=["memories", one.path[1]]) for one in error.errors]) from None
     known = await lookup_all(context.store, Memory, [input.into, *input.memories])
     formed = await _formed(context, list(known.values()))
+    mentions = await mentioned_by(context, [one.id for one in known.values()])
     embedder = label_of(context.embedder)
     vector: Vector | None = None if input.text is None else (await context.embedder.embed([input.text]))[0]
 
@@ -57,6 +59,7 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
         after = await update_in(tx, into, after, vector, embedder, VersionCause.MERGED)
         await put_links(tx, [_link(into, one) for one in others], ["memories"])
         await _add_origins(tx, after, others, formed)
+        await copy_mentions(tx, mentions, dict.fromkeys((one.target_id for one in mentions), into.id))
         now = await tx.get(Memory, [one.id for one in others])
         return Merged(after, [one for one in now if one is not None])
 
@@ -108,6 +111,7 @@ async def supersede(context: Context, input: SupersedeMemoryInput) -> StoredOne:
     """Creates the memory that holds now in place of another one, which is superseded: as that one was, but for what is
     given. Raises Rejected: NOT_FOUND, INVALID, DUPLICATE."""
     before = await require(context.store, Memory, input.memory, ["memory"])
+    mentions = await mentioned_by(context, [before.id])
     new = MemoryInput(
         type=before.type,
         scope=before.scope,
@@ -126,6 +130,7 @@ async def supersede(context: Context, input: SupersedeMemoryInput) -> StoredOne:
     async def script(tx: Transaction) -> StoredOne:
         with as_one():
             stored = await create_in(tx, [new], vectors, context.capacity, embedder)
+        await copy_mentions(tx, mentions, {before.id: stored.memories[0].id})
         return StoredOne(stored.memories[0], stored.archived)
 
     return await write(context, input, script, StoredOne)

@@ -35,6 +35,7 @@ from domain.values import EMPTY_OBJECT, Ref
 from resolvers import tool_execution
 from resolvers.blobs import Shown
 from resolvers.context import Context, lookup, lookup_all, named_by, require
+from resolvers.entities import Naming, mention
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
 from stores.ports import Collection, Fields, Log, Transaction
@@ -213,6 +214,7 @@ class _Adding:
         self._taken: dict[Ref, Message] = {}
         self._memories: dict[Ref, Memory] = {}
         self._refs: list[tuple[Id, list[MemoryRef]]] = []
+        self._namings: list[Naming] = []
         self.added: list[Message] = []
 
     async def look_up(self, inputs: Sequence[MessageInput]) -> None:
@@ -251,6 +253,8 @@ class _Adding:
         )
         if input.memory_refs:
             self._refs.append((message.id, self._memory_refs(input, path)))
+        if input.entities:
+            self._namings.append(Naming(message.id, input.entities, path))
         if external is not None:
             self._external[external] = message
         self.added.append(message)
@@ -262,6 +266,7 @@ class _Adding:
         await tool_execution.join(self._tx, self.added)
         for message_id, refs in self._refs:
             await self._tx.reference(message_id, refs)
+        await mention(self._tx, self._namings)
         # A time to come does not say when it was active, nor does that of filling it from older records.
         last = min(max(message.created_at for message in self.added), self._tx.now)
         if self._session.message_count:

@@ -15,6 +15,7 @@ from domain.actor import Agent, User
 from domain.annotation import Annotation
 from domain.blob import Blob
 from domain.calendar import IN_UTC, TimeBucket, offsets, stretch, zone_of
+from domain.entity import Entity
 from domain.memory import MemoryFilter
 from domain.message import MessageFilter
 from domain.node import Id, Node
@@ -138,6 +139,7 @@ _COUNTED: dict[str, Collection | Records] = {
     "tool_executions": Records(ToolExecution),
     "annotations": Records(Annotation),
     "blobs": Records(Blob),
+    "entities": Records(Entity),
 }
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from domain.actor import Agent, User
 from domain.annotation import Annotation
+from domain.entity import Entity
 from domain.errors import Rejected, invalid
 from domain.experiment import Experiment, ExperimentResult
 from domain.link import LinkMemoriesInput, MemoryLink, MemoryLinkKind
@@ -39,6 +40,7 @@ from resolvers import (
     actors,
     annotation,
     correction,
+    entities,
     links,
     memories,
     messages,
@@ -115,6 +117,8 @@ _KINDS: dict[str, _Kind] = {
     "unlink_memories": _Kind(links.unlink, MemoryLink),
     "annotate": _Kind(annotation.annotate, Annotation),
     "delete_annotations": _Kind(annotation.delete, Annotation),
+    "upsert_entity": _Kind(entities.upsert, Entity),
+    "delete_entities": _Kind(entities.delete, Entity),
     "append_trace_events": _Kind(traces.append, TraceEvent),
     "start_span": _Kind(traces.start_span, Span),
     "end_span": _Kind(traces.end_span, Span),

@@ -12,7 +12,7 @@ from domain import link as domain_link
 from domain import memory as domain
 from domain.history import VersionCause
 from domain.memory import MemoryScope
-from resolvers import formation, graph, links, lists, memories, search
+from resolvers import entities, formation, graph, links, lists, memories, search
 from schema import page, refs
 from schema.blob import Blob
 from schema.enums import NodeKind, NodeStatus
@@ -70,6 +70,9 @@ class Memory(Node):
     )
     stale: bool = strawberry.field(
         description="A message it was formed from was edited, redacted or deleted since; see reformMemory."
+    )
+    entities = relation(
+        entities.of_records, list[refs.Entity], "What it mentions, in the order in which it was told.", reads=["id"]
     )
     referenced_by = connection(lists.MEMORY_REFERENCED_BY, page.MessageConnection, "Messages that used it.")
     links = relation(links.of, page.MemoryLinkConnection, "Its links, newest first.")

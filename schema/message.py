@@ -10,7 +10,7 @@ import strawberry
 from domain import message as domain
 from domain.memory import Memory
 from domain.participant import SenderType
-from resolvers import blobs, branches, formation, lists, messages, sessions, tool_execution
+from resolvers import blobs, branches, entities, formation, lists, messages, sessions, tool_execution
 from schema import page, refs
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -158,6 +158,9 @@ class Message(Node):
         "Memories this message used, with their ranks.",
         reads=["id"],
         of=Memory,
+    )
+    entities = relation(
+        entities.of_records, list[refs.Entity], "What it mentions, in the order in which it was told.", reads=["id"]
     )
     formed_memories = relation(
         formation.formed_by_messages, list[refs.Memory], "Memories formed from this message.", reads=["id"]

@@ -16,6 +16,7 @@ from resolvers import (
     correction,
     documents,
     duplicates,
+    entities,
     erasure,
     forecast,
     formation,
@@ -53,6 +54,7 @@ from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
 from schema.document import DocumentSearch
+from schema.entity import EntitiesPayload, Entity, EntityConnection, EntityPayload, MergedEntitiesPayload
 from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.forecast import MemoryForecast
@@ -165,6 +167,15 @@ class Query:
         "Chunks of what documents say that have these words or, but for TEXT, mean the same, best first; the filter is "
         "of the documents.",
         right=READ,
+    )
+    entity = query(
+        entities.entity,
+        refs.optional(Entity),
+        "A named thing, by its id, your externalId or one of its names.",
+        right=READ,
+    )
+    entities = root_connection(
+        entities.ENTITIES, EntityConnection, "Named things that memories and messages mention.", right=READ
     )
     memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)
     annotations = root_connection(
@@ -291,6 +302,9 @@ class Mutation:
     unlink_memories = mutation(links.unlink, payloads.LinksPayload, right=WRITE)
     annotate = mutation(annotation.annotate, AnnotationPayload, right=WRITE)
     delete_annotations = mutation(annotation.delete, AnnotationsPayload, right=WRITE)
+    upsert_entity = mutation(entities.upsert, EntityPayload, right=WRITE)
+    merge_entities = mutation(entities.merge_entities, MergedEntitiesPayload, right=WRITE)
+    delete_entities = mutation(entities.delete, EntitiesPayload, right=WRITE)
     upload_blob = mutation(blobs.upload, BlobPayload, right=WRITE)
     recall = mutation(search.recall, payloads.RecallPayload, right=WRITE)
     append_trace_events = mutation(traces.append, payloads.TracePayload, right=WRITE)

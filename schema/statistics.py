@@ -114,6 +114,7 @@ class Stats:
     tool_executions: int
     annotations: int
     blobs: int
+    entities: int
 
 
 @backed_by(statistics.SessionStats)

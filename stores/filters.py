@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, get_origin, get_type_hints
 
 import msgspec
 
+from domain import entity
 from domain.actor import Agent, User
 from domain.audit import AuditEntry
 from domain.blob import Attachment, Blob
@@ -194,6 +195,7 @@ _ACTORS = (User, Agent)
 _TEXTS = Part("content", "text", lambda content: [part.text for part in content if type(part) is TextContent])
 _TOOLS = Part("content", "tool", lambda content: [part.tool for part in content if type(part) is ToolCall])
 _IN_AND_OUT = Part("call", "text", lambda call: [] if call is None else call.texts, ModelCall)
+_MENTIONING = Some(entity.Mention, "target", RefersTo("entity", (entity.Entity,)))
 _CALLED = Contains(("name", "external_id"))
 _RAN = Lasts("started_at", "ended_at")
 
@@ -209,6 +211,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "valid_at": HoldsAt("valid_from", "valid_until"),
         "text": Contains(("text",)),
         "stale": Equal("stale"),
+        "entity": _MENTIONING,
     },
     MemoryVersion: {
         "in_force": HoldsAt("recorded_at", "replaced_at"),
@@ -219,6 +222,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     },
     ContextVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
     LinkVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
+    entity.Entity: {"text": Contains(("name",)), "found": Equal("found")},
     Blob: {
         "text": Contains(("filename",)),
         "says": Contains(("text",)),
@@ -232,6 +236,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "thread": Through("thread", Thread, Equal("name")),
         "text": PartContains(_TEXTS),
         "tool": HasPart(_TOOLS),
+        "entity": _MENTIONING,
     },
     User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},
     Agent: {"text": _CALLED, "capability": HasAll("capabilities"), "metadata": HasMembers("config")},

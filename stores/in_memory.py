@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from domain import entity
 from domain.branch import Entry, branch
 from domain.change import Line, MemoryChange
 from domain.document import DocumentChunk
@@ -121,6 +122,12 @@ def usage(memories: Iterable[Memory]) -> Usage:
 
 Stored = tuple[str, str, Id, Any, str | None, str | None]
 """A line of a log of changes as it is kept: about, kind, record, time, and the two that stores.changes.kept gives."""
+
+
+def mentioning(all: Callable[[Any], Iterable[Any]], kind: type[Any], entity_id: str) -> Iterator[Any]:
+    """The records of a kind that mention an entity. all: those of a kind that are there."""
+    told = {one.target_id for one in all(entity.Mention) if one.entity_id == entity_id}
+    return (one for one in all(kind) if one.id in told)
 
 
 def followed(

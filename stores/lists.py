@@ -68,6 +68,8 @@ NAMED: dict[Collection, tuple[type[Node], str]] = {
 _OTHERS: dict[Collection | Records, type[Node]] = {
     Collection.SESSION_MEMORIES: Memory,
     Collection.ACTOR_SESSIONS: Session,
+    Collection.ENTITY_MEMORIES: Memory,
+    Collection.ENTITY_MESSAGES: Message,
     Collection.MESSAGE_BRANCH: Message,
     Collection.MEMORY_REFERENCED_BY: Message,
     Collection.MEMORY_LINKS: MemoryLink,

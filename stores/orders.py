@@ -111,6 +111,8 @@ ORDERS: dict[Collection, Any] = {
     Collection.SESSION_LINKS: SessionLinkOrder(),
     Collection.MEMORY_HISTORY: MemoryVersionOrder(),
     Collection.MEMORY_RECALLS: RecallOrder(),
+    Collection.ENTITY_MEMORIES: MemoryOrder(),
+    Collection.ENTITY_MESSAGES: MessageOrder(field=MessageOrderField.CREATED_AT, direction=OrderDirection.DESC),
     Collection.SPAN_CHILDREN: _FIRST_STARTED,
     Collection.SPAN_EVENTS: TraceEventOrder(),
     Collection.TRACE_SPANS: _FIRST_STARTED,

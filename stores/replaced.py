@@ -66,7 +66,8 @@ class Replacements:
 def _looks_elsewhere(filter: MemoryFilter) -> bool:
     """Whether a filter asks of what changes without a line in the memory log."""
     parts = [*(filter.and_ or ()), *(filter.or_ or ()), *([] if filter.not_ is None else [filter.not_])]
-    return filter.annotation is not None or any(map(_looks_elsewhere, parts))
+    elsewhere = filter.annotation is not None or filter.entity is not None
+    return elsewhere or any(map(_looks_elsewhere, parts))
 
 
 class Replaced:

@@ -17,6 +17,7 @@ from domain.conversation import Conversation
 from domain.correction import MessageVersion, MessageVersionOrder
 from domain.declaration import Refers
 from domain.document import DocumentChunk, DocumentChunkOrder
+from domain.entity import Entity, EntityFilter, EntityName, EntityOrder, Mention, MentionOrder
 from domain.erasure import Erasure
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin, OriginOrder
@@ -94,6 +95,9 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(Chunk, "chunk", order=ChunkOrder),
     Kind(Memory, "memory", counted=True, filter=MemoryFilter, order=MemoryOrder),
     Kind(Origin, "origin", order=OriginOrder),
+    Kind(Entity, "entity", counted=True, filter=EntityFilter, order=EntityOrder),
+    Kind(EntityName, "entity_name", line="entityName"),
+    Kind(Mention, "mention", order=MentionOrder),
     Kind(MemoryLink, "link", label="LINK", clustered=True, replaces=True, counted=True),
     Kind(
         MemoryVersion,

@@ -21,6 +21,7 @@ from stores.contract.making import (
     event,
     link,
     memory,
+    mention,
     message,
     participant,
     recall,
@@ -93,6 +94,18 @@ async def _of_actor(tx: Transaction, things: World, number: int) -> Any:
 async def _that_refers(tx: Transaction, things: World, number: int) -> Any:
     said = await _say(tx, things, number)
     await tx.reference(said.id, [MemoryRef(things.memory.id, None, None)])
+    return said
+
+
+async def _mentioning(tx: Transaction, things: World, number: int) -> Any:
+    made = await _formed(tx, things, number)
+    await _put(tx, mention(made, things.entity)(tx))
+    return made
+
+
+async def _saying(tx: Transaction, things: World, number: int) -> Any:
+    said = await _say(tx, things, number)
+    await _put(tx, mention(said, things.entity)(tx))
     return said
 
 
@@ -200,6 +213,8 @@ FILLINGS: dict[Collection, Filling] = {
         lambda tx, w, n: _log(tx, w, n, message_id=w.message.id), _of("message"), _place, False, 1
     ),
     Collection.MEMORY_REFERENCED_BY: Filling(_that_refers, _of("memory"), _by("created_at"), True),
+    Collection.ENTITY_MEMORIES: Filling(_mentioning, _of("entity"), _by("created_at"), True, 1),
+    Collection.ENTITY_MESSAGES: Filling(_saying, _of("entity"), _by("created_at"), True),
     Collection.MEMORY_LINKS: Filling(_linked, _of("memory"), _by("created_at"), True, 1),
     Collection.SESSION_LINKS: Filling(_with_session, _of("session"), _by("created_at"), True),
     Collection.MEMORY_HISTORY: Filling(

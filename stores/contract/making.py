@@ -21,6 +21,7 @@ from domain.chunk import Chunk
 from domain.context_version import ContextVersion
 from domain.conventions.columns import fields
 from domain.conventions.reading import read
+from domain.entity import Entity, EntityName, Mention, digest_of
 from domain.experiment import Experiment, ExperimentResult
 from domain.formation import Origin
 from domain.history import MemoryVersion
@@ -214,6 +215,29 @@ def chunk(session_id: Any, *messages: Message, **values: Any) -> Draft[Chunk]:
 
 def origin(memory_id: Any, source_id: Any, place: int = 0) -> Draft[Origin]:
     return _draft(Origin, {"memory_id": memory_id, "source_id": source_id, "place": place}, {})
+
+
+def entity(**values: Any) -> Draft[Entity]:
+    defaults = {
+        "external_id": None,
+        "name": "Oslo",
+        "type": "place",
+        "aliases": [],
+        "metadata": EMPTY_OBJECT,
+        "found": False,
+        "merged": [],
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return _draft(Entity, defaults, values)
+
+
+def entity_name(of: Entity, name: str) -> Draft[EntityName]:
+    return _draft(EntityName, {"entity_id": of.id, "digest": digest_of(name), "type": of.type}, {})
+
+
+def mention(target: Memory | Message, of: Entity, **values: Any) -> Draft[Mention]:
+    return _draft(Mention, {"target_id": target.id, "entity_id": of.id, "found": False, "created_at": NOW}, values)
 
 
 def version(memory_id: Any, **values: Any) -> Draft[MemoryVersion]:
@@ -702,6 +726,9 @@ class World(NamedTuple):
     state: StateEntry
     api_key: ApiKey
     audit: AuditEntry
+    entity: Entity
+    entity_name: EntityName
+    mention: Mention
 
     @property
     def records(self) -> list[Node]:
@@ -728,10 +755,12 @@ async def world(store: Store) -> World:
     [used, kept] = await keep(
         store, recall(fact, session_id=talked.id, message_id=said.id, event_id=line.id), state("color")
     )
-    [key, entry] = await keep(store, api_key(), audit(targets=[fact.id, other.id]))
+    [key, entry, town] = await keep(store, api_key(), audit(targets=[fact.id, other.id]), entity(external_id="oslo"))
+    [called, told] = await keep(store, entity_name(town, "Oslo"), mention(fact, town))
     [talked] = await store.get(Session, [talked.id])
     [whole] = await store.get(Trace, [whole.id])
     assert talked is not None and whole is not None
     return World(
-        ada, helper, talked, voice, aside, said, fact, other, tie, earlier, whole, part, line, used, kept, key, entry
+        ada, helper, talked, voice, aside, said, fact, other, tie, earlier, whole, part, line, used, kept, key, entry,
+        town, called, told,
     )  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from msgspec import Raw
 
+from domain import entity
 from domain.actor import ActorFilter, Agent, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationTargetKind
 from domain.audit import AuditEntry, AuditFilter
@@ -63,6 +64,7 @@ LISTS: dict[type[Node], Listed] = {
     StateEntry: Listed(StateFilter, Collection.STATES),
     AuditEntry: Listed(AuditFilter, Collection.AUDIT),
     Annotation: Listed(AnnotationFilter, Lines(Annotation)),
+    entity.Entity: Listed(entity.EntityFilter, Lines(entity.Entity)),
     ToolExecution: Listed(ToolExecutionFilter, Lines(ToolExecution)),
     ReasoningChain: Listed(ReasoningChainFilter, Lines(ReasoningChain)),
 }
@@ -198,6 +200,12 @@ class Records:
                                 message_id=pick(None, *(one.id for one in said[:3])))
               for _ in range(20))
         )  # fmt: skip
+        things = await self.keep(
+            *(m.entity(external_id=x, name=self.text(), type=pick("place", "thing"), aliases=self.some("a", "b"),
+                       metadata=self.json(), found=pick(True, False), created_at=hour(), updated_at=hour())
+              for x in ("s1", "both", *[None] * 6))
+        )  # fmt: skip
+        await self.keep(*(m.mention(one, of) for one in (*said[::2], *memories[::2]) for of in self.some(*things[:4])))
         targets = self.some(
             *(one for one in self.records.values() if isinstance(one, Session | Message | Memory | Span))
         )
@@ -300,6 +308,8 @@ class Values:
             case f.Some(operator=f.PartContains(part=part)):
                 contents = [one.content for one in self._made.records.values() if isinstance(one, Message)]
                 return self._piece([text for content in contents for text in part.of(content)])
+            case f.Some(operator=f.RefersTo(kinds=kinds)):
+                return self._ref(kinds)
             case f.Some() | f.Through():
                 if isinstance(op.operator, f.Called):
                     return self._ref((*op.operator.kinds, Participant))

@@ -32,6 +32,8 @@ class _List(NamedTuple):
     only: str = ""
 
 
+_MENTIONING = "t.id IN (SELECT target FROM mention WHERE entity = (SELECT key FROM entity WHERE id = ?))"
+
 _LISTS: dict[Collection, _List] = {
     **{
         of: _List(TABLES[kind.record], TABLES[kind.record].equals(column))
@@ -47,6 +49,8 @@ _LISTS: dict[Collection, _List] = {
         "SELECT memory FROM recall WHERE session = (SELECT key FROM session WHERE id = ?))",
     ),
     Collection.ACTOR_SESSIONS: _List(table(Session), "t.key IN (SELECT session FROM participant WHERE actor = ?)"),
+    Collection.ENTITY_MEMORIES: _List(MEMORY, _MENTIONING),
+    Collection.ENTITY_MESSAGES: _List(MESSAGE, _MENTIONING),
     Collection.MESSAGE_BRANCH: _List(
         MESSAGE,
         "t.session = (SELECT session FROM message WHERE id = ?) AND t.place IN (SELECT value FROM json_each(?))",

@@ -67,6 +67,8 @@ class Collection(enum.Enum):
     MEMORY_LINKS = "memory.links"
     MEMORY_HISTORY = "memory.history"
     MEMORY_RECALLS = "memory.recalls"
+    ENTITY_MEMORIES = "entity.memories"
+    ENTITY_MESSAGES = "entity.messages"
     SPAN_CHILDREN = "span.children"
     SPAN_EVENTS = "span.events"
     TRACE_SPANS = "trace.spans"

@@ -70,6 +70,10 @@ def _list(label: Label[Any], *index: str) -> _List:
     return _List(label, index)
 
 
+def _mentioning(label: str) -> str:
+    return f"{seek('Mention', 'entity', '= p', 'x')} WITH x.target AS id {seek(label, 'id', '= id')}"
+
+
 _LISTS: dict[Collection, _List] = {
     **{of: _list(LABELS[kind.record], *index_of(of)) for of, (kind, _) in BY_REFERENCE.items()},
     Collection.SESSIONS: _list(SESSION, "workspace", "created_at", "id"),
@@ -103,6 +107,8 @@ _LISTS: dict[Collection, _List] = {
         "WHERE n.session = run[0] AND n.place >= run[1] AND n.place <= run[2]",
     ),
     Collection.MEMORY_REFERENCED_BY: _List(MESSAGE, (), "MATCH (:Memory {id: p})<-[:DRAWS_ON]-(n:Message) WHERE true"),
+    Collection.ENTITY_MEMORIES: _List(MEMORY, (), _mentioning("Memory")),
+    Collection.ENTITY_MESSAGES: _List(MESSAGE, (), _mentioning("Message")),
     Collection.SPAN_CHILDREN: _List(
         SPAN,
         (),

@@ -43,6 +43,8 @@ LISTS: dict[str, List] = {
     "spans": List("{ spans%s }", 1000),
     "audit": List('{ auditLog(filter: {actions: ["upsertAgent"]}, %s }'),
     "states": List('{ states(namespace: "n", %s }'),
+    "entity.memories": List('{ entity(by: {externalId: "e0"}) { memories%s } }', several="{ entities { nodes { memories%s } } }"),
+    "entity.messages": List('{ entity(by: {externalId: "e0"}) { messages%s } }', 1000, "{ entities { nodes { messages%s } } }"),
     "session.participants": session("participants"),
     "session.messages": session("messages", 1000),
     "session.threads": session("threads"),
@@ -109,7 +111,14 @@ async def fill(graph: Graph) -> None:
     for i in range(1, N):
         await graph.do("addParticipant", {**S, "actor": {"externalId": f"u{i}"}})
     messages: list[Any] = [
-        {"sender": {"externalId": "u0"}, "text": str(i), "thread": "side", "externalId": f"x{i}"} for i in range(N)
+        {
+            "sender": {"externalId": "u0"},
+            "text": str(i),
+            "thread": "side",
+            "externalId": f"x{i}",
+            "entities": [{"name": "e0", "externalId": "e0"}],
+        }
+        for i in range(N)
     ]
     first = [*messages, *({"sender": {"externalId": "u1"}, "text": "", "thread": f"t{i}"} for i in range(1, N))]
     await graph.do("addMessages", {**S, "messages": first})
@@ -121,6 +130,7 @@ async def fill(graph: Graph) -> None:
             "owner": {"externalId": "u0"},
             "externalId": f"m{i}",
             "sourceMessage": {"externalId": "x0"},
+            "entities": [{"name": f"e{n}", "externalId": f"e{n}"} for n in range(N)],
         }
         for i in range(N)
     ]

@@ -27,6 +27,7 @@ LETS_THROUGH = {
     "outcomes",
     "actions",
     "types",
+    "aliases",
     "components",
     "tags",
     "labels",
@@ -185,6 +186,7 @@ async def test_a_participant_who_may_be_two(graph: Graph) -> None:
 
 
 LISTS = {
+    "EntityFilter": "query ($f: EntityFilter) { entities(filter: $f) { totalCount } }",
     "SpanFilter": "query ($f: SpanFilter) { spans(filter: $f) { totalCount } }",
     "TraceListFilter": "query ($f: TraceListFilter) { traces(filter: $f) { totalCount } }",
     "AnnotationFilter": "query ($f: AnnotationFilter) { annotations(filter: $f) { totalCount } }",

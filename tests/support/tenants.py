@@ -137,6 +137,15 @@ class Tenant:
                         "tags": [self.mark],
                         "metadata": mark,
                         "vector": vector_of("black", "tea"),
+                        "entities": [
+                            {
+                                "name": f"{self.mark} {name}",
+                                "aliases": [self.mark],
+                                "type": f"{self.mark} {name}",
+                                "metadata": mark,
+                                "externalId": name,
+                            }
+                        ],
                     }
                     for name in ("m", "n")
                 ]
@@ -333,6 +342,8 @@ NAMES: dict[str, Any] = {
     "result": {},
     "kind": "RELATED",
     "annotation": "ann_0",
+    "entity": {"externalId": "m"},
+    "entities": [{"externalId": "m"}],
     "span": "spn_0",
     "entries": [{"namespace": "ns", "key": "new", "value": 1}],
     "experiment": {"externalId": "e"},
@@ -363,6 +374,7 @@ BY = {
     "user": {"externalId": "ann"},
     "agent": {"externalId": "bot"},
     "memory": {"externalId": "m"},
+    "entity": {"externalId": "m"},
     "blob": {"externalId": sha256(SAME).hexdigest()},
 }
 """What `by` names, where that is no session."""
