@@ -637,7 +637,7 @@ def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> ports.Ex
     within = set(nodes)
     edges = [hops.edge_of(link) for link in links if {link.source_id, link.target_id} <= within]
     memories = [memory for id in nodes if (memory := now.one(Memory, id)) is not None]
-    ends = in_memory.hanging(memories, exploration.include, now.drew)
+    ends = in_memory.hanging(memories, exploration.include, now.drew, now.all)
     ids, edges, more = hops.hang(nodes, edges, ends, exploration.limit)
     return ports.Explored(ids, edges, truncated or more)
 

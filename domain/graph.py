@@ -37,10 +37,12 @@ class GraphInclude(enum.Enum):
     MESSAGES = "MESSAGES"
     SESSIONS = "SESSIONS"
     ACTORS = "ACTORS"
+    ENTITIES = "ENTITIES"
 
 
 class GraphEdgeKind(enum.Enum):
-    """The kinds of memory links, and how memories relate to messages, sessions and actors."""
+    """The kinds of memory links, and how memories relate to messages, sessions, actors and
+    entities."""
 
     RELATED = "RELATED"
     DERIVED_FROM = "DERIVED_FROM"
@@ -53,6 +55,7 @@ class GraphEdgeKind(enum.Enum):
     REFERENCED_BY = "REFERENCED_BY"
     IN_SESSION = "IN_SESSION"
     OWNED_BY = "OWNED_BY"
+    MENTIONS = "MENTIONS"
 
 
 class GraphEdge(msgspec.Struct, frozen=True, gc=False):

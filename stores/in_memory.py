@@ -168,15 +168,27 @@ def neighbors(links: Iterable[MemoryLink], most: int = FAN_OUT) -> Neighbors[Id]
 
 
 def hanging(
-    memories: Iterable[Memory], include: frozenset[GraphInclude], drew: Callable[[Id], Sequence[Id]]
+    memories: Iterable[Memory],
+    include: frozenset[GraphInclude],
+    drew: Callable[[Id], Sequence[Id]],
+    all: Callable[[Any], Iterable[Any]],
 ) -> Iterator[GraphEdge]:
-    """The edges from memories to what they hang on. drew: the messages that drew on a memory, by their ids."""
+    """The edges from memories to what they hang on. drew: the messages that drew on a memory, by their ids. all: the
+    records of a kind that are there."""
     some = list(memories)
+
+    def mentioned(memory: Memory) -> list[Id]:
+        told = sorted(
+            (one.created_at, one.id, one.entity_id) for one in all(entity.Mention) if one.target_id == memory.id
+        )
+        return [id for _, _, id in told[:REFERENCES_SHOWN]]
+
     wanted: list[tuple[GraphInclude, GraphEdgeKind, Callable[[Memory], Sequence[Id | None]]]] = [
         (GraphInclude.MESSAGES, GraphEdgeKind.FORMED_FROM, lambda one: [one.source_message_id]),
         (GraphInclude.MESSAGES, GraphEdgeKind.REFERENCED_BY, lambda one: drew(one.id)[:REFERENCES_SHOWN]),
         (GraphInclude.SESSIONS, GraphEdgeKind.IN_SESSION, lambda one: [one.session_id]),
         (GraphInclude.ACTORS, GraphEdgeKind.OWNED_BY, lambda one: [one.owner_id]),
+        (GraphInclude.ENTITIES, GraphEdgeKind.MENTIONS, mentioned),
     ]
     for of, edge, others in wanted:
         for memory in some if of in include else ():

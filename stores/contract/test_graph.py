@@ -16,7 +16,7 @@ from domain.memory import Memory
 from domain.message import MemoryRef
 from domain.node import Id
 from domain.values import EMPTY_OBJECT
-from stores.contract.making import after, delete, keep, link, memory, remember, talk, user
+from stores.contract.making import after, delete, entity, keep, link, memory, mention, remember, talk, user
 from stores.ports import Store, Transaction
 
 
@@ -157,7 +157,7 @@ class TestExplore:
         assert explored.ids == [a.id, b.id]
         assert {edge.link.id for edge in explored.edges if edge.link} == {one.id for one in made}
 
-    async def test_messages_sessions_and_owners_are_shown_when_asked_for(self, store: Store) -> None:
+    async def test_messages_sessions_owners_and_entities_are_shown_when_asked_for(self, store: Store) -> None:
         [ada] = await keep(store, user())
         where, _, [said, heard] = await talk(store, "a", "b")
         fact, other = await remember(store, memory(ada, source_message_id=said.id, session_id=where.id), memory(ada))
@@ -186,8 +186,15 @@ class TestExplore:
         _, ids, edges = await shown(GraphInclude.ACTORS)
         assert ids == {ada.id}
         assert edges == {(one.id, ada.id, GraphEdgeKind.OWNED_BY) for one in (fact, other)}
+        [town, river] = await keep(store, entity(), entity(name="Aker"))
+        await keep(store, *(mention(*ends) for ends in ((fact, river), (fact, town), (other, town), (said, river))))
+        _, ids, edges = await shown(GraphInclude.ENTITIES)
+        assert ids == {town.id, river.id}
+        assert edges == {
+            (one.id, of.id, GraphEdgeKind.MENTIONS) for one, of in ((fact, river), (fact, town), (other, town))
+        }
         explored, ids, edges = await shown(*GraphInclude)
-        assert ids == {said.id, heard.id, where.id, ada.id}
+        assert ids == {said.id, heard.id, where.id, ada.id, town.id, river.id}
         assert len(explored.ids) == len(set(explored.ids))
         assert not explored.truncated
         explored, ids, edges = await shown(*GraphInclude, limit=4)

@@ -109,6 +109,14 @@ _HANGERS_ON: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
     GraphInclude.ACTORS: (
         (GraphEdgeKind.OWNED_BY, "SELECT owner FROM memory WHERE key = ? AND owner IS NOT NULL"),
     ),
+    GraphInclude.ENTITIES: (
+        (
+            GraphEdgeKind.MENTIONS,
+            "SELECT e.id FROM mention x JOIN entity e ON e.key = x.entity "
+            "WHERE x.target = (SELECT id FROM memory WHERE key = ?) "
+            f"ORDER BY x.created_at, x.id LIMIT {REFERENCES_SHOWN}",
+        ),
+    ),
 }  # fmt: skip
 
 

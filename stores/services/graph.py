@@ -21,7 +21,7 @@ from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
 from stores.ports import Explored, Shared
-from stores.services.labels import MEMORY, link_lists, whole_links
+from stores.services.labels import MEMORY, link_lists, seek, whole_links
 from stores.services.neo4j_client import Neo4jClient
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
@@ -67,6 +67,11 @@ _AMONG = (
 
 _REFERENCES = f"COLLECT {{ MATCH (n)<-[:DRAWS_ON]-(m:Message) RETURN m.id ORDER BY m.id LIMIT {REFERENCES_SHOWN} }}"
 
+_MENTIONED = (
+    f"COLLECT {{ {seek('Mention', 'target', '= n.id', 'x')} "
+    f"RETURN x.entity ORDER BY x.created_at, x.id LIMIT {REFERENCES_SHOWN} }}"
+)
+
 _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
     GraphInclude.MESSAGES: (
         (GraphEdgeKind.FORMED_FROM, "[n IN found | [n.source_message]]"),
@@ -74,6 +79,7 @@ _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
     ),
     GraphInclude.SESSIONS: ((GraphEdgeKind.IN_SESSION, "[n IN found | [n.session]]"),),
     GraphInclude.ACTORS: ((GraphEdgeKind.OWNED_BY, "[n IN found | [n.owner]]"),),
+    GraphInclude.ENTITIES: ((GraphEdgeKind.MENTIONS, f"[n IN found | {_MENTIONED}]"),),
 }
 """What hangs on each memory, as lists of ids."""
 

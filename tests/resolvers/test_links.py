@@ -175,25 +175,26 @@ class TestNeighborhood:
         assert names(await around(graph, min=0.5)) == "ac"
         assert names(await around(graph, kinds=[])) == "a"
 
-    async def test_with_messages_sessions_and_owners(self, graph: Graph) -> None:
+    async def test_with_messages_sessions_owners_and_entities(self, graph: Graph) -> None:
         await graph.do("createSession", {"externalId": "s"})
         await graph.do("addMessage", {"session": ref("s"), "role": "user", "text": "x", "externalId": "m"})
         memory = {"text": "a", "externalId": "a", "owner": ref("ann"), "sourceMessage": ref("m")}
-        await graph.do("createMemory", memory)
+        await graph.do("createMemory", {**memory, "entities": [{"name": "Oslo"}]})
         await graph.do(
             "addMessage", {"session": ref("s"), "role": "user", "text": "y", "memoryRefs": [{"memory": ref("a")}]}
         )
         assert names(await around(graph)) == "a"
-        found = await around(graph, **{"with": ["MESSAGES", "SESSIONS", "ACTORS"]})
+        found = await around(graph, **{"with": ["MESSAGES", "SESSIONS", "ACTORS", "ENTITIES"]})
         assert sorted(node["__typename"] for node in found["nodes"]) == [
             "ChatSession",
+            "Entity",
             "Memory",
             "Message",
             "Message",
             "User",
         ]
         kinds = sorted(edge["kind"] for edge in found["edges"])
-        assert set(kinds) == {"FORMED_FROM", "REFERENCED_BY", "IN_SESSION", "OWNED_BY"}
+        assert set(kinds) == {"FORMED_FROM", "REFERENCED_BY", "IN_SESSION", "OWNED_BY", "MENTIONS"}
         assert all(edge["link"] is None for edge in found["edges"])
 
     @pytest.mark.parametrize(("argument", "value"), [("depth", -1), ("depth", 7), ("limit", 0), ("limit", 1001)])
