@@ -10,14 +10,15 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import EXPIRES, NATURAL, Stored, listed
-from domain.node import Node, register
+from domain.declaration import EXPIRES, NATURAL, Stored, listed, refers
+from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
 
 
 class StateEntry(Node, frozen=True, kw_only=True, gc=False):
-    """One value. version counts its writes, from 1; an entry past expires_at is gone."""
+    """One value. version counts its writes, from 1; an entry past expires_at is gone. schema_id, schema_version: the
+    schema by which it was checked when it was written."""
 
     prefix: ClassVar[str] = "sta"
     noun: ClassVar[str] = "state entry"
@@ -30,6 +31,8 @@ class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     updated_at: datetime
     expires_at: Annotated[datetime | None, EXPIRES]
     ttl_seconds: int | None = None
+    schema_id: Annotated[Id | None, refers("StateSchema", gone="keep")] = None
+    schema_version: int | None = None
 
 
 register(StateEntry)

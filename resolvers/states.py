@@ -24,9 +24,11 @@ from domain.state import (
     StateNamespace,
     gathered,
 )
+from domain.state_schema import StateSchema
 from domain.values import MAX_BATCH, NULL, Key, changed, given
 from resolvers.context import Context, Unchanged, each, present
 from resolvers.idempotency import write
+from resolvers.state_schemas import Checking
 from stores.ports import Collection, Transaction
 
 
@@ -65,8 +67,10 @@ async def namespaces(
 async def set_one(context: Context, input: SetStateInput) -> StateEntry:
     """Sets one entry. Raises Rejected: CONFLICT where ifVersion is not its version."""
 
+    checking = Checking()
+
     async def script(tx: Transaction) -> StateEntry:
-        entry = await _set(tx, input, [])
+        entry = await _set(tx, input, [], checking)
         if entry.updated_at != tx.now:
             raise Unchanged(entry)
         return entry
@@ -77,8 +81,10 @@ async def set_one(context: Context, input: SetStateInput) -> StateEntry:
 async def set_many(context: Context, input: SetStatesInput) -> list[StateEntry]:
     """Sets entries, all or none."""
 
+    checking = Checking()
+
     async def script(tx: Transaction) -> list[StateEntry]:
-        after = [await _set(tx, entry, ["entries", index]) for index, entry in enumerate(input.entries)]
+        after = [await _set(tx, entry, ["entries", index], checking) for index, entry in enumerate(input.entries)]
         if all(entry.updated_at != tx.now for entry in after):
             raise Unchanged(after)
         return after
@@ -86,12 +92,15 @@ async def set_many(context: Context, input: SetStatesInput) -> list[StateEntry]:
     return await write(context, input, script)
 
 
-async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) -> StateEntry:
+async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int], checking: Checking) -> StateEntry:
     """The entry after the write. One that changes nothing is none, but where it names the version that it is for: of
     two that do so only one may go through."""
     key = (input.namespace, input.key)
-    before = (await tx.find(StateEntry, [key]))[0]
+    [schema] = await tx.find(StateSchema, [(input.namespace,)])
+    [before] = await tx.find(StateEntry, [key])
     _guard(before, input.if_version, path)
+    if schema is not None:
+        checking.check(schema, input.value, [*path, "value"])
     if input.if_absent and before is not None:
         raise reject(ErrorCode.CONFLICT, f"The entry is at version {before.version}.", [*path, "ifAbsent"])
     new = StateEntry(
@@ -106,7 +115,8 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int]) ->
     )
     changes = given(input, value=NULL, tags=[])
     after = changed(before or new, **changes, expires_at=expiry(input.ttl_seconds, tx.now))
-    after = changed(after, ttl_seconds=input.ttl_seconds)
+    of = (None, None) if schema is None else (schema.id, schema.version)
+    after = changed(after, ttl_seconds=input.ttl_seconds, schema_id=of[0], schema_version=of[1])
     if after is before and input.if_version is UNSET:
         return before
     after = msgspec.structs.replace(after, version=after.version + 1, updated_at=tx.now)

@@ -20,6 +20,7 @@ from domain.errors import Rejected, invalid
 from domain.message import ContentInput
 from domain.node import Id
 from domain.search import MemoryQuery
+from domain.state_schema import StateStep
 from domain.transaction import Operation
 from domain.values import MAX_JSON, Command, Ref
 from schema.enums import ENUMS, publish
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 NOT_NULL = "Must not be null: omit it or give a value."
 
-ONE_OF: tuple[type, ...] = (Ref, MemoryQuery, ContentInput, Operation)
+ONE_OF: tuple[type, ...] = (Ref, MemoryQuery, ContentInput, Operation, StateStep)
 
 _published: dict[type, Any] = {}
 

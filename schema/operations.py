@@ -40,6 +40,7 @@ from resolvers import (
     session_links,
     sessions,
     spans,
+    state_schemas,
     states,
     statistics,
     tool_execution,
@@ -69,7 +70,7 @@ from schema.retention import RetentionPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.session import SessionChange
-from schema.state import StateNamespace
+from schema.state import StateNamespace, StateSchema, StateSchemaConnection, StateSchemaPayload
 from schema.statistics import MemoryStats, MessageStats, SessionStats, Stats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from schema.trace import TraceChange
@@ -237,6 +238,12 @@ class Query:
         "The namespaces whose names begin with a prefix, by name; depth: how many steps of them.",
         right=READ,
     )
+    state_schema = query(
+        state_schemas.state_schema, refs.optional(StateSchema), "The JSON Schema of a namespace of state.", right=READ
+    )
+    state_schemas = root_connection(
+        state_schemas.SCHEMAS, StateSchemaConnection, "The JSON Schemas of namespaces, newest first.", right=READ
+    )
     state = query(states.state, refs.optional(refs.StateEntry), right=READ)
     states = query(lists.states, page.StateConnection, "The entries of a namespace, ordered by key.", right=READ)
     cached_generation = query(
@@ -322,6 +329,8 @@ class Mutation:
     add_result = mutation(playground.add_result, ExperimentResultPayload, right=WRITE)
     set_state = mutation(states.set_one, payloads.StatePayload, right=WRITE)
     set_states = mutation(states.set_many, payloads.StatesPayload, right=WRITE)
+    set_state_schema = mutation(state_schemas.set_schema, StateSchemaPayload, right=WRITE)
+    delete_state_schema = mutation(state_schemas.delete_schema, StateSchemaPayload, right=WRITE)
     delete_state = mutation(states.delete, payloads.StatePayload, right=WRITE)
     delete_states = mutation(states.delete_many, payloads.DeletedStatesPayload, right=WRITE)
     transaction = mutation(transaction.transact, TransactionPayload, right=WRITE)

@@ -7,7 +7,10 @@ from datetime import datetime
 import strawberry
 
 from domain import state as domain
-from schema.fields import backed_by
+from domain import state_schema as schemas
+from resolvers import state_schemas
+from schema import page, payloads, refs
+from schema.fields import backed_by, relation
 from schema.page import Node
 from schema.scalars import JSON
 
@@ -17,12 +20,15 @@ from schema.scalars import JSON
 class StateEntry(Node):
     namespace: str
     key: str
-    value: JSON | None
+    value = relation(state_schemas.values, refs.optional(JSON), reads=["value", "schema_id", "schema_version"])
     tags: list[str]
     version: int = strawberry.field(description="Increases with every write; use it as ifVersion.")
     updated_at: datetime
     expires_at: datetime | None
     ttl_seconds: int | None
+    schema_version: int | None = strawberry.field(
+        description="The version of its namespace's schema by which it was checked when it was written."
+    )
 
 
 @backed_by(domain.StateNamespace)
@@ -32,3 +38,20 @@ class StateNamespace:
     count: int = strawberry.field(
         description="How many entries it has, with those of namespaces that are not told apart."
     )
+
+
+@backed_by(schemas.StateSchema)
+@strawberry.type(description="What the values of a namespace of state must be: a JSON Schema.")
+class StateSchema(Node):
+    namespace: str
+    schema: JSON
+    version: int = strawberry.field(description="Increases with every change; use it as ifVersion.")
+    migrations: JSON = strawberry.field(
+        description="The steps of each version after the first, from values of the one before."
+    )
+    created_at: datetime
+    updated_at: datetime
+
+
+StateSchemaConnection = page.connection_of("StateSchema", StateSchema)
+StateSchemaPayload = payloads.payload("StateSchema", state_schema=refs.optional(StateSchema))

@@ -151,7 +151,7 @@ def _narrower(of: Collection | Records) -> dict[str, tuple[str, ...]]:
         return _NARROWER.get(of, {})
     if of.column:
         return {}
-    named = {op.column: member for member, op in FILTERS[of.kind].items() if isinstance(op, RefersTo)}
+    named = {op.column: member for member, op in FILTERS.get(of.kind, {}).items() if isinstance(op, RefersTo)}
     return {named[index[0]]: index for index in indexes_of(LABELS[of.kind]) if index[0] in named}
 
 

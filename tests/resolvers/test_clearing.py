@@ -11,6 +11,7 @@ from graphql import GraphQLInputObjectType, GraphQLNonNull, get_named_type
 from domain.entity import EntityInput
 from domain.panel import PanelInput
 from domain.routing import AgentRouteInput
+from domain.state_schema import StateStep
 from domain.values import Command, Ref
 from domain.workflow import WorkflowInput, WorkflowStateInput, WorkflowTransitionInput
 from schema.build import build
@@ -88,6 +89,13 @@ CHANGES = {
         "states { version }",
         {"idempotencyKey": None},
     ),
+    "setStateSchema": Change(
+        [("setStateSchema", {"namespace": "n", "schema": {"title": "T"}})],
+        {"namespace": "n", "schema": {"title": "T"}},
+        {"steps": []},
+        "stateSchema { version schema migrations }",
+        {"steps": "migrations", "idempotencyKey": None},
+    ),
     "endSpan": Change(
         [("startSpan", SPAN)],
         {"traceId": SPAN["traceId"], "spanId": SPAN["spanId"]},
@@ -120,7 +128,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-REPLACED = {AgentRouteInput, WorkflowInput, WorkflowStateInput, WorkflowTransitionInput, PanelInput}
+REPLACED = {AgentRouteInput, WorkflowInput, WorkflowStateInput, WorkflowTransitionInput, PanelInput, StateStep}
 """Parts of a change that are given whole or not at all: what they leave out is not kept."""
 
 

@@ -66,6 +66,7 @@ LISTS: dict[str, List] = {
     "span.children": List('{ trace(traceId: "t0") { root { children%s } } }', 1000, "{ spans { nodes { children%s } } }"),
     "span.events": List('{ trace(traceId: "t0") { root { events%s } } }', 1000, "{ spans { nodes { events%s } } }"),
     "reasoningChains": List("{ reasoningChains%s }"),
+    "stateSchemas": List("{ stateSchemas%s }"),
     "session.reasoningChains": List('{ session(by: {externalId: "s2"}) { reasoningChains%s } }', several="{ sessions { nodes { reasoningChains%s } } }"),
     "agent.reasoningChains": List('{ agent(by: {externalId: "a0"}) { reasoningChains%s } }', several="{ agents { nodes { reasoningChains%s } } }"),
     "trace.spans": List('{ trace(traceId: "long") { spans%s } }', 1000, '{ session(by: {externalId: "s"}) { traces { nodes { spans%s } } } }'),
@@ -105,6 +106,7 @@ async def fill(graph: Graph) -> None:
         )
         await graph.do("upsertAgent", {"externalId": f"a{i}"})
         await graph.do("setState", {"namespace": "n", "key": f"k{i}", "value": i})
+        await graph.do("setStateSchema", {"namespace": f"checked{i}", "schema": {}})
     ties = [{"source": {"externalId": "s"}, "target": {"externalId": f"s{i}"}} for i in range(1, N)]
     back = {"source": {"externalId": "s1"}, "target": {"externalId": "s"}}
     await graph.do("linkSessions", {"links": [*ties, back]})
@@ -305,8 +307,8 @@ def test_every_list_is_tried() -> None:
     tried = {name.replace("user.", "actor.") for name in LISTS}
     # Of no workspace; of a message's id, in test_branches; of which only figures are shown.
     apart = {Collection.TENANT_KEYS, Collection.MESSAGE_BRANCH, Collection.MESSAGES}
-    # Lists with a filter are all of one make: those of reasoning chains stand for them.
-    alike = {name for name in tried if "reasoningChains" in name}
+    # Lists with a filter are all of one make, and those without: reasoning chains and schemas of state stand for them.
+    alike = {name for name in tried if "reasoningChains" in name} | {"stateSchemas"}
     assert tried - alike == {collection.value for collection in Collection if collection not in apart}
 
 
