@@ -338,6 +338,21 @@ def revoke_key(id: str, workspace: str | None, data: Path, url: str | None) -> N
     run(api_keys.revoke(Target(data, url, _settings(), workspace), id))
 
 
+@cli.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def settings_(as_json: bool) -> None:
+    """Show every setting, its value, and whether the environment, the preset or nobody has said it."""
+    from cli import show
+    from server.settings import listed
+
+    _settings()  # tells of what is no setting
+    found = listed(os.environ)
+    if as_json:
+        show.as_json([one._asdict() for one in found])
+    else:
+        show.table(("setting", "value", "from"), found, width=show.WIDE)
+
+
 @cli.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""

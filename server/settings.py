@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
 from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
-from domain.masking import PRESETS, RULES, Masks, Rule, own
+from domain.masking import PRESETS as MASKS
+from domain.masking import RULES, Masks, Rule, own
 from domain.part import PartLimits
 from domain.ranking import Weights
 from domain.retention import RetainedKind, RetentionPolicy, policies
 from domain.tool_execution import ToolLimits
 from resolvers.context import MEMORY_CAPACITY, Told
 from server.limits import Count, Limits, Seconds
+from server.presets import PRESETS
 from stores.ports import OPENAI
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -30,6 +32,7 @@ class BadSetting(Exception):
 class Settings(Limits, frozen=True):
     """What can be set, the limits among it. Each field is read from RECOLLECT_ and its name in capitals.
 
+    preset: what the others are where they are not given (server.presets).
     embedder_url, embedder_key, embedder_dimension: of an embedder that a server has.
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
     retention: how long and how much is kept of what. prices: a file of prices of models, which count before ours.
@@ -50,6 +53,7 @@ class Settings(Limits, frozen=True):
     often a WebSocket is asked whether it is there, and how long it may take to answer.
     """
 
+    preset: Literal["none", "development", "production", "test"] = "none"
     embedder: str = "wordllama"
     embedder_url: str = OPENAI
     embedder_key: str = ""
@@ -143,9 +147,9 @@ class Settings(Limits, frozen=True):
     def masks(self) -> Masks | None:
         """What is masked before it is stored; None for nothing. Raises BadSetting."""
         names = [name for name in re.split(r"[\s,]+", self.mask.strip().lower()) if name and name != "off"]
-        if strange := [name for name in names if name not in PRESETS]:
-            raise BadSetting(f"RECOLLECT_MASK: {strange[0]!r} is none of {', '.join(PRESETS)}.")
-        on = {rule for name in names for rule in PRESETS[name]}
+        if strange := [name for name in names if name not in MASKS]:
+            raise BadSetting(f"RECOLLECT_MASK: {strange[0]!r} is none of {', '.join(MASKS)}.")
+        on = {rule for name in names for rule in MASKS[name]}
         rules = [rule for name, several in RULES.items() if name in on for rule in several]
         keys = frozenset(key for key in re.split(r"[\s,]+", self.mask_keys) if key)
         rules += _own_rules(self.mask_patterns) if self.mask_patterns else []
@@ -154,9 +158,9 @@ class Settings(Limits, frozen=True):
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
-        given = {name: value for name in cls.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))}
+        given = _given(environ)
         try:
-            settings = msgspec.convert(given, cls, strict=False)
+            settings = msgspec.convert({**_preset(given), **given}, cls, strict=False)
         except msgspec.ValidationError as error:
             name = f"RECOLLECT_{str(error).rpartition('$.')[2].rstrip('`').upper()}"
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
@@ -164,6 +168,41 @@ class Settings(Limits, frozen=True):
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
         _ = settings.signals, settings.masks, settings.policies  # what cannot be is told at once
         return settings
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name in Settings.__struct_fields__ if (value := environ.get(f"RECOLLECT_{name.upper()}"))}
+
+
+def _preset(given: Mapping[str, str]) -> Mapping[str, str]:
+    """What the preset says that is given; nothing for one that is none, which is refused where it is read."""
+    return PRESETS.get(given.get("preset", "none"), {})
+
+
+SECRET = frozenset(
+    {"embedder_key", "api_keys", "key", "jwt_public_key", "graph_url", "vectors_url", "events_url", "blobs_url"}
+)
+"""The settings that are secrets, or may have one in them."""
+
+
+class Value(NamedTuple):
+    """A setting's value, as the environment would have it, and where it is from. A secret is but told to be set."""
+
+    name: str
+    value: str
+    source: str
+
+
+def listed(environ: Mapping[str, str]) -> list[Value]:
+    """All settings, and whether the environment, its preset or nobody has said them. Raises BadSetting."""
+    settings, given = Settings.read(environ), _given(environ)
+    preset, found = _preset(given), []
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        shown = "(set)" if name in SECRET and value else str(value)
+        source = "environment" if name in given else f"preset {settings.preset}" if name in preset else "default"
+        found.append(Value(f"RECOLLECT_{name.upper()}", shown, source))
+    return found
 
 
 def _own_rules(path: str) -> list[Rule]:

@@ -16,6 +16,7 @@ from formats.registry import names
 from resolvers import graph as exploring
 from server import errors
 from server.http.graphql import GraphQLHTTP
+from server.presets import PRESETS
 from server.settings import Settings
 from server.websocket import protocol
 from server.websocket.graphql import GraphQLWebSocket
@@ -80,6 +81,18 @@ def test_defaults_are_told() -> None:
         for one in command.params:
             if isinstance(one, click.Option) and one.envvar:
                 assert f"| `{one.default}` |" in told
+
+
+def test_presets_are_told() -> None:
+    names = [name for name in PRESETS if name != "none"]
+    told = section(REFERENCE, "### Presets")
+    shown = {
+        (name, row[0].removeprefix("RECOLLECT_").lower(), value)
+        for row in re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \|$", told, re.MULTILINE)
+        for name, value in zip(names, (cell.strip("`") for cell in row[1:]), strict=True)
+        if value
+    }
+    assert shown == {(name, *one) for name in names for one in PRESETS[name].items()}
 
 
 def test_every_error_code_is_told_and_no_other() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from domain.caller import LOCAL
 from server.graphql.documents import Request
+from server.presets import PRESETS
 from server.service import open_service
 from server.settings import BadSetting, Settings
 from tests.support.running import WAYS, Running, recollect
@@ -146,6 +147,34 @@ def test_a_setting_that_cannot_be(tmp_path: Path) -> None:
 def test_a_capacity_that_cannot_be(value: str) -> None:
     with pytest.raises(BadSetting, match=r"^RECOLLECT_MEMORY_CAPACITY .*\.$"):
         Settings.read({"RECOLLECT_MEMORY_CAPACITY": value})
+
+
+def test_a_preset_says_what_is_not_given() -> None:
+    for name, values in PRESETS.items():
+        settings = Settings.read({"RECOLLECT_PRESET": name})
+        wanted = {
+            one: getattr(Settings.read({f"RECOLLECT_{one.upper()}": value}), one) for one, value in values.items()
+        }
+        assert {one: getattr(settings, one) for one in values} == wanted
+        assert all(wanted[one] != getattr(Settings(), one) for one in values), "what is usual stands in no preset"
+    both = Settings.read({"RECOLLECT_PRESET": "test", "RECOLLECT_MEMORY_CAPACITY": "7"})
+    assert (both.memory_capacity, both.rate_limit) == (7, "off")
+    with pytest.raises(BadSetting) as caught:
+        Settings.read({"RECOLLECT_PRESET": "staging"})
+    assert str(caught.value) == ("RECOLLECT_PRESET must be none or development or production or test, not 'staging'.")
+
+
+def test_settings_are_listed_with_where_they_are_from() -> None:
+    given = {"RECOLLECT_PRESET": "test", "RECOLLECT_MEMORY_CAPACITY": "7", "RECOLLECT_EMBEDDER_KEY": "hidden-key"}
+    status, out, _ = recollect("settings", "--json", **given)
+    found = {one["name"]: (one["value"], one["source"]) for one in json.loads(out)}
+    assert status == 0
+    assert set(found) == {f"RECOLLECT_{name.upper()}" for name in Settings.__struct_fields__}
+    assert found["RECOLLECT_MEMORY_CAPACITY"] == ("7", "environment")
+    assert found["RECOLLECT_RATE_LIMIT"] == ("off", "preset test")
+    assert found["RECOLLECT_MAX_DEPTH"] == ("20", "default")
+    assert found["RECOLLECT_EMBEDDER_KEY"] == ("(set)", "environment")
+    assert "hidden-key" not in recollect("settings", **given)[1]
 
 
 @pytest.mark.parametrize("value", ["long", "0", "-1"])
