@@ -25,6 +25,7 @@ PAGES = [
     "/query",
     "/operate",
     "/operate?tab=figures",
+    "/operate?tab=forget",
 ]
 
 

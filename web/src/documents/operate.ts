@@ -1,4 +1,4 @@
-import { graphql, type ResultOf } from '../graphql.ts';
+import { graphql, type ResultOf, type VariablesOf } from '../graphql.ts';
 
 export const Health = graphql(`query Health { health { status stores { name status latencyMs reason circuit backlog } } }`);
 
@@ -22,4 +22,35 @@ export const CreateKey = graphql(`
 
 export const RevokeKey = graphql(`
   mutation RevokeKey($id: ID!) { revokeApiKey(input: { id: $id }) { apiKey { id } errors { message } } }
+`);
+
+export const Retain = graphql(`
+  mutation Retain($policies: [RetentionPolicy!], $dryRun: Boolean!) {
+    applyRetention(input: { policies: $policies, dryRun: $dryRun }) { removed { kind count bytes oldest latest } errors { message } }
+  }
+`);
+export type RetentionPolicy = NonNullable<VariablesOf<typeof Retain>['policies']>[number];
+
+const Report = graphql(`
+  fragment Report on ErasureReport { dryRun searchedFor elsewhere found stores { store removed blanked found } }
+`);
+export type Report = ResultOf<typeof Report>;
+
+export const EraseUser = graphql(
+  `mutation EraseUser($whom: Ref!, $dryRun: Boolean!) { erased: eraseUser(input: { user: $whom, dryRun: $dryRun }) { report { ...Report } errors { message } } }`,
+  [Report],
+);
+export const EraseAgent = graphql(
+  `mutation EraseAgent($whom: Ref!, $dryRun: Boolean!) { erased: eraseAgent(input: { agent: $whom, dryRun: $dryRun }) { report { ...Report } errors { message } } }`,
+  [Report],
+);
+export const EraseSession = graphql(
+  `mutation EraseSession($whom: Ref!, $dryRun: Boolean!) { erased: eraseSession(input: { session: $whom, dryRun: $dryRun }) { report { ...Report } errors { message } } }`,
+  [Report],
+);
+
+export const Decay = graphql(`
+  mutation Decay($filter: MemoryFilter!, $rate: Float!, $dryRun: Boolean!) {
+    decayMemories(input: { filter: $filter, rate: $rate, dryRun: $dryRun }) { count errors { message } }
+  }
 `);

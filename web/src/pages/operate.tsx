@@ -11,8 +11,9 @@ import { Badge, Copy, Empty, Time, Trouble, count, span } from '../parts/show.ts
 import { Figures, type Sample } from '../parts/figures.tsx';
 import { go } from '../route.ts';
 import type { PageProps } from '../shell.tsx';
+import { Forget } from './forget.tsx';
 
-const TABS: Record<string, string> = { '': 'Health', figures: 'Figures', tools: 'Tools', audit: 'Audit', keys: 'Keys' };
+const TABS: Record<string, string> = { '': 'Health', figures: 'Figures', tools: 'Tools', audit: 'Audit', keys: 'Keys', forget: 'Forget' };
 const EVERY_MS = 2000;
 const KEPT = 90; // samples: three minutes
 
@@ -31,6 +32,7 @@ export default function OperatePage({ query }: PageProps) {
       {tab === 'tools' && <ToolTable />}
       {tab === 'audit' && <Audit query={query} />}
       {tab === 'keys' && <KeyTable />}
+      {tab === 'forget' && <Forget />}
     </div>
   );
 }
