@@ -249,6 +249,26 @@ def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
+def test_the_columns_of_a_list_are_chosen_and_kept(site: Site, page: Page) -> None:
+    session = site.session("columned", "With columns")
+    site.remember("A column of figures.", tags=["ledger"])
+    site.end(site.begin("add up", session={"id": session}, traceId="c0" * 16, spanId="c0" * 8))
+    for path, row, text, column in (
+        ("/sessions?text=With+columns", "With columns", "0 messages", "messages"),
+        ("/memories", "A column of figures", "ledger", "tags"),
+        ("/traces?text=add+up", "add up", "With columns", "session"),
+    ):
+        page.goto(path)
+        line = page.get_by_role("link", name=row)
+        expect(line).to_be_visible()
+        was = text in line.inner_text()
+        page.get_by_text("Columns", exact=True).click()
+        page.get_by_role("checkbox", name=column, exact=True).set_checked(not was)
+        page.reload()
+        expect(line).to_be_visible()
+        assert (text in line.inner_text()) is not was
+
+
 def test_what_is_not_there_says_what_to_do(page: Page) -> None:
     for path, text in {
         "/sessions/ses_01a229dc7b0970008af064558226e89a": "There is no such session",

@@ -2,6 +2,7 @@ import { Memories, MemoryChanges, Owners, SearchMemories, type MemoryRow, type P
 import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
+import { useColumns } from '../parts/columns.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Scores, Time, Trouble, span } from '../parts/show.tsx';
@@ -64,9 +65,10 @@ function All({ query, open }: { query: URLSearchParams; open: string | undefined
     rank: RANKS[field]!,
   });
   const { list } = live;
+  const [columns, chooser] = useColumns('memories', COLUMNS);
   return (
     <>
-      <LiveBar live={live} what="memories" past={asOf !== null} />
+      <LiveBar live={live} what="memories" past={asOf !== null}>{chooser}</LiveBar>
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !list.rows.length && (
         <Empty title={kept.size ? 'No memory is like that' : 'No memories yet'}>
@@ -75,21 +77,24 @@ function All({ query, open }: { query: URLSearchParams; open: string | undefined
       )}
       {list.rows.length > 0 && (
         <List rows={list.rows} label="Memories" height={ROW} id={({ id }) => id} selected={open} hasMore={list.hasMore} onMore={list.more}
-          address={({ id }) => to(['memories', id], Object.fromEntries(kept))} draw={(row) => <Row row={row} />} />
+          address={({ id }) => to(['memories', id], Object.fromEntries(kept))} draw={(row) => <Row row={row} columns={columns} />} />
       )}
     </>
   );
 }
 
-const Row = ({ row }: { row: MemoryRow }) => (
+const COLUMNS = { type: ['type', true], status: ['status', true], owner: ['owner', true], tags: ['tags', false], used: ['how often used', false], weight: ['importance and freshness', true], changed: ['when it changed', true] } as const;
+
+const Row = ({ row, columns }: { row: MemoryRow; columns: ReadonlySet<string> }) => (
   <>
     <span class="two" dir="auto">{row.text}</span>
     <span class="second">
-      <Badge of={row.type} />
-      {row.status !== 'ACTIVE' && <Badge of={row.status} />}
-      <span class="soft cut"><bdi>{row.owner?.name ?? row.scope.toLowerCase()}</bdi></span>
-      <Weight row={row} />
-      <span class="soft"><Time at={row.updatedAt} /></span>
+      {columns.has('type') && <Badge of={row.type} />}
+      {columns.has('status') && row.status !== 'ACTIVE' && <Badge of={row.status} />}
+      <span class="soft cut"><bdi>{columns.has('owner') && (row.owner?.name ?? row.scope.toLowerCase())}</bdi> {columns.has('tags') && <bdi>{row.tags.join(', ')}</bdi>}</span>
+      {columns.has('used') && <span class="soft figure">used {row.accessCount} times</span>}
+      {columns.has('weight') && <Weight row={row} />}
+      {columns.has('changed') && <span class="soft"><Time at={row.updatedAt} /></span>}
     </span>
   </>
 );

@@ -2,6 +2,7 @@ import { Owners, SessionChanges, Sessions, type SessionFilter, type SessionOrder
 import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
+import { useColumns } from '../parts/columns.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
 import { Badge, Empty, Time, Trouble } from '../parts/show.tsx';
@@ -69,31 +70,35 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
     ascending: orderBy.direction === 'ASC',
   });
   const { list } = live;
+  const [columns, chooser] = useColumns('sessions', COLUMNS);
   return (
     <section class="sessions pane" aria-label="Sessions" data-follow={open ? '' : undefined}>
       <Filters query={query} />
-      <LiveBar live={live} what="sessions" />
+      <LiveBar live={live} what="sessions">{chooser}</LiveBar>
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !list.rows.length && <Nothing filtered={kept.size > 0} />}
       {list.rows.length > 0 && (
         <List rows={list.rows} label="Sessions" height={ROW} id={({ id }) => id} selected={open} hasMore={list.hasMore} onMore={list.more}
-          address={({ id }) => to(['sessions', id], Object.fromEntries(kept))} draw={(row) => <Row row={row} />} />
+          address={({ id }) => to(['sessions', id], Object.fromEntries(kept))} draw={(row) => <Row row={row} columns={columns} />} />
       )}
     </section>
   );
 }
 
-const Row = ({ row }: { row: SessionRow }) => (
+const COLUMNS = { kind: ['kind', true], status: ['status', true], people: ['participants', true], messages: ['messages', true], created: ['made', false], active: ['last active', true] } as const;
+
+const Row = ({ row, columns }: { row: SessionRow; columns: ReadonlySet<string> }) => (
   <>
     <span class="first">
       <bdi class="title">{row.title || 'Untitled'}</bdi>
-      <Time at={row.lastActiveAt} />
+      {columns.has('active') && <Time at={row.lastActiveAt} />}
     </span>
     <span class="second">
-      <Badge of={row.kind} />
-      {row.status !== 'ENDED' && <Badge of={row.status} />}
-      <span class="soft cut"><bdi>{row.participants.nodes.filter(({ type }) => type !== 'TOOL').map(({ name }) => name).join(', ')}</bdi></span>
-      <span class="soft figure">{row.messageCount} {row.messageCount === 1 ? 'message' : 'messages'}</span>
+      {columns.has('kind') && <Badge of={row.kind} />}
+      {columns.has('status') && row.status !== 'ENDED' && <Badge of={row.status} />}
+      <span class="soft cut"><bdi>{columns.has('people') && row.participants.nodes.filter(({ type }) => type !== 'TOOL').map(({ name }) => name).join(', ')}</bdi></span>
+      {columns.has('created') && <span class="soft">made <Time at={row.createdAt} /></span>}
+      {columns.has('messages') && <span class="soft figure">{row.messageCount} {row.messageCount === 1 ? 'message' : 'messages'}</span>}
     </span>
   </>
 );

@@ -2,6 +2,7 @@ import { Owners, TraceChanges, Traces, type TraceListFilter, type TraceOrder, ty
 import { ask, follow } from '../server.ts';
 import { put, to } from '../route.ts';
 import { List } from '../parts/list.tsx';
+import { useColumns } from '../parts/columns.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
 import { Empty, Trouble } from '../parts/show.tsx';
@@ -68,20 +69,23 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
     rank: RANKS[orderBy.field!]!,
   });
   const { list } = live;
+  const [columns, chooser] = useColumns('traces', COLUMNS);
   const { rows } = list;
   return (
     <section class="sessions pane" aria-label="Traces">
       <Filters query={query} />
-      <LiveBar live={live} what="traces" />
+      <LiveBar live={live} what="traces">{chooser}</LiveBar>
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !rows.length && <Nothing filtered={kept.size > 0} />}
       {rows.length > 0 && (
         <List rows={rows} label="Traces" height={ROW} id={({ traceId }) => traceId} selected={open} hasMore={list.hasMore} onMore={list.more}
-          address={({ traceId }) => to(['traces', traceId], Object.fromEntries(kept))} draw={(row) => <TraceLine row={row} />} />
+          address={({ traceId }) => to(['traces', traceId], Object.fromEntries(kept))} draw={(row) => <TraceLine row={row} columns={columns} />} />
       )}
     </section>
   );
 }
+
+const COLUMNS = { kind: ['kind', true], session: ['session', true], tokens: ['tokens', true], cost: ['cost', true], took: ['duration', true], began: ['when it began', true] } as const;
 
 function Nothing({ filtered }: { filtered: boolean }) {
   if (filtered) return <Empty title="No trace is like that"><p><button type="button" onClick={() => put(Object.fromEntries(FILTERS.map((name) => [name, null])))}>Take the filters away</button></p></Empty>;

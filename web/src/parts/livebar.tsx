@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { useKeys } from './keys.ts';
 import { useRows, type Held, type Rows, type Source } from './rows.ts';
@@ -26,7 +27,7 @@ export function useLiveRows<Row extends { id: string }>(key: string, source: Sou
 }
 
 /** What there is of them, pause, and what waits. past: they change no more. */
-export function LiveBar<Row extends { id: string }>({ live: { list, paused, pause }, what, past }: { live: Live<Row>; what: string; past?: boolean }) {
+export function LiveBar<Row extends { id: string }>({ live: { list, paused, pause }, what, past, children }: { live: Live<Row>; what: string; past?: boolean; children?: ComponentChildren }) {
   const show = () => {
     list.show();
     document.querySelector('.sessions [data-list]')?.scrollTo(0, 0);
@@ -39,6 +40,7 @@ export function LiveBar<Row extends { id: string }>({ live: { list, paused, paus
         </button>
       )}
       {list.waiting > 0 && <button type="button" class="main" onClick={show}>{list.waiting.toLocaleString()} new</button>}
+      {children}
       <span class="soft" role="status">{list.busy ? 'Loading…' : `${list.rows.length}${list.hasMore ? '+' : ''} ${what}`}</span>
     </div>
   );
