@@ -14,7 +14,7 @@ BASIC = not (services or browser or node or docker or slow or $(ALONE))
 .PHONY: run test test-all check bench format schema
 
 run: $(VENV)/console
-	@$(BIN)/recollect serve --demo
+	@RECOLLECT_TRASH_DAYS=$${RECOLLECT_TRASH_DAYS:-7} $(BIN)/recollect serve --demo
 
 test: $(VENV)/ready
 	$(PYTEST) $(COVER) -m "$(BASIC)" $(ARGS)

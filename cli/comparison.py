@@ -14,6 +14,7 @@ from domain.key import ApiKey
 from domain.memory import Memory, MemoryStatus
 from domain.node import Id, Node
 from domain.search import MemoryQuery, SearchMode
+from domain.trash import TrashedBlob, TrashedPart, TrashedSession
 from formats.recollect import jsonl as recollect_jsonl
 from resolvers.context import Context
 from resolvers.search import search
@@ -26,7 +27,7 @@ _CLOSE = 1e-3
 """Results whose scores differ by less may change places: the stores round differently."""
 
 _MODES = (SearchMode.SEMANTIC, SearchMode.HYBRID)
-BESIDE = (ApiKey, AuditEntry)
+BESIDE = (ApiKey, AuditEntry, TrashedSession, TrashedPart, TrashedBlob)
 """What a workspace may hold and no export does; keys are in a workspace of their own, which has nothing else."""
 
 _PAGE = 500

@@ -1,9 +1,9 @@
 """Copies everything from one store to another, and then compares the two.
 
-What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the audit
-log and the API keys, so that everybody gets in as before. What is there already stays, so a copy that was killed is
-completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the logs of changes, and
-the places of trace events; every log gets places of its own, in the same order.
+What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the trash,
+the audit log and the API keys, so that everybody gets in as before. What is there already stays, so a copy that was
+killed is completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the logs of changes,
+and the places of trace events; every log gets places of its own, in the same order.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from domain.node import Node
 from formats.conversation import FormatError
 from formats.file import lines
 from formats.recollect import jsonl as recollect_jsonl
+from resolvers import erasure
 from resolvers.context import Context
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
@@ -96,6 +97,7 @@ async def _copy(old: Context, new: Context, show: Show) -> None:
             raise BadSetting(f"{workspace} cannot be copied: {error}") from None
     for kind in BESIDE:
         await _put_missing(old, new, kind)
+    await erasure.again(new)
 
 
 async def _put_missing(old: Context, new: Context, kind: type[Node]) -> None:

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import combinations, count
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,7 +29,7 @@ from domain.message import MemoryRef, Message, ToolCall, ToolResponse
 from domain.node import Id, Node
 from domain.page import Listing, Page, Slice, page_of
 from domain.participant import Participant
-from domain.search import Candidate, Recall, SearchMode, Tie, similarity
+from domain.search import Candidate, Recall, SearchMode, similarity
 from domain.session import Session
 from domain.span import Span
 from domain.state import StateEntry
@@ -351,6 +351,12 @@ class DictionaryTransaction(Reads):
         if embedder not in (None, self._engine.embedder):
             raise Outdated
         self.graph.vectors.update(vectors)
+
+    async def along(self, _: type[Node], way: ports.Way, ids: Sequence[Id]) -> list[Any]:
+        return in_memory.along(self.all, way, ids)
+
+    async def drawn(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        return [list(self.graph.refs.get(id, {}).values()) for id in message_ids]
 
     async def delete(self, kind_: type[Node], ids: Sequence[Id]) -> None:
         gone: dict[Id, Node] = {}
@@ -690,10 +696,5 @@ def _found(now: Reads, search: Search) -> ports.Found:
             candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
             candidates.append(in_memory.placed(one, candidate, partial(now.one, Node)) if both else candidate)
     there = {one.id for one in candidates}
-    return ports.Found(candidates, ties=[tie for tie in _ties(now) if {tie.one, tie.other} <= there] if both else [])
-
-
-def _ties(now: Reads) -> list[Tie]:
-    links = [Tie(one.source_id, one.target_id, one.kind, one.weight) for one in now.all(MemoryLink)]
-    drawn = (Tie(a, b, None, 1.0) for refs in now.graph.refs.values() for a, b in combinations(refs, 2))
-    return [*links, *drawn]
+    ties = in_memory.ties(now.all(MemoryLink), now.graph.refs.values()) if both else []
+    return ports.Found(candidates, ties=[tie for tie in ties if {tie.one, tie.other} <= there])

@@ -29,11 +29,13 @@ from domain.blob import (
     plain_name,
 )
 from domain.errors import Rejected, invalid, not_found
+from domain.formation import Origin
 from domain.message import Media, MediaInput, Saying
 from domain.node import Id, Node
 from domain.page import Page, Slice
 from domain.session import Session
 from domain.telemetry import MediaFile
+from domain.trash import TrashedBlob
 from domain.values import EMPTY_OBJECT, Ref, changed
 from resolvers import documents as said
 from resolvers.context import Context, every, lookup, lookup_all, named_by, present, records_of
@@ -329,14 +331,16 @@ def signature(secret: bytes, workspace: str, id: str, expires: int | str) -> str
 
 
 async def sweep(context: Context, unused_days: float) -> int:
-    """Deletes the blobs that no message shows and that nobody has used for some days, and bytes that no record has; how
-    many blobs those were."""
+    """Deletes the blobs that no message shows, of which no memory was formed, and that nobody has used for some days;
+    and bytes that no record has, in the trash neither. How many blobs those were."""
     blobs, workspace = context.intake.blobs, context.caller.workspace
     before, total = context.clock() - timedelta(days=unused_days), 0
     async for keys in blobs.keys(workspace, before):
         records = await context.store.find(Blob, [(key.partition("-")[0],) for key in keys])
         pairs = list(zip(keys, records, strict=True))
-        await blobs.delete(workspace, [key for key, one in pairs if one is None or one.stored_as != key])
+        loose = [key for key, one in pairs if one is None or one.stored_as != key]
+        trashed = await context.store.find(TrashedBlob, [(key,) for key in loose])
+        await blobs.delete(workspace, [key for key, one in zip(loose, trashed, strict=True) if one is None])
         found = [one for key, one in pairs if one is not None and one.stored_as == key]
         total += await _sweep(context, [one.id for one in found if one.used_at < before], before)
     return total
@@ -359,8 +363,9 @@ async def delete_blob(id: Id, tx: Transaction) -> None:
 async def _sweep(context: Context, old: list[Id], before: Any) -> int:
     if not old:
         return 0
-    pages = await context.store.pages(Records(Attachment, "blob"), old, Slice(limit=1))
-    loose = [id for id, page in zip(old, pages, strict=True) if not page.nodes]
+    shown = await context.store.pages(Records(Attachment, "blob"), old, Slice(limit=1))
+    formed = await context.store.pages(Records(Origin, "source"), old, Slice(limit=1))
+    loose = [id for id, *pages in zip(old, shown, formed, strict=True) if not any(page.nodes for page in pages)]
 
     async def script(tx: Transaction) -> list[Blob]:
         """A blob that was added to a message meanwhile was used then."""

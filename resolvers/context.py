@@ -70,7 +70,7 @@ class Context:
     """One caller's view. capacity: how many active memories an owner may have before the least are archived.
     telemetry_messages: which sessions get messages of telemetry. weights: of the signals of a HYBRID search. tools: how
     long and how many tools may run. parts: how many a session may have. intake: for the bytes of blobs. treatments: of
-    records before they are stored. retention: what is kept.
+    records before they are stored. retention: what is kept. trash_days: how long deleted sessions can be brought back.
 
     renewed: gives the embedder whose vectors the store holds, where that has changed.
 
@@ -94,12 +94,14 @@ class Context:
         intake: Intake | None = None,
         treatments: Treatments = Treatments(),  # noqa: B008 - a constant
         retention: Sequence[RetentionPolicy] = (),
+        trash_days: float = 0.0,
     ) -> None:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
         store = engine.workspace(caller.workspace)
         self.store: Store = cast(Store, TreatedStore(store, self._treating)) if treatments else store
         self.retention = retention
+        self.trash_days = trash_days
         self._treatments = treatments
         self.outage_seconds = outage_seconds
         self.renewed: Callable[[], Awaitable[Batching]] | None = None

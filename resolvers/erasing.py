@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,13 +28,15 @@ from domain.span import Span
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
+from domain.trash import TrashedSession
 from domain.values import Ref
-from resolvers import sessions
+from resolvers import sessions, trash
 from resolvers.blobs import delete_blob
 from resolvers.context import Context, each, every, present
 from resolvers.correction import blank, telling
 from resolvers.entities import mentioned_by, unmentioned
 from resolvers.formation import formed_from
+from resolvers.lists import ROOT
 from resolvers.spans import delete_in
 from resolvers.supersession import release, replaced_by
 from stores.catalogue.kind import Kind
@@ -77,13 +78,18 @@ class Erasing:
         self._entities: dict[Id, None] = {}
         self._seen: set[Id] = set()
         self._attachments: dict[Id, Id] = {}
+        self._loose: dict[Id, str] = {}  # the keys of the bytes of blobs that nothing else shows
 
     async def everything(self, subject: Any) -> None:
         """Erases all that is the subject's, then the subject."""
-        if isinstance(subject, Session):
-            formed = await self._session(subject)
+        if isinstance(subject, TrashedSession):
+            await self._trashed(subject)
+            await self._end(partial(_delete_trashed, subject))
             await self._free_blobs()
+        elif isinstance(subject, Session):
+            formed = await self._session(subject)
             await self._end(partial(_delete_session, subject, formed))
+            await self._free_blobs()
         else:
             await self._of_actor(subject)
             await self._free_blobs()
@@ -135,6 +141,10 @@ class Erasing:
             self._saw([one async for one in each(context, of, actor.id)])
         await self._annotations(actor.id)
         await self._states(actor)
+        for entry in [one async for one in each(context, trash.TRASH.of, ROOT)]:
+            if actor.id in entry.actor_ids:
+                await self._trashed(entry, actor)
+                await self._write(partial(trash.take_out, [entry.id]))
 
     async def _take_part(self, session: Session, parts: Sequence[Participant], actor: User | Agent) -> None:
         """Blanks what somebody said in a session of others, and their names."""
@@ -261,7 +271,22 @@ class Erasing:
                     self._saw(await self._hanging(MessageVersion, "message", ids))
                     self._saw(await mentioned_by(context, ids))
         self._saw([session])
+        await self._note_blobs()
         return formed
+
+    # -- the trash -------------------------------------------------------------------------------------------------
+
+    async def _trashed(self, entry: TrashedSession, actor: User | Agent | None = None) -> None:
+        """Notes all that a session in the trash was made of, and erases the memories that were formed in it."""
+        formed: list[Id] = []
+        for part in await trash.parts_of(self._context.store, entry) or ():
+            records = trash.records_of(part, part.records)
+            self._saw(one for one in records if isinstance(one, Node))
+            self._loose |= {one.id: one.stored_as for one in records if isinstance(one, Blob)}
+            formed += [one.id for one in records if isinstance(one, trash.Lost) and one.id.startswith(Memory.prefix)]
+        self._saw([entry])
+        memories = await present(self._context.store, Memory, list(dict.fromkeys(formed)))
+        await self._memories([one.id for one in memories if self._takes(one, actor)])
 
     async def _hanging(self, record: type[Node], column: str, ids: Sequence[Id]) -> list[Any]:
         return await every(self._context, Records(record, column), ids)
@@ -277,17 +302,27 @@ class Erasing:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    async def _free_blobs(self) -> None:
-        """Deletes the blobs that nothing shows any more, and their bytes."""
-        ids = list(dict.fromkeys(self._attachments.values()))
+    async def _note_blobs(self) -> None:
+        """Notes the blobs that nothing else shows; before what shows them goes, for they may go with that."""
+        ids = [id for id in dict.fromkeys(self._attachments.values()) if id not in self._loose]
         shown = {one.blob_id for one in await self._hanging(Attachment, "blob", ids) if one.id not in self._attachments}
         for blob in await present(self._context.store, Blob, [id for id in ids if id not in shown]):
             self._saw([blob])
-            self.files += 1
-            with suppress(Taken):  # it is shown again
+            self._loose[blob.id] = blob.stored_as
+
+    async def _free_blobs(self) -> None:
+        """Deletes the blobs that nothing shows any more, and their bytes."""
+        await self._note_blobs()
+        self.files = len(self._loose)
+        if self.dry_run:
+            return
+        for blob in await present(self._context.store, Blob, list(self._loose)):
+            try:
                 await self._write(partial(delete_blob, blob.id))
-                if not self.dry_run and self._context.takes_blobs:
-                    await self._context.intake.blobs.delete(self._context.caller.workspace, [blob.stored_as])
+            except Taken:  # it is shown again
+                del self._loose[blob.id]
+        if self._context.takes_blobs:
+            await self._context.intake.blobs.delete(self._context.caller.workspace, list(self._loose.values()))
 
 
 def _some(items: Iterable[T]) -> Iterator[list[T]]:
@@ -327,6 +362,11 @@ async def _delete_session(session: Session, formed: Sequence[Id], tx: Transactio
     """The log does not say what it was called."""
     await sessions.delete_in(tx, replace(session, external_id=None), formed)
     return session
+
+
+async def _delete_trashed(entry: TrashedSession, tx: Transaction) -> TrashedSession:
+    await trash.take_out([entry.id], tx)
+    return entry
 
 
 async def _delete_actor(actor: User | Agent, tx: Transaction) -> User | Agent:

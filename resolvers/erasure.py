@@ -24,12 +24,16 @@ from domain.erasure import (
     ErasureReport,
     StoreErasure,
 )
+from domain.errors import not_found
 from domain.node import Id, Node, kind_of
 from domain.session import Session
-from domain.values import encode_json
-from resolvers.context import Context, require
+from domain.trash import TrashedSession
+from domain.values import Ref, encode_json
+from resolvers import trash
+from resolvers.context import Context, each, lookup, require
 from resolvers.erasing import Erasing
 from resolvers.expiry import sweep
+from resolvers.lists import ROOT
 from stores.catalogue.kinds import KINDS
 from stores.errors import Taken
 from stores.needles import Needles
@@ -55,19 +59,22 @@ async def erase_agent(context: Context, input: EraseAgentInput) -> ErasureReport
 
 
 async def erase_session(context: Context, input: EraseSessionInput) -> ErasureReport:
-    """Erases a session: all that was said and told in it, and the memories that were formed in it, whoever owns them.
-    Raises Rejected: NOT_FOUND."""
-    session = await require(context.store, Session, input.session, ["session"])
-    return await _erase(context, session, input.dry_run)
+    """Erases a session, one in the trash too: all that was said and told in it, and the memories that were formed in
+    it, whoever owns them. Raises Rejected: NOT_FOUND."""
+    found = await lookup(context.store, Session, input.session) or await trash.named(context, input.session)
+    if found is None:
+        raise not_found(Session.noun, ["session"])
+    return await _erase(context, found, input.dry_run)
 
 
 async def _erase(context: Context, subject: Any, dry_run: bool) -> ErasureReport:
-    erasing = Erasing(context, subject.id, dry_run)
+    id = subject.session_id if isinstance(subject, TrashedSession) else subject.id
+    erasing = Erasing(context, id, dry_run)
     if dry_run:
         await erasing.everything(subject)
         return await _report(context, erasing, {}, None)
     await sweep(context)  # what has expired is not there for anybody, but it is in the files
-    await context.store.write(lambda tx: _begin(tx, subject.id))
+    await context.store.write(lambda tx: _begin(tx, id))
     for attempt in range(_ATTEMPTS):
         try:
             await erasing.everything(subject)
@@ -153,17 +160,23 @@ async def go_on(context: Context) -> int:
 
 async def again(context: Context) -> int:
     """Erases again what was erased before and has come back with older data; how much that was."""
-    count, after = 0, None
+    count, after, erased = 0, None, set[Id]()
     while page := await context.store.scan(Erasure, after, _PAGE):
+        erased.update(one.subject_id for one in page)
         for one in page:
             if (subject := await _subject(context, one)) is not None:
                 await _erase(context, subject, dry_run=False)
                 count += 1
         after = page[-1].id
+    for entry in [one async for one in each(context, trash.TRASH.of, ROOT)] if erased else ():
+        if not erased.isdisjoint(entry.actor_ids):
+            await context.store.write(partial(trash.take_out, [entry.id]))
+            count += 1
     return count
 
 
 async def _subject(context: Context, erasure: Erasure) -> Node | None:
     kind = kind_of(erasure.subject_id)
     assert kind is not None
-    return (await context.store.get(kind, [erasure.subject_id]))[0]
+    [found] = await context.store.get(kind, [erasure.subject_id])
+    return found if found or kind is not Session else await trash.named(context, Ref(id=erasure.subject_id))

@@ -16,6 +16,7 @@ from domain.node import Id
 from domain.page import Slice
 from domain.session import Session
 from domain.state import StateEntry
+from domain.trash import TrashedSession
 from domain.values import Ref
 from resolvers import documents
 from resolvers.context import Context
@@ -43,11 +44,13 @@ async def sweep(context: Context) -> int:
         await tx.delete(Memory, [memory.id for memory in memories])
         entries = await tx.expired(StateEntry, _BATCH)
         await tx.delete(StateEntry, [entry.id for entry in entries])
+        trashed = await tx.expired(TrashedSession, _SESSIONS)
+        await tx.delete(TrashedSession, [one.id for one in trashed])
         late = await time_out(tx, _BATCH)
         over = await tx.expired(Session, _SESSIONS)
         waiting = bool(await tx.expired(DocumentChunk, 1))
-        more = max(len(memories), len(entries), late) == _BATCH or len(over) == _SESSIONS
-        return len(memories) + len(entries), more, over
+        more = max(len(memories), len(entries), late) == _BATCH or _SESSIONS in (len(over), len(trashed))
+        return len(memories) + len(entries) + len(trashed), more, over
 
     total, more = 0, True
     while more:

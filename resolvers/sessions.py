@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from domain.actor import Actor, Agent, User
+from domain.blob import Blob
 from domain.change import ChangeKind, MemoryChange
 from domain.context_version import (
     ContextVersion,
@@ -42,8 +43,9 @@ from domain.session import (
 )
 from domain.values import EMPTY_OBJECT, Json, Ref, changed, given, merge
 from domain.workflow import defined, redefined
-from resolvers import playground, workflow
+from resolvers import playground, trash, workflow
 from resolvers.actors import BOTH, actors, named
+from resolvers.attachments import shown_only_in
 from resolvers.context import Context, Unchanged, each, lookup, present, require
 from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
@@ -189,20 +191,25 @@ async def archive(context: Context, input: ArchiveSessionInput) -> Session:
 
 
 async def delete(context: Context, input: DeleteSessionInput) -> Session:
-    """Deletes a session with its messages and trace and returns it; with dryRun only returns it."""
+    """Deletes a session with its messages and trace and returns it; with dryRun only returns it. Where the server keeps
+    a trash (RECOLLECT_TRASH_DAYS) it can be brought back for a while by restoreSession."""
     formed = [] if input.dry_run else await formed_in(context, input.session)
 
     async def script(tx: Transaction) -> Session:
         found = await require(tx, Session, input.session, ["session"])
         if not input.dry_run:
-            await delete_in(tx, found, formed)
+            await delete_in(tx, found, formed, context.trash_days)
         return found
 
     return await context.write(script)
 
 
-async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id]) -> None:
-    """Deletes a session; the memories that were formed in it are told to have changed."""
+async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id], trash_days: float = 0.0) -> None:
+    """Deletes a session; the memories that were formed in it are told to have changed. trash_days: for how long it can
+    be brought back; the blobs that only it shows go with it then, and come back with it."""
+    shown = await shown_only_in(tx, session) if trash_days else []
+    if trash_days:
+        await trash.keep(tx, session, shown, trash_days)
     lost = Ref(id=session.id, external_id=session.external_id)
     await tx.log(
         [
@@ -212,6 +219,7 @@ async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id]) -> 
         ]
     )
     await tx.delete(Session, [session.id])
+    await tx.delete(Blob, [one.id for one in shown])
 
 
 async def formed_in(context: Context, session: Ref) -> list[Id]:

@@ -46,6 +46,7 @@ from resolvers import (
     tool_execution,
     traces,
     transaction,
+    trash,
     workflow,
 )
 from schema import page, payloads, refs
@@ -75,6 +76,7 @@ from schema.statistics import MemoryStats, MessageStats, SessionStats, Stats, Tr
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from schema.trace import TraceChange
 from schema.transaction import TransactionPayload
+from schema.trash import EmptyTrashPayload, TrashedSessionConnection
 from schema.workflow import WorkflowExecutionPayload, WorkflowPayload
 from stores import ports
 
@@ -121,6 +123,12 @@ class Query:
     viewer = query(health.viewer, Viewer, "The caller, their workspace and their rights.", right=READ)
     session = query(sessions.session, refs.optional(refs.Session), right=READ)
     sessions = root_connection(lists.SESSIONS, page.SessionConnection, "Sessions, newest first.", right=READ)
+    trashed_sessions = root_connection(
+        trash.TRASH,
+        TrashedSessionConnection,
+        "Deleted sessions that restoreSession can bring back, the last deleted first.",
+        right=READ,
+    )
     user = query(actors.user, refs.optional(refs.User), right=READ)
     users = root_connection(lists.USERS, page.UserConnection, "Users, newest first.", right=READ)
     agent = query(actors.agent, refs.optional(refs.Agent), right=READ)
@@ -277,6 +285,8 @@ class Mutation:
     end_session = mutation(sessions.end, payloads.SessionPayload, right=WRITE)
     archive_session = mutation(sessions.archive, payloads.SessionPayload, right=WRITE)
     delete_session = mutation(sessions.delete, payloads.SessionPayload, right=WRITE)
+    restore_session = mutation(trash.restore, payloads.SessionPayload, right=WRITE)
+    empty_trash = mutation(trash.empty, EmptyTrashPayload, right=WRITE)
     add_participant = mutation(sessions.add_participant, payloads.ParticipantPayload, right=WRITE)
     remove_participant = mutation(sessions.remove_participant, payloads.ParticipantPayload, right=WRITE)
     upsert_user = mutation(actors.upsert_user, payloads.UserPayload, right=WRITE)

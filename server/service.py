@@ -68,6 +68,7 @@ class Service:
             intake=self.intake,
             treatments=self.treatments,
             retention=self.settings.policies,
+            trash_days=settings.trash_days,
         )
         made.renewed = self.embedders.renewed
         return made

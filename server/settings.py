@@ -35,7 +35,8 @@ class Settings(Limits, frozen=True):
     preset: what the others are where they are not given (server.presets).
     embedder_url, embedder_key, embedder_dimension: of an embedder that a server has.
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
-    retention: how long and how much is kept of what. prices: a file of prices of models, which count before ours.
+    retention: how long and how much is kept of what. trash_days: how long deleted sessions can be brought back; 0: not
+    at all. prices: a file of prices of models, which count before ours.
     mask: which secrets and personal data are masked before anything is stored; mask_keys: members of objects whose
     values are, too; mask_patterns: a file of patterns.
     trusted_documents: a folder or
@@ -62,6 +63,7 @@ class Settings(Limits, frozen=True):
     memory_capacity: Count = MEMORY_CAPACITY
     prices: str = ""
     retention: str = ""
+    trash_days: NotNegative = 0.0
     mask: str = ""
     mask_keys: str = ""
     mask_patterns: str = ""

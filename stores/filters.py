@@ -32,6 +32,7 @@ from domain.span import Span, Trace
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
 from domain.trace import TraceEvent
+from domain.trash import TrashedSession
 from domain.values import FloatRange, Ref, TimeRange
 from stores.catalogue import kind as catalogue
 from stores.catalogue.column import plain
@@ -240,6 +241,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     },
     User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},
     Agent: {"text": _CALLED, "capability": HasAll("capabilities"), "metadata": HasMembers("config")},
+    TrashedSession: {"text": Contains(("title",))},
     ToolExecution: {"min_duration_ms": AtLeast("duration_ms")},
     ReasoningChain: {"running": IsNull("conclusion")},
     TraceEvent: {"min_duration_ms": AtLeast("duration_ms")},

@@ -7,7 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,15 +22,33 @@ from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when
 from domain.message import Message, ToolResponse
 from domain.node import Id
 from domain.participant import SenderType
-from domain.search import Candidate, asks
+from domain.search import Candidate, Tie, asks
 from domain.tool_calls import Spot, Step, answers, call_parts
 from stores import changes, words
 from stores.budget import check
+from stores.catalogue.kinds import kind
 from stores.documents import cosines
 from stores.filters import IN_DOCUMENT
 from stores.policies import LOOSE, REFERENCES_SHOWN
-from stores.ports import ChunkSearch, FoundChunks, FoundMessages, MessageSearch, Search, Usage
+from stores.ports import ChunkSearch, FoundChunks, FoundMessages, MessageSearch, Search, Usage, Way
 from stores.predicate import World, holds, passes
+
+
+def along(all: Callable[[Any], Iterable[Any]], way: Way, ids: Iterable[Id]) -> list[Any]:
+    """The records at the end of a way (stores.ports.Transaction). all: those of a kind that are there."""
+    named, found = set(ids), list[Any]()
+    for record, column in way:
+        field = str(kind(record).columns[column].field)
+        found = [one for one in all(record) if getattr(one, field) in named]
+        named = {one.id for one in found}
+    return found
+
+
+def ties(links: Iterable[MemoryLink], drawn: Iterable[Iterable[Id]]) -> list[Tie]:
+    """What ties memories to each other: links, and messages that drew on several. drawn: on which each did."""
+    linked = [Tie(one.source_id, one.target_id, one.kind, one.weight) for one in links]
+    return [*linked, *(Tie(a, b, None, 1.0) for ids in drawn for a, b in combinations(ids, 2))]
+
 
 Words = tuple[Counter[str], Counter[str]]
 """How often a text has each word, and each word that stands for others."""

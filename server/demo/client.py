@@ -29,6 +29,10 @@ class Client:
     def takes_files(self) -> bool:
         return self._service.intake is not None
 
+    @property
+    def keeps_trash(self) -> bool:
+        return self._service.settings.trash_days > 0
+
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
         """The data of an answer. Raises Refused."""
         request = Request(document, msgspec.json.decode(msgspec.json.encode(variables)))

@@ -25,7 +25,14 @@ from domain.memory import (
 from domain.message import AddMessagesInput, ContentInput, MediaInput, MessageInput
 from domain.participant import ParticipantInput, SenderType
 from domain.search import MemoryQuery, RecallInput
-from domain.session import ContextPatch, CreateSessionInput, EndSessionInput, SessionKind, UpdateSessionInput
+from domain.session import (
+    ContextPatch,
+    CreateSessionInput,
+    DeleteSessionInput,
+    EndSessionInput,
+    SessionKind,
+    UpdateSessionInput,
+)
 from domain.session_link import LinkSessionsInput, SessionLinkInput, SessionLinkKind
 from domain.state import SetStatesInput, StateInput
 from domain.trace import AppendTraceEventsInput
@@ -77,6 +84,8 @@ async def fill(client: Client) -> bool:
         begun["recalled"] += 1
         await _note(client, begun)
     await _judge(client)
+    if client.keeps_trash:
+        await _throw_away(client)
     await _keep_states(client)
     return True
 
@@ -107,6 +116,25 @@ def _session(scene: Scene) -> Ref:
 
 def _demo(key: str) -> Ref:
     return Ref(external_id=f"demo-{key}")
+
+
+async def _throw_away(client: Client) -> None:
+    """A session that somebody deleted by mistake: it is in the trash."""
+    key = _demo("mistake")
+    if (await client.ask("{ trashedSessions(first: 1) { nodes { id } } }"))["trashedSessions"]["nodes"]:
+        return
+    made = CreateSessionInput(
+        external_id=key.external_id,
+        title="Christmas opening hours",
+        metadata=DEMO,
+        participants=[ParticipantInput(actor=Ref(external_id="nadia"))],
+        idempotency_key="demo-mistake",
+    )
+    said = MessageInput(sender=Ref(external_id="nadia"), text="We close at noon on the 24th.", external_id="demo-noon")
+    await client.write("createSession", made)
+    again = "demo-mistake/said"
+    await client.write("addMessages", AddMessagesInput(session=key, messages=[said], idempotency_key=again))
+    await client.write("deleteSession", DeleteSessionInput(session=key))
 
 
 async def _introduce(client: Client) -> None:

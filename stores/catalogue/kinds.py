@@ -40,6 +40,7 @@ from domain.state_schema import StateSchema, StateSchemaOrder
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
 from domain.trace import TraceEvent, TraceEventOrder, TraceFilter
+from domain.trash import TrashedBlob, TrashedPart, TrashedSession, TrashedSessionFilter, TrashedSessionOrder
 from domain.values import EMPTY_OBJECT
 from domain.workflow import WorkflowExecution
 from stores.catalogue.column import Column
@@ -155,6 +156,16 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(ExperimentResult, "experiment_result", line="experimentResult", counted=True, order=PartOrder),
     Kind(StateSchema, "state_schema", line="stateSchema", order=StateSchemaOrder),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
+    Kind(
+        TrashedSession,
+        "trashed_session",
+        counted=True,
+        exported=False,
+        filter=TrashedSessionFilter,
+        order=TrashedSessionOrder,
+    ),
+    Kind(TrashedPart, "trashed_part", derived={"place_key": lambda one: str(one.place)}, exported=False),
+    Kind(TrashedBlob, "trashed_blob", exported=False),
     Kind(Erasure, "erasure", merges=True),
     Kind(ApiKey, "api_key", exported=False),
     Kind(AuditEntry, "audit", clustered=True, exported=False, filter=AuditFilter),

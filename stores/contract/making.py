@@ -41,6 +41,7 @@ from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution, ToolStatus
 from domain.trace import TraceEvent
+from domain.trash import TrashedPart, TrashedSession
 from domain.values import EMPTY_OBJECT, NULL, decode_json, encode_json
 from domain.workflow import ExecutionStatus, WorkflowExecution
 from stores.ports import Collection, Log, Store, Transaction, Vector
@@ -427,6 +428,28 @@ def context_version(session: Session, **values: Any) -> Draft[ContextVersion]:
         "comment": None,
     }
     return _draft(ContextVersion, defaults, values)
+
+
+def trashed(**values: Any) -> Draft[TrashedSession]:
+    defaults = {
+        "session_id": f"ses_{secrets.token_hex(16)}",
+        "external_id": None,
+        "title": "Talk",
+        "kind": SessionKind.CHAT,
+        "message_count": 2,
+        "created_at": NOW,
+        "deleted_at": NOW,
+        "expires_at": after(days=2),
+        "parts": 0,
+        "size_bytes": 0,
+        "actor_ids": [],
+    }
+    return _draft(TrashedSession, defaults, values)
+
+
+def trashed_part(entry: TrashedSession, place: int, holds: str, records: Any) -> Draft[TrashedPart]:
+    values = {"trash_id": entry.id, "place": place, "holds": holds, "records": encode_json(records)}
+    return _draft(TrashedPart, values, {})
 
 
 def decision(session_id: Any, **values: Any) -> Draft[Decision]:

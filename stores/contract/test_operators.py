@@ -36,6 +36,7 @@ from domain.span import Span, SpanFilter, SpanKind, SpanStatusCode, TokenUsage, 
 from domain.state import StateEntry, StateFilter
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolStatus
 from domain.trace import TraceEvent, TraceFilter
+from domain.trash import TrashedSession, TrashedSessionFilter
 from domain.values import NULL, FloatRange, Ref, TimeRange, encode_json
 from stores import filters as f
 from stores.contract import making as m
@@ -67,6 +68,7 @@ LISTS: dict[type[Node], Listed] = {
     entity.Entity: Listed(entity.EntityFilter, Lines(entity.Entity)),
     ToolExecution: Listed(ToolExecutionFilter, Lines(ToolExecution)),
     ReasoningChain: Listed(ReasoningChainFilter, Lines(ReasoningChain)),
+    TrashedSession: Listed(TrashedSessionFilter, Lines(TrashedSession)),
 }
 every_kind = pytest.mark.parametrize("kind", LISTS, ids=lambda kind: kind.__name__)
 
@@ -220,6 +222,11 @@ class Records:
         await self.keep(
             *(m.audit(action=pick("setState", "export"), caller=pick("k1", "k2"), outcome=pick("OK", "INVALID"),
                       targets=[one.id for one in self.some(*said[:3])], time=hour())
+              for _ in range(20))
+        )  # fmt: skip
+        await self.keep(
+            *(m.trashed(external_id=pick(None, "s1", "s2"), kind=pick(*SessionKind), title=self.text(), deleted_at=hour(),
+                        expires_at=m.after(days=self._random.randint(1, 4)))
               for _ in range(20))
         )  # fmt: skip
 

@@ -33,7 +33,7 @@ from stores.embedded.vectors import VectorIndex
 from stores.errors import Outdated
 from stores.ids import Ids
 from stores.policies import IDEMPOTENCY_US
-from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
+from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector, Way
 from stores.rows import micros, raw, text
 
 N = TypeVar("N", bound=Node)
@@ -281,6 +281,17 @@ class EmbeddedTransaction:
             )
         self._db.executemany(f"DELETE FROM {name} WHERE id = ? AND workspace = ?", ours)
         await keeping.delete(self, gone.values(), spans)
+
+    async def along(self, kind: type[Node], way: Way, ids: Sequence[Id]) -> list[Any]:
+        return self._along(kind, tuple((of := table(record).kind, of.columns[name]) for record, name in way), ids)
+
+    async def drawn(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        sql = (
+            "SELECT m.id, r.score, r.note FROM memory_ref r JOIN memory m ON m.key = r.memory "
+            "WHERE r.message = (SELECT key FROM message WHERE id = ? AND workspace = ?) ORDER BY r.position"
+        )
+        found: Any = [self._db.execute(sql, (id, self._workspace)) for id in message_ids]
+        return [[MemoryRef(*row) for row in refs] for refs in found]
 
     def _along(self, kind: type[Node], way: journal.Way, ids: Sequence[Id]) -> list[Any]:
         """The records that name others of these ids, by way of nearer ones; without a way those others."""

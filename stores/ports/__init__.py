@@ -31,6 +31,7 @@ from stores.ports.values import (
     Shared,
     Usage,
     Vector,
+    Way,
 )
 
 __all__ = [
@@ -77,5 +78,6 @@ __all__ = [
     "Usage",
     "Value",
     "Vector",
+    "Way",
     "label_of",
 ]

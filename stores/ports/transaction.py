@@ -13,7 +13,7 @@ from domain.message import MemoryRef, Message
 from domain.node import Id, Node
 from domain.participant import Participant
 from domain.tool_execution import ToolExecution
-from stores.ports.values import Log, NaturalKey, Vector
+from stores.ports.values import Log, NaturalKey, Vector, Way
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -55,6 +55,12 @@ class Transaction(Protocol):
     async def embed(self, vectors: Mapping[Id, Vector], embedder: str | None = None) -> None:
         """Stores vectors of memories. embedder: whose they are (label_of); raises Outdated where it is another one
         than the store's. None: it is not looked at."""
+
+    async def along(self, kind: type[Node], way: Way, ids: Sequence[Id]) -> list[Any]:
+        """The records at the end of a way from some of a kind, in no order; a way has no links of memories."""
+
+    async def drawn(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        """What each message draws on, in order."""
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
         """Removes records and what only hangs on them: a session's messages and trace, a memory's links and history."""

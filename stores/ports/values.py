@@ -33,6 +33,11 @@ Fields = frozenset[str]
 """The names of the fields of records that are wanted."""
 
 
+Way = Sequence[tuple[type[Node], str]]
+"""From records to others that name them, at once or by way of nearer ones: each time the class of those that name, and
+their column that does."""
+
+
 class Collection(enum.Enum):
     """The lists there are. The first word is what a list hangs on; those without one are a workspace's own.
 

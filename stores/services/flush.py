@@ -9,7 +9,7 @@ from typing import Any
 
 from domain.link import MemoryLink
 from domain.memory import Memory
-from domain.message import Message, ToolResponse
+from domain.message import MemoryRef, Message, ToolResponse
 from domain.node import Id, Node
 from domain.session import Session
 from domain.span import Span
@@ -284,13 +284,31 @@ async def along(to: Snapshot, kind: type[Node], ids: list[Id]) -> list[Node]:
     """The records that have a log and go with records of a kind, these among them."""
     gone: dict[Id, Node] = {}
     for way in ways(label(kind).kind) if kind is not MemoryLink else ():
-        of = label(way[-1][0].record if way else kind)
-        found = _found(way) if way else seek(of.name, "id", "IN $ids")
-        [nodes] = await to.run(
-            f"{found} AND n.workspace = $workspace WITH collect(DISTINCT n) AS ns RETURN {of.lists()}", ids=ids
-        )
-        gone |= {record.id: record for record in of.records(nodes)}
+        gone |= {record.id: record for record in await at_the_end(to, kind, way, ids)}
     return list(gone.values())
+
+
+async def at_the_end(to: Snapshot, kind: type[Node], way: Way, ids: list[Id]) -> list[Any]:
+    """The records at the end of a way from those of a kind; of no way these themselves."""
+    of = label(way[-1][0].record if way else kind)
+    found = _found(way) if way else seek(of.name, "id", "IN $ids")
+    [nodes] = await to.run(
+        f"{found} AND n.workspace = $workspace WITH collect(DISTINCT n) AS ns RETURN {of.lists()}", ids=ids
+    )
+    return of.records(nodes)
+
+
+async def drawn(to: Snapshot, message_ids: list[Id]) -> dict[Id, list[MemoryRef]]:
+    """What messages draw on, in order."""
+    [found] = await to.run(
+        "UNWIND $ids AS id MATCH (n:Message {id: id})-[r:DRAWS_ON]->(m:Memory) WHERE n.workspace = $workspace "
+        "WITH n, r, m ORDER BY r.position RETURN collect([n.id, m.id, r.score, r.note])",
+        ids=message_ids,
+    )
+    refs: dict[Id, list[MemoryRef]] = {}
+    for id, *ref in found:
+        refs.setdefault(id, []).append(MemoryRef(*ref))
+    return refs
 
 
 @functools.cache

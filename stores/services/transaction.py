@@ -25,10 +25,10 @@ from stores.catalogue.logs import logs_of
 from stores.changes import forgotten
 from stores.errors import Outdated
 from stores.ids import Ids
-from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector
+from stores.ports import SESSION_LOGS, Log, NaturalKey, Vector, Way
 from stores.rows import micros
 from stores.services.filters import Where, apply
-from stores.services.flush import along, delete, flush, in_batches, spans_of
+from stores.services.flush import along, at_the_end, delete, drawn, flush, in_batches, spans_of
 from stores.services.followers import GONE
 from stores.services.labels import MEMORY, MESSAGE, TALLY, label, link_lists, seek, standing, whole_links
 from stores.services.pending import Pending
@@ -164,6 +164,16 @@ class ServicesTransaction:
             raise Outdated(f"the vectors are of {held.vectors.embedder}")
         self.pending.told = True
         self.pending.vectors.update({id: np.asarray(vector, "<f4").tobytes() for id, vector in vectors.items()})
+
+    async def along(self, kind: type[Node], way: Way, ids: Sequence[Id]) -> list[Any]:
+        await self._settle()
+        steps = tuple((of := kinds.kind(record), of.columns[name]) for record, name in way)
+        return await at_the_end(self._committed, kind, steps, list(ids))
+
+    async def drawn(self, message_ids: Sequence[Id]) -> list[list[MemoryRef]]:
+        await self._settle()
+        found = await drawn(self._committed, list(message_ids))
+        return [found.get(id, []) for id in message_ids]
 
     async def delete(self, kind: type[Node], ids: Sequence[Id]) -> None:
         if not ids:

@@ -13,6 +13,9 @@ from server.demo import Client, fill
 from server.service import Service, open_service
 from server.settings import Settings
 
+SETTINGS = Settings(trash_days=7.0)
+"""With what examples say is on."""
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -23,7 +26,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def _fill(folder: Path) -> None:
-    service = open_service(folder, Settings())
+    service = open_service(folder, SETTINGS)
     await fill(Client(service))
     await service.close()
 
@@ -32,6 +35,6 @@ async def _fill(folder: Path) -> None:
 async def demo(filled: Path, tmp_path: Path) -> AsyncIterator[Service]:
     """A service on demo data of its own."""
     shutil.copytree(filled, tmp_path / "data")
-    service = open_service(tmp_path / "data", Settings())
+    service = open_service(tmp_path / "data", SETTINGS)
     yield service
     await service.close()

@@ -53,6 +53,7 @@ async def world(graph: Graph) -> AsyncIterator[World]:
             "api_key",
             "attachment",
             "document_chunk",
+            "trashed_session",
         }
     )
     yield found

@@ -197,6 +197,7 @@ LISTS = {
     "BlobFilter": "query ($f: BlobFilter) { blobs(filter: $f) { totalCount } }",
     "ToolExecutionFilter": "query ($f: ToolExecutionFilter) { toolExecutions(filter: $f) { totalCount } }",
     "ReasoningChainFilter": "query ($f: ReasoningChainFilter) { reasoningChains(filter: $f) { totalCount } }",
+    "TrashedSessionFilter": "query ($f: TrashedSessionFilter) { trashedSessions(filter: $f) { totalCount } }",
     "MemoryFilter": "query ($f: MemoryFilter) { memories(filter: $f) { totalCount } }",
 }
 

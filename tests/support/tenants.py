@@ -206,6 +206,10 @@ class Tenant:
         await self.do("createApiKey", {"name": self.mark})
         await self.do("upsertUser", {"externalId": "gone", "name": self.mark})
         await self.do("eraseUser", {"user": {"externalId": "gone"}})
+        await self.do("createSession", {"externalId": "trashed", "title": self.mark})
+        self.context.trash_days = 1.0
+        await self.do("deleteSession", {"session": {"externalId": "trashed"}})
+        self.context.trash_days = 0.0
         self.kept = await self.look()  # for the id of a target
         for kind in ("session", "message", "span", "memory"):
             said = {"value": 1, "label": self.mark, "comment": text, "metadata": mark, "by": {"externalId": "ann"}}
@@ -248,10 +252,11 @@ class Tenant:
                 found[line["type"]].append(line["record"]["id"])
         answer = await self.ask(
             "{ apiKeys { id } auditLog { nodes { id } } "
-            "blobs { nodes { attachments { nodes { id } } chunks { nodes { id } } } } }"
+            "trashedSessions { nodes { id } } blobs { nodes { attachments { nodes { id } } chunks { nodes { id } } } } }"
         )
         found["audit"] = [node["id"] for node in answer["data"]["auditLog"]["nodes"]]
         found["api_key"] = [key["id"] for key in answer["data"]["apiKeys"]]
+        found["trashed_session"] = [one["id"] for one in answer["data"]["trashedSessions"]["nodes"]]
         for kind, of in (("attachment", "attachments"), ("document_chunk", "chunks")):
             found[kind] = [one["id"] for blob in answer["data"]["blobs"]["nodes"] for one in blob[of]["nodes"]]
         self.ids = dict(found)
