@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from domain.declaration import EXPIRES, NATURAL, Stored, listed, refers
+from domain.members import MemberTest
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
@@ -53,10 +54,12 @@ class StateOrder(Command, frozen=True, kw_only=True):
 
 
 class StateFilter(Command, frozen=True, kw_only=True):
-    """Selects entries; all given members must match. prefix matches the beginning of the key."""
+    """Selects entries; all given members must match. prefix matches the beginning of the key;
+    members: what each test asks of the value as it is stored."""
 
     prefix: str | None = None
     tags: list[str] | None = None
+    members: list[MemberTest] | None = None
     updated_at: TimeRange | None = None
     and_: list[StateFilter] | None = msgspec.field(name="and", default=None)
     or_: list[StateFilter] | None = msgspec.field(name="or", default=None)

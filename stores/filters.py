@@ -108,6 +108,12 @@ class HasMembers(Operator, frozen=True):
     column: str
 
 
+class MembersPass(Operator, frozen=True):
+    """The JSON value passes each of those MemberTests."""
+
+    column: str
+
+
 class Part(NamedTuple):
     """The texts that one member of the objects in a JSON list holds; of: the same, of the record's value. type: of a
     value that is no such list, in which only `of` finds them."""
@@ -257,7 +263,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "duration_ms": _RAN,
         "running": IsNull("ended_at"),
     },
-    StateEntry: {"prefix": Prefix("name")},
+    StateEntry: {"prefix": Prefix("name"), "members": MembersPass("value")},
     AuditEntry: {"target": HasAll("targets")},
 }
 """What does not follow from a member's name and type."""

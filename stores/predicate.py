@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, singledispatch
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from domain import members
+from domain.members import MemberTest
 from domain.message import Message
 from domain.node import Id, Node
 from domain.session import Session
@@ -127,6 +129,11 @@ def _(op: f.HasAll, record: Node, value: Any, world: World) -> bool:
 @holds.register
 def _(op: f.HasMembers, record: Node, value: Any, world: World) -> bool:
     return has_members(bytes(column_of(record, op.column)).decode(), bytes(value).decode())
+
+
+@holds.register
+def _(op: f.MembersPass, record: Node, value: Sequence[MemberTest], world: World) -> bool:
+    return members.passes(column_of(record, op.column), value)
 
 
 @holds.register

@@ -24,6 +24,7 @@ from domain.context_version import ContextVersion, ContextVersionFilter
 from domain.errors import ErrorCode, Rejected
 from domain.history import LinkVersion, MemoryVersion, MemoryVersionFilter
 from domain.link import MemoryLink
+from domain.members import MemberTest
 from domain.memory import Memory, MemoryFilter, MemoryStatus, MemoryType
 from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall, ToolResponse
 from domain.model_call import ModelCall, ModelMessage
@@ -102,6 +103,10 @@ class Records:
 
     def json(self) -> dict[str, Any]:
         return dict(self.pick({}, {"k": 1}, {"k": 1.0, "x": [True]}, {"k": "1"}, {"k": None}))
+
+    def value(self) -> Any:
+        found = self.json()
+        return self.pick(1, ["k"], found, {**found, "x": 1.0, "o": found}, {"x": "12", "o": {"k": 2}, "k": [True]})
 
     def text(self) -> str:
         return str(self.pick("Hello", "hELLO world", "ΣΑΣ", "50%_", "text", "\U0001f600"))
@@ -218,7 +223,12 @@ class Records:
               for one in targets[:40] for name in self.some("a", "b"))
         )  # fmt: skip
         keys = ("a%1", "a_2", "A", "\ud7ff", "\U0001f600", "\U0001f600a", "\ue000")
-        await self.keep(*(m.state(key, tags=self.some("a", "b"), updated_at=hour()) for key in keys))
+        await self.keep(
+            *(
+                m.state(key, tags=self.some("a", "b"), updated_at=hour(), value=encode_json(self.value()))
+                for key in keys
+            )
+        )
         await self.keep(
             *(m.audit(action=pick("setState", "export"), caller=pick("k1", "k2"), outcome=pick("OK", "INVALID"),
                       targets=[one.id for one in self.some(*said[:3])], time=hour())
@@ -303,6 +313,11 @@ class Values:
                 return r.sample(there, r.randint(0, 2)) if many else r.choice(there)
             case f.HasMembers():
                 return encode_json(self._made.json())
+            case f.MembersPass():
+                parts = {"equals": encode_json(r.choice([1, "1", [True], 2])), "exists": r.random() < 0.5}
+                parts |= {"range": FloatRange(min=r.choice([None, -1, 0.5]), max=r.choice([None, 1, 3])), "prefix": "1"}
+                at, name = r.choice(["/k", "/x", "/o/k"]), r.choice([*parts])
+                return [MemberTest(at=at, **{name: parts[name]})]
             case f.RefersTo():
                 ref = self._ref(op.kinds)
                 if "Ref" in str(LISTS[self._kind].filter.__annotations__[member]):

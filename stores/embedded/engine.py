@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from domain.members import passes_encoded
 from domain.model_call import ModelCall
 from domain.values import fold, has_members
 from stores.catalogue.kinds import KINDS
@@ -85,6 +86,7 @@ class EmbeddedEngine:
         db.execute(_PRAGMAS).fetchall()  # a statement that answers stops the ones after it until it is read
         db.create_scalar_function("now_us", self._now_us, 0)
         db.create_scalar_function("has_members", _has_members, 2, deterministic=True)
+        db.create_scalar_function("members_pass", _members_pass, 2, deterministic=True)
         db.create_scalar_function("contains", _contains, 2, deterministic=True)
         db.create_scalar_function("says", texts.says, 2, deterministic=True)
         db.create_scalar_function("call_says", _call_says, 2, deterministic=True)
@@ -227,6 +229,11 @@ class EmbeddedEngine:
 def _has_members(*values: object) -> bool:
     text, wanted = values
     return has_members(str(text), str(wanted))
+
+
+def _members_pass(*values: object) -> bool:
+    value, tests = values
+    return passes_encoded(str(value), str(tests))
 
 
 def _contains(*values: Any) -> bool | None:

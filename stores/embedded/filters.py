@@ -8,9 +8,12 @@ from enum import Enum
 from functools import singledispatch
 from typing import Any
 
+import msgspec
+
 from domain.actor import Agent, User
 from domain.blob import BlobFilter
 from domain.document import DocumentChunk
+from domain.members import MemberTest, asked
 from domain.memory import Memory
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
@@ -171,6 +174,16 @@ def _(op: f.HasAll, kind: Kind, row: str) -> Add:
 def _(op: f.HasMembers, kind: Kind, row: str) -> Add:
     sql = f"has_members({row}.{op.column}, ?)"
     return lambda w, value: w.add(sql, raw(value))
+
+
+@_emit.register
+def _(op: f.MembersPass, kind: Kind, row: str) -> Add:
+    sql = f"members_pass({row}.{op.column}, ?)"
+
+    def add(w: Where, tests: Sequence[MemberTest]) -> None:
+        w.add(sql, msgspec.json.encode([mark for test in tests for mark in asked(test)]).decode())
+
+    return add
 
 
 @_emit.register

@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.blob import BlobFilter
 from domain.link import MemoryLink
+from domain.members import MemberTest, asked
 from domain.memory import Memory, MemoryFilter
 from domain.values import FloatRange, Ref, TimeRange, fold
 from stores import filters as f
@@ -220,6 +221,24 @@ def _(op: f.HasAll, node: str) -> Add:
 def _(op: f.HasMembers, node: str) -> Add:
     condition = f"all(member IN ? WHERE member IN {node}.members)"
     return lambda w, value: w.add(condition, members(value))
+
+
+@_emit.register
+def _(op: f.MembersPass, node: str) -> Add:
+    ways = {
+        None: f"any(mark IN {node}.marks WHERE mark STARTS WITH ?)",
+        True: f"any(mark IN {node}.marks WHERE ?[0] <= mark <= ?[1])",
+        False: f"none(mark IN {node}.marks WHERE ?[0] <= mark <= ?[1])",
+    }
+
+    def add(w: Where, tests: Sequence[MemberTest]) -> None:
+        for mark in (mark for test in tests for mark in asked(test)):
+            if mark.high is None:
+                w.add(ways[None], mark.low)
+            else:
+                w.add(ways[mark.there], [mark.low, mark.high])
+
+    return add
 
 
 @_emit.register

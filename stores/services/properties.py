@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from domain.document import DocumentChunk
+from domain.members import marks
 from domain.memory import Memory
 from domain.message import Message
 from domain.node import Node
@@ -25,7 +26,7 @@ from domain.span import Span
 from domain.values import Json, fold
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS, kind
-from stores.filters import FILTERS, Either, HasAll, HasMembers, HasPart, Operator, Part, PartContains
+from stores.filters import FILTERS, Either, HasAll, HasMembers, HasPart, MembersPass, Operator, Part, PartContains
 from stores.rows import micros
 from stores.services.labels import sorted_texts
 from stores.words import stored
@@ -109,6 +110,8 @@ def makers(of: Kind[Any]) -> dict[str, Callable[[Any], Any]]:
         match operator:
             case HasMembers(column):
                 found["members"] = _of(of, column, members)
+            case MembersPass(column):
+                found["marks"] = _of(of, column, marks)
             case HasAll(column):
                 found[listed(column)] = _of(of, column, list)
             case PartContains(part):

@@ -152,6 +152,35 @@ class TestReading:
         assert await keys(graph, f=filter) == found
 
     @pytest.mark.both_families
+    async def test_by_members(self, graph: Graph) -> None:
+        people = {
+            "a": {"age": 36, "home": {"city": "Oslo"}},
+            "b": {"age": 1e20, "home": {"city": "Odense", "zip": 1}},
+            "c": {"age": -1.5, "home": None, "a/b": True},
+            "d": "text",
+        }
+        entries = [{"namespace": "n", "key": key, "value": value} for key, value in people.items()]
+        await graph.do("setStates", {"entries": entries})
+        for test, found in (
+            ({"at": "/age", "range": {"min": 18}}, "ab"),
+            ({"at": "/age", "range": {"min": 18, "max": 36}}, "a"),
+            ({"at": "/age", "range": {"max": -0.5}}, "c"),
+            ({"at": "/age", "range": {}}, "abc"),
+            ({"at": "/home/city", "equals": "Oslo"}, "a"),
+            ({"at": "/age", "equals": 36.0}, "a"),
+            ({"at": "/home", "equals": {"city": "Oslo"}}, "a"),
+            ({"at": "/home/city", "prefix": "O"}, "ab"),
+            ({"at": "/home", "exists": True}, "abc"),
+            ({"at": "/home", "exists": False}, "d"),
+            ({"at": "/a~1b", "equals": True}, "c"),
+            ({"at": "/a~1b", "equals": 1}, ""),
+        ):
+            assert await keys(graph, f={"members": [test]}) == [*found], test
+            assert await keys(graph, f={"not": {"members": [test]}}) == [key for key in people if key not in found], (
+                test
+            )
+
+    @pytest.mark.both_families
     async def test_delete_returns_it_as_it_was(self, graph: Graph) -> None:
         made = await put(graph, value={"a": 1})
         gone = (await graph.do("deleteState", {"namespace": "n", "key": "k", "ifVersion": 1}, f"state {{ {ALL} }}"))[
