@@ -85,7 +85,7 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
   );
 }
 
-const COLUMNS = { kind: ['kind', true], status: ['status', true], people: ['participants', true], messages: ['messages', true], created: ['made', false], active: ['last active', true] } as const;
+const COLUMNS = { kind: ['kind', true], status: ['status', true], people: ['who takes part', true], messages: ['messages', true], created: ['made', false], active: ['last active', true] } as const;
 
 const Row = ({ row, columns }: { row: SessionRow; columns: ReadonlySet<string> }) => (
   <>
