@@ -29,6 +29,7 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependencies>
 </project>
 """
+_KEPT_PLANS = ("dbms.cypher.min_replan_interval=1h", "server.memory.query_cache.per_db_cache_num_entries=5000")
 OPENED = ("java.base/java.nio", "java.base/java.io", "java.base/sun.nio.ch", "java.base/java.lang")
 
 USER = "neo4j"
@@ -81,8 +82,9 @@ class Neo4j(Server):
             f"server.bolt.advertised_address={HOST}:{self.ports[0]}",
             "server.http.enabled=false",
             "server.memory.pagecache.size=512m",
-            # Tests, whose data is in memory, empty and fill it all the time, and a plan takes 0.1 s.
-            *(["dbms.cypher.min_replan_interval=1h"] if in_memory() else []),
+            # Tests, whose data is in memory, empty and fill it all the time, and ask more statements than the 1,000 whose
+            # plans are kept; to make a plan takes 0.1 s.
+            *(_KEPT_PLANS if in_memory() else []),
             "db.tx_log.preallocate=false",  # else a quarter of a gigabyte for each of its two databases
             f"dbms.security.auth_enabled={str(self.password is not None).lower()}",
             "dbms.usage_report.enabled=false",
