@@ -205,6 +205,7 @@ async def ask_lists(store: Store, things: m.World, recording: Recording) -> None
         await store.counts([page.count_key])
     for way in LinkDirection:
         await m.page(store, Collection.MEMORY_LINKS, things.memory, LinkFilter(direction=way))
+        await m.page(store, Collection.SESSION_LINKS, things.session, LinkFilter(direction=way))
 
 
 async def ask_filters(store: Store, made: Made, recording: Recording) -> None:
