@@ -20,6 +20,7 @@ import pytest
 from domain.annotation import AnnotationOrderField
 from domain.blob import Blob, BlobFilter
 from domain.change import ChangeKind
+from domain.context_version import ContextVersion, ContextVersionOrder, ContextVersionOrderField
 from domain.document import DocumentChunk
 from domain.graph import Exploration, GraphInclude
 from domain.link import LinkDirection, MemoryLinkKind
@@ -82,6 +83,11 @@ SELDOM = {
     ToolExecutionOrderField.DURATION,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""
+
+WALKED: dict[Any, Any] = {
+    Records(ContextVersion): ContextVersionOrder(field=ContextVersionOrderField.REPLACED_AT),
+}
+"""Lists of a whole workspace that retention alone goes through, in one order."""
 
 OWN = [
     Records(of.record, column)
@@ -195,7 +201,8 @@ async def ask_lists(store: Store, things: m.World, recording: Recording) -> None
         finds_more_first = of is Collection.MESSAGE_BRANCH or of in OF_A_TRACE
         further = asyncio.ensure_future if finds_more_first else recording.alone
         order = type(default_order(of))
-        for field in set(type(default_order(of).field)) - SELDOM:
+        fields = {WALKED[of].field} if of in WALKED else set(type(default_order(of).field)) - SELDOM
+        for field in fields:
             for direction in OrderDirection:
                 asked = order(field=field, direction=direction)
                 [page] = await store.pages(of, [parent], Slice(limit=1), None, asked)
@@ -214,7 +221,7 @@ async def ask_filters(store: Store, made: Made, recording: Recording) -> None:
         parent = made._parent(of)
         for filter in single(of, made, 2):
             for asked in (filter, listed.filter(not_=filter)):
-                await recording.alone(m.page(store, listed.of, parent, asked))
+                await recording.alone(m.page(store, listed.of, parent, asked, WALKED.get(listed.of)))
                 await recording.alone(store.counts([CountKey(listed.of, parent, asked)]))
 
 
