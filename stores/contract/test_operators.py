@@ -38,7 +38,7 @@ from domain.state import StateEntry, StateFilter
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolStatus
 from domain.trace import TraceEvent, TraceFilter
 from domain.trash import TrashedSession, TrashedSessionFilter
-from domain.values import NULL, FloatRange, Ref, TimeRange, encode_json
+from domain.values import NULL, Command, FloatRange, Ref, TimeRange, encode_json
 from stores import filters as f
 from stores.contract import making as m
 from stores.filters import FILTERS, Operator
@@ -399,13 +399,26 @@ async def test_a_member_and_its_negation_part_all_records(made: Records, kind: t
 async def test_nested_filters_find_what_the_predicate_lets_through(made: Records, kind: type[Node], scale: int) -> None:
     everything = await made.found(kind)
     values = Values(kind, made, 11)
-    sizes = set()
-    for _ in range(12 * scale):
-        filter = values.filter()
-        expected = made.expected(everything, filter)
-        sizes.add(len(expected))
-        assert await made.found(kind, filter) == expected, filter
-    assert len(sizes) > 2, "filters that tell records apart"
+    drawn = [values.filter() for _ in range(max(12 * scale, 60))]
+    drawn = [one for one in drawn if scale > 1 or conditions(one) <= PLANNED]
+    telling = {len(made.expected(everything, one)): one for one in drawn}
+    assert len(telling) > 2, "filters that tell records apart"
+    for filter in [*telling.values(), *drawn][: 12 * scale]:
+        assert await made.found(kind, filter) == made.expected(everything, filter), filter
+
+
+PLANNED = 30
+"""Conditions of a filter that Neo4j plans in good time on a machine that is busy; docs/scaling.md tells of more."""
+
+
+def conditions(filter: Any) -> int:
+    """How many members are given in a filter, and in those that stand in it."""
+    if isinstance(filter, list):
+        return sum(map(conditions, filter))
+    if not isinstance(filter, Command):
+        return 0
+    given = [getattr(filter, name) for name in filter.__struct_fields__]
+    return sum(1 + conditions(one) for one in given if one is not None)
 
 
 @every_kind
