@@ -22,7 +22,7 @@ test: $(VENV)/ready
 test-all: test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	$(BIN)/python -m tests.support.servers install
-	RECOLLECT_FUZZ_SECONDS=30 $(PYTEST) --servers --hypothesis-profile ci -m "($(MORE)) and not (browser or $(ALONE))"
+	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not (browser or $(ALONE))"
 	$(PYTEST) -m browser # apart: what drives the browser keeps a loop of its own running in the process
 	$(BIN)/pytest --servers -m "browser and services" # in one process: its servers are started once
 	$(BIN)/pytest --servers -m "$(ALONE)"
