@@ -158,6 +158,7 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         "metric": 'metric: "score"',
         "text": 'text: "sky"',
         "at": 'at: "2100-01-01T00:00:00Z"',
+        "time": 'time: "2100-01-01T00:00:00Z"',
         "input": 'input: {text: "sky"}',
         "owner": f'owner: {{id: "{there.memory.owner_id}"}}',
     }
