@@ -46,6 +46,10 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes) -> bytes:
         """The whole answer, head and body."""
         assert self._transport is not None
+        if self._transport.is_closing():  # servers close what is idle for seconds, as it is while another's turn lasts
+            await asyncio.get_running_loop().create_connection(
+                lambda: self, *self._transport.get_extra_info("peername")
+            )
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer

@@ -32,7 +32,7 @@ def test_a_session_is_found_by_what_was_said_and_read(site: Site, page: Page) ->
     expect(said.get_by_text("cranes.get answered")).to_have_count(0)
     said.locator("summary", has_text="cranes.get").click()
     expect(said.locator(".json", has_text="resting")).to_be_visible()
-    expect(page.get_by_label("Participants")).to_contain_text("assistant")
+    expect(page.get_by_label("Participants", exact=True)).to_contain_text("assistant")
     page.reload()
     expect(page.get_by_role("heading", name="About the harbour")).to_be_visible()
 
