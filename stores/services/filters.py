@@ -305,8 +305,6 @@ def _(op: f.Some, node: str) -> Add:
     """Looked up once, before the first row: from an index for each way to be called."""
     if isinstance(op.operator, f.Says):
         return _some_saying(op, node)
-    if isinstance(op.operator, f.RefersTo):
-        return _some_referring(op, op.operator, node)
     if not isinstance(op.operator, f.Called):
         return _some_holding(op, node)
     column, label = op.operator.column, LABELS[op.kind].name
@@ -334,19 +332,6 @@ def _some_saying(op: f.Some, node: str) -> Add:
     def add(w: Where, text: str) -> None:
         wanted = all_of(words.asked(text, MOST_WORDS))
         w.add(f"{node}.id IN {w.ids(saying, wanted)}" if wanted else _NEVER)
-
-    return add
-
-
-def _some_referring(op: f.Some, to: f.RefersTo, node: str) -> Add:
-    def some(value: str) -> str:
-        return f"{seek(LABELS[op.kind].name, to.column, value, 'x')} RETURN x.{op.column} AS id"
-
-    by_id, by_name = some("= ?"), " UNION ".join(f"{_calling(kind)} {some('= o.id')}" for kind in to.kinds)
-
-    def add(w: Where, value: Any) -> None:
-        ref = f.called(value)
-        w.add(f"{node}.id IN {w.ids(by_name if ref.id is None else by_id, ref.id or ref.external_id)}")
 
     return add
 
