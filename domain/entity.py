@@ -49,8 +49,8 @@ class MergedEntity(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entity(Node, frozen=True, kw_only=True, gc=False):
-    """A named thing: a person, a place, a project, a file. found: by a rule, and no caller has named it yet. merged:
-    those that became a part of it, the first one first."""
+    """A named thing: a person, a place, a project, a file. merged: those that became a part of it, the first one
+    first."""
 
     prefix: ClassVar[str] = "ent"
     noun: ClassVar[str] = "entity"
@@ -60,7 +60,6 @@ class Entity(Node, frozen=True, kw_only=True, gc=False):
     type: Annotated[str, SORTED]
     aliases: list[str]
     metadata: Json
-    found: bool
     merged: list[MergedEntity]
     created_at: Annotated[datetime, SORTED]
     updated_at: Annotated[datetime, SORTED]
@@ -85,7 +84,7 @@ class EntityName(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Mention(Node, frozen=True, kw_only=True, gc=False):
-    """That a record mentions an entity. found: by a rule; else the caller said so."""
+    """That a record mentions an entity, as the caller said."""
 
     prefix: ClassVar[str] = "mtn"
     noun: ClassVar[str] = "mention"
@@ -98,7 +97,6 @@ class Mention(Node, frozen=True, kw_only=True, gc=False):
         listed("created_at"),
     ]
     entity_id: Annotated[Id, refers("Entity", gone="cascade", edge="MENTIONS"), Natural(1), listed("created_at")]
-    found: bool
     created_at: datetime
 
 
@@ -150,14 +148,12 @@ class EntityOrder(Command, frozen=True, kw_only=True):
 
 
 class EntityFilter(Command, frozen=True, kw_only=True):
-    """Selects entities; all given members must match. text: in the name. aliases: all of these, as they are written.
-    found: whether a rule found it and no caller has named it yet."""
+    """Selects entities; all given members must match. text: in the name. aliases: all of these, as they are written."""
 
     types: list[str] | None = None
     text: str | None = None
     aliases: list[str] | None = None
     external_ids: AnyNamed = None
-    found: bool | None = None
     metadata: GivenObject = None
     created_at: TimeRange | None = None
     updated_at: TimeRange | None = None

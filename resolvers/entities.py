@@ -48,12 +48,11 @@ _MOVED = 1_000
 
 
 class Naming(NamedTuple):
-    """What one record mentions. path: where it was said. found: by a rule. new: the record has just been made."""
+    """What one record mentions. path: where it was said. new: the record has just been made."""
 
     target_id: Id
     entities: Sequence[EntityInput]
     path: Path = ()
-    found: bool = False
     new: bool = True
 
 
@@ -96,19 +95,16 @@ async def mention(tx: Transaction, namings: Sequence[Naming]) -> Noted:
     pairs: dict[tuple[Id, Id], Naming] = {}
     for one in namings:
         for index, input in enumerate(one.entities):
-            id = names.take(input, [*one.path, "entities", index], one.found)
+            id = names.take(input, [*one.path, "entities", index])
             pairs.setdefault((one.target_id, id), one)
     wrote = await names.store()
     old = [pair for pair, one in pairs.items() if not one.new]
     there = dict(zip(old, await tx.find(Mention, old), strict=True)) if old else {}
-    fresh = []
-    for (target, id), one in pairs.items():
-        before = there.get((target, id))
-        if before is None:
-            made = tx.new_id(Mention)
-            fresh.append(Mention(id=made, target_id=target, entity_id=id, found=one.found, created_at=tx.now))
-        elif before.found and not one.found:
-            fresh.append(replace(before, found=False))
+    fresh = [
+        Mention(id=tx.new_id(Mention), target_id=target, entity_id=id, created_at=tx.now)
+        for target, id in pairs
+        if there.get((target, id)) is None
+    ]
     if fresh:
         await tx.put(fresh)
     return Noted(frozenset(pairs), wrote or bool(fresh))
@@ -148,17 +144,16 @@ class _Names:
             return id
         return self._ids.get((digest_of(input.name), "" if input.type is None else kind_of_thing(input.type)))
 
-    def take(self, input: EntityInput, path: Path, found: bool = False) -> Id:
+    def take(self, input: EntityInput, path: Path) -> Id:
         """The id of the entity that is meant. Raises Rejected (DUPLICATE)."""
         id = self._meant(input)
         if id is None:
-            return self._made(input, path, found).id
-        if not found:
-            self._add(self._entities[id], input, path)
+            return self._made(input, path).id
+        self._add(self._entities[id], input, path)
         return id
 
-    def _made(self, input: EntityInput, path: Path, found: bool) -> Entity:
-        made = _new(self._tx, input, found)
+    def _made(self, input: EntityInput, path: Path) -> Entity:
+        made = _new(self._tx, input)
         self.call(made, made.names, path)
         self._keep(made)
         return made
@@ -175,7 +170,7 @@ class _Names:
         if input.metadata is not None:
             metadata = merge(before.metadata, input.metadata, None, [*path, "metadata"])
         external_id = before.external_id or input.external_id
-        after = changed(before, aliases=aliases, metadata=metadata, external_id=external_id, found=False)
+        after = changed(before, aliases=aliases, metadata=metadata, external_id=external_id)
         if after is not before:
             self.call(after, after.names, path)
             self._keep(replace(after, updated_at=self._tx.now))
@@ -228,9 +223,9 @@ async def mentioned_by(context: Context, target_ids: Sequence[Id]) -> list[Menti
 
 
 async def say(tx: Transaction, naming: Naming, before: Sequence[Mention]) -> bool:
-    """Says anew what a record mentions; what a rule found stays. before: what it mentioned. Whether that is something
+    """Says anew what a record mentions. before: what it mentioned. Whether that is something
     else than it was. Raises Rejected, as `mention` does."""
-    there = [one for one in await present(tx, Mention, [one.id for one in before]) if not one.found]
+    there = await present(tx, Mention, [one.id for one in before])
     pairs, wrote = await mention(tx, [naming._replace(new=False)])
     gone = [one.id for one in there if (one.target_id, one.entity_id) not in pairs]
     await tx.delete(Mention, gone)
@@ -310,10 +305,10 @@ def _upserted(tx: Transaction, before: Entity | None, input: UpsertEntityInput) 
     if "type" in changes:
         changes["type"] = kind_of_thing(str(changes["type"]))
     aliases = before.aliases if input.aliases is UNSET else input.aliases or ()
-    return changed(before, **changes, aliases=_aliases(name, aliases), found=False)
+    return changed(before, **changes, aliases=_aliases(name, aliases))
 
 
-def _new(tx: Transaction, input: EntityInput, found: bool = False) -> Entity:
+def _new(tx: Transaction, input: EntityInput) -> Entity:
     return Entity(
         id=tx.new_id(Entity),
         external_id=input.external_id,
@@ -321,7 +316,6 @@ def _new(tx: Transaction, input: EntityInput, found: bool = False) -> Entity:
         type=kind_of_thing(input.type),
         aliases=_aliases(input.name, input.aliases or ()),
         metadata=input.metadata or EMPTY_OBJECT,
-        found=found,
         merged=[],
         created_at=tx.now,
         updated_at=tx.now,

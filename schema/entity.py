@@ -35,7 +35,6 @@ class Entity(Node):
     type: str = strawberry.field(description='Any word, in lower case, such as "person"; "thing" if none was told.')
     aliases: list[str] = strawberry.field(description="What else it is called.")
     metadata: JSON
-    found: bool = strawberry.field(description="It was found by a rule, and no caller has named it yet.")
     merged: list[MergedEntity] = strawberry.field(description="Those that became a part of it, the first one first.")
     created_at: datetime
     updated_at: datetime
