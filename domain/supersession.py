@@ -60,10 +60,13 @@ def moved(memory: Memory, before: Sequence[Ending], after: Sequence[Ending], now
     return replace(memory, valid_until=_earliest([was, *(one.at for one in after)]), status=status)
 
 
-def circle(links: Iterable[tuple[str, str]]) -> int | None:
-    """The first of some links, as source and target, that with those before it makes something supersede itself."""
+def circle(links: Iterable[tuple[str, str]], new: Iterable[tuple[str, str]]) -> int | None:
+    """The place of the first of some new links, as source and target, that with those before it and others which are
+    there leads back to where it begins."""
     ahead: dict[str, set[str]] = {}
-    for index, (source, target) in enumerate(links):
+    for source, target in links:
+        ahead.setdefault(source, set()).add(target)
+    for place, (source, target) in enumerate(new):
         waiting, seen = [target], {target}
         while waiting:
             for further in ahead.get(waiting.pop(), ()):
@@ -71,7 +74,7 @@ def circle(links: Iterable[tuple[str, str]]) -> int | None:
                     seen.add(further)
                     waiting.append(further)
         if source in seen:
-            return index
+            return place
         ahead.setdefault(source, set()).add(target)
     return None
 

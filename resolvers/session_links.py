@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.link import LinkDirection
@@ -58,13 +58,13 @@ async def link(context: Context, input: LinkSessionsInput) -> list[SessionLink]:
     for index, one in enumerate(input.links):
         if one.kind is SessionLinkKind.FORKED_FROM:
             raise invalid("forkSession makes the links of this kind; use another kind.", ["links", index, "kind"])
-    await _check_ways(context, input.links)
+    known = await _ahead(context, input.links)
 
     async def script(tx: Transaction) -> list[SessionLink]:
         ends = await _ends(tx, input.links)
         keys = [(source, one.kind.value, target) for one, (source, target) in zip(input.links, ends, strict=True)]
         there = dict(zip(keys, await tx.find(SessionLink, keys), strict=True)) if keys else {}
-        await _not_back(tx, input.links, ends)
+        await _check_ways(tx, input.links, ends, known)
         stored, fresh = [], {}
         for one, key, (source, target) in zip(input.links, keys, ends, strict=True):
             before = there[key]
@@ -126,54 +126,63 @@ async def _ends(tx: Transaction, inputs: Sequence[SessionLinkInput]) -> list[tup
     return ends
 
 
-async def _not_back(tx: Transaction, inputs: Sequence[SessionLinkInput], ends: Sequence[tuple[Id, Id]]) -> None:
-    """Raises Rejected (INVALID) where the same link is there the other way round, as others may just have made it."""
-    back = {
-        index: (target, one.kind.value, source)
-        for index, (one, (source, target)) in enumerate(zip(inputs, ends, strict=True))
-        if one.kind in ONE_WAY
-    }
-    found = await tx.find(SessionLink, list(back.values())) if back else []
-    for index, there in zip(back, found, strict=True):
-        if there is not None:
-            raise _leads_back(there.kind, index)
-
-
 def _leads_back(kind: SessionLinkKind, index: int) -> Exception:
     message = f"Links of kind {kind.name} would lead from this session back to it."
     return invalid(f"{message} Remove one of them, or use RELATED.", ["links", index, "target"])
 
 
-async def _check_ways(context: Context, inputs: Sequence[SessionLinkInput]) -> None:
-    """Raises Rejected: INVALID for a link by which links of a kind that leads one way would lead back; LIMIT where too
-    many links would have to be followed."""
+async def _ahead(context: Context, inputs: Sequence[SessionLinkInput]) -> dict[SessionLinkKind, set[Id]]:
+    """For each kind that leads one way the sessions that targets lead to, as far as is known before the write: a write
+    reads their links at once, and has to follow only those that have come since. Raises Rejected: LIMIT."""
+
+    async def leaving(ids: list[Id], kind: SessionLinkKind) -> list[SessionLink]:
+        among = LinkFilter(LinkDirection.OUT, [kind])
+        pages = await context.store.pages(Collection.SESSION_LINKS, ids, Slice(_MOST), among)
+        return [one for page in pages for one in page.nodes]
+
+    known: dict[SessionLinkKind, set[Id]] = {}
     for kind in ONE_WAY:
-        asked = [(index, one) for index, one in enumerate(inputs) if one.kind is kind]
-        refs = [ref for _, one in asked for ref in (one.source, one.target)]
-        found = await lookup_all(context.store, Session, refs) if refs else {}
-        # One that is yet to be made stands for itself: nothing leaves it but what is asked for here.
-        ids = {ref: found[ref].id if ref in found else Id(ref.id or ref.external_id or "") for ref in refs}
-        ends = [(index, ids[one.source], ids[one.target]) for index, one in asked]
-        there = await _onward(context, {ids[ref] for ref in refs if ref in found}, kind)
-        new = [(index, source, target) for index, source, target in ends if source != target]
-        place = circle([*there, *((source, target) for _, source, target in new)])
-        if place is not None and place >= len(there):
-            raise _leads_back(kind, new[place - len(there)][0])
+        if refs := [one.target for one in inputs if one.kind is kind]:
+            begin = {one.id for one in (await lookup_all(context.store, Session, refs)).values()}
+            known[kind] = begin | {target for _, target in await _onward(begin, kind, leaving)}
+    return known
 
 
-async def _onward(context: Context, sessions: Iterable[Id], kind: SessionLinkKind) -> list[tuple[Id, Id]]:
+async def _check_ways(
+    tx: Transaction,
+    inputs: Sequence[SessionLinkInput],
+    ends: Sequence[tuple[Id, Id]],
+    known: Mapping[SessionLinkKind, set[Id]],
+) -> None:
+    """Raises Rejected: INVALID for a link by which links of a kind that leads one way would lead back; LIMIT where too
+    many links would have to be followed. known: sessions that these may lead to."""
+
+    async def leaving(ids: list[Id], kind: SessionLinkKind) -> list[SessionLink]:
+        found: list[SessionLink] = await tx.along(Session, [(SessionLink, "source")], ids)
+        return [one for one in found if one.kind is kind]
+
+    for kind, ahead in known.items():
+        new = {index: ends[index] for index, one in enumerate(inputs) if one.kind is kind}
+        there = await _onward(ahead | {target for _, target in new.values()}, kind, leaving)
+        place = circle(there, new.values())
+        if place is not None:
+            raise _leads_back(kind, list(new)[place])
+
+
+async def _onward(
+    sessions: Iterable[Id],
+    kind: SessionLinkKind,
+    leaving: Callable[[list[Id], SessionLinkKind], Awaitable[list[SessionLink]]],
+) -> set[tuple[Id, Id]]:
     """The links of a kind that leave sessions, and those that leave where these lead, as sources and targets."""
-    found: dict[tuple[Id, Id], None] = {}
+    found: set[tuple[Id, Id]] = set()
     seen: set[Id] = set()
     waiting = set(sessions)
     while waiting:
         seen |= waiting
-        among = LinkFilter(LinkDirection.OUT, [kind])
-        pages = await context.store.pages(Collection.SESSION_LINKS, sorted(waiting), Slice(_MOST), among)
-        found.update(((one.source_id, one.target_id), None) for page in pages for one in page.nodes)
+        found.update((one.source_id, one.target_id) for one in await leaving(sorted(waiting), kind))
         if len(found) >= _MOST:
-            raise reject(
-                ErrorCode.LIMIT, f"More than {_MOST:,} links of kind {kind.name} lead on from here.", ["links"]
-            )
+            message = f"More than {_MOST:,} links of kind {kind.name} lead on from here."
+            raise reject(ErrorCode.LIMIT, message, ["links"])
         waiting = {target for _, target in found} - seen
-    return list(found)
+    return found

@@ -112,8 +112,6 @@ async def check_circles(context: Context, inputs: Sequence[LinkInput]) -> None:
         links = await _links(context, waiting, LinkDirection.OUT)
         there.update((link.id, (link.source_id, link.target_id)) for link in links)
         waiting = {link.target_id for link in links} - seen
-    new = [(source, target) for _, source, target in ends if (source, target) not in there.values()]
-    place = circle([*there.values(), *new])
-    if place is not None and place >= len(there):
-        index = next(i for i, source, target in ends if (source, target) == new[place - len(there)])
-        raise invalid("A memory would supersede itself, over others.", ["links", index, "target"])
+    place = circle(there.values(), [(source, target) for _, source, target in ends])
+    if place is not None:
+        raise invalid("A memory would supersede itself, over others.", ["links", ends[place][0], "target"])

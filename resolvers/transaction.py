@@ -28,7 +28,7 @@ from domain.panel import Decision, Insight
 from domain.participant import Participant
 from domain.reasoning import ReasoningChain
 from domain.session import Session
-from domain.session_link import ONE_WAY, LinkSessionsInput, SessionLink
+from domain.session_link import SessionLink
 from domain.span import Span
 from domain.state import StateEntry
 from domain.tool_execution import ToolExecution
@@ -198,27 +198,20 @@ class _Asked(NamedTuple):
 
 def _read(input: TransactionInput) -> Iterator[_Asked]:
     before: list[str] = []
-    ahead: set[type[Command]] = set()
+    supersedes = False
     for place, operation in enumerate(input.operations):
         name = next((name for name in _NAMES if getattr(operation, name) is not None), None)
         if name is None:
             raise invalid("Say what is to be done.", ["operations", place])
         asked = _Asked(place, name, getattr(operation, name), {})
         command = _replaced(asked, asked.command, before)
-        if (kinds := _looking_ahead(command)) and type(command) in ahead:
-            raise invalid(f"Put all links of kind {kinds} into one operation.", asked.path)
-        ahead |= {type(command)} if kinds else set()
+        if isinstance(command, LinkMemoriesInput):  # whose way is followed before the write
+            more = any(one.kind is MemoryLinkKind.SUPERSEDES for one in command.links)
+            if more and supersedes:
+                raise invalid("Put all links of kind SUPERSEDES into one operation.", asked.path)
+            supersedes |= more
         yield asked._replace(command=command)
         before.append(name)
-
-
-def _looking_ahead(command: Command) -> str:
-    """The kinds of links that an operation makes whose way is followed before the write; empty where it makes none."""
-    if isinstance(command, LinkMemoriesInput) and any(one.kind is MemoryLinkKind.SUPERSEDES for one in command.links):
-        return MemoryLinkKind.SUPERSEDES.name
-    if isinstance(command, LinkSessionsInput) and any(one.kind in ONE_WAY for one in command.links):
-        return " and ".join(kind.name for kind in ONE_WAY)
-    return ""
 
 
 def _replaced(asked: _Asked, command: Any, before: Sequence[str], path: Sequence[str | int] = ()) -> Any:

@@ -94,4 +94,7 @@ def test_an_end_that_somebody_has_changed_since_stays() -> None:
     [([], None), (["ab", "bc"], None), (["ab", "ba"], 1), (["ab", "bc", "ca"], 2), (["ab", "cd", "bc", "da", "ea"], 3), (["ab", "ac", "db", "dc"], None)],
 )  # fmt: skip
 def test_circles(links: list[str], place: int | None) -> None:
-    assert circle((one[0], one[1]) for one in links) == place
+    pairs = [(one[0], one[1]) for one in links]
+    assert circle([], pairs) == place
+    assert place is None or circle(pairs[:place], pairs[place:]) == 0
+    assert circle(pairs, pairs[:1]) == (None if place is None else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -84,6 +85,19 @@ async def test_what_cannot_be_linked(graph: Graph, wrong: Any, code: str, path: 
     await graph.do("linkSessions", {"links": [tie("b", "a"), tie("c", "a", "REFERS_TO"), tie("a", "c", "CONTINUES")]})
 
 
+@pytest.mark.parametrize("ends", [["ab", "ba"], ["ab", "bc", "ca"]])
+async def test_of_links_that_together_lead_back_one_is_refused_though_all_are_made_at_once(
+    graph: Graph, ends: list[str]
+) -> None:
+    """Each alone may be made, and none is there when any of them begins."""
+    asked = [{"links": [tie(source, target, "PART_OF")]} for source, target in ends]
+    answers = await asyncio.gather(*(graph.answered("linkSessions", one, LINK) for one in asked))
+    refused = [error["code"] for one in answers for error in one["errors"]]
+    assert (refused, sum(one["links"] is not None for one in answers)) == (["INVALID"], len(ends) - 1)
+    there = {*await seen(graph, "a"), *await seen(graph, "b"), *await seen(graph, "c")}
+    assert len(there) == len(ends) - 1
+
+
 async def test_a_fork_is_told_as_a_link_that_stays(graph: Graph) -> None:
     await graph.do("addMessage", {"session": {"externalId": "a"}, "role": "user", "text": "hello"})
     await graph.do("forkSession", {"session": {"externalId": "a"}, "externalId": "fork"})
@@ -104,7 +118,7 @@ async def test_within_a_transaction(graph: Graph) -> None:
     assert await seen(graph, "a") == ["new PART_OF a"]
     twice = [{"linkSessions": {"links": [tie(*ends, "CONTINUES")]}} for ends in (("b", "c"), ("c", "b"))]
     code, path = await graph.fails("transaction", {"operations": twice})
-    assert (code, path) == ("INVALID", ["operations", "1", "linkSessions"])
+    assert (code, path) == ("INVALID", ["operations", "1", "linkSessions", "links", "0", "target"])
     back = [tie("c", "later", "CONTINUES"), tie("later", "c", "CONTINUES")]
     late = [{"createSession": {"externalId": "later"}}, {"linkSessions": {"links": back}}]
     code, path = await graph.fails("transaction", {"operations": late})
