@@ -5,6 +5,8 @@ from __future__ import annotations
 from domain.conventions.convention import Convention
 from domain.conventions.gen_ai import GEN_AI, PYDANTIC_AI
 from domain.conventions.libraries import (
+    AGENTOPS,
+    AUTOGEN,
     BRAINTRUST,
     GOOGLE_ADK,
     HAYSTACK,
@@ -39,6 +41,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     LITELLM,
     OPENLIT,
     MICROSOFT,
+    AUTOGEN,
+    AGENTOPS,
     HAYSTACK,
     BRAINTRUST,
     PLAIN,

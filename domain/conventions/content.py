@@ -202,6 +202,9 @@ _PLAIN = {"role", "parts", "finish_reason", "name"}
 
 def _content(value: dict[str, Any], is_tool: bool) -> Iterator[Content]:
     """The parts of a message, each once: some libraries tell the text in `content` and again in `contents`."""
+    if is_tool and isinstance(answers := value.get("function"), list):  # AutoGen, by OpenInference
+        yield from (_response(one) for one in map(structured, answers) if isinstance(one, dict))
+        return
     answered = _text(value, "tool_call_id", "id" if is_tool else "")
     told = [
         one for name in ("parts", "contents", "content", "blocks") for one in [structured_parts(value.get(name))] if one
@@ -330,12 +333,22 @@ def _response(value: dict[str, Any]) -> ToolResponse:
         call_id = _text(origin, "id")
     names = ("response", "result", "output", "content", "error")
     found = next((value[name] for name in names if value.get(name) is not None), None)
+    found = structured(found)
     failed = value.get("type") == "tool-error" or value.get("status") == "error"
-    return ToolResponse(call_id, encode_json(unwrapped(structured(found))), failed or _is_error(value))
+    return ToolResponse(call_id, encode_json(unwrapped(found)), failed or _is_error(value) or tells_error(found))
 
 
 def _is_error(value: dict[str, Any]) -> bool:
     return any(value.get(name) is True for name in ("is_error", "isError", "error"))
+
+
+def tells_error(result: Any) -> bool:
+    """Whether a result says of itself that it is an error, as those of Vercel and of MCP do."""
+    if not isinstance(result, dict):
+        return False
+    if set(result) == {"type", "value"}:
+        return result["type"] in ("error-text", "error-json")
+    return "content" in result and any(result.get(name) is True for name in ("isError", "is_error"))
 
 
 def unwrapped(value: Any) -> Any:

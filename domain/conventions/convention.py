@@ -41,7 +41,8 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True):
     before them, so it is not read.
     entity: what does the work, whatever its kind: an agent, a tool. instructions: the system's. asked, said: messages
     to and by a model; text, thoughts, calls: the parts of one that it said. given, made: what goes in and comes out of
-    any work: messages of a model, arguments and result of a tool. usage: an object of counts, under any names.
+    any work: messages of a model, arguments and result of a tool. failed: what says
+    that a tool answered with an error, as true or as a status. usage: an object of counts, under any names.
     first_token: how long until the first part of an answer came (seconds as a fraction, milliseconds where whole);
     first_token_at: when it came. first_token_events: span events that are so timed.
     """
@@ -75,6 +76,7 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True):
     call_id: Names = ()
     arguments: Names = ()
     result: Names = ()
+    failed: Names = ()
     finish_reasons: Names = ()
     input_tokens: Names = ()
     output_tokens: Names = ()

@@ -41,10 +41,11 @@ TRACELOOP = Convention(
 
 VERCEL_AI = Convention(
     name="Vercel AI SDK",
-    libraries=("ai 6.0.326", "ai 7.0.173 with @ai-sdk/otel 1.0.173"),
+    libraries=("ai 5.0.277", "ai 6.0.326", "ai 7.0.173 with @ai-sdk/otel 1.0.173"),
     needs="experimental_telemetry: {isEnabled: true, functionId, metadata: {sessionId, userId}}; version 7 has them in "
     "runtimeContext",
-    faults="6.0.326 and 7.0.173 repeat the sums of all steps on the outer span, which are counted once",
+    faults="6.0.326 and 7.0.173 repeat the sums of all steps on the outer span, which are counted once; "
+    "generateText of 5.0.277 tells neither cached tokens nor those of thoughts",
     kinds={
         "ai.operationId": {
             "ai.generateText": SpanKind.CHAIN,
@@ -112,6 +113,7 @@ LANGFUSE = Convention(
     model=("langfuse.observation.model.name",),
     given=("langfuse.observation.input",),
     made=("langfuse.observation.output",),
+    failed=("langfuse.observation.level",),
     finish_reasons=("langfuse.observation.metadata.finish_reason",),
     cost=("langfuse.observation.cost_details#total",),
     usage=("langfuse.observation.usage_details",),
@@ -222,6 +224,7 @@ STRANDS = Convention(
     "provider",
     kinds={"gen_ai.operation.name": {"execute_event_loop_cycle": SpanKind.CHAIN}},
     no_providers=("strands-agents", "strands"),
+    failed=("gen_ai.tool.status",),
     running=True,
 )
 
@@ -271,6 +274,51 @@ MICROSOFT = Convention(
     no_providers=("microsoft.agent_framework",),
 )
 
+AUTOGEN = Convention(
+    name="AutoGen and AG2",
+    libraries=("autogen-agentchat 0.7.5", "ag2 by its documentation"),
+    needs="session.id and user.id on a span around each run, and OpenInference for its model's client: AutoGen's own "
+    "spans tell of agents and tools alone",
+    faults="autogen-core 0.7.5 tells neither arguments nor result of a tool; OpenInference's span of one that failed "
+    "(autogen-agentchat 0.1.22) has the error as its result, and AutoGen's own below it fails",
+    kinds={
+        "ag2.span.type": {
+            "conversation": SpanKind.CHAIN,
+            "multi_conversation": SpanKind.CHAIN,
+            "agent": SpanKind.AGENT,
+            "llm": SpanKind.LLM,
+            "tool": SpanKind.TOOL,
+            "handoff": SpanKind.CHAIN,
+        },
+        "gen_ai.operation.name": {"conversation": SpanKind.CHAIN},
+    },
+    no_providers=("autogen", "ag2"),
+)
+
+AGENTOPS = Convention(
+    name="AgentOps",
+    libraries=("agentops 0.4, by its source",),
+    needs="agentops.init(exporter_endpoint=...) with the address of /v1/traces here, session.id on a span around runs",
+    faults="it has no sessions but traces",
+    kinds={
+        "agentops.span.kind": {
+            "llm": SpanKind.LLM,
+            "agent": SpanKind.AGENT,
+            "tool": SpanKind.TOOL,
+            "guardrail": SpanKind.CHAIN,
+            **dict.fromkeys(("session", "workflow", "task", "operation", "chain", "text"), SpanKind.CHAIN),
+        }
+    },
+    user=("gen_ai.user",),
+    entity=("agentops.entity.name",),
+    given=("agentops.entity.input",),
+    made=("agentops.entity.output",),
+    result=("tool.result",),
+    failed=("tool.status",),
+    finish_reasons=("gen_ai.response.stop_reason",),
+    chunk_events=("gen_ai.completion.chunk",),
+)
+
 _GENERATORS = ("OpenAI", "AzureOpenAI", "OpenAIResponses", "Anthropic", "HuggingFaceAPI", "HuggingFaceLocal", "Ollama",
                "Mistral", "Cohere", "GoogleGenAI", "AmazonBedrock", "LiteLLM", "Fallback")  # fmt: skip
 _EMBEDDERS = ("OpenAI", "AzureOpenAI", "SentenceTransformers", "HuggingFaceAPI", "Ollama", "Cohere", "Mistral")
@@ -284,7 +332,8 @@ HAYSTACK = Convention(
     libraries=("haystack-ai 3.4.1 with opentelemetry-haystack",),
     needs="HAYSTACK_CONTENT_TRACING_ENABLED=true, tracing.enable_tracing(OpenTelemetryTracer(...)), and session.id and "
     "user.id on a span around each run",
-    faults="3.4.1 names no session, user, agent or provider, and tells the id of a call not on the span of its tool",
+    faults="3.4.1 names no session, user, agent or provider, and tells the id of a call not on the span of its tool; "
+    "the status of a tool that failed is no error",
     kinds={
         "haystack.agent.step.llm.input": {WHATEVER: SpanKind.LLM},
         "haystack.tool.name": {WHATEVER: SpanKind.TOOL},
@@ -307,6 +356,7 @@ HAYSTACK = Convention(
     tool=("haystack.tool.name",),
     arguments=("haystack.agent.step.tool.input",),
     result=("haystack.agent.step.tool.output",),
+    failed=("haystack.tool.error",),
 )
 
 BRAINTRUST = Convention(

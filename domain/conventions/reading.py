@@ -41,6 +41,8 @@ _TELLING = (
 )
 """What spans without a kind have that tells it."""
 
+_FAILED = ("true", "error", "failed")
+
 _FIRST_TOKEN = {"first_token", "first_token_ms", "first_token_at"}
 _SPOKEN = {"thoughts", "text", "calls"}
 
@@ -319,7 +321,7 @@ class _Reader:
             response = outcome(value, call_id)
             call_id = call_id or response.call_id
             break
-        if self._failed:
+        if self._failed or any(str(value).lower() in _FAILED for _, _, value in self._told("failed")):
             response = ToolResponse(call_id, NULL if response is None else response.result, True)
         return ToolCall(call_id, tool, arguments, response=response)
 
@@ -371,7 +373,7 @@ def outcome(value: Any, call_id: str) -> ToolResponse:
             return ToolResponse(call_id or (id if isinstance(id, str) else ""), content.plain(result), failed)
         if set(found) == {"output"}:
             found = found["output"]
-    return ToolResponse(call_id, encode_json(found), False)
+    return ToolResponse(call_id, encode_json(found), content.tells_error(found))
 
 
 def reason_of(told: str) -> str:

@@ -15,7 +15,7 @@ _ROWS = (
         ("model", "provider", "first_token", "first_token_ms", "first_token_at", "finish_reasons"),
     ),
     ("messages", ("instructions", "asked", "said", "text", "thoughts", "calls", "given", "made")),
-    ("tools", ("tool", "call_id", "arguments", "result")),
+    ("tools", ("tool", "call_id", "arguments", "result", "failed")),
     (
         "usage",
         ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "cost", "usage"),

@@ -273,6 +273,13 @@ def test_the_calls_of_a_span_show_the_responses_beside_them(read: Any, messages:
     assert {one.tool: one.response and decode_json(one.response.result) for one in calls} == expected
 
 
+def test_answers_of_tools_as_openinference_tells_them_of_autogen() -> None:
+    at = "llm.input_messages.0.message"
+    told = '{"name": "f", "content": "no water", "call_id": "1", "is_error": true}'
+    [message] = input_messages({f"{at}.role": "function", f"{at}.function.0": told})
+    assert message == ModelMessage("tool", [ToolResponse("1", encode_json("no water"), True)])
+
+
 def test_the_calls_of_openinference_too() -> None:
     attributes: dict[str, Any] = {}
     for n, (id, result) in enumerate([("a", None), ("b", None), ("x", "B"), ("c", None), ("x", "C")]):
@@ -325,6 +332,14 @@ def test_what_braintrust_tells() -> None:
         (
             {"tool_call_result": {"result": "no", "origin": {"tool_name": "f", "id": "1"}, "error": True}},
             ToolResponse("1", encode_json("no"), True),
+        ),
+        (
+            {"type": "tool-result", "toolCallId": "1", "output": {"type": "error-text", "value": "no"}},
+            ToolResponse("1", encode_json("no"), True),
+        ),
+        (
+            {"type": "tool-result", "toolCallId": "1", "output": {"type": "text", "value": "no"}},
+            ToolResponse("1", encode_json("no"), False),
         ),
         ({"reasoning": {"reasoning_text": "Hm", "extra": {}}}, ReasoningContent("Hm")),
         ({"image": {"base64_image": "AAAA", "mime_type": "image/png"}}, ImageContent(url="data:image/png;base64,AAAA")),

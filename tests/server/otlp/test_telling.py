@@ -441,6 +441,27 @@ class TestTools:
         assert one["toolCalls"][0]["response"] == {"result": None, "isError": True}
         assert one["statusMessage"] == "no water"
 
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"haystack__tool__error": True, "haystack__agent__step__tool__output": '"no water"'},
+            {"langfuse__observation__level": "ERROR", "langfuse__observation__output": '"no water"'},
+            {"gen_ai__tool__status": "error", "gen_ai__tool__call__result": '"no water"'},
+        ],
+    )
+    async def test_one_that_failed_in_a_span_without_an_error(self, door: Door, told: Any) -> None:
+        await door.spans(span(1, gen_ai__operation__name="execute_tool", gen_ai__tool__name="kettle", **told))
+        assert (await door.read())[1]["toolCalls"][0]["response"] == {"result": "no water", "isError": True}
+
+    async def test_one_that_worked_and_says_so(self, door: Door) -> None:
+        told = {
+            "gen_ai__tool__status": "success",
+            "haystack__tool__error": False,
+            "gen_ai__tool__call__result": '"hot"',
+        }
+        await door.spans(span(1, gen_ai__operation__name="execute_tool", gen_ai__tool__name="kettle", **told))
+        assert (await door.read())[1]["toolCalls"][0]["response"] == {"result": "hot", "isError": False}
+
 
 @pytest.mark.both_families
 class TestWhoAndWhere:
