@@ -11,6 +11,9 @@ MORE = services or node or docker or slow or hypothesis
 ALONE = faults or timed
 BASIC = not (services or browser or node or docker or slow or $(ALONE))
 
+# Tests start the server many times, which compiles its modules anew each time where none may be kept.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run test test-all check bench format schema
 
 run: $(VENV)/console

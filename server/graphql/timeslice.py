@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
+from time import monotonic
 
 TURN_S = 0.001
 """How long a turn may last before those who can wait do."""
@@ -33,7 +33,7 @@ def lasts_long() -> bool:
         # uvloop's clock stands still during a turn, so it tells when the turn began; asyncio's says that it does now.
         _turn.loop, _turn.began = loop, loop.time()
         loop.call_soon(_end)
-    return time.monotonic() - _turn.began > TURN_S
+    return monotonic() - _turn.began > TURN_S
 
 
 def _end() -> None:

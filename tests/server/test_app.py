@@ -70,6 +70,7 @@ def test_it_says_where_it_is_and_that_it_is_well(shared: Running) -> None:
 SOCKETS = ["graphql-transport-ws", "graphql-ws"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("how", "followers"),
     [

@@ -9,6 +9,8 @@ import pytest
 
 from server.deadlines import Deadlines, TimeLimit
 
+pytestmark = pytest.mark.timed
+
 
 async def test_only_what_lasts_too_long_is_told_and_once() -> None:
     late: list[str] = []

@@ -54,6 +54,7 @@ def test_odd_texts_have_vectors(wordllama: Embedder, text: str) -> None:
     assert np.isclose(np.linalg.norm(wordllama.embed(["other", text])[1]), 1.0, atol=1e-5)
 
 
+@pytest.mark.timed
 def test_very_long_texts_take_bounded_time(wordllama: Embedder) -> None:
     long = ["🤯" * 100_000, "x" * 1_000_000, "a few words " * 100_000]
     wordllama.embed(["loaded"])

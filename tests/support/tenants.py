@@ -266,10 +266,13 @@ class Tenant:
         """Takes what is there for what there should be."""
         self.kept = await self.look()
 
-    @property
-    def one_of_each(self) -> list[str]:
-        """An id of each kind."""
-        return [ids[0] for ids in self.ids.values()]
+    def for_place(self, place: Place, number: int) -> list[str]:
+        """Ids to be named in the place: one of each kind that may belong there, and of some others in their turn."""
+        step = place.path[-1]
+        right = MEANT.get(step, {step.removesuffix("s")}) & self.ids.keys() or self.ids.keys()
+        return [
+            ids[0] for turn, (kind, ids) in enumerate(self.ids.items()) if kind in right or (turn + number) % 6 == 0
+        ]
 
 
 class World(NamedTuple):
@@ -477,6 +480,14 @@ def _within(type: Any, path: tuple[str, ...], above: tuple[str, ...]) -> Iterato
 
 
 PLACES = sorted(places(), key=str)
+
+MEANT = {
+    **dict.fromkeys(("actor", "author", "owner", "sender"), {"user", "agent", "participant"}),
+    **dict.fromkeys(("memories", "memory"), {"memory"}),
+    **dict.fromkeys(("entities", "entity"), {"entity"}),
+    **dict.fromkeys(("parent", "sourceMessage", "supportingMessages"), {"message", "span", "event"}),
+}
+"""The kinds of what a place may name, where its name says so in another way than by one kind's own."""
 
 
 def with_id(place: Place, own: Tenant, id: str) -> dict[str, Any]:

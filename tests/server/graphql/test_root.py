@@ -39,14 +39,20 @@ NO_SESSION = {"input": {"session": {"externalId": "none"}, "role": "user", "text
 class Counted:
     """A service whose root fields are counted. change: what their values become; it may raise."""
 
-    def __init__(self, service: Service) -> None:
-        self.service, self.schema = service, build()
-        self.calls: Counter[str] = Counter()
-        self.change: Callable[[Any], Any] | None = None
+    service: Service
+
+    def __init__(self) -> None:
+        self.schema = build()
+        self.begin()
         for type_ in (self.schema.query_type, self.schema.mutation_type):
             assert type_ is not None
             for name, field in type_.fields.items():
                 field.resolve = self._counting(name, field.resolve)
+
+    def begin(self) -> None:
+        """Forgets what was counted and changed."""
+        self.calls: Counter[str] = Counter()
+        self.change: Callable[[Any], Any] | None = None
 
     def _counting(self, name: str, resolve: Any) -> Any:
         async def counted(root: Any, info: Any, **given: Any) -> Any:
@@ -85,10 +91,16 @@ class Counted:
         return json.loads(ours)
 
 
+@pytest.fixture(scope="module")
+def counted() -> Counted:
+    """One for all tests: to build a schema takes longer than any of them."""
+    return Counted()
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[Counted]:
-    service = open_service(tmp_path, Settings())
-    counted = Counted(service)
+async def world(counted: Counted, tmp_path: Path) -> AsyncIterator[Counted]:
+    counted.service = service = open_service(tmp_path, Settings())
+    counted.begin()
     await counted.answer('mutation { createSession(input: {externalId: "s", title: "S"}) { errors { message } } }')
     for _ in range(3):
         await counted.answer(ADD, INPUT)

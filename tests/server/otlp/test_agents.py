@@ -173,6 +173,7 @@ async def test_an_agent_by_the_conventions_of_openinference(server: Running, way
     assert llm["usage"] == {"inputTokens": 12, "outputTokens": 30, "totalTokens": 42}
 
 
+@pytest.mark.timed
 async def test_spans_are_seen_within_a_second(server: Running) -> None:
     create = 'mutation { createSession(input: {externalId: "quick"}) { session { traceCursor } } }'
     start = (await server.ask(create))["createSession"]["session"]["traceCursor"]
@@ -186,6 +187,7 @@ async def test_spans_are_seen_within_a_second(server: Running) -> None:
     await watching.aclose()  # type: ignore[attr-defined]
 
 
+@pytest.mark.timed
 async def test_a_span_that_begins_its_messages_and_its_end_are_seen_within_a_second_each(server: Running) -> None:
     create = 'mutation { createSession(input: {externalId: "talk"}) { session { traceCursor messageCursor } } }'
     session = (await server.ask(create))["createSession"]["session"]

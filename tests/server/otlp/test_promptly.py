@@ -56,6 +56,7 @@ def seen_in(name: str, event: Any) -> str:
     return str(event["node"]["text"])
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("way", WAYS)
 async def test_start_messages_and_end_are_seen_within_a_second(server: Running, way: str) -> None:
     session = f"{list(WAYS).index(way) + 1:04}"

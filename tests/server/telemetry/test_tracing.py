@@ -113,6 +113,7 @@ async def test_a_server_that_sends_to_itself_comes_to_rest(server: Running) -> N
     assert scrape(server).sum("recollect_operations_total", kind="spans") == before
 
 
+@pytest.mark.timed
 def test_a_collector_that_is_gone_does_not_hold_up_the_end(tmp_path: Path) -> None:
     running = Running(tmp_path / "data", RECOLLECT_OTEL="on", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     running.start()
