@@ -481,11 +481,12 @@ def _within(type: Any, path: tuple[str, ...], above: tuple[str, ...]) -> Iterato
 
 PLACES = sorted(places(), key=str)
 
+PEOPLE, SAID = {"user", "agent", "participant"}, {"message", "span", "event"}
 MEANT = {
-    **dict.fromkeys(("actor", "author", "owner", "sender"), {"user", "agent", "participant"}),
-    **dict.fromkeys(("memories", "memory"), {"memory"}),
-    **dict.fromkeys(("entities", "entity"), {"entity"}),
-    **dict.fromkeys(("parent", "sourceMessage", "supportingMessages"), {"message", "span", "event"}),
+    **dict.fromkeys(("actor", "author", "owner", "sender"), PEOPLE),
+    **dict.fromkeys(("parent", "sourceMessage", "supportingMessages"), SAID),
+    "memories": {"memory"},
+    "entities": {"entity"},
 }
 """The kinds of what a place may name, where its name says so in another way than by one kind's own."""
 
