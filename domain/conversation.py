@@ -150,9 +150,10 @@ def news(
     """Which of what a call tells is not known yet.
 
     What a call repeats is known in its order. Where it repeats no answer, only what was said since the last answer is
-    compared, and what was told by spans of the same time: users say the same thing again. places: those of known.
+    compared, and what was told by spans of the same time: users say the same thing again. But a history may lack its
+    answers: then it repeats all that was asked before. places: those of known.
     """
-    has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told)
+    has_history = any(one.sender is SenderType.AGENT and not one.answers for one in told) or _asks_anew(known, told)
     before = -1 if has_history else _since(known, tellers, by) - 1
     ways = [_repeated(places, told[start:], before) for start in _starts(known, told)]
     count, following, goes_on, passed = max(ways, key=lambda way: way[0])
@@ -168,6 +169,15 @@ def news(
             "which are those it is compared with: some of its messages may stand there twice"
         )
     return News(fresh, goes_on, doubts)
+
+
+def _asks_anew(known: Sequence[Known], told: Sequence[Utterance]) -> bool:
+    """Whether a call begins with all that users have said so far, and something follows."""
+    if len(known) >= MAX_KNOWN:
+        return False
+    before = [part.key for part in known if part.key[0] in ASKED]
+    asked = [key for one in told if one.sender is SenderType.USER for key in one.keys]
+    return bool(before) and len(asked) > len(before) and asked[: len(before)] == before
 
 
 def _starts(known: Sequence[Known], told: Sequence[Utterance]) -> list[int]:

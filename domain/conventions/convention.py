@@ -43,6 +43,7 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True):
     to and by a model; text, thoughts, calls: the parts of one that it said. given, made: what goes in and comes out of
     any work: messages of a model, arguments and result of a tool. failed: what says
     that a tool answered with an error, as true or as a status. usage: an object of counts, under any names.
+    counted_by: what says, as `model_call`, that a span repeats the usage of a model's call beside it.
     first_token: how long until the first part of an answer came (seconds as a fraction, milliseconds where whole);
     first_token_at: when it came. first_token_events: span events that are so timed.
     """
@@ -85,6 +86,7 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: Names = ()
     cost: Names = ()
     usage: Names = ()
+    counted_by: Names = ()
     first_token: Names = ()
     first_token_ms: Names = ()
     first_token_at: Names = ()

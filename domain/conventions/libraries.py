@@ -276,11 +276,12 @@ MICROSOFT = Convention(
 
 AUTOGEN = Convention(
     name="AutoGen and AG2",
-    libraries=("autogen-agentchat 0.7.5", "ag2 by its documentation"),
+    libraries=("autogen-agentchat 0.7.5", "ag2 1.0.3"),
     needs="session.id and user.id on a span around each run, and OpenInference for its model's client: AutoGen's own "
-    "spans tell of agents and tools alone",
+    "spans tell of agents and tools alone; AG2's TelemetryMiddleware takes agent_name",
     faults="autogen-core 0.7.5 tells neither arguments nor result of a tool; OpenInference's span of one that failed "
-    "(autogen-agentchat 0.1.22) has the error as its result, and AutoGen's own below it fails",
+    "(autogen-agentchat 0.1.22) has the error as its result, and AutoGen's own below it fails; "
+    "ag2 1.0.3 tells the usage of a call again in a span beside it, and no answers and calls of tools in a history",
     kinds={
         "ag2.span.type": {
             "conversation": SpanKind.CHAIN,
@@ -288,11 +289,13 @@ AUTOGEN = Convention(
             "agent": SpanKind.AGENT,
             "llm": SpanKind.LLM,
             "tool": SpanKind.TOOL,
-            "handoff": SpanKind.CHAIN,
+            "task": SpanKind.CHAIN,
         },
         "gen_ai.operation.name": {"conversation": SpanKind.CHAIN},
     },
     no_providers=("autogen", "ag2"),
+    reasoning_tokens=("gen_ai.usage.thinking_tokens",),
+    counted_by=("ag2.usage.kind",),
 )
 
 AGENTOPS = Convention(

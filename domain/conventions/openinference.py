@@ -16,6 +16,7 @@ OPENINFERENCE = Convention(
         "openinference-instrumentation-agno 1.0.15",
         "openinference-instrumentation-autogen-agentchat 0.1.22",
         "openinference-instrumentation-haystack 0.1.46",
+        "openinference-instrumentation-crewai 1.1.21",
         "openinference-instrumentation-dspy 0.1.48",
         "openinference-instrumentation-instructor 0.1.29",
         "openinference-instrumentation-portkey 0.1.22",
@@ -43,6 +44,7 @@ OPENINFERENCE = Convention(
     session=("metadata#thread_id", "metadata#threadId", "metadata#sessionId"),
     user=("metadata#userId",),
     agent=("agent.name", "metadata#lc_agent_name"),
+    entity=("graph.node.name", "input.value#agent#role"),
     model=(
         "llm.model_name",
         "llm.response.model_name",

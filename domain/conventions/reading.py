@@ -146,7 +146,7 @@ class _Reader:
         call = self._call(kind)
         if call is not None and may_be_long(self._given):
             call = fitted(call, self._warnings)
-        tokens = TokenUsage() if is_running else usage(self._given, self._warnings)
+        tokens = TokenUsage() if is_running or self._is_counted() else usage(self._given, self._warnings)
         return Reading(
             kind,
             self._named("session"),
@@ -234,6 +234,10 @@ class _Reader:
                     ), running
         return None, running
 
+    def _is_counted(self) -> bool:
+        """Whether what the span used is told by that of a model's call beside it."""
+        return any(value == "model_call" for _, _, value in self._told("counted_by"))
+
     def _first_token(self) -> float | None:
         """Milliseconds until the first part of the answer came. Fractions are seconds, whole numbers milliseconds."""
         if _FIRST_TOKEN.isdisjoint(self._given):
@@ -270,7 +274,7 @@ class _Reader:
         asks = kind in (SpanKind.LLM, SpanKind.AGENT)
         asked = self._messages("asked", "user") or (self._messages("given", "user", kind) if asks else [])
         said = self._messages("said", "assistant") or self._spoken()
-        said = said or (self._messages("made", "assistant", kind) if asks else [])
+        said = said or (_answers(self._messages("made", "assistant", kind)) if asks else [])
         for _, _, value in self._told("instructions"):
             system = content.instructions(value)
             if system and (not asked or asked[0].role != "system" or asked[0].text.strip() != system[0].text.strip()):
@@ -336,6 +340,12 @@ class _Reader:
             if found is not None:
                 return encode_json(found)
         return NULL
+
+
+def _answers(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """What follows the last words of the user: some agents return all they heard."""
+    asked = max((place for place, one in enumerate(messages) if one.role in ("user", "system")), default=-1)
+    return messages[asked + 1 :]
 
 
 def _is_schema(value: dict[str, Any]) -> bool:

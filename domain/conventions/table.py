@@ -18,7 +18,16 @@ _ROWS = (
     ("tools", ("tool", "call_id", "arguments", "result", "failed")),
     (
         "usage",
-        ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "cost", "usage"),
+        (
+            "input_tokens",
+            "output_tokens",
+            "total_tokens",
+            "cached_tokens",
+            "reasoning_tokens",
+            "cost",
+            "usage",
+            "counted_by",
+        ),
     ),
 )
 

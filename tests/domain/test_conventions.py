@@ -303,6 +303,27 @@ def test_a_tool_that_ran_shows_what_it_answered() -> None:
     assert call.response is None
 
 
+def test_usage_that_is_told_again_beside_a_call_is_not_counted() -> None:
+    told = {"gen_ai.response.model": "m-1", "gen_ai.usage.input_tokens": 100, "ag2.span.type": "usage"}
+    assert read({**told, "ag2.usage.kind": "model_call"}).usage == TokenUsage()
+    assert read({**told, "ag2.usage.kind": "subtask"}).usage.input_tokens == 100
+    assert read({**told, "ag2.usage.kind": "model_call"}).kind is SpanKind.OTHER
+
+
+def test_what_crewai_tells_by_openinference() -> None:
+    said = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    told = read(
+        {
+            "openinference.span.kind": "AGENT",
+            "input.value": '{"agent": {"role": "Cook"}}',
+            "output.value": bytes(encode_json({"raw": "assistant", "messages": said})).decode(),
+        }
+    )
+    assert told.agent_name == "Cook"
+    assert told.call is not None
+    assert told.call.output == [ModelMessage("assistant", [TextContent("assistant")])]
+
+
 def test_what_braintrust_tells() -> None:
     told = read(
         {

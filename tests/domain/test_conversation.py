@@ -71,6 +71,14 @@ def test_a_history_longer_than_what_is_compared_is_told_once(known: int, more: i
     assert talk.doubts == []
 
 
+def test_a_history_without_answers_is_told_once() -> None:
+    talk = Talk()
+    talk.hear("u:1", "a:one")
+    assert talk.hear("u:1 u:2", "a:two") == ["2", "two"]
+    assert talk.hear("u:1 u:2 u:3", "a:three") == ["3", "three"]
+    assert talk.hear("u:1", "a:one") == ["1", "one"]  # asked again, and not repeated
+
+
 def test_of_a_history_that_has_nothing_of_what_is_known_that_is_told() -> None:
     talk = Talk()
     talk.hear(turns(0, 700))
