@@ -23,8 +23,17 @@ Stem = Callable[[str, str], str]
 _BEGINNING = 5
 """Letters of a loose word: the root of most inflected words of Turkish and Finnish has no more."""
 
+_ROOT = 4
+"""Letters of the loose word of a short one, which has endings in a text."""
+
+_INFLECTED = 10
+"""Letters that a word with its endings has at the most, whose root is that short."""
+
 _LONG = 12
 """Letters from which on a word may be glued of others, which may begin anywhere."""
+
+_BETWEEN = 4
+"""Characters of a run without spaces between two numbers, of which the order still counts."""
 
 _MOST_LETTERS = 64
 """Of a word; what is longer is no word of a language, and is cut."""
@@ -52,6 +61,9 @@ _SCRIPTS = {
 }
 """Where the first word of a letter's name does not say what it is written with; kana go on after ideographs."""
 
+_PREFIXED = frozenset({"ARABIC", "HEBREW", "SYRIAC", "ETHIOPIC"})
+"""Scripts whose words have articles and prepositions before them, one or two letters without a seam."""
+
 _PAIRED = frozenset({"CJK", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "JAVANESE"})
 """Scripts whose words are not set apart, or carry their endings without a seam."""
 
@@ -74,12 +86,14 @@ STOP = frozenset(ENGLISH.split())
 
 
 class Word(NamedTuple):
-    """A word of a text, folded. joined: no space is between it and the one before. near: hardly more is."""
+    """A word of a text, folded. joined: no space is between it and the one before. near: hardly more is.
+    apart: the two are the sides of an address."""
 
     text: str
     script: str
     joined: bool
     near: bool
+    apart: bool = False
 
 
 class Words(NamedTuple):
@@ -94,7 +108,7 @@ def words(text: str, stem: Stem) -> Words:
     exact: list[str] = []
     loose: list[str] = []
     for word in _terms(text):
-        _add(word, stem, exact, loose)
+        _add(word, stem, exact, loose, False)
     return Words(exact, loose)
 
 
@@ -132,12 +146,12 @@ def telling(text: str, stem: Stem) -> Words:
     for word in _without_function(terms):
         for part in _cut(word):
             if part == word.text or len(_clusters(part)) > 1:
-                _add(word._replace(text=part), stem, exact, loose)
+                _add(word._replace(text=part), stem, exact, loose, True)
             elif word.script in _SINGLE:
                 loose.append(part)
     if not exact:
         for word in terms:
-            _add(word, stem, exact, loose)
+            _add(word, stem, exact, loose, True)
     return Words(list(dict.fromkeys(exact)), list(dict.fromkeys(loose)))
 
 
@@ -165,7 +179,7 @@ def plain(text: str) -> list[str]:
     return [word.text for word in split(text)]
 
 
-def _add(word: Word, stem: Stem, exact: list[str], loose: list[str]) -> None:
+def _add(word: Word, stem: Stem, exact: list[str], loose: list[str], asking: bool) -> None:
     text, script = word.text, word.script
     if script in _PAIRED:
         letters = _clusters(text)
@@ -180,33 +194,67 @@ def _add(word: Word, stem: Stem, exact: list[str], loose: list[str]) -> None:
         exact.append(stem(text, "LATIN"))
         return
     exact.append(stem(text, script))
-    if len(text) >= _BEGINNING:
-        starts = range(len(text) - _BEGINNING + 1) if len(text) >= _LONG else (0,)
-        loose += [text[start : start + _BEGINNING] for start in starts]
+    loose += _beginnings(text, script, asking)
+
+
+def _beginnings(text: str, script: str, asking: bool) -> Iterator[str]:
+    """The loose words of a word. A short one is asked for by its root too, which a longer one has."""
+    size = len(text)
+    if script in _PREFIXED:
+        yield from (text[start : start + _ROOT] for start in range(min(size - _ROOT + 1, 3)))
+        return
+    if _ROOT <= size <= (_BEGINNING if asking else _INFLECTED):
+        yield text[:_ROOT]
+    if size >= _BEGINNING:
+        starts = range(size - _BEGINNING + 1) if size >= _LONG else (0,)
+        yield from (text[start : start + _BEGINNING] for start in starts)
 
 
 def _terms(text: str) -> Iterator[Word]:
     """The words, and after each the one that it makes with what stands before it."""
+    last: Word | None = None
     before: Word | None = None
     whole: list[str] = []
     for word in split(text):
         yield word
         if before is not None and (pair := _pair(before, word)) is not None:
             yield pair
+        if last is not None and before is not None and (numbers := _numbers(last, before, word)) is not None:
+            yield numbers
         whole = [*whole, word.text] if word.joined and word.script != "DIGIT" else [word.text]
         if len(whole) > 2:
             yield Word("".join(whole)[:_MOST_LETTERS], "JOINED", False, False)
-        before = word
+        last, before = before, word
 
 
 def _pair(before: Word, word: Word) -> Word | None:
     digits = (before.script == "DIGIT") + (word.script == "DIGIT")
-    if not (word.joined or (digits and word.near)) or _PAIRED & {before.script, word.script}:
+    if not (word.joined or (digits and word.near)):
         return None
     if digits < 2 and not word.joined and (before.text in STOP or word.text in STOP):
         return None
-    between = "." if digits == 2 else ""
-    return Word(f"{before.text}{between}{word.text}", "DIGIT" if digits else "JOINED", False, False)
+    one, other = before.text, word.text
+    if _PAIRED & {before.script, word.script}:  # of a run of these the character beside the number
+        one = _clusters(one)[-1] if before.script in _PAIRED else one
+        other = _clusters(other)[0] if word.script in _PAIRED else other
+        if not digits or _is_kana(one) or _is_kana(other):
+            return None
+    between = "." if digits == 2 or word.apart else ""
+    return Word(f"{one}{between}{other}", "DIGIT" if digits else "JOINED", False, False)
+
+
+def _numbers(last: Word, before: Word, word: Word) -> Word | None:
+    """Two numbers with a word between, so that their order counts: 9 to 17, 3\u67084\u65e5."""
+    if not (last.script == word.script == "DIGIT" != before.script and before.near and word.near):
+        return None
+    if before.script in _PAIRED and len(before.text) > _BETWEEN:
+        return None
+    return Word(f"{last.text}.{word.text}", "DIGIT", False, False)
+
+
+def _is_kana(text: str) -> bool:
+    """Whether a text is hiragana: after a number they are seldom what is counted."""
+    return "\u3041" <= text <= "\u309f"
 
 
 def split(text: str) -> Iterator[Word]:
@@ -220,7 +268,7 @@ def split(text: str) -> Iterator[Word]:
         joined = end > 0 and _joins(gap, run)
         near = end > 0 and len(gap) <= 5 and _GAP.fullmatch(gap) is not None
         if not (gap and gap[-1] in _APOSTROPHES and len(run) < 3 and joined is False and end > 0 and run in STOP):
-            yield Word(_folded(run, script)[:_MOST_LETTERS], script, joined, near)
+            yield Word(_folded(run, script)[:_MOST_LETTERS], script, joined, near, "@" in gap)
         end = start + len(run)
 
 

@@ -17,7 +17,7 @@ from domain.search import Candidate, Ranking, SearchMode, similarity
 from domain.values import Said
 from resolvers.actors import whose
 from resolvers.context import Context, named_by, present
-from resolvers.search import directed, means, usual_of
+from resolvers.search import meaning, means, usual_of
 from stores import documents, words
 from stores.errors import NoEmbedder, StoreError
 from stores.ports import ChunkSearch, FoundChunks, Vector, label_of
@@ -60,7 +60,7 @@ async def search(
     vector, degraded = None, False
     if mode is not SearchMode.TEXT and means(text):
         try:
-            vector = directed((await context.embedder.embed([text]))[0])
+            vector = await meaning(context, text, mode)
         except NoEmbedder:
             degraded = True
     if degraded and mode is SearchMode.SEMANTIC:

@@ -19,7 +19,7 @@ from domain.search import Candidate, Ranking, SearchMode, asks, similarity
 from domain.values import MAX_TEXT
 from resolvers.actors import whose
 from resolvers.context import Context, embedding, present
-from resolvers.search import directed, means, usual_of
+from resolvers.search import meaning, means, usual_of
 from stores import words
 from stores.errors import NoEmbedder
 from stores.ports import FoundMessages, MessageSearch, Search, Vector, label_of
@@ -140,7 +140,7 @@ async def _ranked(
     vector, degraded = None, False
     if mode is not SearchMode.TEXT and means(text):
         try:
-            vector = directed((await context.embedder.embed([text]))[0])
+            vector = await meaning(context, text, mode)
         except NoEmbedder:
             degraded = True
     if degraded and mode is SearchMode.SEMANTIC:

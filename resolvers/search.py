@@ -166,7 +166,7 @@ async def _asked(context: Context, query: MemoryQuery, how: Search) -> tuple[Sea
     elif vector is None and text is not None and (how.mode is SearchMode.SEMANTIC or means(text)):
         telling = await _telling(context, text, how) if how.mode is SearchMode.HYBRID else text
         try:
-            vector = directed((await context.embedder.embed([telling]))[0])
+            vector = await meaning(context, telling, how.mode)
         except NoEmbedder:
             mode, without = SearchMode.TEXT if how.mode is SearchMode.SEMANTIC else how.mode, True
     asked = msgspec.structs.replace(
@@ -186,6 +186,13 @@ async def _telling(context: Context, text: str, how: Search) -> str:
 def means(text: str) -> bool:
     """Whether a text has letters: of a bare version, date or number a vector says nothing."""
     return any(letter.isalpha() for letter in text)
+
+
+async def meaning(context: Context, text: str, mode: SearchMode) -> Vector | None:
+    """The vector of what is searched for, or None where the embedder knows nothing of it. In HYBRID that is also a word
+    that is none: pieces of it would be near to anything. Raises NoEmbedder."""
+    vector = directed((await context.embedder.embed([text]))[0])
+    return None if mode is SearchMode.HYBRID and not context.embedder.knows(text) else vector
 
 
 def directed(vector: Vector) -> Vector | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CHARACTERS = 16_384  # of a text that count for its vector, so that none takes more than 25 ms
 TOKENS = 8_192  # of these; ordinary text has one in four characters, emoji have four in one
 TOGETHER = 256  # texts a batch
+_SOME = 2  # words or tokens that are few
 QUICK = 1_000  # characters that take some 0.3 ms, where to have them done in a thread takes 0.1
 
 
@@ -91,6 +92,12 @@ class WordLlama:
         vectors /= np.where(lengths > 0, lengths, 1)
         return vectors
 
+    def knows(self, text: str) -> bool:
+        """Whether it knows a word of a text, or there are more than two."""
+        words = text.split()
+        tokenizer, _ = self._load()
+        return len(words) > _SOME or any(_is_word(word, _tokens_of(tokenizer, word)) for word in words)
+
     def _load(self) -> tuple[Tokenizer, NDArray[np.float16]]:
         with self._lock:
             if self._loaded is None:
@@ -121,6 +128,19 @@ def _by_words(tokenizer: Tokenizer) -> Tokenizer:
 
     tokenizer.pre_tokenizer = Split(Regex("\u2581+[^\u2581]*"), "isolated")
     return tokenizer
+
+
+def _tokens_of(tokenizer: Tokenizer, word: str) -> list[str]:
+    """The tokens of a word that have letters; bytes, as `<0x81>`, are what it has no token for."""
+    found = tokenizer.encode(word.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False).tokens
+    return [token for token in found if not token.startswith("<0x") and any(map(str.isalpha, token))]
+
+
+def _is_word(word: str, tokens: Sequence[str]) -> bool:
+    """Whether a word is more than tokens of two letters, in scripts that write words of letters in two cases."""
+    letters = sum(map(str.isalpha, word))
+    count = len(tokens)
+    return count > 0 and (word.lower() == word.upper() or count <= _SOME or letters >= 2 * count + (count > 3))
 
 
 def _tokens(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
@@ -175,6 +195,11 @@ class Batching:
     def is_at_hand(self) -> bool:
         """Whether many texts may be embedded for one search: in this process, by lookup."""
         return getattr(self._embedder, "quick", None) is not None
+
+    def knows(self, text: str) -> bool:
+        """Whether it knows a word of a text that it has made a vector of."""
+        knows = getattr(self._embedder, "knows", None)
+        return knows is None or bool(knows(text))
 
     async def usual(self, vector: Vector) -> float:
         """The cosine that a vector has with any text of its language: the highest mean of those with a language's

@@ -103,7 +103,7 @@ def _end_superseded(db: apsw.Connection) -> None:
 
 
 def _index_texts(db: apsw.Connection) -> None:
-    """Makes the index of texts anew, of our own words; every time they are made otherwise there is such a step."""
+    """Makes the index of texts anew, of our own words."""
     _run(db, "DROP TABLE IF EXISTS memory_text", texts.CREATE)
     found: Any = db.execute("SELECT workspace, key, scope_key, text FROM memory")
     # In lists, so that nothing is written while the same statement reads.
@@ -130,7 +130,7 @@ def _drop_index_of_parents(db: apsw.Connection) -> None:
 
 
 def _index_messages(db: apsw.Connection) -> None:
-    """Makes the index of what was said anew; every time words are made otherwise there is such a step."""
+    """Makes the index of what was said anew."""
     _run(db, "DROP TABLE IF EXISTS message_text", "DROP TABLE IF EXISTS message_waiting", texts.MESSAGES)
     last: Any = 0
     while last is not None:
@@ -188,6 +188,16 @@ def _cut_documents(db: apsw.Connection) -> None:
         texts.index_chunks(db, int(str(workspace)), chunks)
 
 
+def _index_again(db: apsw.Connection) -> None:
+    """Makes all indexes of words anew; every time they are made otherwise there is such a step."""
+    _index_texts(db)
+    _index_messages(db)
+    _make_index_of_chunks(db)
+    found: Any = db.execute("SELECT key, workspace, text FROM document_chunk")
+    while some := list(itertools.islice(found, _BATCH)):
+        db.executemany(texts.INSERT_CHUNK, [(key, *texts.within(workspace, text)) for key, workspace, text in some])
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -208,6 +218,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_sum_up_again),  # 14: spans know what agent and user they inherit
     Step(after=_one_log),  # 15: the logs of changes are one table
     Step(_make_index_of_chunks, _cut_documents),  # 16: what documents say is found, in chunks
+    Step(after=_index_again),  # 17: words of numbers beside characters, of roots, and behind prefixes
 )
 """Never edited once released, only added to."""
 

@@ -47,6 +47,8 @@ INSERT = "INSERT INTO memory_text (rowid, scope, content, loose) VALUES (?, ?, ?
 
 INSERT_MESSAGE = "INSERT INTO message_text (rowid, content, loose) VALUES (?, ?, ?)"
 
+INSERT_CHUNK = "INSERT INTO document_chunk_text (rowid, content, loose) VALUES (?, ?, ?)"
+
 RANK = f"-bm25(memory_text, 0.0, 1.0, {LOOSE})"
 
 

@@ -31,9 +31,10 @@ class Embedder(Protocol):
     behind the colon of the setting ("" for nothing), and with a Remote, too, where it has a parameter `remote`. It
     raises stores.errors.CannotOpen, with one sentence.
 
-    It may have a method `close`, and two attributes. `kindred`: the cosine from which on two texts are about the same,
-    None where it is not known yet. `quick`: of how many characters the vectors may be asked for in the event loop,
-    which waits meanwhile. Without one, or while it is 0, a thread is used.
+    It may have a method `close`; a method `knows`, which tells whether it knows a word of a text that was embedded, so
+    that nonsense is near to nothing; and two attributes. `kindred`: the cosine from which on two texts are about the
+    same, None where it is not known yet. `quick`: of how many characters the vectors may be asked for in the event
+    loop, which waits meanwhile. Without one, or while it is 0, a thread is used.
     """
 
     @property

@@ -207,7 +207,7 @@ def _end_superseded(run: Run) -> None:
 
 
 def _index_texts(run: Run) -> None:
-    """Gives memories words of our own; every time they are made otherwise there is such a step."""
+    """Gives memories words of our own."""
     read = f"MATCH (n:Memory) WHERE n.id > $after RETURN n.id AS id, n.text ORDER BY id LIMIT {_BATCH}"
     after = ""
     while lines := run(read, after=after):
@@ -286,6 +286,16 @@ def _cut_documents(run: Run) -> None:
             )
 
 
+def _index_again(run: Run) -> None:
+    """Gives all that is found by words its words anew; every time they are made otherwise there is such a step."""
+    for kind in KINDS:
+        if kind is not LINK and "words" in (makers := added(kind)):
+            of = label(kind.record)
+            run(f"MATCH (n:{of.name}) CALL (n) {{ REMOVE n.words, n.loose }} IN TRANSACTIONS OF {_BATCH} ROWS")
+            for name in ("words", "loose"):
+                _look_into(run, of, name, makers[name])
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -306,6 +316,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _sum_up_again,  # 18: spans know what agent and user they inherit
     _one_log,  # 19: lines of the logs of changes are alike
     _cut_documents,  # 20: what documents say is found, in chunks
+    _index_again,  # 21: words of numbers beside characters, of roots, and behind prefixes
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

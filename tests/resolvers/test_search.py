@@ -169,7 +169,14 @@ class TestRanking:
     @pytest.mark.parametrize("mode", ["HYBRID", "TEXT"])
     @pytest.mark.parametrize(
         ("text", "twin"),
-        [("Release 1.2.3", "Release 3.2.1"), ("due 2026-03-04", "due 2026-04-03"), ("at 7.1", "at 1.7")],
+        [
+            ("Release 1.2.3", "Release 3.2.1"),
+            ("due 2026-03-04", "due 2026-04-03"),
+            ("at 7.1", "at 1.7"),
+            ("会议 2026年3月4日", "会议 2026年4月3日"),
+            ("이사 3월4일", "이사 4월3일"),
+            ("mail a.berg@x.org", "mail a@berg.x.org"),
+        ],
     )
     async def test_a_number_comes_before_its_twin(self, graph: Graph, mode: str, text: str, twin: str) -> None:
         await memory(graph, text, importance=0.1)

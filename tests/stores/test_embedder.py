@@ -77,6 +77,24 @@ def test_the_vectors_are_those_of_wordllama_itself(wordllama: Embedder, tmp_path
     assert np.allclose(np.load(file), wordllama.embed(texts), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["zzqqxxyy", "asdfghjkl", "qwertyuiop", "xyzzy", "vbnmzx", "hkjhkjhkj", "пррщщзз", "嚻嚾囎", "뷁쀍쒧",
+     "🦖🦖", "99887766"],
+)  # fmt: skip
+def test_what_is_no_word_is_not_known(wordllama: Embedder, text: str) -> None:
+    assert not wordllama.knows(text)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gym", "vet", "garden", "refund policy", "luggage", "паспорт", "红茶", "東京", "서울", "กาแฟ", "القهوة", "Kaffee",
+     "where is it that zzqqxxyy", "zzqqxxyy garden"],
+)  # fmt: skip
+def test_words_are_known(wordllama: Embedder, text: str) -> None:
+    assert wordllama.knows(text)  # type: ignore[attr-defined]
+
+
 def test_loading_leaves_the_host_as_it_was() -> None:
     code = (
         "import logging, sys\n"

@@ -32,11 +32,12 @@ from stores.contract.making import (
     replace,
     say,
     session,
+    talk,
     trace,
     user,
 )
 from stores.contract.test_documents import blob
-from stores.embedded import migrations, tables
+from stores.embedded import migrations, tables, texts
 from stores.embedded.engine import FILE, open_embedded
 from stores.embedded.migrations import VERSION, Step
 from stores.errors import CannotOpen
@@ -252,6 +253,23 @@ async def test_documents_of_before_there_were_chunks(tmp_path: Path) -> None:
     [chunk] = (await engine.workspace("main").search_chunks(ChunkSearch("harrow", 10))).chunks
     assert (chunk.blob_id, chunk.text, chunk.place) == (file.id, "the harrow", 0)
     assert chunk.due_at is not None
+    await engine.close()
+
+
+async def test_words_of_before_they_were_made_otherwise(tmp_path: Path) -> None:
+    engine = open_folder(tmp_path / "data")
+    [fact] = await remember(engine.workspace("main"), memory(text="the harrow"))
+    [said] = (await talk(engine.workspace("main"), "the plough"))[2]
+    [file] = await keep(engine.workspace("main"), blob("a", "the scythe"))
+    await engine.close()
+    emptied = (f"INSERT INTO {name} ({name}) VALUES ('delete-all')" for name in texts.TABLES)
+    changed(tmp_path / "data", *emptied, "PRAGMA user_version = 16")
+    engine = open_folder(tmp_path / "data")
+    store = engine.workspace("main")
+    [found] = await store.search([Search(SearchMode.TEXT, 0.0, 10, text="harrow")])
+    assert [one.id for one in found.candidates] == [fact.id]
+    assert (await store.search_messages(MessageSearch("plough", 10))).messages == [said]
+    assert [one.blob_id for one in (await store.search_chunks(ChunkSearch("scythe", 10))).chunks] == [file.id]
     await engine.close()
 
 

@@ -66,6 +66,10 @@ class Words:
         result: Vector = (sums / np.where(lengths == 0, 1, lengths)).astype(np.float32)
         return result
 
+    def knows(self, text: str) -> bool:
+        """All words have a direction."""
+        return True
+
     async def usual(self, vector: Vector) -> float:
         """Words have nothing to do with each other."""
         return 0.0

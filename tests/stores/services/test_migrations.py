@@ -36,6 +36,7 @@ from stores.contract.making import (
     say,
     session,
     span,
+    talk,
     thread,
     trace,
     user,
@@ -182,6 +183,24 @@ async def test_documents_of_before_there_were_chunks(graph: Path) -> None:
     assert (chunk.blob_id, chunk.text, chunk.place) == (file.id, "the harrow", 0)
     await delete(engine.workspace("main"), file)
     assert await engine.workspace("main").get(DocumentChunk, [chunk.id]) == [None]
+    await engine.close()
+
+
+async def test_words_of_before_they_were_made_otherwise(graph: Path) -> None:
+    engine = open_graph(graph)
+    store = engine.workspace("main")
+    [fact] = await remember(store, memory(text="the harrow"))
+    [said] = (await talk(store, "the plough"))[2]
+    [file] = await keep(store, blob("a", "the scythe"))
+    await engine.close()
+    run("MATCH (n:Memory|Message|DocumentChunk) SET n.words = 'other', n.loose = ''")
+    run("MATCH (m:Recollect) SET m.version = 20")
+    engine = open_graph(graph)
+    store = engine.workspace("main")
+    [found] = await store.search([Search(SearchMode.TEXT, 0.0, 10, text="harrow")])
+    assert [one.id for one in found.candidates] == [fact.id]
+    assert (await store.search_messages(MessageSearch("plough", 10))).messages == [said]
+    assert [one.blob_id for one in (await store.search_chunks(ChunkSearch("scythe", 10))).chunks] == [file.id]
     await engine.close()
 
 
