@@ -63,7 +63,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="Only beside what people would pick instead; the first time each is installed, 2 GB and some minutes.",
 )
 @click.option("--against", metavar="GIT_REV", default="",
-              help="Only processor times, in turns with an older build that is made for it.")  # fmt: skip
+              help="Only processor times, or searches if named, in turns with an older build.")  # fmt: skip
 @click.option("--graph-url", default="", help="Also on this Neo4j, which is empty, and on the two others.")
 @click.option("--vectors-url", default="", help="That Weaviate.")
 @click.option("--events-url", default="", help="That Redis.")

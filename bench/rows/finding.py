@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from bench import queries
 from bench.data import OWNER, Data
@@ -21,6 +24,7 @@ from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
+from stores.embedded.engine import FILE
 
 _MILLION = 1_000_000
 _OWNER = {"externalId": OWNER}
@@ -80,6 +84,31 @@ async def _ask(service: Service, query: str, variables: dict[str, Any]) -> bytes
     return await service.executor.execute(Request(query, variables), service.operation(LOCAL))
 
 
+def _in_turns(share: float) -> Measure:
+    """The same of few answers, of a round in which an older build has its turn too."""
+
+    async def questions(lab: Lab) -> Next:
+        return _searches(lab)
+
+    async def measure(lab: Lab) -> float:
+        asked = await lab.once("questions", lambda: questions(lab))
+        return (await load(await lab.server(), asked, 2 * lab.seconds)).wait_ms(share)
+
+    return measure
+
+
+_INDEX = "SELECT sum(pgsize) / 1e6 FROM dbstat WHERE name LIKE 'memory_text%' OR name LIKE 'vector%'"
+
+
+async def _index(lab: Lab) -> float:
+    """The megabytes of the file that the words and the vectors of memories take."""
+    await lab.server()
+    file = apsw.Connection(str(lab.home / FILE), flags=apsw.SQLITE_OPEN_READONLY)
+    with contextlib.closing(file):
+        size: Any = file.execute(_INDEX).fetchone()
+    return float(size[0])
+
+
 def _million(size_or_wait: str) -> Measure:
     async def measure(lab: Lab) -> float:
         found = await lab.once("million", lambda: asyncio.to_thread(_among_a_million, lab.folder))
@@ -106,12 +135,17 @@ def _among_a_million(folder: Path) -> dict[str, float]:
 
 def _row(name: str, title: str, measure: Measure, most: float | None = None, unit: str = "ms", **more: Any) -> Row:
     wanted = None if most is None else at_most(most)
-    return Row(name=name, title=title, unit=unit, measure=measure, wanted=wanted, lower=True, rounds=1, **more)
+    return Row(name=name, title=title, unit=unit, measure=measure, wanted=wanted, lower=True, **{"rounds": 1} | more)
 
+
+_BESIDE: dict[str, Any] = {"rounds": 10, "older": True, "opt_in": True}
 
 ROWS = [
     _row("search-p50", "searchMemories HYBRID over HTTP, p50", _wait("search", _searches, 0.5), 4),
     _row("search-p95", "searchMemories HYBRID over HTTP, p95", _wait("search", _searches, 0.95), 10),
+    _row("turns-p50", "searchMemories HYBRID over HTTP, p50", _in_turns(0.5), **_BESIDE),
+    _row("turns-p95", "searchMemories HYBRID over HTTP, p95", _in_turns(0.95), **_BESIDE),
+    _row("index-size", "Words and vectors of the memories on the disk", _index, unit="MB", older=True, opt_in=True),
     _row("search-large-p50", "searchMemories HYBRID in process, 10 times the memories, p50", _in_large(0.5)),
     _row("search-large-p95", "searchMemories HYBRID in process, 10 times the memories, p95", _in_large(0.95)),
     _row("million-p95", "Vector search in one scope of 1,000,000, p95", _million("wait"), 40, opt_in=True),

@@ -225,7 +225,7 @@ async def test_an_older_build_is_measured_in_turns() -> None:
     assert "Beside v1, in turns:" in shown and "| r | 2.00 | 3.00 | s | 1.50x | 1.50x to 1.50x |" in shown
 
 
-def test_only_rows_of_processor_time_are_measured_against_an_older_build() -> None:
+def test_only_rows_that_take_turns_are_measured_against_an_older_build() -> None:
     refused = CliRunner().invoke(main, ["--against", "HEAD", "--only", "search-p95"])
     assert refused.exit_code == 2 and "'search-p95'" in refused.output
 
