@@ -49,8 +49,8 @@ class MergedEntity(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entity(Node, frozen=True, kw_only=True, gc=False):
-    """A named thing: a person, a place, a project, a file. merged: those that became a part of it, the first one
-    first."""
+    """A named thing: a person, a place, a project, a file. found: by a rule, and no caller has named it yet. merged:
+    those that became a part of it, the first one first."""
 
     prefix: ClassVar[str] = "ent"
     noun: ClassVar[str] = "entity"
@@ -63,6 +63,7 @@ class Entity(Node, frozen=True, kw_only=True, gc=False):
     merged: list[MergedEntity]
     created_at: Annotated[datetime, SORTED]
     updated_at: Annotated[datetime, SORTED]
+    found: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -84,7 +85,7 @@ class EntityName(Node, frozen=True, kw_only=True, gc=False):
 
 
 class Mention(Node, frozen=True, kw_only=True, gc=False):
-    """That a record mentions an entity, as the caller said."""
+    """That a record mentions an entity. found: by a rule; else the caller said so."""
 
     prefix: ClassVar[str] = "mtn"
     noun: ClassVar[str] = "mention"
@@ -98,6 +99,7 @@ class Mention(Node, frozen=True, kw_only=True, gc=False):
     ]
     entity_id: Annotated[Id, refers("Entity", gone="cascade", edge="MENTIONS"), Natural(1), listed("created_at")]
     created_at: datetime
+    found: bool = False
 
 
 register(Entity, EntityName, Mention)
@@ -148,12 +150,14 @@ class EntityOrder(Command, frozen=True, kw_only=True):
 
 
 class EntityFilter(Command, frozen=True, kw_only=True):
-    """Selects entities; all given members must match. text: in the name. aliases: all of these, as they are written."""
+    """Selects entities; all given members must match. text: in the name. aliases: all of these, as they are written.
+    found: whether a rule found it and no caller has named it yet."""
 
     types: list[str] | None = None
     text: str | None = None
     aliases: list[str] | None = None
     external_ids: AnyNamed = None
+    found: bool | None = None
     metadata: GivenObject = None
     created_at: TimeRange | None = None
     updated_at: TimeRange | None = None

@@ -91,7 +91,7 @@ _PRIVATE = Rule(
     ("PRIVATE KEY",),
 )
 
-_EMAIL = Rule(
+EMAIL = Rule(
     "email",
     re.compile(r"(?<![\w.+%'-])[\w.+%'-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])"),
     ("@",),
@@ -158,7 +158,7 @@ _PHONE = Rule(
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "secrets": (_PRIVATE, *_SECRETS),
-    "emails": (_EMAIL,),
+    "emails": (EMAIL,),
     "cards": (_CARD,),
     "phones": (_PHONE,),
 }
@@ -186,6 +186,11 @@ class Masks:
     def __init__(self, rules: Sequence[Rule], keys: frozenset[str] = frozenset()) -> None:
         self.rules = tuple(rules)
         self.keys = frozenset(_folded(key) for key in keys) | (SECRET_KEYS if _PRIVATE in rules else frozenset())
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """What stands for what was masked."""
+        return frozenset((_HIDDEN, *(f"[{rule.name}]" for rule in self.rules)))
 
     def text(self, text: str, count: Counter[str]) -> str:
         for rule in self.rules:

@@ -42,7 +42,7 @@ from resolvers import branches, tool_execution
 from resolvers.blobs import Shown, free
 from resolvers.context import Context, Unchanged, each, every, lookup, present, require
 from resolvers.conversation import MAX_TITLE
-from resolvers.entities import copy_mentions, mentioned_by, unmentioned
+from resolvers.entities import copy_mentions, mentioned_by, unmentioned, unsay
 from resolvers.event import log
 from resolvers.formation import formed_from
 from resolvers.idempotency import write
@@ -92,6 +92,7 @@ async def edit(context: Context, input: EditMessageInput) -> Message:
         await tx.put([was])
         await tool_execution.join(tx, [after])
         if after.content != before.content:
+            await unsay(tx, Message, [after.id])
             await _tell(tx, formed)
         told = {"version": after.version}
         await log(tx, after.session_id, MESSAGE_EDITED, COMPONENT, told, message_id=after.id)

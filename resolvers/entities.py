@@ -26,7 +26,7 @@ from domain.entity import (
     plain,
 )
 from domain.errors import ErrorCode, invalid, not_found, reject
-from domain.node import Id
+from domain.node import Id, Node
 from domain.page import Slice
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from resolvers.context import Context, Unchanged, each, every, lookup, lookup_all, named_by, present, require
@@ -48,11 +48,12 @@ _MOVED = 1_000
 
 
 class Naming(NamedTuple):
-    """What one record mentions. path: where it was said. new: the record has just been made."""
+    """What one record mentions. path: where it was said. found: by a rule. new: the record has just been made."""
 
     target_id: Id
     entities: Sequence[EntityInput]
     path: Path = ()
+    found: bool = False
     new: bool = True
 
 
@@ -76,9 +77,19 @@ async def entity(context: Context, by: EntityRef) -> Entity | None:
 
 async def of_records(context: Context, records: Sequence[Any]) -> list[list[Entity]]:
     """What each message or memory mentions, in the order in which it was said."""
-    mentions = await context.store.pages(_OF_TARGET, [one.id for one in records], Slice(_SHOWN))
-    found = iter(await named_by(context, Entity, [one.entity_id for page in mentions for one in page.nodes]))
-    return [[one for _ in page.nodes if (one := next(found)) is not None] for page in mentions]
+    mentions = await mentions_of(context, records)
+    found = iter(await named_by(context, Entity, [one.entity_id for some in mentions for one in some]))
+    return [[one for _ in some if (one := next(found)) is not None] for some in mentions]
+
+
+async def mentions_of(context: Context, records: Sequence[Any]) -> list[list[Mention]]:
+    """That each message or memory mentions entities, in the order in which it was said."""
+    pages = await context.store.pages(_OF_TARGET, [one.id for one in records], Slice(_SHOWN))
+    return [page.nodes for page in pages]
+
+
+async def mentioned(context: Context, mentions: Sequence[Mention]) -> list[Entity | None]:
+    return await named_by(context, Entity, [one.entity_id for one in mentions])
 
 
 # -- mentioning ----------------------------------------------------------------------------------------------------
@@ -95,16 +106,19 @@ async def mention(tx: Transaction, namings: Sequence[Naming]) -> Noted:
     pairs: dict[tuple[Id, Id], Naming] = {}
     for one in namings:
         for index, input in enumerate(one.entities):
-            id = names.take(input, [*one.path, "entities", index])
+            id = names.take(input, [*one.path, "entities", index], one.found)
             pairs.setdefault((one.target_id, id), one)
     wrote = await names.store()
     old = [pair for pair, one in pairs.items() if not one.new]
     there = dict(zip(old, await tx.find(Mention, old), strict=True)) if old else {}
-    fresh = [
-        Mention(id=tx.new_id(Mention), target_id=target, entity_id=id, created_at=tx.now)
-        for target, id in pairs
-        if there.get((target, id)) is None
-    ]
+    fresh = []
+    for (target, id), one in pairs.items():
+        before = there.get((target, id))
+        if before is None:
+            made = tx.new_id(Mention)
+            fresh.append(Mention(id=made, target_id=target, entity_id=id, found=one.found, created_at=tx.now))
+        elif before.found and not one.found:
+            fresh.append(replace(before, found=False))
     if fresh:
         await tx.put(fresh)
     return Noted(frozenset(pairs), wrote or bool(fresh))
@@ -139,21 +153,27 @@ class _Names:
         ids = list({id for one in inputs if (id := self._meant(one)) is not None and id not in self._entities})
         self._entities.update({one.id: one for one in await present(self._tx, Entity, ids)})
 
+    def _called(self, input: EntityInput) -> Id | None:
+        """What is called so, of whatever type: the one that first was, else one of the type."""
+        digest = digest_of(input.name)
+        return self._ids.get((digest, "")) or self._ids.get((digest, kind_of_thing(input.type)))
+
     def _meant(self, input: EntityInput) -> Id | None:
         if input.external_id is not None and (id := self._external.get(input.external_id)) is not None:
             return id
         return self._ids.get((digest_of(input.name), "" if input.type is None else kind_of_thing(input.type)))
 
-    def take(self, input: EntityInput, path: Path) -> Id:
+    def take(self, input: EntityInput, path: Path, found: bool = False) -> Id:
         """The id of the entity that is meant. Raises Rejected (DUPLICATE)."""
-        id = self._meant(input)
+        id = self._called(input) if found else self._meant(input)
         if id is None:
-            return self._made(input, path).id
-        self._add(self._entities[id], input, path)
+            return self._made(input, path, found).id
+        if not found:
+            self._add(self._entities[id], input, path)
         return id
 
-    def _made(self, input: EntityInput, path: Path) -> Entity:
-        made = _new(self._tx, input)
+    def _made(self, input: EntityInput, path: Path, found: bool) -> Entity:
+        made = _new(self._tx, input, found)
         self.call(made, made.names, path)
         self._keep(made)
         return made
@@ -170,7 +190,7 @@ class _Names:
         if input.metadata is not None:
             metadata = merge(before.metadata, input.metadata, None, [*path, "metadata"])
         external_id = before.external_id or input.external_id
-        after = changed(before, aliases=aliases, metadata=metadata, external_id=external_id)
+        after = changed(before, aliases=aliases, metadata=metadata, external_id=external_id, found=False)
         if after is not before:
             self.call(after, after.names, path)
             self._keep(replace(after, updated_at=self._tx.now))
@@ -223,13 +243,19 @@ async def mentioned_by(context: Context, target_ids: Sequence[Id]) -> list[Menti
 
 
 async def say(tx: Transaction, naming: Naming, before: Sequence[Mention]) -> bool:
-    """Says anew what a record mentions. before: what it mentioned. Whether that is something
+    """Says anew what a record mentions; what a rule found stays. before: what it mentioned. Whether that is something
     else than it was. Raises Rejected, as `mention` does."""
-    there = await present(tx, Mention, [one.id for one in before])
+    there = [one for one in await present(tx, Mention, [one.id for one in before]) if not one.found]
     pairs, wrote = await mention(tx, [naming._replace(new=False)])
     gone = [one.id for one in there if (one.target_id, one.entity_id) not in pairs]
     await tx.delete(Mention, gone)
     return wrote or bool(gone)
+
+
+async def unsay(tx: Transaction, kind: type[Node], ids: Sequence[Id]) -> None:
+    """Texts that rules have found entities in are no more."""
+    said = await tx.along(kind, [(Mention, "target")], ids)
+    await tx.delete(Mention, [one.id for one in said if one.found])
 
 
 async def copy_mentions(tx: Transaction, mentions: Sequence[Mention], to: Mapping[Id, Id]) -> None:
@@ -305,10 +331,10 @@ def _upserted(tx: Transaction, before: Entity | None, input: UpsertEntityInput) 
     if "type" in changes:
         changes["type"] = kind_of_thing(str(changes["type"]))
     aliases = before.aliases if input.aliases is UNSET else input.aliases or ()
-    return changed(before, **changes, aliases=_aliases(name, aliases))
+    return changed(before, **changes, aliases=_aliases(name, aliases), found=False)
 
 
-def _new(tx: Transaction, input: EntityInput) -> Entity:
+def _new(tx: Transaction, input: EntityInput, found: bool = False) -> Entity:
     return Entity(
         id=tx.new_id(Entity),
         external_id=input.external_id,
@@ -316,6 +342,7 @@ def _new(tx: Transaction, input: EntityInput) -> Entity:
         type=kind_of_thing(input.type),
         aliases=_aliases(input.name, input.aliases or ()),
         metadata=input.metadata or EMPTY_OBJECT,
+        found=found,
         merged=[],
         created_at=tx.now,
         updated_at=tx.now,

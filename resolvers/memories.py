@@ -49,7 +49,7 @@ from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.actors import actors, named, whose
 from resolvers.context import Context, Unchanged, embedding, lookup, lookup_all, require
 from resolvers.duplicates import duplicate_of
-from resolvers.entities import Naming, mention, mentioned_by, say
+from resolvers.entities import Naming, mention, mentioned_by, say, unsay
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.supersession import release, replaced_by, replacing, shift
@@ -361,6 +361,8 @@ async def update_in(
 ) -> Memory:
     """Stores what a memory is now as its next version; vector: of a new text, by that embedder."""
     [after] = await put_next(tx, [before], [after], cause)
+    if after.text != before.text:
+        await unsay(tx, Memory, [after.id])
     if vector is not None:
         await tx.embed({after.id: vector}, embedder)
     return after

@@ -59,7 +59,8 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
         after = await update_in(tx, into, after, vector, embedder, VersionCause.MERGED)
         await put_links(tx, [_link(into, one) for one in others], ["memories"])
         await _add_origins(tx, after, others, formed)
-        await copy_mentions(tx, mentions, dict.fromkeys((one.target_id for one in mentions), into.id))
+        said = [one for one in mentions if not one.found]  # what a rule found is of another text
+        await copy_mentions(tx, said, dict.fromkeys((one.target_id for one in said), into.id))
         now = await tx.get(Memory, [one.id for one in others])
         return Merged(after, [one for one in now if one is not None])
 
@@ -130,7 +131,8 @@ async def supersede(context: Context, input: SupersedeMemoryInput) -> StoredOne:
     async def script(tx: Transaction) -> StoredOne:
         with as_one():
             stored = await create_in(tx, [new], vectors, context.capacity, embedder)
-        await copy_mentions(tx, mentions, {before.id: stored.memories[0].id})
+        said = [one for one in mentions if not one.found]
+        await copy_mentions(tx, said, {before.id: stored.memories[0].id})
         return StoredOne(stored.memories[0], stored.archived)
 
     return await write(context, input, script, StoredOne)

@@ -1,9 +1,10 @@
-"""What is done to every record before it is stored, whoever writes it: secrets are masked, costs are reckoned."""
+"""What is done to every record before it is stored, whoever writes it: secrets are masked, costs are reckoned, and
+entities are found in it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from domain.caller import Caller
 from domain.conversation import Conversation
 from domain.key import ApiKey
 from domain.masking import Masks
+from domain.memory import Memory
+from domain.message import Message
 from domain.node import Id, Node
 from domain.price import Prices
 from domain.span import Span, Trace
@@ -24,16 +27,20 @@ from resolvers.audit import entry
 from stores.catalogue.kinds import kind
 from stores.ports import Transaction
 
+Find = Callable[[Transaction, Sequence[Node]], Awaitable[None]]
+"""Has rules find entities in records that were written (resolvers.entity_finding)."""
+
 
 class Treatments(NamedTuple):
-    """masked: how often which rule has masked something in this process."""
+    """masked: how often which rule has masked something in this process. find: what finds entities."""
 
     prices: Prices | None = None
     masks: Masks | None = None
     masked: Counter[str] = Counter()
+    find: Find | None = None
 
     def __bool__(self) -> bool:
-        return self.prices is not None or self.masks is not None
+        return self.prices is not None or self.masks is not None or self.find is not None
 
 
 class Treating:
@@ -43,6 +50,7 @@ class Treating:
         self._rules, self._caller = rules, caller
         self._count: Counter[str] = Counter()
         self._on: dict[Id, None] = {}
+        self._said: dict[Id, Node] = {}
 
     def records(self, records: Sequence[Node]) -> None:
         prices, masks = self._rules.prices, self._rules.masks
@@ -53,6 +61,8 @@ class Treating:
         if masks is not None:
             for record in records:
                 self._mask(masks, record)
+        if self._rules.find is not None and records and type(records[0]) in (Memory, Message):
+            self._said.update((record.id, record) for record in records)
 
     def _mask(self, masks: Masks, record: Node) -> None:
         for name in _fields(type(record)):
@@ -66,6 +76,8 @@ class Treating:
         return text if self._rules.masks is None else self._rules.masks.text(text, self._count)
 
     async def end(self, tx: Transaction) -> None:
+        if self._rules.find is not None and self._said:
+            await self._rules.find(tx, list(self._said.values()))
         if self._on:
             await tx.put([entry(tx, self._caller, MASK, DONE, list(islice(self._on, MAX_TARGETS)))])
 

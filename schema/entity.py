@@ -7,9 +7,9 @@ from datetime import datetime
 import strawberry
 
 from domain import entity as domain
-from resolvers import lists
+from resolvers import entities, lists
 from schema import page, refs
-from schema.fields import backed_by, connection
+from schema.fields import backed_by, connection, relation
 from schema.page import Node
 from schema.payloads import payload
 from schema.scalars import JSON
@@ -35,11 +35,20 @@ class Entity(Node):
     type: str = strawberry.field(description='Any word, in lower case, such as "person"; "thing" if none was told.')
     aliases: list[str] = strawberry.field(description="What else it is called.")
     metadata: JSON
+    found: bool = strawberry.field(description="It was found by a rule, and no caller has named it yet.")
     merged: list[MergedEntity] = strawberry.field(description="Those that became a part of it, the first one first.")
     created_at: datetime
     updated_at: datetime
     memories = connection(lists.ENTITY_MEMORIES, page.MemoryConnection, "Memories that mention it, newest first.")
     messages = connection(lists.ENTITY_MESSAGES, page.MessageConnection, "Messages that mention it, newest first.")
+
+
+@backed_by(domain.Mention)
+@strawberry.type(description="That a memory or a message mentions an entity.")
+class Mention:
+    entity = relation(entities.mentioned, refs.optional(Entity), reads=["entity_id"])
+    found: bool = strawberry.field(description="A rule found it in the text; else a caller said so.")
+    created_at: datetime
 
 
 EntityConnection = page.connection_of("Entity", Entity)

@@ -71,6 +71,9 @@ class Memory(Node):
     stale: bool = strawberry.field(
         description="A message it was formed from was edited, redacted or deleted since; see reformMemory."
     )
+    mentions = relation(
+        entities.mentions_of, list[refs.Mention], "What it mentions, and whether a rule found that.", reads=["id"]
+    )
     entities = relation(
         entities.of_records, list[refs.Entity], "What it mentions, in the order in which it was told.", reads=["id"]
     )

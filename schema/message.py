@@ -159,6 +159,9 @@ class Message(Node):
         reads=["id"],
         of=Memory,
     )
+    mentions = relation(
+        entities.mentions_of, list[refs.Mention], "What it mentions, and whether a rule found that.", reads=["id"]
+    )
     entities = relation(
         entities.of_records, list[refs.Entity], "What it mentions, in the order in which it was told.", reads=["id"]
     )

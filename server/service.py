@@ -10,6 +10,7 @@ from domain.caller import Caller, Role
 from domain.part import PartLimits
 from domain.tool_execution import ToolLimits
 from resolvers.context import Context
+from resolvers.entity_finding import Finding
 from resolvers.treatment import Treatments
 from schema.build import build
 from schema.loading import Loading
@@ -39,7 +40,7 @@ class Service:
         self.settings, self._weights = settings, settings.signals
         self.intake = intake
         self.retired = Counter[str]()  # what retention has deleted, by kind
-        self.treatments = Treatments(prices_of(settings), settings.masks, Counter())
+        self.treatments = Treatments(prices_of(settings), settings.masks, Counter(), _finding(settings))
         trusted = read_trusted(Path(settings.trusted_documents)) if settings.trusted_documents else None
         allowed = None if trusted is None else {**console_documents(), **trusted}
         self.executor = Executor(
@@ -83,6 +84,12 @@ class Service:
     async def close(self) -> None:
         await self.embedders.close()
         await self.engine.close()
+
+
+def _finding(settings: Settings) -> Finding | None:
+    """What finds entities, if that is switched on."""
+    masks = settings.masks
+    return Finding(settings.entity_rules, () if masks is None else masks.marks) if settings.entity_rules else None
 
 
 def _caller(operation: object) -> Caller:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.blob import FORMATS, MAX_BYTES, MediaKind, MediaRules
+from domain.entity_rules import ALL as RULES_OF_ENTITIES
 from domain.masking import PRESETS as MASKS
 from domain.masking import RULES, Masks, Rule, own
 from domain.part import PartLimits
@@ -37,6 +38,7 @@ class Settings(Limits, frozen=True):
     weights: what signals count in HYBRID where it is not the usual, as NAME=NUMBER with blanks or commas between.
     retention: how long and how much is kept of what. trash_days: how long deleted sessions can be brought back; 0: not
     at all. prices: a file of prices of models, which count before ours.
+    entities: which rules find entities in what is written (domain.entity_rules).
     mask: which secrets and personal data are masked before anything is stored; mask_keys: members of objects whose
     values are, too; mask_patterns: a file of patterns.
     trusted_documents: a folder or
@@ -64,6 +66,7 @@ class Settings(Limits, frozen=True):
     prices: str = ""
     retention: str = ""
     trash_days: NotNegative = 0.0
+    entities: str = ""
     mask: str = ""
     mask_keys: str = ""
     mask_patterns: str = ""
@@ -157,6 +160,14 @@ class Settings(Limits, frozen=True):
         rules += _own_rules(self.mask_patterns) if self.mask_patterns else []
         return Masks(rules, keys) if rules or keys else None
 
+    @property
+    def entity_rules(self) -> frozenset[str]:
+        """The rules that find entities. Raises BadSetting."""
+        names = {name for name in re.split(r"[\s,]+", self.entities.strip().lower()) if name and name != "off"}
+        if strange := sorted(names - {*RULES_OF_ENTITIES, "all"}):
+            raise BadSetting(f"RECOLLECT_ENTITIES: {strange[0]!r} is none of {', '.join(RULES_OF_ENTITIES)}, all.")
+        return frozenset(RULES_OF_ENTITIES if "all" in names else names)
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """The settings of an environment. Raises BadSetting."""
@@ -168,7 +179,7 @@ class Settings(Limits, frozen=True):
             hint = get_type_hints(cls).get(name.removeprefix("RECOLLECT_").lower())
             wanted = " or ".join(get_args(hint)) if get_origin(hint) is Literal else _wanted(str(error))
             raise BadSetting(f"{name} must be {wanted}, not {environ[name]!r}.") from None
-        _ = settings.signals, settings.masks, settings.policies  # what cannot be is told at once
+        _ = settings.signals, settings.masks, settings.entity_rules, settings.policies  # what cannot be is told at once
         return settings
 
 

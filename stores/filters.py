@@ -229,7 +229,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
     },
     ContextVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
     LinkVersion: {"in_force": HoldsAt("recorded_at", "replaced_at")},
-    entity.Entity: {"text": Contains(("name",))},
+    entity.Entity: {"text": Contains(("name",)), "found": Equal("found")},
     Blob: {
         "text": Contains(("filename",)),
         "says": Contains(("text",)),

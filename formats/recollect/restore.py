@@ -77,7 +77,7 @@ async def load(
     header = next(entries)
     assert isinstance(header, Header)
     foreign = (header.embedder, header.dimension) != (context.embedder.name, context.embedder.dimension)
-    loading = _Loading(context, foreign)
+    loading = _Loading(context.copying(), foreign)
     counts: dict[str, Loaded] = {}
     done = 0
     for batch in _batches(found for found in entries if isinstance(found, Entry)):

@@ -225,6 +225,7 @@ def entity(**values: Any) -> Draft[Entity]:
         "type": "place",
         "aliases": [],
         "metadata": EMPTY_OBJECT,
+        "found": False,
         "merged": [],
         "created_at": NOW,
         "updated_at": NOW,
@@ -237,7 +238,7 @@ def entity_name(of: Entity, name: str) -> Draft[EntityName]:
 
 
 def mention(target: Memory | Message, of: Entity, **values: Any) -> Draft[Mention]:
-    return _draft(Mention, {"target_id": target.id, "entity_id": of.id, "created_at": NOW}, values)
+    return _draft(Mention, {"target_id": target.id, "entity_id": of.id, "found": False, "created_at": NOW}, values)
 
 
 def version(memory_id: Any, **values: Any) -> Draft[MemoryVersion]:

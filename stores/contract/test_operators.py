@@ -208,7 +208,7 @@ class Records:
         )  # fmt: skip
         things = await self.keep(
             *(m.entity(external_id=x, name=self.text(), type=pick("place", "thing"), aliases=self.some("a", "b"),
-                       metadata=self.json(), created_at=hour(), updated_at=hour())
+                       metadata=self.json(), found=pick(True, False), created_at=hour(), updated_at=hour())
               for x in ("s1", "both", *[None] * 6))
         )  # fmt: skip
         await self.keep(*(m.mention(one, of) for one in (*said[::2], *memories[::2]) for of in self.some(*things[:4])))

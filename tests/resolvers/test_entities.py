@@ -12,7 +12,7 @@ pytestmark = pytest.mark.both_families
 
 S = {"session": {"externalId": "s"}}
 OSLO = {"name": "Oslo", "type": "Place", "aliases": ["Christiania"], "metadata": {"n": 1}}
-SHOWN = "id name type aliases metadata externalId"
+SHOWN = "id name type aliases metadata externalId found"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_what_is_mentioned(told: Graph) -> None:
     assert await entities(told) == ["Ada", "Oslo"]
     by_name = await entity(told, {"name": "christiania"})
     wanted = {"name": "Oslo", "type": "place", "aliases": ["Christiania"], "metadata": {"n": 1}, "externalId": None}
-    assert by_name == {**wanted, "id": by_name["id"]}
+    assert by_name == {**wanted, "found": False, "id": by_name["id"]}
     assert await entity(told, {"id": by_name["id"]}) == by_name
     assert await entity(told, {"name": "Oslo", "type": "person"}) is None
     assert await mentions(told, {"name": "Oslo"}) == (["Oslo is cold"], ["Off to Oslo with Ada"])
@@ -92,6 +92,7 @@ async def test_lists_of_what_mentions_it(told: Graph) -> None:
     assert await entities(told, {"types": ["place"]}) == ["Oslo"]
     assert await entities(told, {"text": "OSL"}) == ["Oslo"]
     assert await entities(told, {"aliases": ["Christiania"], "metadata": {"n": 1}}) == ["Oslo"]
+    assert await entities(told, {"found": True}) == []
 
 
 async def test_an_update_says_anew_what_is_mentioned(told: Graph) -> None:

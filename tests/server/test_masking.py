@@ -110,6 +110,7 @@ def test_imports(tmp_path: Path) -> None:
     [
         ({"mask": "everything"}, "RECOLLECT_MASK: 'everything' is none of"),
         ({"mask_patterns": "nowhere.json"}, "RECOLLECT_MASK_PATTERNS: nowhere.json cannot be read"),
+        ({"entities": "urls, names"}, "RECOLLECT_ENTITIES: 'names' is none of handles, emails"),
         ({"prices": "nowhere.json"}, "RECOLLECT_PRICES: nowhere.json cannot be read"),
     ],
 )

@@ -1,0 +1,100 @@
+"""Entities that rules find in what is written, on either engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from domain.caller import LOCAL
+from domain.entity_rules import ALL
+from domain.masking import RULES, Masks
+from resolvers.context import Context
+from resolvers.entity_finding import Finding
+from resolvers.treatment import Treatments
+from tests.support.graphql_client import Graph
+
+pytestmark = pytest.mark.both_families
+
+S = {"session": {"externalId": "s"}}
+U = {"owner": {"externalId": "u"}}
+
+
+@pytest.fixture
+async def finding(graph: Graph) -> Graph:
+    """A session of Ada and an assistant, where rules find entities and addresses are masked."""
+    masks = Masks(RULES["emails"])
+    rules = Treatments(None, masks, Counter(), Finding(ALL, masks.marks))
+    graph.context = Context(graph.engine, graph.context.embedder, LOCAL, clock=graph.clock, treatments=rules)
+    await graph.do("upsertUser", {"externalId": "ada", "name": "Ada Lovelace"})
+    people = [{"actor": {"externalId": "ada"}, "name": "Ada"}, {"type": "AGENT", "role": "assistant"}]
+    await graph.do("createSession", {"externalId": "s", "participants": people})
+    return graph
+
+
+async def found(graph: Graph, message: str | None = None, memory: str | None = None) -> dict[str, tuple[str, bool]]:
+    """By name the type of what is mentioned, and whether a rule found it."""
+    fields = "mentions { found entity { name type } }"
+    if memory is not None:
+        of = (await graph.data(f"query ($by: Ref!) {{ memory(by: $by) {{ {fields} }} }}", by={"externalId": memory}))[
+            "memory"
+        ]
+    else:
+        said = f'{{ session(by: {{externalId: "s"}}) {{ messages {{ nodes {{ externalId {fields} }} }} }} }}'
+        nodes = (await graph.data(said))["session"]["messages"]["nodes"]
+        [of] = [one for one in nodes if one["externalId"] == message]
+    return {one["entity"]["name"]: (one["entity"]["type"], one["found"]) for one in of["mentions"]}
+
+
+async def say(graph: Graph, text: str, name: str, **more: Any) -> dict[str, tuple[str, bool]]:
+    await graph.do("addMessage", {**S, "role": "assistant", "text": text, "externalId": name, **more})
+    return await found(graph, name)
+
+
+async def entity(graph: Graph, name: str) -> Any:
+    query = "query ($by: EntityRef!) { entity(by: $by) { name found memories { totalCount } messages { totalCount } } }"
+    return (await graph.data(query, by={"name": name}))["entity"]
+
+
+async def test_what_is_said_mentions_what_rules_find(finding: Graph) -> None:
+    text = 'Ada and @octo-cat read "Project Nightingale" at https://x.org/a, in src/app.py; ask ada@example.com.'
+    wanted = {
+        "Ada Lovelace": ("person", True),
+        "@octo-cat": ("handle", True),
+        "Project Nightingale": ("thing", True),
+        "https://x.org/a": ("url", True),
+        "src/app.py": ("file", True),
+    }
+    assert await say(finding, text, "x") == wanted
+    again = await say(finding, "Hello @ada: Project Nightingale is on", "y", entities=[{"name": "project nightingale"}])
+    assert again == {"Ada Lovelace": ("person", True), "Project Nightingale": ("thing", False)}
+    memory = {**U, "text": "The kiln is a part of Project Nightingale", "externalId": "m"}
+    await finding.do("createMemory", memory)
+    assert await found(finding, memory="m") == {"Project Nightingale": ("thing", True)}
+    assert await entity(finding, "PROJECT nightingale") == {
+        "name": "Project Nightingale", "found": False, "memories": {"totalCount": 1}, "messages": {"totalCount": 2},
+    }  # fmt: skip
+    listed = await finding.data("{ entities(filter: {found: true}) { nodes { name } } }")
+    assert {one["name"] for one in listed["entities"]["nodes"]} == {*wanted} - {"Project Nightingale"}
+
+
+async def test_another_text_mentions_something_else(finding: Graph) -> None:
+    await say(finding, "See src/app.py", "x", entities=[{"name": "Porto"}])
+    edited = {"message": {"externalId": "x"}, "text": "See src/main.py"}
+    await finding.do("editMessage", edited)
+    assert await found(finding, "x") == {"Porto": ("thing", False), "src/main.py": ("file", True)}
+    await finding.do("redactMessage", {"message": {"externalId": "x"}})
+    assert await found(finding, "x") == {}
+    assert await entity(finding, "src/main.py") is None
+    given = {**U, "text": "Porto has src/app.py", "externalId": "m", "entities": [{"name": "Kiln"}]}
+    await finding.do("createMemory", given)
+    m = {"memory": {"externalId": "m"}}
+    await finding.do("updateMemory", {**m, "text": "Now it is src/kiln.py", "entities": [{"name": "Oven"}]})
+    assert await found(finding, memory="m") == {"Oven": ("thing", False), "src/kiln.py": ("file", True)}
+    await finding.do("touchMemories", {"memories": [{"externalId": "m"}]})
+    await finding.do("supersedeMemory", {**m, "text": "It is nowhere", "externalId": "n"})
+    assert await found(finding, memory="n") == {"Oven": ("thing", False)}
+    finding.context = Context(finding.engine, finding.context.embedder, LOCAL, clock=finding.clock)
+    await finding.do("updateMemory", {**m, "text": "Nothing finds src/oven.py here"})
+    assert await found(finding, memory="m") == {"Oven": ("thing", False)}
