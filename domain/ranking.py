@@ -151,13 +151,15 @@ def weighed(relevance: float, weight: float, influence: float) -> float:
 def passes(candidate: Candidate, asked: Asked) -> bool:
     """Whether a candidate is a hit by what it says itself: the threshold applies to similarity, and in HYBRID never
     drops one that was found by its words. With a threshold above 0 meaning alone makes a hit of HYBRID only where it is
-    about the same."""
+    about the same, and more than any text of its language."""
     if asked.mode is SearchMode.TEXT or (asked.mode is SearchMode.HYBRID and candidate.text_rank is not None):
         return candidate.text_rank is not None
     if candidate.similarity is None or candidate.similarity < asked.threshold:
         return False
     near = asked.mode is SearchMode.SEMANTIC or asked.text is None or asked.threshold == 0
-    return near or candidate.similarity >= similarity(asked.kindred)
+    # To an embedder without a floor all texts are about the same.
+    floor = max(asked.kindred, asked.usual) if asked.kindred > 0 else asked.kindred
+    return near or candidate.similarity >= similarity(floor)
 
 
 def rank(

@@ -202,7 +202,9 @@ def test_one_word_of_many_does_not_outrank_what_is_meant() -> None:
 def test_what_is_alike_as_all_is_in_its_language_says_nothing() -> None:
     said, alike = one(0, 1.0, 0.86), one(1, 0.3, 0.9)
     assert order([said, alike], asked(covered=0.4, usual=0.85)) == [0, 1]
-    assert order([one(0, None, 0.7), one(1, None, 0.8)], asked(usual=0.85)) == [1, 0], "they have an order all the same"
+    odd = [one(0, None, 0.7), one(1, None, 0.8)]
+    assert order(odd, asked(usual=0.85)) == []
+    assert order(odd, asked(usual=0.85, threshold=0.0)) == [1, 0], "they have an order all the same"
 
 
 def test_what_hardly_says_anything_does_not_vouch() -> None:
