@@ -141,6 +141,8 @@ def _wrapped(value: dict[str, Any]) -> Any:
     for name in ("kwargs", "data", "message", "update", "delta"):
         inner = structured(value.get(name))
         if isinstance(inner, dict) and any(name in inner for name in ("content", "messages", "role", "kwargs")):
+            if isinstance(value.get("function"), list):  # beside the message
+                return {**inner, "function": value["function"]}
             if name == "data" and isinstance(value.get("type"), str):
                 return {"type": value["type"], **inner}
             return inner

@@ -71,6 +71,24 @@ def runs(site: Site) -> tuple[list[str], list[str]]:
     return first, second
 
 
+def test_a_run_that_goes_on_is_compared_as_it_goes(site: Site, page: Page) -> None:
+    earlier, now = "c3" * 16, "d4" * 16
+    run(site, earlier, [("chat", "LLM", 10, 400, "Hi", "Ho"), ("weather", "TOOL", 410, 500, "", "")])
+    at = (BEGAN + timedelta(hours=1)).isoformat()
+    root = site.begin("plan a trip", kind="AGENT", spanId=f"{0xD4:016x}", traceId=now, startedAt=at)
+    page.goto(f"/traces/{earlier}/compare/{now}")
+    rows = page.get_by_role("treeitem")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(2)).to_contain_text("only in the first")
+    tool = {"kind": "TOOL", "parentSpanId": f"{0xD4:016x}"}
+    id = site.begin("weather", spanId=f"{0xD5:016x}", traceId=now, startedAt=at, **tool)
+    expect(page.get_by_text("only in the first")).to_have_count(1)
+    site.end(id, endedAt=(BEGAN + timedelta(hours=1, seconds=3)).isoformat())
+    expect(rows.nth(2)).to_contain_text("+2.91 s")
+    site.end(root, endedAt=(BEGAN + timedelta(hours=1, seconds=4)).isoformat())
+    expect(page.get_by_role("row", name="difference")).to_contain_text("+3.49 s")
+
+
 @pytest.mark.both_families
 def test_a_run_is_compared_with_an_earlier_one(runs: tuple[list[str], list[str]], page: Page) -> None:
     """From the trace by its list of others, to what took less, is new, failed, and says something else."""

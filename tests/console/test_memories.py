@@ -70,6 +70,27 @@ def test_the_graph_grows_by_a_click_and_shows_a_path(site: Site, chain: list[str
     expect(status).to_contain_text("0 edges")
 
 
+@pytest.mark.both_families
+def test_what_is_mentioned_stands_in_the_graph(site: Site, page: Page) -> None:
+    """A memory leads to what it mentions, and that to the others that mention it."""
+    harbour = {"name": "Harbour of Vlissingen", "type": "place", "aliases": ["the old harbour"]}
+    first = site.remember("The ferry leaves from the old harbour.", entities=[harbour])
+    site.remember("Herring is sold at the harbour on Fridays.", entities=[{"name": harbour["name"], "type": "place"}])
+    page.goto(f"/memories?view=graph&start={first}&depth=1")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("1 nodes, 0 edges")
+    page.get_by_label("entities").check()
+    expect(status).to_contain_text("2 nodes, 1 edges")
+    page.get_by_text("As a list").click()
+    page.locator(".as-list button", has_text="Vlissingen").click()
+    expect(status).to_contain_text("3 nodes, 2 edges")
+    selected = page.get_by_role("complementary", name="Selected")
+    expect(selected).to_contain_text("the old harbour")
+    selected.get_by_role("link", name="The ferry leaves").click()
+    page.get_by_role("link", name="Harbour of Vlissingen place").click()
+    expect(status).to_contain_text("3 nodes, 2 edges")
+
+
 def test_a_click_on_the_picture_means_the_node_there(chain: list[str], page: Page) -> None:
     """One node alone stands in the middle, once it has settled."""
     page.goto(f"/memories?view=graph&start={chain[3]}&depth=1")

@@ -274,9 +274,9 @@ def test_the_calls_of_a_span_show_the_responses_beside_them(read: Any, messages:
 
 
 def test_answers_of_tools_as_openinference_tells_them_of_autogen() -> None:
-    at = "llm.input_messages.0.message"
+    at = "llm.input_messages.0"
     told = '{"name": "f", "content": "no water", "call_id": "1", "is_error": true}'
-    [message] = input_messages({f"{at}.role": "function", f"{at}.function.0": told})
+    [message] = input_messages({f"{at}.message.role": "function", f"{at}.function.0": told})
     assert message == ModelMessage("tool", [ToolResponse("1", encode_json("no water"), True)])
 
 

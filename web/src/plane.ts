@@ -31,7 +31,7 @@ export interface Look {
   strengths: ReadonlyMap<string, number>;
 }
 
-const COLOURS: Record<string, string> = { EPISODIC: '--accent', SEMANTIC: '--blue', PROCEDURAL: '--orange', WORKING: '--warn', MESSAGE: '--soft', SESSION: '--violet', ACTOR: '--bad' };
+const COLOURS: Record<string, string> = { EPISODIC: '--accent', SEMANTIC: '--blue', PROCEDURAL: '--orange', WORKING: '--warn', MESSAGE: '--soft', SESSION: '--violet', ACTOR: '--bad', ENTITY: '--text' };
 const NEAR = 6; // pixels beside a node that still mean it
 
 export class Plane {

@@ -62,6 +62,7 @@ export const MemoryDetail = graphql(
       links(first: 50) { nodes { id kind weight source { id text type } target { id text type } } pageInfo { hasNextPage } }
       history(first: 50) { nodes { id version text status importance tags metadata validFrom validUntil recordedAt replacedAt cause } }
       annotations(first: 10) { nodes { id name value label comment } }
+      entities { id name type }
     }
   }
 `,
@@ -80,6 +81,7 @@ export const GraphNode = graphql(`
     ... on Session { title }
     ... on User { name }
     ... on Agent { name }
+    ... on Entity { name entityType: type }
   }
 `);
 export type GraphNode = ResultOf<typeof GraphNode>;
@@ -98,6 +100,22 @@ export const Neighborhood = graphql(
 `,
   [GraphNode],
 );
+
+/** A named thing, what mentions it, and what it was before it was merged. */
+export const EntityDetail = graphql(
+  `
+  query EntityDetail($id: ID!, $first: Int!) {
+    entity(by: { id: $id }) {
+      __typename id name type aliases metadata
+      merged { name type aliases mergedAt }
+      memories(first: $first) { nodes { ...MemoryRow } pageInfo { hasNextPage } }
+      messages(first: 20) { nodes { id text createdAt sender { name } session { id title } } pageInfo { hasNextPage } }
+    }
+  }
+`,
+  [MemoryRow],
+);
+export type EntityDetail = NonNullable<ResultOf<typeof EntityDetail>['entity']>;
 
 export const Paths = graphql(`
   query Paths($from: ID!, $to: ID!) {

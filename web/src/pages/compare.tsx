@@ -1,13 +1,13 @@
 /** Two runs beside each other: their spans aligned, what each took more or less, and what their texts say differently. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { Traces, type TraceListFilter, type TraceRow } from '../documents.ts';
+import { TraceChanges, Traces, type TraceListFilter, type TraceRow } from '../documents.ts';
 import { differs, matched, type Match } from '../compare.ts';
 import { flatten, type Spans } from '../spans.ts';
 import { readAll } from '../reading.ts';
-import { ask } from '../server.ts';
+import { ask, follow } from '../server.ts';
 import { go, put, to } from '../route.ts';
 import { List, useVirtual } from '../parts/list.tsx';
-import { useCalm, useLoad } from '../parts/load.ts';
+import { useCalm, useLive, useLoad } from '../parts/load.ts';
 import { useRows } from '../parts/rows.ts';
 import { useKeys } from '../parts/keys.ts';
 import { Badge, Empty, Time, Trouble, count, dollars, span } from '../parts/show.tsx';
@@ -60,10 +60,25 @@ function Choose({ traceId }: { traceId: string }) {
 }
 
 function Both({ traceId, other, query }: Props & { other: string }) {
-  const { data, error, again } = useLoad(`${traceId} ${other}`, async (signal) => {
+  const { data: read, error, again } = useLoad(`${traceId} ${other}`, async (signal) => {
+    const began = performance.now();
+    const { traceChangeCursor } = await ask(Traces, { first: 1 }, signal);
     const lines = await Promise.all([readAll(traceId, signal), readAll(other, signal)]);
-    return lines.map(flatten) as [Spans, Spans];
+    return { runs: lines.map(flatten) as [Spans, Spans], cursor: traceChangeCursor, took: performance.now() - began };
   });
+  const data = read?.runs;
+  // What goes on is read anew, at most once a second and not before an earlier reading can have ended.
+  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const took = useRef(0);
+  took.current = read?.took ?? 0;
+  useEffect(() => () => clearTimeout(due.current), []);
+  useLive(read && `${traceId} ${other}`, (signal) => {
+    const filter: TraceListFilter = { or: [{ span: { traceId } }, { span: { traceId: other } }] };
+    const changed = () => {
+      due.current ??= setTimeout(() => ((due.current = undefined), again()), Math.max(1000, 2 * took.current));
+    };
+    return follow(TraceChanges, { filter, after: read!.cursor }, (told) => told.traceChanges, changed, signal);
+  }, (problem) => problem.code === 'CURSOR_EXPIRED' && again());
   const back = to(['traces', traceId]);
   const missing = data?.findIndex(({ lines }) => !lines.length) ?? -1;
   useKeys([{ key: 'Escape', does: query.get('span') ? 'Close the spans' : 'Back to the trace', run: () => (query.get('span') ? put({ span: null }) : go(back)) }]);

@@ -8,7 +8,8 @@ import { useKeys } from '../parts/keys.ts';
 import { Badge, Empty, Trouble } from '../parts/show.tsx';
 import { Plane, type Node } from '../plane.ts';
 import { AsOf } from '../parts/asof.tsx';
-import { NONE, around, begin, joined, known, of, type Graph, type Known } from './growing.ts';
+import { INCLUDED, NONE, around, begin, joined, known, mentioning, of, type Graph, type Known } from './growing.ts';
+import { EntityShown } from './entity.tsx';
 import { MemoryShown } from './memory.tsx';
 
 const DECAY = 0.01; // a day, as decayMemories does where nothing else is said
@@ -67,7 +68,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
   }, [selected, path, nodes, edges, strengths]);
 
   const grow = async (id: string) => {
-    const found = await around(id, 1, 60, query);
+    const found = id.startsWith('ent_') ? await mentioning(id, 60) : await around(id, 1, 60, query);
     setGraph((now) => {
       const fresh = found.nodes.filter((node) => !now.nodes.has(node.id));
       setNote(`${fresh.length} more around it`);
@@ -89,7 +90,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     if (from && node.id !== from) return void connect(from, node.id).catch(failed);
     put({ node: node.id }, false);
     setTrail((now) => [...now.filter((id) => id !== node.id), node.id].slice(-6));
-    if (TYPES.includes(node.kind)) void grow(node.id).catch(failed);
+    if (node.kind === 'ENTITY' || TYPES.includes(node.kind)) void grow(node.id).catch(failed);
   };
 
   const told = useRef(new Set<string>());
@@ -194,7 +195,8 @@ function Chosen({ id, node, asOf }: { id: string; node: Known | undefined; asOf:
       <header class="line"><h2>{isMemory ? 'Memory' : (node?.kind.toLowerCase() ?? '')}</h2><button type="button" class="quiet" onClick={() => put({ node: null })} aria-label="Close">✕</button></header>
       {error && <Trouble error={error} />}
       {data && <><p class="line"><a href={to(['memories', id], asOf ? { asOf } : {})}>open</a> <a href={to(['memories'], { view: 'graph', start: id, ...(asOf ? { asOf } : {}) })}>begin here</a></p><MemoryShown memory={data} /></>}
-      {!isMemory && node && <p dir="auto">{address ? <a href={address}>{node.label}</a> : node.label}</p>}
+      {node?.kind === 'ENTITY' && <EntityShown id={id} />}
+      {!isMemory && node && node.kind !== 'ENTITY' && <p dir="auto">{address ? <a href={address}>{node.label}</a> : node.label}</p>}
     </aside>
   );
 }
@@ -220,7 +222,7 @@ function Controls({ query }: { query: URLSearchParams }) {
           <select aria-label="How many" value={query.get('limit') ?? '150'} onChange={(event) => put({ limit: event.currentTarget.value })}>
             {[50, 150, 500, 1000].map((limit) => <option key={limit} value={limit}>up to {limit}</option>)}
           </select>
-          {['MESSAGES', 'SESSIONS', 'ACTORS'].map((name) => (
+          {INCLUDED.map((name) => (
             <label key={name}><input type="checkbox" checked={withs.includes(name)} onChange={() => put({ with: withs.includes(name) ? withs.replace(name, '').replace(/^,|,$|,(?=,)/g, '') : [withs, name].filter(Boolean).join() })} /> {name.toLowerCase()}</label>
           ))}
         </>

@@ -1,5 +1,5 @@
 /** What a graph of memories is made of: read from the server, as it is or as it was known at a time. */
-import { GraphOf, LinksThen, Memories, Neighborhood, SearchMemories, type GraphNode, type MemoryRow } from '../documents.ts';
+import { EntityDetail, GraphOf, LinksThen, Memories, Neighborhood, SearchMemories, type GraphNode, type MemoryRow } from '../documents.ts';
 import { asProblem } from '../parts/load.ts';
 import type { Edge, Node } from '../plane.ts';
 import { ask } from '../server.ts';
@@ -35,6 +35,8 @@ export function known(node: GraphNode): Known {
     case 'User':
     case 'Agent':
       return { ...base, kind: 'ACTOR', label: node.name };
+    case 'Entity':
+      return { ...base, kind: 'ENTITY', label: node.name, size: 8 };
     default:
       return { ...base, kind: 'SESSION', label: 'title' in node ? (node.title as string) : node.__typename };
   }
@@ -53,6 +55,15 @@ export async function around(id: string, depth: number, limit: number, query: UR
   if (!memory) throw asProblem('There is no such memory: it may have expired or been deleted.');
   const { nodes, edges, truncated } = memory.neighborhood;
   return { nodes: nodes.map(known), edges: [...edges], truncated };
+}
+
+/** An entity with the memories that mention it, newest first. */
+export async function mentioning(id: string, limit: number): Promise<Part> {
+  const { entity } = await ask(EntityDetail, { id, first: Math.min(limit, 200) });
+  if (!entity) throw asProblem('There is no such entity: it may have been deleted.');
+  const nodes = entity.memories.nodes.map((row) => known({ ...row, __typename: 'Memory' }));
+  const edges = nodes.map((node) => ({ source: node.id, target: id, kind: 'MENTIONS', weight: 1 }));
+  return { nodes: [known({ ...entity, entityType: entity.type }), ...nodes], edges, truncated: entity.memories.pageInfo.hasNextPage };
 }
 
 /** Memories by their ids, with their links, as they are now. */
@@ -74,6 +85,7 @@ async function then(rows: readonly MemoryRow[], asOf: string): Promise<Part> {
 
 export async function begin(query: URLSearchParams): Promise<Part> {
   const [start, asOf] = [query.get('start'), query.get('asOf')];
+  if (start?.startsWith('ent_')) return mentioning(start, Number(query.get('limit') ?? 150));
   if (start) return around(start, Number(query.get('depth') ?? 2), Number(query.get('limit') ?? 150), query);
   const filter = { ...(query.get('owner') ? { owner: { id: query.get('owner')! } } : {}), ...(query.get('type') ? { types: [query.get('type') as 'SEMANTIC'] } : {}) };
   const read = (rows: readonly MemoryRow[]) => (asOf ? then(rows, asOf) : of(rows.map(({ id }) => id)));
@@ -85,4 +97,5 @@ export async function begin(query: URLSearchParams): Promise<Part> {
   return { ...(await read(nodes)), truncated: pageInfo.hasNextPage };
 }
 
-const included = (query: URLSearchParams) => ['MESSAGES', 'SESSIONS', 'ACTORS'].filter((name) => query.get('with')?.includes(name));
+export const INCLUDED = ['MESSAGES', 'SESSIONS', 'ACTORS', 'ENTITIES'];
+const included = (query: URLSearchParams) => INCLUDED.filter((name) => query.get('with')?.includes(name));

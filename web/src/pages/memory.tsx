@@ -67,6 +67,12 @@ export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: st
           <Source of={source} />
         </>
       )}
+      {memory.entities.length > 0 && (
+        <>
+          <h2>What it mentions</h2>
+          <p class="line">{memory.entities.map(({ id, name, type }) => <a key={id} href={to(['memories'], { view: 'graph', start: id, node: id })}><bdi>{name}</bdi> <span class="soft">{type}</span></a>)}</p>
+        </>
+      )}
       <Used memory={memory} />
       <Linked memory={memory} />
       {!asOf && <History memory={memory} />}
