@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from server.graphql.fallbacks import FALLBACKS
+from stores.contract import turns
 from tests.support import certificates
 from tests.support.families import FAMILIES, Opening
 from tests.support.graphql_client import Clock, Graph, in_memory
@@ -47,13 +48,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--beside", type=float, default=10.0, help="how many seconds two processes write side by side")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ[turns.SETTING] = turns.turn()  # the same in all processes of a run, whatever day it becomes
+
+
 def has_servers(config: pytest.Config) -> bool:
     """Whether this run has them: started by itself, or named by the environment."""
     return bool(config.getoption("--servers")) or all(os.environ.get(name) for name in SETTINGS)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"engines: {', '.join(FAMILIES) if has_servers(config) else 'embedded (--servers adds services)'}"
+    sweep = f"turn {turns.turn()} of the sweeps on servers ({turns.SETTING}=all for the whole)"
+    return (
+        f"engines: {', '.join(FAMILIES)}; {sweep}"
+        if has_servers(config)
+        else "engines: embedded (--servers adds services)"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -76,6 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(marker)
         if "real_servers" in getattr(item, "fixturenames", ()):
             item.add_marker("services")
+    sweeps: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("in_turn") and item.get_closest_marker("services"):
+            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    waiting = {item for cases in sweeps.values() for item in {*cases} - {*turns.in_turn(cases)}}
+    items[:] = [item for item in items if item not in waiting]
     if not has_servers(config):
         items[:] = [
             item for item in items if not ({"services", "faults"} & {mark.name for mark in item.iter_markers()})

@@ -43,7 +43,11 @@ from stores.orders import ORDERS
 from stores.ports import Collection, Store, Transaction
 from stores.predicate import column_of
 
-every_list = pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)
+
+def every_list(test: Any) -> Any:
+    return pytest.mark.in_turn(pytest.mark.parametrize("of", FILLINGS, ids=lambda of: of.value)(test))
+
+
 EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -499,6 +503,7 @@ OWNERS = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("of", "where"),
     [

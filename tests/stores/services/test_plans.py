@@ -43,6 +43,7 @@ from stores.contract.test_documents import blob
 from stores.contract.test_grouping import CASES
 from stores.contract.test_operators import LISTS, single
 from stores.contract.test_operators import Records as Made
+from stores.contract.turns import in_turn, turn
 from stores.open import open_engine
 from stores.orders import OF_A_TRACE, CountKey, default_order
 from stores.ports import (
@@ -156,7 +157,7 @@ async def test_no_statement_reads_what_is_not_asked_for(engine: ServicesEngine, 
     await write_everything(store, things)
     assert await drained(engine)
     await engine.close()
-    assert len(recording.statements) > 1_000
+    assert len(recording.statements) > (1_000 if turn() == "all" else 400)
     multiply()
     run("CALL db.clearQueryCaches()")
     found = {
@@ -197,7 +198,7 @@ async def ask_lists(store: Store, things: m.World, recording: Recording) -> None
     parents[Collection.MESSAGE_BRANCH] = things.message.id
     del parents[Collection.MESSAGES]  # nobody pages through it: what was said is searched, and counted in figures
     parents |= {of: {"": "", "target": things.memory.id}.get(of.column, things.user.id) for of in OWN}
-    for of, parent in parents.items():
+    for of, parent in in_turn(parents.items()):
         finds_more_first = of is Collection.MESSAGE_BRANCH or of in OF_A_TRACE
         further = asyncio.ensure_future if finds_more_first else recording.alone
         order = type(default_order(of))
@@ -217,7 +218,7 @@ async def ask_lists(store: Store, things: m.World, recording: Recording) -> None
 
 async def ask_filters(store: Store, made: Made, recording: Recording) -> None:
     """Every member of every filter, by every way to call a record, and its negation."""
-    for of, listed in LISTS.items():
+    for of, listed in in_turn(LISTS.items()):
         parent = made._parent(of)
         for filter in single(of, made, 2):
             for asked in (filter, listed.filter(not_=filter)):
