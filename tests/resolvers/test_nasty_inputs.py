@@ -214,6 +214,7 @@ def ids_in(data: Any) -> Iterator[str]:
             yield from ids_in(item)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_mutation(mutation: str, filled: tuple[Graph, Values], runner: asyncio.Runner) -> None:
     graph, values = filled
