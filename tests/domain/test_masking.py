@@ -139,6 +139,7 @@ def test_members_that_are_called_secrets_are_masked_whatever_they_hold() -> None
     assert ALL.json(again, count) is again, "what is masked stays so"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("unit", ["a", "1", "1 ", "a.", "a@", "@", "sk-", "sk-a1", "eyJ", "eyJaaaaaaaaaa.", "+1 ", "://a:", "-----BEGIN PRIVATE KEY-----", "a-", "(212) 555-", "Bearer ", "4111111111111111 "])  # fmt: skip
 def test_time_grows_with_the_length_alone(unit: str) -> None:
     def seconds(length: int) -> float:
