@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from domain.entity import (
     MAX_ALIASES,
+    THING,
     DeleteEntitiesInput,
     Entity,
     EntityFilter,
@@ -31,7 +32,7 @@ from domain.page import Slice
 from domain.values import EMPTY_OBJECT, Ref, changed, given, merge
 from resolvers.context import Context, Unchanged, each, every, lookup, lookup_all, named_by, present, require
 from resolvers.idempotency import write
-from resolvers.lists import Listed
+from resolvers.lists import ROOT, Listed
 from stores.ports import Records, Transaction
 
 Path = Sequence[str | int]
@@ -275,13 +276,37 @@ async def copy_mentions(tx: Transaction, mentions: Sequence[Mention], to: Mappin
 async def unmentioned(context: Context, ids: Iterable[Id], but: Container[Id] = ()) -> list[Id]:
     """Those of some entities that nothing mentions. but: mentions that do not count."""
     found = []
-    for id in dict.fromkeys(ids):
-        async for one in each(context, _OF_ENTITY, id):
-            if one.id not in but:
-                break
-        else:
-            found.append(id)
+    every = list(dict.fromkeys(ids))
+    for some in (every[start : start + _MOVED] for start in range(0, len(every), _MOVED)):
+        first = await context.store.pages(_OF_ENTITY, some, Slice(1))
+        for id, page in zip(some, first, strict=True):
+            if any(one.id not in but for one in page.nodes):
+                continue
+            async for one in each(context, _OF_ENTITY, id):
+                if one.id not in but:
+                    break
+            else:
+                found.append(id)
     return found
+
+
+async def found_alone(context: Context, but: Container[Id] = ()) -> list[Id]:
+    """The entities that rules have found and that nothing mentions any more. but: mentions that do not count."""
+    found = [one.id async for one in each(context, Records(Entity), ROOT, EntityFilter(found=True))]
+    return await unmentioned(context, found, but)
+
+
+_OF_SOMEBODY = ("person", "agent", "handle", "email", THING)
+
+
+async def of_somebody(context: Context, names: Iterable[str]) -> list[Id]:
+    """The entities that are somebody who has these names: those that rules have found, and those of a type that
+    somebody may be of."""
+    digests = {digest_of(written) for name in names for written in (name, f"@{name}")}
+    keys = [(digest, type) for digest in digests for type in ("", *_OF_SOMEBODY)]
+    called = {one.entity_id for one in await context.store.find(EntityName, keys) if one is not None}
+    entities = await present(context.store, Entity, list(called))
+    return [one.id for one in entities if one.found or one.type in _OF_SOMEBODY]
 
 
 # -- entities themselves -------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from resolvers import sessions, trash
 from resolvers.blobs import delete_blob
 from resolvers.context import Context, each, every, present
 from resolvers.correction import blank, telling
-from resolvers.entities import mentioned_by, unmentioned
+from resolvers.entities import found_alone, mentioned_by, of_somebody, unmentioned
 from resolvers.formation import formed_from
 from resolvers.lists import ROOT
 from resolvers.spans import delete_in
@@ -76,6 +76,7 @@ class Erasing:
         self.texts: set[str] = set()
         self.files = 0
         self._entities: dict[Id, None] = {}
+        self._names: set[str] = set()
         self._seen: set[Id] = set()
         self._attachments: dict[Id, Id] = {}
         self._loose: dict[Id, str] = {}  # the keys of the bytes of blobs that nothing else shows
@@ -124,6 +125,7 @@ class Erasing:
 
     async def _of_actor(self, actor: User | Agent) -> None:
         context = self._context
+        self._called(actor)
         mine = [one.id async for one in each(context, Collection.ACTOR_MEMORIES, actor.id)]
         await self._memories(mine)
         for session in [one async for one in each(context, Collection.ACTOR_SESSIONS, actor.id)]:
@@ -150,6 +152,7 @@ class Erasing:
         """Blanks what somebody said in a session of others, and their names."""
         context = self._context
         for part in parts:
+            self._called(part)
             for found in _some([one async for one in each(context, Collection.PARTICIPANT_MESSAGES, part.id)]):
                 hanging = await self._hanging(MessageVersion, "message", [one.id for one in found])
                 hanging += await self._hanging(Attachment, "target", [one.id for one in found])
@@ -293,9 +296,18 @@ class Erasing:
 
     # -- entities --------------------------------------------------------------------------------------------------
 
+    def _called(self, one: User | Agent | Participant) -> None:
+        """Notes what somebody is called."""
+        if not isinstance(one, Participant) or one.name != one.role:
+            self._names.update(name for name in (one.name, one.external_id) if name)
+
     async def _free_entities(self) -> None:
-        """Deletes the entities that nothing mentions any more."""
+        """Deletes the entities that nothing mentions any more, and those that are the erased one, whoever mentions
+        them."""
         gone = await unmentioned(self._context, self._entities, self._seen)
+        gone += await of_somebody(self._context, self._names)
+        gone += await found_alone(self._context, self._seen)
+        gone = list(dict.fromkeys(gone))
         self._saw(await present(self._context.store, Entity, gone))
         for some in _some(gone):
             await self._write(partial(_delete_entities, some))

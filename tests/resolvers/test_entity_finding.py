@@ -98,3 +98,21 @@ async def test_another_text_mentions_something_else(finding: Graph) -> None:
     finding.context = Context(finding.engine, finding.context.embedder, LOCAL, clock=finding.clock)
     await finding.do("updateMemory", {**m, "text": "Nothing finds src/oven.py here"})
     assert await found(finding, memory="m") == {"Oven": ("thing", False)}
+
+
+async def test_nobody_who_is_erased_stays_an_entity(finding: Graph) -> None:
+    await say(finding, "Ada and @ada-l met Bob", "x", entities=[{"name": "Ada", "type": "place"}])
+    await say(finding, "@ada and Ada Lovelace read src/app.py", "y")
+    u = {"owner": {"externalId": "u"}, "text": "About Ada Lovelace", "entities": [{"name": "@ada", "type": "handle"}]}
+    await finding.do("createMemory", u)
+    mine = {"owner": {"externalId": "ada"}, "text": "In src/mine.py", "externalId": "m"}
+    await finding.do("createMemory", mine)
+    await finding.do("updateMemory", {"memory": {"externalId": "m"}, "text": "It is gone"})
+    await finding.do("addParticipant", {"session": {"externalId": "s"}, "actor": {"externalId": "bob"}, "name": "Bob"})
+    names = {"Ada", "Ada Lovelace", "@ada", "@ada-l", "src/app.py", "src/mine.py"}
+    for dry, left in ((True, names), (False, {"Ada", "@ada-l", "src/app.py"})):
+        report = "report { found stores { removed } }"
+        done = await finding.do("eraseUser", {"user": {"externalId": "ada"}, "dryRun": dry}, report)
+        assert (done["report"]["stores"][0]["removed"]["entity"], done["report"]["found"]) == (3, 0)
+        entities = (await finding.data("{ entities { nodes { name } } }"))["entities"]["nodes"]
+        assert {one["name"] for one in entities} == left
