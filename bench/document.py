@@ -13,6 +13,7 @@ from bench.show import markdown, number, peers_markdown, services_markdown, verd
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 AGAINST_BEGIN, AGAINST_END = "<!-- bench against: begin -->", "<!-- bench against: end -->"
 PEERS_BEGIN, PEERS_END = "<!-- bench peers: begin -->", "<!-- bench peers: end -->"
+CONSOLE_BEGIN, CONSOLE_END = "<!-- bench console: begin -->", "<!-- bench console: end -->"
 SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench services: end -->"
 
 
@@ -21,6 +22,8 @@ def write(report: Report, document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     if report.against:
         text = _put(document, text, (AGAINST_BEGIN, AGAINST_END), [markdown(report), _missed(report.rows)])
+    elif report.rows and all(row.name.startswith("console-") for row in report.rows):
+        text = _put(document, text, (CONSOLE_BEGIN, CONSOLE_END), [markdown(report), _missed(report.rows)])
     elif report.rows:
         picture = document.with_suffix(".svg")
         shown = f"![How far what is wanted was reached]({picture.name})"

@@ -1,7 +1,8 @@
 """OTLP in JSON: requests over HTTP, and files.
 
-Ids are in hex, bytes in base64, 64-bit numbers may be texts, null is what is not given, and members that are not known
-are passed over. A file holds one request, or one a line, as the Collector's file exporter writes them.
+Ids are in hex (base64 is read too: see formats.otlp.spans), bytes in base64, 64-bit numbers may be texts, null is what
+is not given, and members that are not known are passed over. A file holds one request, or one a line, as the
+Collector's file exporter writes them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/ and opentelemetry/proto/trace/v1/trace
 
 from __future__ import annotations
 
+import base64
 import collections
 import math
 import re
@@ -181,7 +182,7 @@ def report(span: SentSpan, source: Source, limit: int = MAX_ATTRIBUTES) -> SpanR
     return SpanReport(
         hex_id(span.trace_id, 32, "traceId"),
         hex_id(span.span_id, 16, "spanId"),
-        hex_id(span.parent_span_id, 16, "parentSpanId") if span.parent_span_id.strip("0") else None,
+        hex_id(parent, 16, "parentSpanId") if (parent := _of_base64(span.parent_span_id)).strip("0") else None,
         cut(span.name),
         component_of(told.kind, source.resource),
         time_of(span.start),
@@ -246,7 +247,16 @@ def _about(span: SentSpan, source: Source) -> dict[str, Any]:
     return about
 
 
+def _of_base64(id: str) -> str:
+    """An id in hex, where it came as those write it who know protobuf's JSON but not OTLP's."""
+    try:
+        return base64.b64decode(id, validate=True).hex() if id.endswith("=") else id
+    except ValueError:
+        return id
+
+
 def hex_id(text: str, length: int, name: str) -> str:
+    text = _of_base64(text)
     if len(text) != length or not _is_hex(text):
         raise Unacceptable(f"{name} is not {length} hex digits")
     if text.count("0") == length:

@@ -105,6 +105,18 @@ class TestAccepted:
         assert (found.trace_id, found.span_id, found.parent_span_id) == (TRACE.lower(), SPAN.lower(), None)
         assert found.duration_ms == 250.0
 
+    async def test_ids_in_base64(self, context: Context) -> None:
+        def coded(id: str) -> str:
+            return base64.b64encode(bytes.fromhex(id)).decode()
+
+        ids = {"traceId": coded(TRACE), "spanId": coded(SPAN)}
+        below = {**ids, "spanId": coded("c" * 16), "parentSpanId": coded(SPAN)}
+        async with client(context) as http:
+            await post(http, request(span(**ids, parentSpanId=coded("0" * 16)), span(**below)))
+        found = {one.span_id: one.parent_span_id for one in await stored(context)}
+        assert found == {SPAN.lower(): None, "c" * 16: SPAN.lower()}
+        assert {one.trace_id for one in await stored(context)} == {TRACE.lower()}
+
     async def test_protobuf(self, context: Context) -> None:
         async with client(context) as http:
             answer = await post(http, protobuf(IDS), PROTOBUF)
