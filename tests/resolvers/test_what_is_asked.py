@@ -19,6 +19,8 @@ from stores.embedder import Batching, open_embedder
 from tests.support.families import FAMILIES
 from tests.support.graphql_client import Clock
 
+pytestmark = pytest.mark.both_families
+
 BY_WORDS = (SearchMode.TEXT, SearchMode.HYBRID)
 
 WORDS = [
