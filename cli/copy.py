@@ -49,7 +49,7 @@ async def copy(source: str, target: str, settings: Settings) -> None:
     async with _opened(source, settings, must_exist=True) as old, _opened(target, settings) as new:
         with bar() as show:
             for workspace in sorted(await old.engine.workspaces()):
-                await _copy(old.context(operator(workspace)), new.context(operator(workspace)), show)
+                await _copy(await old.reading(operator(workspace)), new.context(operator(workspace)), show)
             await _settled(new)
             found = [
                 line

@@ -25,7 +25,7 @@ async def export_file(file: Path, data: Path, settings: Settings, workspace: str
     check_workspace(workspace, None)
     service = open_service(data, settings, must_exist=True)
     try:
-        context = service.context(caller_in(workspace))
+        context = await service.reading(caller_in(workspace))
         await note(context.store, context.caller, "export", DONE)
         records = await (_print if str(file) == "-" else write_export)(file, context)
     except OSError as error:

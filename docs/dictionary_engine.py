@@ -470,15 +470,17 @@ class DictionaryStore(ports.AtOnce):
     async def pages(
         self, of: Listed, parents: Sequence[Id], slice: Slice, filter: Any = None, order: Any = None, fields: Any = None
     ) -> list[Page[Any]]:
-        now, chosen = self._now, order_of(of, order)
-        pages = []
+        now, chosen, epoch, pages = self._now, order_of(of, order), self._engine.shelf.epoch, []
         for parent in parents:
             session = getattr(now.any(parent), "session_id", None) or ""  # whose log a list of its lines is of
-            owner = session if chosen.log and of in OF_A_TRACE else parent
-            listing = listing_of(of, owner, chosen, self._engine.shelf.epoch)
+            listing = listing_of(of, session if chosen.log and of in OF_A_TRACE else parent, chosen, epoch)
             rows = [(chosen.mark(record), record) for record in _members(now, of, parent, filter)]
             pages.append(page_of(rows, slice, chosen.descending, listing, CountKey(of, parent, filter)))
         return pages
+
+    async def ending(self, before: datetime) -> datetime | None:
+        held: Iterable[Any] = self._now.graph.records[Session.prefix].values()
+        return min((one.expires_at for one in held if one.expires_at and one.expires_at < before), default=None)
 
     async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
         there = [one for one in await self.get(kind, ids) if one is not None]
@@ -650,13 +652,11 @@ def _explored(now: Reads, center: Id, exploration: hops.Exploration) -> ports.Ex
 
 def _shared(now: Reads, memory_id: Id) -> list[ports.Shared]:
     """What shares messages, sessions or neighbours with a memory and is not linked to it; best first, ties by id."""
-    memory = now.one(Memory, memory_id)
-    if memory is None:
+    if (memory := now.one(Memory, memory_id)) is None:
         return []
     read = in_memory.neighbors(_links(now))
-    near = {other for _, other, _ in read([memory_id])}
+    near, found = {other for _, other, _ in read([memory_id])}, []
     mine = {*now.drew(memory_id)[-hops.FAN_OUT :], memory.source_message_id}
-    found = []
     for other in now.all(Memory):
         if other.id == memory_id or other.id in near:
             continue

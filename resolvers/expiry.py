@@ -3,10 +3,12 @@ embed what documents say that waits for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+import logging
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from domain.audit import AuditEntry
 from domain.change import deletion
@@ -24,7 +26,10 @@ from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
 from resolvers.tool_execution import time_out
 from stores.catalogue.logs import CHANGES
-from stores.ports import Collection, Log, Transaction
+from stores.errors import StoreError
+from stores.ports import Collection, Engine, Log, Transaction
+
+_log = logging.getLogger("recollect")
 
 _BATCH = 500
 _SESSIONS = 50
@@ -36,7 +41,7 @@ async def sweep(context: Context) -> int:
     chunks of documents that wait for it; how many records were deleted."""
     waiting = False
 
-    async def script(tx: Transaction) -> tuple[int, bool, list[Session]]:
+    async def script(tx: Transaction) -> tuple[int, bool]:
         nonlocal waiting
         memories = await tx.expired(Memory, _BATCH)
         await give_back(tx, memories)
@@ -47,18 +52,16 @@ async def sweep(context: Context) -> int:
         trashed = await tx.expired(TrashedSession, _SESSIONS)
         await tx.delete(TrashedSession, [one.id for one in trashed])
         late = await time_out(tx, _BATCH)
-        over = await tx.expired(Session, _SESSIONS)
         waiting = bool(await tx.expired(DocumentChunk, 1))
-        more = max(len(memories), len(entries), late) == _BATCH or _SESSIONS in (len(over), len(trashed))
-        return len(memories) + len(entries) + len(trashed), more, over
+        more = max(len(memories), len(entries), late) == _BATCH or len(trashed) == _SESSIONS
+        return len(memories) + len(entries) + len(trashed), more
 
     total, more = 0, True
     while more:
-        count, more, over = await context.store.write(script)
-        for session in over:  # each in a write of its own, for much may hang on one
-            formed = await formed_in(context, Ref(id=session.id))
-            await context.store.write(partial(_delete_expired, session.id, formed))
-        total += count + len(over)
+        count, more = await context.store.write(script)
+        sessions = await _delete_ended(context)
+        more |= sessions == _SESSIONS
+        total += count + sessions
     if waiting:
         await documents.embed_all(context)
     return total
@@ -69,6 +72,51 @@ async def _delete_expired(id: Id, formed: Sequence[Id], tx: Transaction) -> None
     for session in await tx.expired(Session, _SESSIONS):
         if session.id == id:
             await delete_in(tx, session, formed)
+
+
+class _Ending(NamedTuple):
+    """When the time of the first session is over, where that is soon; and when this was looked at."""
+
+    at: datetime | None
+    looked_at: datetime
+
+
+_FRESH = timedelta(seconds=0.5)
+"""So long it is known when the next session ends. No session is given less than a second to live, so that none that
+others have made since has ended by then."""
+
+_endings: WeakKeyDictionary[Engine, dict[str, _Ending]] = WeakKeyDictionary()
+
+
+def settled(context: Context) -> Awaitable[None] | None:
+    """What is waited for before anything is read, None where there is nothing: sessions whose time is over go, with all
+    that hangs on them, so that no read of any kind has to pass them over."""
+    known = _endings.setdefault(context.engine, {}).get(context.caller.workspace)
+    now = context.clock()
+    if known is not None and timedelta() <= now - known.looked_at < _FRESH and (known.at is None or known.at > now):
+        return None
+    return _settle(context, now)
+
+
+async def _settle(context: Context, now: datetime) -> None:
+    while (at := await context.store.ending(now + _FRESH)) is not None and at <= now:
+        try:
+            gone = await _delete_ended(context)
+        except StoreError as error:  # of a full disk: what else there is can be read
+            _log.warning("sessions whose time is over cannot be deleted yet: %s", error)
+            return
+        if not gone:  # another process has done it, or its clock is behind
+            break
+    _endings[context.engine][context.caller.workspace] = _Ending(at, now)
+
+
+async def _delete_ended(context: Context) -> int:
+    """Deletes some of the sessions whose time is over; how many those were."""
+    over = await context.store.write(lambda tx: tx.expired(Session, _SESSIONS))
+    for session in over:  # each in a write of its own, for much may hang on one
+        formed = await formed_in(context, Ref(id=session.id))
+        await context.store.write(partial(_delete_expired, session.id, formed))
+    return len(over)
 
 
 class Kept(NamedTuple):

@@ -205,9 +205,10 @@ async def delete(context: Context, input: DeleteSessionInput) -> Session:
 
 
 async def delete_in(tx: Transaction, session: Session, formed: Sequence[Id], trash_days: float = 0.0) -> None:
-    """Deletes a session; the memories that were formed in it are told to have changed. trash_days: for how long it can
-    be brought back; the blobs that only it shows go with it then, and come back with it."""
-    shown = await shown_only_in(tx, session) if trash_days else []
+    """Deletes a session, with the documents that only it shows: no search finds what they say. The memories that were
+    formed in it are told to have changed. trash_days: for how long it can be brought back; all blobs that only it shows
+    go with it then, and come back with it, else those that say nothing can be used again until they are swept."""
+    shown = [one for one in await shown_only_in(tx, session) if one.text or trash_days]
     if trash_days:
         await trash.keep(tx, session, shown, trash_days)
     lost = Ref(id=session.id, external_id=session.external_id)

@@ -113,7 +113,7 @@ def create_app(service: Service, access: Access) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
             *(Route(f"{base}/{name}", door) for base in _OTLP_AT for name, door in doors.items()),
-            Route("/blobs/{id}", BlobHTTP(service.engine, service.intake, access)),
+            Route("/blobs/{id}", BlobHTTP(service.reading, service.intake, access)),
             Route("/healthz", healthz),
             Route("/reembed", ReembedHTTP(service.embedders, access)),
             Route("/readyz", Readiness(service.engine).answer),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from domain.part import PartLimits
 from domain.tool_execution import ToolLimits
 from resolvers.context import Context
 from resolvers.entity_finding import Finding
+from resolvers.expiry import settled
 from resolvers.treatment import Treatments
 from schema.build import build
 from schema.loading import Loading
@@ -50,6 +52,7 @@ class Service:
             audience=_workspace,
             caller=_credential,
             role=_role,
+            before=_settled,
         )
         for id, text in (trusted or {}).items():
             _check(self.executor, id, text)
@@ -81,6 +84,13 @@ class Service:
     def operation(self, caller: Caller) -> Loading:
         return Loading(self.context(caller), span)
 
+    async def reading(self, caller: Caller) -> Context:
+        """The context of a caller who reads without an operation."""
+        context = self.context(caller)
+        if (waited := settled(context)) is not None:
+            await waited
+        return context
+
     async def close(self) -> None:
         await self.embedders.close()
         await self.engine.close()
@@ -94,6 +104,10 @@ def _finding(settings: Settings) -> Finding | None:
 
 def _caller(operation: object) -> Caller:
     return cast(Loading, operation).context.caller
+
+
+def _settled(operation: Loading) -> Awaitable[None] | None:
+    return settled(operation.context)
 
 
 def _workspace(operation: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from typing import Any, cast
 
 from graphql import (
@@ -61,10 +61,11 @@ class Executor:
     role: of a context's caller, which must have the rights that an operation takes. executor_class: what completes
     values; graphql-core's executor in the end. persisted: the documents that can be named instead of sent. audience:
     sharing key of a context; subscribers with equal keys share the execution of an event, None disables it. caller:
-    whose a context is, for the limits of what one caller runs at once.
+    whose a context is, for the limits of what one caller runs at once. before: what is waited for before an operation
+    or an event of a subscription runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what may be set
         self,
         schema: GraphQLSchema,
         *,
@@ -75,6 +76,7 @@ class Executor:
         persisted: Persisted | None = None,
         audience: Callable[[object], Hashable | None] = lambda _context: None,
         caller: Callable[[object], Hashable] = lambda _context: None,
+        before: Callable[[Any], Awaitable[None] | None] = lambda _context: None,
     ) -> None:
         if schema.get_directive("defer") or schema.get_directive("stream"):
             raise ValueError("Results are encoded whole: the schema must not have @defer or @stream.")
@@ -82,7 +84,7 @@ class Executor:
         self._executor_class = executor_class
         self._limits = limits
         self._documents = Documents(schema, limits, cache, persisted)
-        self._caller, self._role = caller, role
+        self._caller, self._role, self._before = caller, role, before
         self._running = Concurrency(limits, "max_concurrent", "operations of one caller")
         self._following = Concurrency(limits, "max_subscriptions", "subscriptions of one caller")
         self._time = TimeLimit(limits.max_seconds)
@@ -132,7 +134,7 @@ class Executor:
         caller = self._caller(context)
         self._running.enter(caller)
         try:
-            return await self._answer(self._execution(operation, context), operation.cost)
+            return await self._answer(self._execution(operation, context), context, operation.cost)
         finally:
             self._running.leave(caller)
 
@@ -170,6 +172,8 @@ class Executor:
         if operation.kind is not OperationType.SUBSCRIPTION:
             raise OperationRefused([plain("Only subscriptions can be streamed here.", BAD_USER_INPUT)])
         built, values = self._built(operation)
+        if (waited := self._before(context)) is not None:
+            await waited
         running = self._copied(operation, built.first, values, context)
         source = create_source_event_stream(running)
         if optimized_is_awaitable(source):
@@ -177,7 +181,7 @@ class Executor:
         if isinstance(source, ExecutionResult):
             raise OperationRefused(formatted(source.errors or []))
         each = running.build_per_event_executor
-        return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value).execute_operation))
+        return Events(aiter(cast("Any", source)), lambda value: self._answer(each(value).execute_operation, context))
 
     def _execution(self, operation: Operation, context: object) -> Callable[[], Any]:
         """What executes an operation that is no subscription."""
@@ -294,9 +298,11 @@ class Executor:
         built.operation = operation.node
         return built
 
-    async def _answer(self, execute: Callable[[], Any], cost: int | None = None) -> bytes:
+    async def _answer(self, execute: Callable[[], Any], context: object, cost: int | None = None) -> bytes:
         """Execute a request or one event, and encode what comes of it."""
         try:
+            if (waited := self._before(context)) is not None:
+                await waited
             result = execute()
             if optimized_is_awaitable(result):
                 result = await self._time.within(result)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.blob import Blob
+from domain.caller import Caller, operator
 from domain.errors import ErrorCode
 from domain.node import Id, kind_of
 from resolvers.blobs import signature
+from resolvers.context import Context
 from server.access.admission import Access
 from server.access.rights import FORBIDDEN_STATUS
 from server.errors import OperationRefused, formatted, plain
@@ -22,7 +24,7 @@ from server.graphql.encoding import encode_errors
 from server.headers import headers_of
 from server.http.requests import JSON, parameters
 from stores.errors import Unavailable
-from stores.ports import Engine, Intake
+from stores.ports import Intake
 
 _RANGE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*", re.ASCII)
 
@@ -35,8 +37,9 @@ class BlobHTTP:
     A link is signed for a workspace, a blob and a time; without one the caller's credentials say which workspace it is.
     """
 
-    def __init__(self, engine: Engine, intake: Intake | None, access: Access) -> None:
-        self._engine, self._intake, self._access = engine, intake, access
+    def __init__(self, reading: Callable[[Caller], Awaitable[Context]], intake: Intake | None, access: Access) -> None:
+        """reading: what a caller reads by."""
+        self._reading, self._intake, self._access = reading, intake, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -55,7 +58,7 @@ class BlobHTTP:
         workspace = await self._workspace(scope, id)
         found = None
         if self._intake is not None and kind_of(id) is Blob:
-            [found] = await self._engine.workspace(workspace).get(Blob, [Id(id)])
+            [found] = await (await self._reading(operator(workspace))).store.get(Blob, [Id(id)])
         if self._intake is None or found is None:
             raise _missing()
         headers = headers_of(scope)

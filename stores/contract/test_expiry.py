@@ -328,3 +328,16 @@ async def test_a_session_is_gone_and_its_external_id_is_free(store: Store, clock
     await store.write(sweep)
     assert await store.find(Session, [("x",)]) == [new]
     assert await store.get(Session, [new.id, long.id]) == [new, long]
+
+
+async def test_when_the_next_session_ends(store: Store, elsewhere: Store, clock: Clock) -> None:
+    late, never = after(hours=3), after(hours=9)
+    assert await store.ending(late) is None
+    [first, _, _] = await keep(store, session(expires_at=HOUR), session(expires_at=after(hours=2)), session())
+    assert await store.ending(HOUR) is None
+    assert await store.ending(late) == HOUR
+    assert await elsewhere.ending(never) is None
+    clock.advance(hours=1)
+    assert await store.ending(late) == HOUR
+    await delete(store, first)
+    assert await store.ending(late) == after(hours=2)

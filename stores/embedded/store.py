@@ -64,7 +64,7 @@ from stores.ports import (
     Usage,
     Vector,
 )
-from stores.rows import Row, moment, text
+from stores.rows import Row, micros, moment, text
 
 N = TypeVar("N", bound=Node)
 T = TypeVar("T")
@@ -170,6 +170,12 @@ class EmbeddedStore(AtOnce):
             return [lists.page(of, parent, slice, filter, order, fields) for parent in parents]
 
         return await self._read(read, len(parents) * slice.limit)
+
+    async def ending(self, before: datetime) -> datetime | None:
+        sql = "SELECT min(expires_at) FROM session WHERE workspace = ? AND expires_at < ?"
+        found = self._engine.readers.db.execute(sql, (self._key, micros(before))).fetchone()
+        first: datetime | None = moment(found[0] if found else None)
+        return first
 
     async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
         of, where = table(kind), Where(self._key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from domain.graph import Exploration
@@ -62,6 +63,9 @@ class Store(Protocol):
         fields: of the records, besides their id, that will be looked at; the others may be msgspec.UNSET. None: all.
         Raises Rejected (INVALID) for a cursor of another list or order, CursorExpired for one of another epoch.
         """
+
+    async def ending(self, before: datetime) -> datetime | None:
+        """When the time of the first session is over, of those where that is before a time and that are not swept."""
 
     async def passing(self, kind: type[Node], ids: Sequence[Id], filter: Any) -> set[Id]:
         """Those of some records of a kind that are there and that a filter of the kind lets through."""

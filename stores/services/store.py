@@ -38,7 +38,7 @@ from stores.ports import (
     Usage,
     Vector,
 )
-from stores.rows import micros
+from stores.rows import micros, moment
 from stores.services import graph, said, tool_calls
 from stores.services.branches import branches
 from stores.services.filters import Where, apply
@@ -202,6 +202,15 @@ class ServicesStore:
         for memory in MEMORY.records(value):
             found[memory.source_message_id].append(memory)
         return [found[id] for id in message_ids]
+
+    async def ending(self, before: datetime) -> datetime | None:
+        [found] = await self._graph.read(
+            f"{seek('Session', 'expires_at', '< $before')} AND n.workspace = $workspace RETURN min(n.expires_at)",
+            workspace=self._name,
+            before=micros(before),
+        )
+        first: datetime | None = moment(found)
+        return first
 
     async def responses(self, calls: Sequence[ToolCall]) -> list[ToolResponse | None]:
         return await tool_calls.responses(self._turn, calls)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
+from domain.caller import LOCAL
 from resolvers.expiry import sweep
 from tests.support.graphql_client import Graph
+from tests.support.tenants import OURS, Tenant
 
 pytestmark = pytest.mark.both_families
 
@@ -22,7 +25,7 @@ async def there(graph: Graph) -> list[Any]:
     return [one["externalId"] for one in found["sessions"]["nodes"]]
 
 
-async def test_it_is_gone_before_the_sweep_and_all_of_it_after(graph: Graph) -> None:
+async def test_it_is_gone_before_the_sweep_with_what_hangs_on_it(graph: Graph) -> None:
     made = await graph.do("createSession", {"externalId": "s", "ttlSeconds": 60}, "session { id expiresAt createdAt }")
     await graph.do("createSession", {"externalId": "t"})
     await graph.do("addMessage", {**S, "role": "user", "text": "quince", "externalId": "m"})
@@ -36,11 +39,39 @@ async def test_it_is_gone_before_the_sweep_and_all_of_it_after(graph: Graph) -> 
     graph.clock.forward(seconds=1)
     assert await there(graph) == ["t"]
     assert (await graph.fails("addMessage", {**S, "role": "user", "text": "x"}))[0] == "NOT_FOUND"
-    assert await sweep(graph.context) == 1
     assert await sweep(graph.context) == 0
     assert (await graph.data("{ messageStats { total { count } } }"))["messageStats"]["total"]["count"] == 0
     found = await graph.data('{ memory(by: {externalId: "f"}) { text source { __typename } } }')
     assert found["memory"] == {"text": "quinces", "source": None}
+
+
+KINDS = ("s", "panel", "flow", "play")
+
+
+async def test_no_read_finds_anything_of_it_before_the_sweep(graph: Graph) -> None:
+    """The first look after its time is over, by ids: all that an export has then, and nothing else, is there."""
+    world = Tenant(graph, LOCAL, OURS)
+    await world.fill()
+    paper = {"document": {"data": b64encode(b"A pamphlet of quinces.").decode(), "filename": "a.txt"}}
+    await graph.do("addMessage", {**S, "role": "user", "content": [paper], "externalId": "paper"})
+    await world.look()
+    before = [id for some in world.ids.values() for id in some]
+    asked = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } searchDocuments(text: "quinces", mode: TEXT) { hits { score } } }'
+    seen = await graph.data(asked, ids=before)
+    assert len(seen["searchDocuments"]["hits"]) == 1
+    shown = {one["id"] for one in seen["nodes"] if one}
+    for name in KINDS:
+        await graph.do("updateSession", {"session": {"externalId": name}, "ttlSeconds": 60})
+    graph.clock.forward(seconds=60)
+    seen = await graph.data(asked, ids=before)
+    assert seen["searchDocuments"]["hits"] == []
+    left = await world.look()
+    there = {id for some in world.ids.values() for id in some}
+    assert {one["id"] for one in seen["nodes"] if one} == shown & there
+    assert len(shown - there) > 30
+    kinds = {one["type"] for one in left}
+    assert not kinds & {"session", "message", "event", "span", "trace", "participant", "toolExecution", "decision"}
+    assert await sweep(graph.context) == 0
 
 
 async def test_its_name_is_free_at_once(graph: Graph) -> None:
@@ -50,7 +81,7 @@ async def test_its_name_is_free_at_once(graph: Graph) -> None:
     new = (await graph.do("createSession", {"externalId": "s"}, "session { id }"))["session"]
     assert new != old
     await graph.do("addMessage", {**S, "role": "user", "text": "kept"})
-    assert await sweep(graph.context) == 1
+    assert await sweep(graph.context) == 0
     found = await graph.data('{ session(by: {externalId: "s"}) { id messageCount expiresAt } }')
     assert found["session"] == {**new, "messageCount": 1, "expiresAt": None}
 

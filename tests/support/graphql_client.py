@@ -21,6 +21,7 @@ import numpy as np
 from domain.blob import MediaRules
 from domain.caller import LOCAL, Role
 from resolvers.context import MEMORY_CAPACITY, Context
+from resolvers.expiry import settled
 from schema.build import build
 from schema.loading import Loading
 from server.access.admission import Access
@@ -103,7 +104,8 @@ def anybody(_: object) -> Role:
 @cache
 def executor() -> Executor:
     """The executor of the schema: one for all tests, as it keeps no state but parsed documents."""
-    return Executor(build(), role=anybody, limits=Limits(max_cost=10**9))  # some tests ask for everything at once
+    limits = Limits(max_cost=10**9)  # some tests ask for everything at once
+    return Executor(build(), role=anybody, limits=limits, before=lambda operation: settled(operation.context))
 
 
 class Graph:

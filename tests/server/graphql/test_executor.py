@@ -232,6 +232,21 @@ class TestDocumentCache:
         assert cache.bytes == 600 * BYTES_OF_TEXT
 
 
+async def test_what_is_waited_for_comes_before_each_operation_and_event(key: str) -> None:
+    done: list[str] = []
+
+    async def wait() -> None:
+        done.append("waited")
+
+    executor = Executor(SCHEMA, role=anybody, before=lambda context: wait() if context is BOARD else None)
+    await executor.execute(Request("{ moment }"), BOARD)
+    assert done == ["waited"]
+    request = Request("subscription S($k: String!) { ticks(key: $k, to: 2) { number } }", {"k": key})
+    async for _ in await executor.subscribe(request, BOARD):
+        done.append("event")  # noqa: PERF401 - between what is waited for
+    assert done == ["waited", "waited", "waited", "event", "waited", "event"]
+
+
 class TestSubscriptions:
     async def test_events_with_their_cursors(self, key: str) -> None:
         request = Request("subscription S($k: String!) { ticks(key: $k, to: 2) { number odd } }", {"k": key})
