@@ -519,11 +519,11 @@ class DictionaryStore(ports.AtOnce):
     async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[ports.Explored]:
         return [_explored(self._now, center, exploration) for center in centers]
 
-    async def paths(self, start: Id, goal: Id, kinds: Kinds, max_depth: int, first: int) -> list[list[Id]]:
+    async def paths(self, start: Id, goal: Id, kinds: Kinds, max_depth: int, first: int, entities: bool = False) -> Any:
         now = self._now
-        if now.one(Memory, start) is None or now.one(Memory, goal) is None:
-            return []
-        return hops.shortest_paths(start, goal, in_memory.neighbors(_links(now, kinds), hops.STEPS), max_depth, first)
+        read = in_memory.neighbors(_links(now, kinds), hops.STEPS, now.all if entities else None)
+        there = now.one(Memory, start) and now.one(Memory, goal)
+        return hops.shortest_paths(start, goal, read, max_depth, first) if there else []
 
     async def links_between(self, pairs: Sequence[tuple[Id, Id]], kinds: Kinds) -> list[MemoryLink]:
         best: dict[frozenset[Id], MemoryLink] = {}

@@ -98,12 +98,18 @@ class MemoryGraph(msgspec.Struct, frozen=True):
 
 
 class MemoryPath(msgspec.Struct, frozen=True):
-    """A way from one memory to another. weight: the product of its links' weights."""
+    """A way from one memory to another. nodes, edges: all of it, in order; memories, links: those among them. weight:
+    the product of its links' weights."""
 
     memories: list[Memory]
     links: list[MemoryLink]
-    length: int
+    nodes: list[Node]
+    edges: list[GraphEdge]
     weight: float
+
+    @property
+    def length(self) -> int:
+        return len(self.edges)
 
 
 class SharedReference(msgspec.Struct, frozen=True):

@@ -11,25 +11,29 @@ from typing import TypeVar
 
 from domain.audit import AuditEntry
 from domain.caller import Role
+from domain.entity import Entity
 from domain.errors import invalid
 from domain.graph import (
     MAX_DEPTH,
     MAX_NODES,
     Exploration,
+    GraphEdge,
+    GraphEdgeKind,
     GraphInclude,
     MemoryGraph,
     MemoryPath,
     SharedReference,
+    edge_of,
 )
 from domain.key import ApiKey
-from domain.link import MemoryLinkKind
+from domain.link import MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.message import Message
 from domain.node import Id, Node, kind_of
 from domain.page import MAX_FIRST
 from domain.session import Session
 from domain.values import Ref
-from resolvers.context import Context, present, require
+from resolvers.context import Context, present, records_of, require
 from resolvers.keys import keys_of
 
 MAX_PATHS = 20
@@ -105,6 +109,7 @@ async def paths(
     kinds: list[MemoryLinkKind] | None = None,
     max_depth: int = 6,
     first: int = 3,
+    entities: bool | None = None,
 ) -> list[MemoryPath]:
     """Ways between two memories, the shortest first. Raises Rejected: NOT_FOUND, INVALID."""
     _within(max_depth, 0, MAX_DEPTH, "maxDepth")
@@ -112,12 +117,26 @@ async def paths(
     await require(context.store, Memory, Ref(id=from_), ["from"])
     await require(context.store, Memory, Ref(id=to), ["to"])
     found = []
-    for path in await context.store.paths(from_, to, kinds, max_depth, first):
-        links = await context.store.links_between(list(pairwise(path)), kinds)
-        memories = await present(context.store, Memory, path)
-        if len(memories) == len(path) and len(links) == len(path) - 1:
-            found.append(MemoryPath(memories, links, len(links), prod((link.weight for link in links), start=1.0)))
+    for path in await context.store.paths(from_, to, kinds, max_depth, first, bool(entities)):
+        known = await records_of(context, path)
+        linked = [pair for pair in pairwise(path) if not any(one.startswith(Entity.prefix) for one in pair)]
+        links = await context.store.links_between(linked, kinds)
+        if len(known) == len(path) and len(links) == len(linked):
+            found.append(_path([known[id] for id in path], links))
     return found
+
+
+def _path(nodes: list[Node], links: list[MemoryLink]) -> MemoryPath:
+    """links: those between the memories that follow each other, in order."""
+    edges: list[GraphEdge] = []
+    for one, other in pairwise(nodes):
+        if isinstance(one, Entity) or isinstance(other, Entity):
+            source, target = (other, one) if isinstance(one, Entity) else (one, other)
+            edges.append(GraphEdge(source.id, target.id, GraphEdgeKind.MENTIONS, 1.0))
+        else:
+            edges.append(edge_of(links[sum(edge.link is not None for edge in edges)]))
+    memories = [one for one in nodes if isinstance(one, Memory)]
+    return MemoryPath(memories, links, nodes, edges, prod((link.weight for link in links), start=1.0))
 
 
 async def shared_references(

@@ -38,6 +38,8 @@ class MemoryGraph:
 class MemoryPath:
     memories: list[Memory]
     links: list[MemoryLink]
+    nodes: list[Node] = strawberry.field(description="The memories, and the entities between them, in order.")
+    edges: list[GraphEdge] = strawberry.field(description="The links and mentions between the nodes, in order.")
     length: int
     weight: float = strawberry.field(description="The product of the links' weights.")
 

@@ -186,7 +186,12 @@ class Query:
     entities = root_connection(
         entities.ENTITIES, EntityConnection, "Named things that memories and messages mention.", right=READ
     )
-    memory_paths = query(graph.paths, list[MemoryPath], "Paths between two memories, shortest first.", right=READ)
+    memory_paths = query(
+        graph.paths,
+        list[MemoryPath],
+        "Paths between two memories, shortest first. entities: also over those that memories on the way mention.",
+        right=READ,
+    )
     annotations = root_connection(
         annotation.ANNOTATIONS,
         AnnotationConnection,

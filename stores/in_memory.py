@@ -170,12 +170,19 @@ def followed(
     return changes.told(lines, [passes(of, memory, world) for memory, of in changes.asked(lines, filter)])
 
 
-def neighbors(links: Iterable[MemoryLink], most: int = FAN_OUT) -> Neighbors[Id]:
-    """What reads the links at memories, up to `most` in each direction, the heaviest first."""
+def neighbors(
+    links: Iterable[MemoryLink], most: int = FAN_OUT, all: Callable[[Any], Iterable[Any]] | None = None
+) -> Neighbors[Id]:
+    """What reads the links at memories, up to `most` in each direction, the heaviest first. all: the records of a kind
+    that are there, where mentions lead on too, from memories to entities and back."""
     ends: defaultdict[tuple[Id, bool], list[tuple[float, Id]]] = defaultdict(list)
     for link in links:
         ends[link.source_id, True].append((-link.weight, link.target_id))
         ends[link.target_id, False].append((-link.weight, link.source_id))
+    for one in all(entity.Mention) if all is not None else ():
+        if one.target_id.startswith(Memory.prefix):
+            ends[one.target_id, True].append((-1.0, one.entity_id))
+            ends[one.entity_id, False].append((-1.0, one.target_id))
 
     def read(nodes: Sequence[Id]) -> Iterator[tuple[Id, Id, float]]:
         for node, out in product(nodes, (True, False)):

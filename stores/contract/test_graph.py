@@ -291,6 +291,24 @@ class TestPaths:
         await keep(store, link(a, b))
         assert await store.paths(a.id, a.id, None, 6, 3) == [[a.id]]
 
+    async def test_over_entities_where_that_is_asked_for(self, store: Store) -> None:
+        a, b, c, d = await remember(store, *(memory() for _ in range(4)))
+        [town, river] = await keep(store, entity(), entity(name="Aker"))
+        _, _, [said, _] = await talk(store, "a", "b")
+        await keep(store, *(mention(*ends) for ends in ((a, town), (b, town), (b, river), (c, river), (said, river))))
+        await keep(store, link(c, d, weight=0.5))
+        assert await store.paths(a.id, d.id, None, 6, 3) == []
+        way = [a.id, town.id, b.id, river.id, c.id, d.id]
+        assert await store.paths(a.id, d.id, None, 6, 3, entities=True) == [way]
+        assert await store.paths(d.id, a.id, None, 5, 3, entities=True) == [way[::-1]]
+        assert await store.paths(a.id, d.id, None, 4, 3, entities=True) == []
+        await keep(store, link(b, c, weight=0.5), mention(a, river))
+        near = [a.id, river.id, c.id, d.id]
+        assert (await store.paths(a.id, d.id, None, 6, 2, entities=True)) == [near, [*way[:3], c.id, d.id]]
+        await delete(store, b)
+        await delete(store, river)
+        assert await store.paths(a.id, d.id, None, 6, 3, entities=True) == []
+
     async def test_none_where_an_end_is_not_there(self, store: Store) -> None:
         [a, b] = await remember(store, memory(), memory())
         assert await store.paths(a.id, b.id, None, 6, 3) == []

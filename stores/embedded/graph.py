@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from domain.entity import Entity
 from domain.graph import (
     FAN_OUT,
     SHARED_FOLLOWED,
@@ -62,6 +63,29 @@ def _neighbors(
                 found: Any = db.execute(sql, [node[1], *rest])
                 for id, key, weight in found:
                     yield node, (id, key), weight
+
+    return read
+
+
+_Read = Callable[[Sequence[_Node]], Iterator[tuple[_Node, _Node, float]]]
+
+
+def _over_entities(db: apsw.Connection, linked: _Read, most: int) -> _Read:
+    """What also leads from memories to up to `most` entities that they mention, and from those to memories."""
+    mentioned = "SELECT t.id, t.key FROM mention x JOIN entity t ON t.key = x.entity WHERE x.target = ?1"
+    telling = (
+        f"SELECT t.id, t.key FROM mention x JOIN memory t ON t.id = x.target WHERE x.entity = ?2{rows.MEMORY.live}"
+    )
+
+    def read(nodes: Sequence[_Node]) -> Iterator[tuple[_Node, _Node, float]]:
+        for node in nodes:
+            of_entity = node[0].startswith(Entity.prefix)
+            if not of_entity:
+                yield from linked([node])
+            sql = f"{telling if of_entity else mentioned} ORDER BY t.id LIMIT ?3"
+            found: Any = db.execute(sql, (*node, most))
+            for other in found:
+                yield node, other, 1.0
 
     return read
 
@@ -138,11 +162,14 @@ def paths(
     kinds: Sequence[MemoryLinkKind] | None,
     max_depth: int,
     first: int,
+    entities: bool = False,
 ) -> list[list[Id]]:
     here, there = _node(db, workspace, start), _node(db, workspace, goal)
     if here is None or there is None:
         return []
-    found = shortest_paths(here, there, _neighbors(db, kinds, 0.0, STEPS), max_depth, first)
+    linked = _neighbors(db, kinds, 0.0, STEPS)
+    read = _over_entities(db, linked, STEPS) if entities else linked
+    found = shortest_paths(here, there, read, max_depth, first)
     return [[Id(id) for id, _ in path] for path in found]
 
 

@@ -266,11 +266,17 @@ class EmbeddedStore(AtOnce):
         )
 
     async def paths(
-        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+        self,
+        start: Id,
+        goal: Id,
+        kinds: Sequence[MemoryLinkKind] | None,
+        max_depth: int,
+        first: int,
+        entities: bool = False,
     ) -> list[list[Id]]:
         workspace = self._key
         return await self._engine.readers.in_thread(
-            lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first)
+            lambda db: graph.paths(db, workspace, start, goal, kinds, max_depth, first, entities)
         )
 
     async def links_between(

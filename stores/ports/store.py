@@ -98,9 +98,16 @@ class Store(Protocol):
     async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]: ...
 
     async def paths(
-        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+        self,
+        start: Id,
+        goal: Id,
+        kinds: Sequence[MemoryLinkKind] | None,
+        max_depth: int,
+        first: int,
+        entities: bool = False,
     ) -> list[list[Id]]:
-        """Ways between two memories as memory ids, the shortest first, then the strongest."""
+        """Ways between two memories as ids, the shortest first, then the strongest. entities: also over those that
+        memories on the way mention; that weighs 1, from the memory to the entity and back."""
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None

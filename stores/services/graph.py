@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from domain.graph import (
     FAN_OUT,
@@ -16,6 +16,7 @@ from domain.graph import (
     GraphInclude,
     edge_of,
     hang,
+    shortest_paths,
 )
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
@@ -176,6 +177,63 @@ async def paths(
             break
         ahead, behind = (ahead + 1, behind) if heads < tails else (ahead, behind + 1)
     return found[:first]
+
+
+# What is beside each of some memories and entities. Mentions in the statements above would have each of them planned
+# for seconds.
+_BESIDE = (
+    "UNWIND $ids AS id CALL (id) { "
+    + " UNION ALL ".join(
+        (
+            f"MATCH (x:Memory {{id: id}}) {_neighbors('x', STEPS)}RETURN y.id AS other, w",
+            f"{seek('Mention', 'target', '= id', 'k')} RETURN k.entity AS other, 1.0 AS w ORDER BY other LIMIT {STEPS}",
+            f"{seek('Mention', 'entity', '= id', 'k')} MATCH (y:Memory {{id: k.target}}) WHERE {MEMORY.live('y')} "
+            f"RETURN y.id AS other, 1.0 AS w ORDER BY other LIMIT {STEPS}",
+        )
+    )
+    + " } RETURN collect([id, other, w])"
+)
+_READ = 200
+"""Of how many memories and entities together."""
+
+
+async def paths_over_entities(
+    graph: Neo4jClient,
+    workspace: str,
+    now: int,
+    ends: tuple[Id, Id],
+    kinds: Sequence[MemoryLinkKind] | None,
+    max_depth: int,
+    first: int,
+) -> list[list[Id]]:
+    """Ways that also lead over entities: they are looked for again with what was missing the last time."""
+    start, goal = ends
+    given = {"workspace": workspace, "now": now}
+    here = await graph.read(
+        f"RETURN {_memory('start')} <> [] AND {_memory('goal')} <> []", **given, start=start, goal=goal
+    )
+    known: dict[Id, list[tuple[Id, Id, float]]] = {}
+    missing: dict[Id, None] = {}
+
+    def read(nodes: Sequence[Id]) -> Iterator[tuple[Id, Id, float]]:
+        for node in nodes:
+            if (beside := known.get(node)) is None:
+                missing[node] = None
+            else:
+                yield from beside
+
+    while here[0]:
+        found = shortest_paths(start, goal, read, max_depth, first)
+        if not missing:
+            return found
+        ids = list(missing)
+        for some in (ids[at : at + _READ] for at in range(0, len(ids), _READ)):
+            [beside] = await graph.read(_BESIDE, **given, ids=some, least=0.0, kinds=_names(kinds))
+            known |= {id: [] for id in some}
+            for id, other, weight in beside:
+                known[id].append((id, other, weight))
+        missing.clear()
+    return []
 
 
 async def links_between(

@@ -236,9 +236,18 @@ class ServicesStore:
         return await _together(graph.explore(self._graph, self._name, now, id, exploration) for id in centers)
 
     async def paths(
-        self, start: Id, goal: Id, kinds: Sequence[MemoryLinkKind] | None, max_depth: int, first: int
+        self,
+        start: Id,
+        goal: Id,
+        kinds: Sequence[MemoryLinkKind] | None,
+        max_depth: int,
+        first: int,
+        entities: bool = False,
     ) -> list[list[Id]]:
-        return await graph.paths(self._graph, self._name, self._now, start, goal, kinds, max_depth, first)
+        given = self._graph, self._name, self._now
+        if entities:
+            return await graph.paths_over_entities(*given, (start, goal), kinds, max_depth, first)
+        return await graph.paths(*given, start, goal, kinds, max_depth, first)
 
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None

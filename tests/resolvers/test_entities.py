@@ -95,6 +95,28 @@ async def test_lists_of_what_mentions_it(told: Graph) -> None:
     assert await entities(told, {"found": True}) == []
 
 
+async def test_ways_over_what_is_mentioned(told: Graph) -> None:
+    u = {"owner": {"externalId": "u"}}
+    for name, entities in (("a", [OSLO, {"name": "Fjord"}]), ("b", [{"name": "Fjord"}])):
+        await told.do("createMemory", {**u, "text": name, "externalId": name, "entities": entities})
+    linked = {"target": {"externalId": "b"}, "kind": "CAUSES", "weight": 0.5}
+    end = await told.do("createMemory", {**u, "text": "end", "links": [linked]}, "memory { id }")
+    query = """query ($a: ID!, $b: ID!, $e: Boolean) { memoryPaths(from: $a, to: $b, entities: $e) { length weight
+        memories { text } links { weight } nodes { ... on Memory { text } ... on Entity { name } }
+        edges { kind source target } } }"""
+    start = (await told.data('{ memory(by: {externalId: "m"}) { id } }'))["memory"]["id"]
+    given = {"a": start, "b": end["memory"]["id"]}
+    assert (await told.data(query, **given))["memoryPaths"] == []
+    [path] = (await told.data(query, **given, e=True))["memoryPaths"]
+    names = ["Oslo is cold", "Oslo", "a", "Fjord", "b", "end"]
+    assert [one.get("text", one.get("name")) for one in path["nodes"]] == names
+    assert [one["text"] for one in path["memories"]] == [names[0], *names[2::2], names[5]]
+    assert (path["length"], path["weight"], path["links"]) == (5, 0.5, [{"weight": 0.5}])
+    assert [one["kind"] for one in path["edges"]] == ["MENTIONS"] * 4 + ["CAUSES"]
+    assert all(one["source"][:3] == "mem" for one in path["edges"])
+    assert [one["target"][:3] for one in path["edges"]] == ["ent"] * 4 + ["mem"]
+
+
 async def test_an_update_says_anew_what_is_mentioned(told: Graph) -> None:
     memory = {"memory": {"externalId": "m"}}
     await told.do("updateMemory", {**memory, "entities": [{"name": "Ada"}, {"name": "Snow"}]})

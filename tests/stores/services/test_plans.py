@@ -275,6 +275,7 @@ async def ask_the_rest(engine: ServicesEngine, store: Store, things: m.World) ->
         await store.explore([one], Exploration(depth=depth, limit=10, include=frozenset(GraphInclude)))
     for kinds in (None, [MemoryLinkKind.RELATED]):
         await store.paths(one, other, kinds, 4, 5)
+        await store.paths(one, other, kinds, 4, 5, entities=True)
         await store.links_between([(one, other)], kinds)
     await store.shared([one], 10)
     await store.ends([Log("changes"), Log("trace", things.session.id), Log("messages", things.session.id)])
