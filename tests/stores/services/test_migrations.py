@@ -13,13 +13,16 @@ from domain.actor import ActorOrder, ActorOrderField, Agent
 from domain.change import ChangeKind
 from domain.document import DocumentChunk
 from domain.link import MemoryLink
+from domain.members import MemberTest
 from domain.memory import Memory, MemoryFilter
 from domain.message import Message, ThreadOrder, ThreadOrderField
 from domain.page import OrderDirection
 from domain.search import Recall, SearchMode
 from domain.session import Session
 from domain.span import Trace
+from domain.state import StateFilter
 from domain.trace import TraceEvent
+from domain.values import FloatRange, encode_json
 from stores.contract.making import (
     DIMENSION,
     Clock,
@@ -36,6 +39,7 @@ from stores.contract.making import (
     say,
     session,
     span,
+    state,
     talk,
     thread,
     trace,
@@ -69,6 +73,26 @@ async def test_names_get_the_form_they_are_sorted_by(tmp_path: Path) -> None:
     assert [one.name for one in (await page(store, Collection.USERS, order=by_name)).nodes] == names
     threads = ThreadOrder(field=ThreadOrderField.NAME)
     assert [one.name for one in (await page(store, Collection.SESSION_THREADS, where, order=threads)).nodes] == names
+    await engine.close()
+
+
+@pytest.mark.usefixtures("real_servers")
+async def test_states_get_the_marks_by_which_members_of_their_values_are_found(tmp_path: Path) -> None:
+    engine = open_services(tmp_path, "test", 16, Clock())
+    values = {"low": {"n": 1, "city": {"name": "Rome"}}, "high": {"n": 9}, "text": "Rome"}
+    await keep(engine.workspace("main"), *(state(key, value=encode_json(value)) for key, value in values.items()))
+    await engine.close()
+    run("MATCH (n:State) REMOVE n.marks")
+    run("MATCH (n:Recollect) SET n.filled = [one IN n.filled WHERE one <> 'State.marks'], n.declared = 'before'")
+    engine = open_services(tmp_path, "test", 16, Clock())
+
+    async def passing(**test: Any) -> list[str]:
+        asked = StateFilter(members=[MemberTest(**test)])
+        return [one.key for one in (await page(engine.workspace("main"), Collection.STATES, "app", filter=asked)).nodes]
+
+    assert await passing(at="/n", range=FloatRange(min=2)) == ["high"]
+    assert await passing(at="/city/name", prefix="Ro") == ["low"]
+    assert await passing(at="/city", exists=False) == ["high", "text"]
     await engine.close()
 
 
