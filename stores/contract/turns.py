@@ -1,7 +1,7 @@
 """Sweeps over all that there is of something, whose every case costs a server seconds: a part of them in its turn.
 
 A plan of Neo4j's takes 0.3 s of processor time, and a sweep asks hundreds of statements that nobody has asked before.
-Each day has a turn, and SHARES of them are the whole; RECOLLECT_SWEEP names another turn, or `all`.
+Each day has a turn, and SHARES of them are the whole; CONTRACT_SWEEP names another turn, or `all`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 SHARES = 4
-SETTING = "RECOLLECT_SWEEP"
+SETTING = "CONTRACT_SWEEP"
 
 Case = TypeVar("Case")
 
