@@ -41,7 +41,7 @@ async def sweep(context: Context) -> int:
     chunks of documents that wait for it; how many records were deleted."""
     waiting = False
 
-    async def script(tx: Transaction) -> tuple[int, bool]:
+    async def script(tx: Transaction) -> tuple[int, bool, list[Session]]:
         nonlocal waiting
         memories = await tx.expired(Memory, _BATCH)
         await give_back(tx, memories)
@@ -52,16 +52,16 @@ async def sweep(context: Context) -> int:
         trashed = await tx.expired(TrashedSession, _SESSIONS)
         await tx.delete(TrashedSession, [one.id for one in trashed])
         late = await time_out(tx, _BATCH)
+        over = await tx.expired(Session, _SESSIONS)
         waiting = bool(await tx.expired(DocumentChunk, 1))
-        more = max(len(memories), len(entries), late) == _BATCH or len(trashed) == _SESSIONS
-        return len(memories) + len(entries) + len(trashed), more
+        more = max(len(memories), len(entries), late) == _BATCH or _SESSIONS in (len(over), len(trashed))
+        return len(memories) + len(entries) + len(trashed), more, over
 
     total, more = 0, True
     while more:
-        count, more = await context.store.write(script)
-        sessions = await _delete_ended(context)
-        more |= sessions == _SESSIONS
-        total += count + sessions
+        count, more, over = await context.store.write(script)
+        await _delete_all(context, over)
+        total += count + len(over)
     if waiting:
         await documents.embed_all(context)
     return total
@@ -101,7 +101,8 @@ def settled(context: Context) -> Awaitable[None] | None:
 async def _settle(context: Context, now: datetime) -> None:
     while (at := await context.store.ending(now + _FRESH)) is not None and at <= now:
         try:
-            gone = await _delete_ended(context)
+            gone = await context.store.write(lambda tx: tx.expired(Session, _SESSIONS))
+            await _delete_all(context, gone)
         except StoreError as error:  # of a full disk: what else there is can be read
             _log.warning("sessions whose time is over cannot be deleted yet: %s", error)
             return
@@ -110,13 +111,11 @@ async def _settle(context: Context, now: datetime) -> None:
     _endings[context.engine][context.caller.workspace] = _Ending(at, now)
 
 
-async def _delete_ended(context: Context) -> int:
-    """Deletes some of the sessions whose time is over; how many those were."""
-    over = await context.store.write(lambda tx: tx.expired(Session, _SESSIONS))
-    for session in over:  # each in a write of its own, for much may hang on one
+async def _delete_all(context: Context, over: Sequence[Session]) -> None:
+    """Deletes sessions whose time is over, each in a write of its own, for much may hang on one."""
+    for session in over:
         formed = await formed_in(context, Ref(id=session.id))
         await context.store.write(partial(_delete_expired, session.id, formed))
-    return len(over)
 
 
 class Kept(NamedTuple):
