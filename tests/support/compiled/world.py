@@ -97,7 +97,7 @@ class World:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.schema = build()
+        self.schema = build.__wrapped__()  # of its own, for its resolvers are changed
         self.documents, self.plain_documents = (DocumentCache(20 << 20) for _ in range(2))
         self.compiled = Executor(self.schema, role=anybody, cache=self.documents, limits=BROAD)
         self.plain = Executor(
