@@ -229,7 +229,7 @@ def _own(found: Sequence[Candidate], asked: Asked, weights: Weights) -> dict[Id,
 def _vouched(
     found: Sequence[Candidate], own: Mapping[Id, float], asked: Asked, ties: Sequence[Tie]
 ) -> dict[Id, _Signals]:
-    strong = {id: max(0.0, value - LEAST) / (1 - LEAST) for id, value in own.items()}
+    strong = {id: min(max(0.0, value - LEAST) / (1 - LEAST), 1.0) for id, value in own.items()}
     beside = _Beside(found, strong)
     linked, shared = _tied(strong, ties)
     named = _named(found, asked.text)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.link import MemoryLinkKind
@@ -75,6 +75,11 @@ def test_the_order_is_total_and_the_same_whatever_the_order_of_what_was_found(
     assert rank(found, whole(asked), tied)[: asked.first] == ranked
 
 
+SURE = [Candidate(id, 1.0, 1.0, 1.0, 1.0, NOW, True, Id("ses_a"), place, None, ()) for place, id in enumerate(IDS[:3])]
+"""A run of messages that are as like as can be, by their words and by their meaning."""
+
+
+@example(SURE, [], Asked(SearchMode.HYBRID, 0.0, 3, None, None, NOW))
 @given(candidates(), ties, questions)
 def test_scores_and_parts_are_between_0_and_1(found: list[Candidate], tied: list[Tie], asked: Asked) -> None:
     for hit in rank(found, asked, tied):
