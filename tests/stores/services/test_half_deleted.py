@@ -227,7 +227,8 @@ def make_and_delete_copies() -> None:
     for of in _KINDS:
         unique = {name for index in of.kind.indexes() if index.unique for name in index.columns}
         columns = [of.kind.columns[name] for name in unique - {"id", "workspace"}]
-        values = [f"{one.name}: n.{one.name} + {number[one.type is int]}" for one in columns if one.refers is None]
+        own = [one for one in columns if one.refers is None] or columns[-1:]
+        values = [f"{one.name}: n.{one.name} + {number[one.type is int]}" for one in own]
         run(
             f"MATCH (n:{of.name} {{workspace: 'main'}}) UNWIND range(1, {COPIES}) AS i CREATE (o:{of.name}) "
             f"SET o = n {{.*, {', '.join([id_of_copy, 'copy: true', *values])}}}"
