@@ -18,18 +18,18 @@ Step = tuple[str, str, int, int, str, str]
 """Name, kind, and in ms from when to when; what was asked and answered."""
 
 
-def run(site: Site, trace: str, steps: list[Step], failed: str = "") -> list[str]:
+def run(site: Site, trace: str, steps: list[Step], failed: str = "", name: str = "plan a trip") -> list[str]:
     """The ids of the spans of a run, its root first."""
 
     def time(ms: int) -> str:
         return (BEGAN + timedelta(milliseconds=ms)).isoformat()
 
     at = {"traceId": trace, "startedAt": time(0)}
-    ids = [site.begin("plan a trip", kind="AGENT", spanId=f"{trace[:2]}{0:014x}", **at)]
-    for number, (name, kind, start, end, asked, answered) in enumerate(steps, 1):
+    ids = [site.begin(name, kind="AGENT", spanId=f"{trace[:2]}{0:014x}", **at)]
+    for number, (step, kind, start, end, asked, answered) in enumerate(steps, 1):
         span = f"{trace[:2]}{number:014x}"
         parent = {"parentSpanId": f"{trace[:2]}{0:014x}"}
-        id = site.begin(name, kind=kind, spanId=span, traceId=trace, startedAt=time(start), **parent)
+        id = site.begin(step, kind=kind, spanId=span, traceId=trace, startedAt=time(start), **parent)
         said: dict[str, object] = {}
         if kind == "LLM":
             messages = {"input": ("user", asked), "output": ("assistant", answered)}
@@ -37,9 +37,9 @@ def run(site: Site, trace: str, steps: list[Step], failed: str = "") -> list[str
                 f"gen_ai.{side}.messages": json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
                 for side, (role, text) in messages.items()
             } | {"gen_ai.usage.input_tokens": len(asked), "gen_ai.usage.output_tokens": len(answered)}
-        site.end(id, endedAt=time(end), attributes=said, statusCode="ERROR" if name == failed else "OK")
+        site.end(id, endedAt=time(end), attributes=said, statusCode="ERROR" if step == failed else "OK")
         ids.append(id)
-    site.end(ids[0], endedAt=time(max(step[3] for step in steps) + 10))
+    site.end(ids[0], endedAt=time(max(one[3] for one in steps) + 10))
     return ids
 
 
@@ -73,9 +73,10 @@ def runs(site: Site) -> tuple[list[str], list[str]]:
 
 def test_a_run_that_goes_on_is_compared_as_it_goes(site: Site, page: Page) -> None:
     earlier, now = "c3" * 16, "d4" * 16
-    run(site, earlier, [("chat", "LLM", 10, 400, "Hi", "Ho"), ("weather", "TOOL", 410, 500, "", "")])
+    steps: list[Step] = [("chat", "LLM", 10, 400, "Hi", "Ho"), ("weather", "TOOL", 410, 500, "", "")]
+    run(site, earlier, steps, name="book a trip")
     at = (BEGAN + timedelta(hours=1)).isoformat()
-    root = site.begin("plan a trip", kind="AGENT", spanId=f"{0xD4:016x}", traceId=now, startedAt=at)
+    root = site.begin("book a trip", kind="AGENT", spanId=f"{0xD4:016x}", traceId=now, startedAt=at)
     page.goto(f"/traces/{earlier}/compare/{now}")
     rows = page.get_by_role("treeitem")
     expect(rows).to_have_count(3)

@@ -71,6 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _stillness() -> Iterator[None]:
     """No clock in answers, and no log of the failures made on purpose."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.graphql.compiled.MAX_ALIVE", 10**9)  # other tests of this process have plans too
         patch.setattr("resolvers.search.time", STOPPED)
         patch.setattr("stores.embedded.engine.time", STOPPED)
         logging.disable(logging.CRITICAL)
