@@ -36,7 +36,7 @@ logging.getLogger("neo4j").setLevel(logging.CRITICAL)  # what it cannot do is ra
 
 POOL = 10
 CALL_SECONDS = 10.0
-"""How long one statement of a write may take, in the server and on the way."""
+"""How long one statement of a write may take at least, in the server and on the way; or as long as a read."""
 
 _CONNECT_SECONDS = 1.5
 _RETRY_SECONDS = 0.05
@@ -186,6 +186,7 @@ class Neo4jClient:
 
     def __init__(self, address: Address, read_seconds: float = READ_SECONDS) -> None:
         self._address, self._read_seconds = address, read_seconds
+        self.call_seconds = max(CALL_SECONDS, read_seconds)
         self._warming: asyncio.Task[None] | None = None
         self._bookmarks: Any = AsyncGraphDatabase.bookmark_manager()
         self._heard: dict[str, list[str]] = {}
@@ -269,9 +270,9 @@ class Neo4jClient:
         """A transaction, committed at the end and rolled back where something is raised in it."""
         with self._watched():
             async with self._session() as session:
-                async with self._liveness.waiting(CALL_SECONDS):
+                async with self._liveness.waiting(self.call_seconds):
                     with session._pipelined_begin:  # as the driver's own execute_query: sent with the first statement
-                        begun = await session.begin_transaction(timeout=2 * CALL_SECONDS)
+                        begun = await session.begin_transaction(timeout=2 * self.call_seconds)
                 try:
                     yield Unit(self, begun, self._liveness)
                     if not begun.closed():
@@ -281,7 +282,7 @@ class Neo4jClient:
 
     async def _commit(self, begun: AsyncTransaction) -> None:
         try:
-            async with self._liveness.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(self.call_seconds):
                 await begun.commit()
         except (DriverError, Neo4jError, OSError, TimeoutError) as error:
             if isinstance(error, ClientError | TransientError):
@@ -292,7 +293,7 @@ class Neo4jClient:
     async def _end(self, begun: AsyncTransaction) -> None:
         """Rolls back what is not committed; where that cannot be said, Neo4j does it when the connection is gone."""
         with contextlib.suppress(DriverError, Neo4jError, OSError, TimeoutError):
-            async with self._liveness.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(self.call_seconds):
                 await begun.close()
 
     @contextlib.contextmanager
@@ -359,15 +360,18 @@ class Neo4jClient:
     async def _warm(self) -> None:
         """Has Neo4j plan what this process runs most, for it may have been restarted; one at a time beside others, and
         for some seconds at most: what is left is planned by who asks it."""
-        end = time.monotonic() + _WARM_AT_MOST_SECONDS
+        end, seconds = time.monotonic() + _WARM_AT_MOST_SECONDS, self.call_seconds
         with self._watched():
             for statement in self.plans.hot():
                 if time.monotonic() > end:
                     break
-                async with self._liveness.waiting(CALL_SECONDS), self._session(default_access_mode="WRITE") as session:
+                async with (
+                    self._liveness.waiting(self.call_seconds),
+                    self._session(default_access_mode="WRITE") as session,
+                ):
                     with contextlib.suppress(ClientError):  # told to whoever runs it
                         # With a parameter, or the plan is not kept.
-                        await (await session.run(Query(f"EXPLAIN {statement}", timeout=CALL_SECONDS), p={})).consume()
+                        await (await session.run(Query(f"EXPLAIN {statement}", timeout=seconds), p={})).consume()
         self.plans.cold = False
 
     async def close(self) -> None:
@@ -391,7 +395,7 @@ class Unit:
     async def run(self, statement: str, **parameters: Any) -> Record | None:
         """Runs a statement that returns one record or none."""
         try:
-            async with self._liveness.waiting(CALL_SECONDS):
+            async with self._liveness.waiting(self._graph.call_seconds):
                 result = await self._begun.run(self._graph.sent(statement), p=parameters)
                 record = await result.single()
             self._graph.breaker.succeeded()  # what happens between statements may be up to others
@@ -402,7 +406,7 @@ class Unit:
 
     async def roll_back(self) -> None:
         """Ends the transaction, and keeps nothing of it."""
-        async with self._liveness.waiting(CALL_SECONDS):
+        async with self._liveness.waiting(self._graph.call_seconds):
             await self._begun.rollback()
 
 

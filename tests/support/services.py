@@ -20,6 +20,9 @@ from stores.ports import Engine, Opening
 from stores.services.neo4j_client import Address
 from tests.support.servers import SETTINGS
 
+PATIENCE = 30.0
+"""How many seconds a statement may take: most are planned first, while other tests use all processors."""
+
 _held: list[Path] = []
 """The folder whose graph the servers hold: they have room for one at a time."""
 
@@ -39,7 +42,8 @@ def open_services(folder: Path, embedder: str, dimension: int, clock: Callable[[
     """Opens the engine over the servers, which are emptied where they held the graph of another folder."""
     if not held(folder):
         hold(folder)
-    return open_engine(Opening(data=str(folder), embedder=embedder, dimension=dimension, clock=clock, **urls()))
+    patient = {"read_seconds": PATIENCE, **urls()}
+    return open_engine(Opening(data=str(folder), embedder=embedder, dimension=dimension, clock=clock, **patient))
 
 
 def hold(folder: Path) -> None:
