@@ -26,7 +26,7 @@ from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
 from resolvers.tool_execution import time_out
 from stores.catalogue.logs import CHANGES
-from stores.errors import StoreError
+from stores.errors import StoreError, Unavailable
 from stores.ports import Collection, Engine, Log, Transaction
 
 _log = logging.getLogger("recollect")
@@ -99,15 +99,17 @@ def settled(context: Context) -> Awaitable[None] | None:
 
 
 async def _settle(context: Context, now: datetime) -> None:
-    while (at := await context.store.ending(now + _FRESH)) is not None and at <= now:
-        try:
+    try:
+        while (at := await context.store.ending(now + _FRESH)) is not None and at <= now:
             gone = await context.store.write(lambda tx: tx.expired(Session, _SESSIONS))
             await _delete_all(context, gone)
-        except StoreError as error:  # of a full disk: what else there is can be read
-            _log.warning("sessions whose time is over cannot be deleted yet: %s", error)
-            return
-        if not gone:  # another process has done it, or its clock is behind
-            break
+            if not gone:  # another process has done it, or its clock is behind
+                break
+    except Unavailable:
+        return  # whoever asks the store is told; how the stores are can be asked all the same
+    except StoreError as error:  # of a full disk: what else there is can be read
+        _log.warning("sessions whose time is over cannot be deleted yet: %s", error)
+        return
     _endings[context.engine][context.caller.workspace] = _Ending(at, now)
 
 

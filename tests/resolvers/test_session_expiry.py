@@ -9,6 +9,7 @@ import pytest
 
 from domain.caller import LOCAL
 from resolvers.expiry import sweep
+from stores.errors import Unavailable
 from tests.support.graphql_client import Graph
 from tests.support.tenants import OURS, Tenant
 
@@ -109,3 +110,14 @@ async def test_a_time_to_live_that_cannot_be_is_refused(graph: Graph, ttl: int) 
     told = str(answer)
     assert "ttlSeconds" in told
     assert await there(graph) == []
+
+
+@pytest.mark.one_family
+async def test_a_store_that_does_not_answer_keeps_nothing_else_from_being_asked(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_store: object, _until: object) -> None:
+        raise Unavailable("gone", 100)
+
+    monkeypatch.setattr(type(graph.context.store), "ending", away)
+    assert (await graph.data("{ viewer { name } health { status } }"))["health"]["status"] == "healthy"
