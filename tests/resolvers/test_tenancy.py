@@ -61,9 +61,9 @@ async def world(graph: Graph) -> AsyncIterator[World]:
     assert await found.theirs.look() == found.theirs.kept, "nothing of theirs is changed, whatever is tried"
 
 
-async def test_every_query_shows_ours_alone(world: World) -> None:
-    seen = set()
-    for name, field in ROOTS["query"].fields.items():
+async def test_every_query_shows_ours_alone(graph: Graph, world: World) -> None:
+    seen, asked = set(), dict(in_turn(ROOTS["query"].fields.items(), graph.family == "services"))
+    for name, field in asked.items():
         for mine, other in (world, world[::-1]):
             arguments = given(ROOTS["query"], name, mine)
             fields = "{ id }" if name in ("node", "nodes") else selection(field.type)  # the next test shows the rest
@@ -73,15 +73,16 @@ async def test_every_query_shows_ours_alone(world: World) -> None:
             seen |= {name} if mine.mark in json.dumps(answer) else set()
     without = {"annotationCursor", "auditLog", "generationKey", "health", "memoryCursor", "node", "nodes", "traces"}
     without |= {"stateNamespaces", "stats", "viewer", "sessionCursor", "traceChangeCursor"}
-    assert seen >= ROOTS["query"].fields.keys() - without, "what shows nothing proves nothing"
+    assert seen >= asked.keys() - without, "what shows nothing proves nothing"
 
 
 ALIKE = {"PanelSession", "WorkflowSession", "PlaygroundSession"}
 """Sessions as ChatSession is, with other names."""
 
 
-async def test_every_field_of_a_node_shows_ours_alone(world: World, subtests: pytest.Subtests) -> None:
-    for type in sorted({one.name for one in SCHEMA.get_possible_types(NODE)} - ALIKE):
+async def test_every_field_of_a_node_shows_ours_alone(graph: Graph, world: World, subtests: pytest.Subtests) -> None:
+    types = sorted({one.name for one in SCHEMA.get_possible_types(NODE)} - ALIKE)
+    for type in in_turn(types, graph.family == "services"):
         fields = f"... on {type} {selection(SCHEMA.type_map[type])}"
         for mine, other in (world, world[::-1]):
             with subtests.test(type=type, mine=mine.mark):
@@ -187,6 +188,7 @@ async def test_cursors_of_their_sessions_are_refused(world: World) -> None:
         assert [error["extensions"]["code"] for error in answer["errors"]] == ["INVALID"]
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("mode", ["TEXT", "SEMANTIC", "HYBRID"])
 async def test_searches_find_ours_alone(world: World, mode: str) -> None:
     query = "query ($q: MemoryQuery!, $mode: SearchMode!) { searchMemories(query: $q, mode: $mode, threshold: 0, first: 50) { hits { memory { id text } folded { id text } } } }"
