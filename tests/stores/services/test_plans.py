@@ -270,6 +270,7 @@ async def ask_the_rest(engine: ServicesEngine, store: Store, things: m.World) ->
     await store.formed_from([things.message.id])
     await store.responses([ToolCall("c", "clock", encode_json({}))])
     await store.usage([things.user.id])
+    await store.ending(m.after(hours=1))
     await store.vectors([one])
     for depth in (1, 2, 3):
         await store.explore([one], Exploration(depth=depth, limit=10, include=frozenset(GraphInclude)))
