@@ -198,6 +198,11 @@ def _index_again(db: apsw.Connection) -> None:
         db.executemany(texts.INSERT_CHUNK, [(key, *texts.within(workspace, text)) for key, workspace, text in some])
 
 
+def _drop_index_of_times(db: apsw.Connection) -> None:
+    """The one that takes its place has active memories alone: those that were superseded all have such a time."""
+    db.execute("DROP INDEX IF EXISTS memory_timed")
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -219,6 +224,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_one_log),  # 15: the logs of changes are one table
     Step(_make_index_of_chunks, _cut_documents),  # 16: what documents say is found, in chunks
     Step(after=_index_again),  # 17: words of numbers beside characters, of roots, and behind prefixes
+    Step(before=_drop_index_of_times),  # 18: searches do not look at the times of what was superseded
 )
 """Never edited once released, only added to."""
 

@@ -223,6 +223,7 @@ class Searcher:
         among = msgspec.json.encode(list(scopes)).decode()
         sql = (
             "SELECT t.key FROM memory t INDEXED BY memory_timed WHERE t.scope_key IN (SELECT value FROM json_each(?)) "
+            "AND t.status = 'ACTIVE' "
             "AND (t.expires_at IS NOT NULL OR t.valid_from IS NOT NULL OR t.valid_until IS NOT NULL) "
             "AND (t.expires_at <= ?2 OR t.valid_from > ?3 OR t.valid_until <= ?3)"
         )

@@ -64,7 +64,7 @@ _INDEXES = {
     "memory": (
         "CREATE INDEX memory_scope ON memory (scope_key, status, weight)",
         "CREATE INDEX memory_timed ON memory (scope_key, expires_at, valid_from, valid_until) "
-        "WHERE expires_at IS NOT NULL OR valid_from IS NOT NULL OR valid_until IS NOT NULL",
+        "WHERE status = 'ACTIVE' AND (expires_at IS NOT NULL OR valid_from IS NOT NULL OR valid_until IS NOT NULL)",
         "CREATE INDEX memory_accessed ON memory (workspace, coalesce(last_accessed_at, 0), id)",
     ),
     "session": ("CREATE INDEX session_messages ON session (workspace, message_count - deleted_count, id)",),
