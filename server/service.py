@@ -22,7 +22,7 @@ from server.graphql.executor import Executor
 from server.graphql.persisted import Persisted, read_trusted
 from server.http.console import console_documents
 from server.instrumentation import span
-from server.pricing import prices_of
+from server.price_list import prices_of
 from server.settings import BadSetting, Settings
 from server.telemetry.store_calls import TimedEngine
 from stores.blobs.opening import open_blobs

@@ -8,7 +8,7 @@ import pytest
 
 from domain.price import Price, Prices
 from domain.span import CostSource, TokenUsage
-from server.pricing import ours
+from server.price_list import ours
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
 OWN = [

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +17,9 @@ from stores.embedded.engine import open_embedded
 from stores.ports import Store
 from tests.support.correcting import secret
 from tests.support.graphql_client import Clock, Graph, Words
+from tests.support.killing import contents, told_until_killed
 
-ROOT = Path(__file__).parents[2]
 SECRET = "harrow-7719 opens the gate"
-
-
-def contents(folder: Path) -> bytes:
-    """All that is in the files of a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("how", ["redactMessage", "deleteMessages", "deleteSession"])
@@ -52,24 +43,6 @@ async def test_what_is_gone_is_in_no_file_after_an_orderly_stop(tmp_path: Path, 
     await graph.close()
     held = contents(tmp_path)
     assert [one for one in (SECRET, SECRET.split()[0], "harrow") if one.encode() in held] == []
-
-
-def run_and_kill(folder: Path, round: int, seconds: float) -> dict[str, str]:
-    """Lets the program correct messages for a while and kills it; the last that it told of each message."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.correcting", str(folder), str(round)],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"ready\n"
-        time.sleep(seconds)
-        program.kill()
-        told = program.stdout.read()
-    lines = [line.split() for line in told.decode().split("\n")[:-1]]
-    assert len(lines) > 20
-    return {name: what for what, name in lines}
 
 
 async def check(store: Store, told: dict[str, str]) -> int:
@@ -100,7 +73,8 @@ async def check(store: Store, told: dict[str, str]) -> int:
 async def test_killed_at_any_moment_nothing_is_half_there(tmp_path: Path) -> None:
     told: dict[str, str] = {}
     for round in range(6):
-        told |= run_and_kill(tmp_path, round, 0.6 + 0.1 * round)
+        lines = told_until_killed("tests.support.correcting", tmp_path, round, lines=60 + 17 * round)
+        told |= {name: what for what, name in lines}
         engine = open_embedded(tmp_path, Words.name, Words.dimension)
         await check(Context(engine, Words(), LOCAL).store, told)  # type: ignore[arg-type]
         await engine.close()

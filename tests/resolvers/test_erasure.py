@@ -15,8 +15,8 @@ from domain.erasure import Erasure
 from formats.recollect import jsonl
 from resolvers import erasure
 from resolvers.erasing import Erasing
-from tests.resolvers.test_corrections_kept import contents
 from tests.support.graphql_client import Clock, Graph
+from tests.support.killing import contents
 
 pytestmark = pytest.mark.both_families
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from domain.erasure import Erasure
 from resolvers import erasure
-from tests.resolvers.test_corrections_kept import ROOT, contents
 from tests.resolvers.test_erasure import fill, ref, said
 from tests.support.graphql_client import Clock, Graph
+from tests.support.killing import contents, told_until_killed
 
 ROUNDS = 20
 
@@ -29,21 +25,6 @@ async def filled(folder: Path) -> None:
     await graph.close()
 
 
-def run_and_kill(folder: Path, seconds: float) -> bool:
-    """Whether it was told as done before it was killed."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.erasing", str(folder)],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"ready\n"
-        time.sleep(seconds)
-        program.kill()
-        return program.stdout.read() == b"done 0\n"
-
-
 @pytest.mark.slow
 async def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     template = tmp_path / "template"
@@ -52,7 +33,7 @@ async def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     for round in range(ROUNDS):
         folder = tmp_path / "killed"
         shutil.copytree(template, folder)
-        told.append(run_and_kill(folder, 0.04 * round))
+        told.append(told_until_killed("tests.support.erasing", folder, seconds=0.04 * round) == [["done", "0"]])
         clock = Clock()
         clock.forward(days=4000)  # later than the program's own time
         graph = Graph(folder, clock)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,27 +20,11 @@ from domain.trash import TrashedPart, TrashedSession
 from resolvers.context import Context
 from resolvers.trash import records_of
 from stores.embedded.engine import EmbeddedEngine
-from tests.resolvers.test_corrections_kept import ROOT
+from tests.support.killing import told_until_killed
 from tests.support.remaking import STAGES, live, opened
 
 ROUNDS = 20
 ALL = 1_000_000
-
-
-def run_and_kill(folder: Path, round: int, lines: int) -> dict[str, str]:
-    """Lets the program go on until it has told so much, and kills it; the last that it told of each session."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.remaking", str(folder), str(round)],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as program:
-        assert program.stdout is not None
-        told = [program.stdout.readline() for _ in range(lines)]
-        program.kill()
-        told += program.stdout.read().split(b"\n")
-    pairs = [line.decode().split() for line in told]
-    return dict(pair for pair in pairs if len(pair) == 2 and pair[1] in STAGES)
 
 
 async def everything(context: Context) -> dict[str, Any]:
@@ -112,7 +93,8 @@ async def test_killed_at_any_moment_each_session_is_as_before_a_write_or_as_afte
     told: dict[str, str] = {}
     folder = tmp_path / "killed"
     for round in range(ROUNDS):
-        told |= run_and_kill(folder, round, chance.randrange(1, 30))
+        lines = told_until_killed("tests.support.remaking", folder, round, lines=chance.randrange(1, 30))
+        told |= dict(lines)
         engine, context = opened(folder)
         whole(engine)
         found = await everything(context)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
@@ -23,9 +20,9 @@ from stores.contract.making import DIMENSION
 from stores.embedded.engine import FILE, EmbeddedEngine, open_embedded
 from stores.ports import Search, Store
 from tests.support.crashing import COUNTERS, SESSIONS, vector_of, word_of
+from tests.support.killing import told_until_killed
 
 ROUNDS = 20
-ROOT = Path(__file__).parents[2]
 
 
 class Acknowledged:
@@ -38,9 +35,8 @@ class Acknowledged:
         self.gone: set[str] = set()
         self.counts: dict[str, int] = {}
 
-    def take(self, told: bytes) -> int:
-        """Reads what was told, to the last whole line; how many acknowledgements there were."""
-        lines = [line.split() for line in told.decode().split("\n")[:-1]]
+    def take(self, lines: Sequence[Sequence[str]]) -> None:
+        """Reads what was told."""
         for what, *words in lines:
             if what == "message":
                 assert words[0] not in self.messages
@@ -60,30 +56,6 @@ class Acknowledged:
             elif what == "count":
                 assert int(words[1]) > self.counts.get(words[0], 0)
                 self.counts[words[0]] = int(words[1])
-        return len(lines)
-
-
-def run_and_kill(folder: Path, round: int, seconds: float) -> bytes:
-    """Lets the program write for a while, kills it, and gives back what it told."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.crashing", str(folder), str(round)],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as program:
-        assert program.stdout is not None
-        told = bytearray()
-        os.set_blocking(program.stdout.fileno(), True)
-        deadline = None
-        while deadline is None or time.monotonic() < deadline:
-            chunk = os.read(program.stdout.fileno(), 65_536)
-            assert chunk, f"the program ended by itself: {program.wait()}"
-            told += chunk
-            if deadline is None and b"ready\n" in told:
-                deadline = time.monotonic() + seconds
-        program.kill()
-        told += program.stdout.read()
-    return bytes(told)
 
 
 async def check_records(store: Store, done: Acknowledged) -> None:
@@ -141,9 +113,9 @@ def check_file(engine: EmbeddedEngine, memories: int) -> None:
 
 @pytest.mark.slow
 async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    done, random_, total = Acknowledged(), random.Random(8), 0
+    done, random_ = Acknowledged(), random.Random(8)
     for round in range(ROUNDS):
-        total += done.take(run_and_kill(tmp_path, round, random_.uniform(0.02, 0.35)))
+        done.take(told_until_killed("tests.support.crashing", tmp_path, round, lines=random_.randrange(5, 120)))
         engine = open_embedded(tmp_path, "test", DIMENSION)
         try:
             store = engine.workspace("main")
@@ -151,7 +123,6 @@ async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             check_file(engine, await check_memories(store, done))
         finally:
             await engine.close()
-    assert total > ROUNDS * 20
     db = apsw.Connection(str(tmp_path / FILE))
     assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     db.close()

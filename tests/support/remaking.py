@@ -71,6 +71,7 @@ def opened(folder: Path) -> tuple[Any, Context]:
 
 async def main(folder: Path, round: str) -> None:
     _, context = opened(folder)
+    os.write(1, b"ready\n")
 
     async def go_on(worker: int) -> None:
         for number in range(1_000_000):
