@@ -104,7 +104,7 @@ def anybody(_: object) -> Role:
 @cache
 def executor() -> Executor:
     """The executor of the schema: one for all tests, as it keeps no state but parsed documents."""
-    limits = Limits(max_cost=10**9)  # some tests ask for everything at once
+    limits = Limits(max_cost=10**9, max_seconds=600)  # some ask for everything at once, or on a busy machine
     return Executor(build(), role=anybody, limits=limits, before=lambda operation: settled(operation.context))
 
 
@@ -208,7 +208,7 @@ class Followed:
     def __init__(self, events: AsyncIterator[Event]) -> None:
         self._events = events
 
-    async def next(self, count: int = 1, within: float = 30) -> list[Any]:
+    async def next(self, count: int = 1, within: float = 300) -> list[Any]:
         """The data of the next events."""
         found = []
         async with asyncio.timeout(within):
