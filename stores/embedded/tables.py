@@ -7,6 +7,7 @@ on every table that is read by id, so that another workspace's rows are never fo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from domain.span import TokenUsage
@@ -175,11 +176,12 @@ def _cluster(kind: Kind[Any]) -> tuple[str, ...]:
     return kind.scoped(kind.natural) if kind.natural else ("workspace", "id")
 
 
-def schema() -> list[str]:
+@cache
+def schema() -> tuple[str, ...]:
     """The statements that make an empty file: tables, then what stands on them."""
-    return [
+    return (
         *map(create_table, KINDS),
         OWN,
         *(one for kind in KINDS for one in create_indexes(kind)),
         *(one for kind in KINDS for one in create_triggers(kind)),
-    ]
+    )
