@@ -13,7 +13,9 @@ from bench.show import markdown, number, peers_markdown, services_markdown, verd
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 AGAINST_BEGIN, AGAINST_END = "<!-- bench against: begin -->", "<!-- bench against: end -->"
 PEERS_BEGIN, PEERS_END = "<!-- bench peers: begin -->", "<!-- bench peers: end -->"
-CONSOLE_BEGIN, CONSOLE_END = "<!-- bench console: begin -->", "<!-- bench console: end -->"
+APART = "console", "past"
+"""Rows whose names begin so have a place of their own where nothing else was measured."""
+
 SERVICES_BEGIN, SERVICES_END = "<!-- bench services: begin -->", "<!-- bench services: end -->"
 
 
@@ -22,8 +24,9 @@ def write(report: Report, document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     if report.against:
         text = _put(document, text, (AGAINST_BEGIN, AGAINST_END), [markdown(report), _missed(report.rows)])
-    elif report.rows and all(row.name.startswith("console-") for row in report.rows):
-        text = _put(document, text, (CONSOLE_BEGIN, CONSOLE_END), [markdown(report), _missed(report.rows)])
+    elif apart := [of for of in APART if report.rows and all(row.name.startswith(f"{of}-") for row in report.rows)]:
+        ends = f"<!-- bench {apart[0]}: begin -->", f"<!-- bench {apart[0]}: end -->"
+        text = _put(document, text, ends, [markdown(report), _missed(report.rows)])
     elif report.rows:
         picture = document.with_suffix(".svg")
         shown = f"![How far what is wanted was reached]({picture.name})"

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from math import ceil
+from operator import attrgetter
 
 import msgspec
 
@@ -74,7 +75,7 @@ class Outlook(msgspec.Struct, frozen=True):
 
 
 def foreseen(memories: Sequence[Memory], outlook: Outlook) -> list[Fate]:
-    """What becomes of all active memories of one owner, the first one first; what is gone has no fate afterwards."""
+    """What becomes of all active memories of one owner, in no order; what is gone has no fate afterwards."""
     gone: dict[Id, datetime] = {}
     fates = []
     for memory in memories:
@@ -84,20 +85,31 @@ def foreseen(memories: Sequence[Memory], outlook: Outlook) -> list[Fate]:
     for fate in _evicted(memories, gone, outlook):
         gone[fate.memory_id] = fate.time
         fates.append(fate)
+    fading = _Fading(outlook)
     for memory in memories:
         until = gone.get(memory.id, outlook.at)
         if memory.valid_until is not None and outlook.now < memory.valid_until <= until:
             fates.append(Fate(memory.id, ForecastCause.ENDED, memory.valid_until))
-        if (faded := _fades(memory, outlook)) is not None and faded <= until:
+        if (faded := fading[memory.decay_factor]) is not None and faded <= until:
             fates.append(Fate(memory.id, ForecastCause.FADED, faded))
-    return sorted(fates, key=lambda fate: (fate.time, fate.memory_id))
+    return fates
 
 
-def _fades(memory: Memory, outlook: Outlook) -> datetime | None:
-    """When its decay factor reaches the minimum, if it is above that."""
-    if not outlook.decay_per_day or memory.decay_factor <= DECAY_FLOOR + 1e-9:
+class _Fading(dict[float, datetime | None]):
+    """When a decay factor reaches the minimum, by the factor, if it is above that: many memories have the same."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self._outlook = outlook
+
+    def __missing__(self, factor: float) -> datetime | None:
+        found = self[factor] = _fades(factor, self._outlook)
+        return found
+
+
+def _fades(factor: float, outlook: Outlook) -> datetime | None:
+    if not outlook.decay_per_day or factor <= DECAY_FLOOR + 1e-9:
         return None
-    days = ceil((memory.decay_factor - DECAY_FLOOR) / outlook.decay_per_day - 1e-9)
+    days = ceil((factor - DECAY_FLOOR) / outlook.decay_per_day - 1e-9)
     left = outlook.at - outlook.now
     return outlook.now + timedelta(days=days) if days <= left / timedelta(days=1) else None
 
@@ -112,12 +124,9 @@ def _evicted(memories: Sequence[Memory], gone: dict[Id, datetime], outlook: Outl
     if over <= 0 or not added:
         return
     wave = outlook.capacity + 1 - int(outlook.capacity * KEPT_SHARE)
-    days = span / timedelta(days=1)
-
-    def weight_then(memory: Memory) -> tuple[float, Id]:
-        return memory.importance * decayed(memory.decay_factor, outlook.decay_per_day * days), memory.id
-
-    lightest = sorted(left, key=weight_then)
+    rate = outlook.decay_per_day * (span / timedelta(days=1))
+    lightest = sorted(left, key=attrgetter("id"))
+    lightest.sort(key=lambda memory: memory.importance * decayed(memory.decay_factor, rate))
     for number in range(ceil(over / wave)):
         come = outlook.capacity + 1 + number * wave - len(left)
         time = outlook.now + span * min(1.0, max(0, come) / added)

@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from heapq import nsmallest
+from operator import attrgetter
 
 import msgspec
 
@@ -30,6 +32,9 @@ from stores.ports import Collection
 
 MOST_FORESEEN = 100_000
 MOST_BUCKETS = 2_000
+
+_CAUSES = ForecastCause.FADED, ForecastCause.ENDED, ForecastCause.EXPIRED, ForecastCause.EVICTED
+"""In the order in which MemoryForecast and ForecastBucket count them."""
 
 _READ = frozenset({"owner_id", "importance", "decay_factor", "created_at", "expires_at", "valid_until"})
 
@@ -56,21 +61,23 @@ async def forecast(
     await whose(context, filter)
     memories = await _active(context, filter)
     outlook = Outlook(now, at, decay_per_day, context.capacity)
-    fates = await asyncio.to_thread(_fates, memories, outlook)  # 100,000 take a second
+    fates = await asyncio.to_thread(_fates, memories, outlook)  # 100,000 take half a second
     active = len(memories)
     if filter is not None:
         among = await context.store.passing(Memory, [memory.id for memory in memories], filter)
         fates, active = [fate for fate in fates if fate.memory_id in among], len(among)
-    count = Counter(fate.cause for fate in fates)
+    causes = [fate.cause for fate in fates]
+    faded, ended, expired, evicted = map(causes.count, _CAUSES)
+    soonest = nsmallest(first, fates, key=attrgetter("time", "memory_id"))
     return MemoryForecast(
         at,
         active,
-        count[ForecastCause.FADED],
-        count[ForecastCause.ENDED],
-        count[ForecastCause.EXPIRED],
-        count[ForecastCause.EVICTED],
-        await _shown(context, fates[:first]),
-        _buckets(fates, bucket, told),
+        faded,
+        ended,
+        expired,
+        evicted,
+        await _shown(context, soonest),
+        await asyncio.to_thread(_buckets, fates, bucket, told),
     )
 
 
@@ -88,12 +95,11 @@ async def _active(context: Context, filter: MemoryFilter | None) -> list[Memory]
 
 
 def _fates(memories: Sequence[Memory], outlook: Outlook) -> list[Fate]:
-    """Of all of them, the first one first."""
+    """Of all of them, in no order."""
     of_owners: defaultdict[Id | None, list[Memory]] = defaultdict(list)
     for memory in memories:
         of_owners[memory.owner_id].append(memory)
-    fates = (fate for mine in of_owners.values() for fate in foreseen(mine, outlook))
-    return sorted(fates, key=lambda fate: (fate.time, fate.memory_id))
+    return [fate for mine in of_owners.values() for fate in foreseen(mine, outlook)]
 
 
 async def _shown(context: Context, fates: Sequence[Fate]) -> list[MemoryFate]:
@@ -109,21 +115,15 @@ def _buckets(fates: Sequence[Fate], bucket: TimeBucket, zone: tzinfo) -> list[Fo
     """The stretches in which something becomes of memories, in order."""
     if not fates:
         return []
-    ends = micros(fates[0].time), micros(fates[-1].time)
-    zoned = IN_UTC if str(zone) == "UTC" else offsets(zone, *ends)
-    counts: defaultdict[int, Counter[ForecastCause]] = defaultdict(Counter)
-    for fate in fates:
-        time = micros(fate.time)
-        counts[number(bucket, time, zoned.at(time))][fate.cause] += 1
+    # Of each time it is reckoned once where it lies: most memories fade or are pushed out at the same ones.
+    times = [Counter(fate.time for fate in fates if fate.cause is cause) for cause in _CAUSES]
+    every = set[datetime]().union(*times)
+    zoned = IN_UTC if str(zone) == "UTC" else offsets(zone, min(every), max(every))
+    counts: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(_CAUSES))
+    for place, of in enumerate(times):
+        for time, count in of.items():
+            at = micros(time)
+            counts[number(bucket, at, zoned.at(at))][place] += count
     if len(counts) > MOST_BUCKETS:
         raise reject(ErrorCode.LIMIT, f"There are more than {MOST_BUCKETS:,} buckets; take longer ones.", ["bucket"])
-    return [
-        ForecastBucket(
-            *stretch(bucket, place, zone),
-            count[ForecastCause.FADED],
-            count[ForecastCause.ENDED],
-            count[ForecastCause.EXPIRED],
-            count[ForecastCause.EVICTED],
-        )
-        for place, count in sorted(counts.items())
-    ]
+    return [ForecastBucket(*stretch(bucket, found, zone), *count) for found, count in sorted(counts.items())]

@@ -110,8 +110,10 @@ async def paths(
     max_depth: int = 6,
     first: int = 3,
     entities: bool | None = None,
+    as_of: datetime | None = None,
 ) -> list[MemoryPath]:
     """Ways between two memories, the shortest first. Raises Rejected: NOT_FOUND, INVALID."""
+    context = context.as_of(as_of)
     _within(max_depth, 0, MAX_DEPTH, "maxDepth")
     _within(first, 0, MAX_PATHS, "first")
     await require(context.store, Memory, Ref(id=from_), ["from"])

@@ -189,7 +189,8 @@ class Query:
     memory_paths = query(
         graph.paths,
         list[MemoryPath],
-        "Paths between two memories, shortest first. entities: also over those that memories on the way mention.",
+        "Paths between two memories, shortest first. entities: also over those that memories on the way mention. "
+        "asOf: as they were known at that time.",
         right=READ,
     )
     annotations = root_connection(

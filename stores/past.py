@@ -7,14 +7,15 @@ erased or has expired since is gone from every time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from domain.entity import Entity, Mention
 from domain.errors import ErrorCode, reject
-from domain.graph import FAN_OUT, MAX_NODES, Exploration, GraphEdge, edge_of, hang, spread
+from domain.graph import FAN_OUT, MAX_NODES, Exploration, GraphEdge, edge_of, hang, shortest_paths, spread
 from domain.history import (
     LinkVersion,
     LinkVersionFilter,
@@ -25,7 +26,7 @@ from domain.history import (
     known_by,
     replaced_since,
 )
-from domain.link import MemoryLink, MemoryLinkOrder, MemoryLinkOrderField
+from domain.link import MemoryLink, MemoryLinkKind, MemoryLinkOrder, MemoryLinkOrderField
 from domain.memory import Memory, MemoryFilter, MemoryStatus
 from domain.node import Id, Node, kind_of
 from domain.page import Mark, OrderDirection, Page, Slice
@@ -177,6 +178,64 @@ class PastStore:
             for end in {link.source_id, link.target_id} & set(wanted):
                 if {link.source_id, link.target_id} <= there:
                     read[end].setdefault(link.id, link)
+
+    async def paths(
+        self,
+        start: Id,
+        goal: Id,
+        kinds: Sequence[MemoryLinkKind] | None,
+        max_depth: int,
+        first: int,
+        entities: bool = False,
+    ) -> list[list[Id]]:
+        if None in await self.get(Memory, [start, goal]):
+            return []
+        exploration = Exploration(kinds=None if kinds is None else frozenset(kinds))
+        links: dict[Id, dict[Id, MemoryLink]] = {}
+        mentions: dict[Id, list[Id]] = {}
+        missing: dict[Id, None] = {}
+
+        def read(nodes: Sequence[Id]) -> Iterator[tuple[Id, Id, float]]:
+            for node in nodes:
+                if node not in mentions:
+                    missing[node] = None
+                yield from ((node, other, 1.0) for other in mentions.get(node, ()))
+                for link in links.get(node, {}).values():
+                    yield node, link.target_id if link.source_id == node else link.source_id, link.weight
+
+        while True:  # ways are looked for again with what was missing the last time
+            found = shortest_paths(start, goal, read, max_depth, first)
+            if not missing:
+                return found
+            memories = [node for node in missing if kind_of(node) is Memory]
+            await self._read_links(memories, exploration, links)
+            mentions.update((node, []) for node in missing)
+            if entities:
+                await self._read_mentions(list(missing), mentions)
+            missing.clear()
+
+    async def _read_mentions(self, nodes: Sequence[Id], read: dict[Id, list[Id]]) -> None:
+        """The entities that memories mention, and the memories that mention entities, that were there."""
+        for column, end, kind in (("target", "entity_id", Entity), ("entity", "target_id", Memory)):
+            ends = [node for node in nodes if (kind_of(node) is Entity) == (kind is Memory)]
+            pages = await self._store.pages(Records(Mention, column), ends, Slice(FAN_OUT)) if ends else []
+            others = [
+                [id for one in page.nodes if one.created_at <= self._at and kind_of(id := getattr(one, end)) is kind]
+                for page in pages
+            ]
+            every = list({id: None for some in others for id in some})
+            there = {id for id, one in zip(every, await self.get(kind, every), strict=True) if one is not None}
+            for node, some in zip(ends, others, strict=True):
+                read[node] += [id for id in some if id in there]
+
+    async def links_between(
+        self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
+    ) -> list[MemoryLink]:
+        links: dict[Id, dict[Id, MemoryLink]] = {}
+        exploration = Exploration(kinds=None if kinds is None else frozenset(kinds))
+        await self._read_links(list({one: None for one, _ in pairs}), exploration, links)
+        between = ([link for link in links[a].values() if {link.source_id, link.target_id} == {a, b}] for a, b in pairs)
+        return [max(some, key=lambda link: (link.weight, link.id)) for some in between if some]
 
     async def _hanging(self, ids: Sequence[Id], exploration: Exploration) -> list[GraphEdge]:
         """The edges to messages, sessions and actors that were there."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from domain.memory import Memory, MemoryFilter, weight
 from domain.node import Id
+from domain.ranking import influence, weighed
 from domain.search import Candidate, SearchMode, asks, similarity
 from stores import words
 from stores.embedder import Batching
@@ -88,7 +89,8 @@ class Replaced:
         if not self._memories or not search.limit:
             return found
         covers, cosines = self._covers(search), self._cosines(search)
-        best = self._best(search, covers, cosines)
+        scale = await _covered(store, search, found) if covers is not None else 1.0
+        best = self._best(search, found, covers, cosines, scale)
         now = await store.get(Memory, [self._memories[index].id for index in best])
         there = {
             index: replace(
@@ -100,12 +102,12 @@ class Replaced:
             for index, one in zip(best, now, strict=True)
             if one is not None
         }
-        scale = await _covered(store, search, found) if covers is not None else 1.0
         top = max([scale, *(float(covers[index]) for index in there)]) if covers is not None else 1.0
-        others = [
-            replace(one, text_rank=None if one.text_rank is None else one.text_rank * scale / top)
-            for one in found.candidates
-        ]
+        others = found.candidates
+        if scale != top:
+            others = [
+                one if one.text_rank is None else replace(one, text_rank=one.text_rank * scale / top) for one in others
+            ]
         mine = [
             Candidate(
                 memory.id,
@@ -148,17 +150,34 @@ class Replaced:
     def _cosines(self, search: Search) -> _Numbers | None:
         return None if search.by_meaning is None else self._vectors @ search.by_meaning
 
-    def _best(self, search: Search, covers: _Numbers | None, cosines: _Numbers | None) -> list[int]:
-        """The best by each of what counts, that the search is among."""
+    def _best(
+        self, search: Search, found: Found, covers: _Numbers | None, cosines: _Numbers | None, scale: float
+    ) -> list[int]:
+        """Those that are among the best of all by words or by meaning, of which an engine gives so many too.
+
+        scale: what the best by words has of what was found."""
         count = max(LEAST_CANDIDATES, OVERSAMPLE * search.limit)
-        scores = [] if covers is None else [np.where(covers > 0, covers, -np.inf)]
+        share = influence(search.mode, search.ranking)
+        scores = []
+        if covers is not None:
+            ranks = [scale * one.text_rank for one in found.candidates if one.text_rank is not None]
+            scores.append((np.where(covers > 0, covers, -np.inf), ranks))
         if cosines is not None:
-            alike = np.where(np.isnan(cosines), -np.inf, cosines)
-            scores += [alike, np.where(np.isinf(alike), alike, (1 + alike) * self._weights)]
+            near = [
+                weighed(one.similarity, one.importance * one.decay, share)
+                for one in found.candidates
+                if one.similarity is not None
+            ]
+            alike = (1 + cosines) / 2 * (1 - share * (1 - self._weights))
+            scores.append((np.where(np.isnan(alike), -np.inf, alike), near))
         chosen: dict[int, None] = {}
-        for score in scores:
-            first = np.argpartition(-score, count - 1)[:count] if count < len(score) else np.arange(len(score))
-            chosen.update((int(index), None) for index in first if score[index] > -np.inf)
+        for mine, others in scores:
+            every = np.concatenate([mine, np.array(others, np.float32)])
+            least = np.partition(every, -count)[-count] if count < len(every) else -np.inf
+            first = np.flatnonzero((mine >= least) & (mine > -np.inf))
+            if len(first) > count:  # as many as the last one are alike
+                first = first[np.argsort(-mine[first], kind="stable")[:count]]
+            chosen.update((int(index), None) for index in first)
         return [index for index in chosen if self._is_among(search, self._memories[index])]
 
     def _is_among(self, search: Search, memory: Memory) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rows import console, figures, files, finding, live, processor, reads, standing, windows, writes
+from bench.rows import console, figures, files, finding, live, past, processor, reads, standing, windows, writes
 
 ROWS = [
     *standing.ROWS[:2],
@@ -10,6 +10,7 @@ ROWS = [
     *finding.ROWS,
     *figures.ROWS,
     *windows.ROWS,
+    *past.ROWS,
     *live.ROWS,
     *writes.ROWS,
     *files.ROWS,

@@ -17,7 +17,12 @@ from domain.message import MemoryRef
 from domain.node import Id
 from domain.values import EMPTY_OBJECT
 from stores.contract.making import after, delete, entity, keep, link, memory, mention, remember, talk, user
+from stores.past import PastStore
 from stores.ports import Store, Transaction
+
+
+async def _nothing(*_: Any) -> Any:
+    """No search is made here."""
 
 
 class Web(NamedTuple):
@@ -308,6 +313,19 @@ class TestPaths:
         await delete(store, b)
         await delete(store, river)
         assert await store.paths(a.id, d.id, None, 6, 3, entities=True) == []
+
+    async def test_as_they_were_known(self, store: Store) -> None:
+        """Ways of the past are read off lists and versions, so any engine has them."""
+        a, b, c = await remember(store, *(memory() for _ in range(3)))
+        [town] = await keep(store, entity())
+        await keep(store, link(a, b, weight=0.5), link(b, c, weight=0.25), mention(a, town), mention(c, town))
+        ways = [[a.id, town.id, c.id], [a.id, b.id, c.id]]
+        assert await store.paths(a.id, c.id, None, 6, 3, entities=True) == ways
+        later, earlier = (PastStore(store, after(days=days), _nothing) for days in (1, -1))
+        assert await later.paths(a.id, c.id, None, 6, 3, entities=True) == ways
+        assert await later.paths(a.id, c.id, [MemoryLinkKind.CAUSES], 6, 3) == []
+        assert [one.weight for one in await later.links_between([(b.id, a.id), (c.id, b.id)], None)] == [0.5, 0.25]
+        assert await earlier.paths(a.id, c.id, None, 6, 3, entities=True) == []
 
     async def test_none_where_an_end_is_not_there(self, store: Store) -> None:
         [a, b] = await remember(store, memory(), memory())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -200,7 +201,7 @@ class Searcher:
             self._db, scopes, search.vector, count + len(hidden), allowed=allowed, floor=floor, influence=share
         )
         pairs = zip(best.keys.tolist(), best.cosines.tolist(), strict=True)
-        return {key: cosine for key, cosine in pairs if key not in hidden}
+        return dict(islice((pair for pair in pairs if pair[0] not in hidden), count))
 
     def _keys(self, where: Where, scopes: Sequence[int]) -> list[int]:
         """The keys of all memories of the scopes that match, in order."""

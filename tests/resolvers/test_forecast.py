@@ -41,6 +41,10 @@ async def test_what_is_foreseen_comes_true(graph: Graph) -> None:
         ("03", 0, 1, 0),
         ("10", 2, 0, 0),
     ]
+    in_berlin = await forecast(graph, 10, zone="Europe/Berlin")
+    assert [one["startsAt"][11:16] for one in in_berlin["buckets"]] != [
+        one["startsAt"][11:16] for one in told["buckets"]
+    ]
     assert (await forecast(graph, 8.9))["faded"] == 0
     assert (await forecast(graph, 10, rate=0.0))["faded"] == 0
     assert [fate["cause"] for fate in (await forecast(graph, 10, filter={"text": "TTL"}))["fates"]] == ["EXPIRED"]

@@ -16,7 +16,7 @@ from tests.support.graphql_client import Clock, Graph
 
 NAMES = ["a", "b", "c", "d"]
 STATE = "externalId text status tags importance metadata validFrom validUntil version updatedAt"
-LISTS = """query ($at: DateTime, $id: ID!) {
+LISTS = """query ($at: DateTime, $id: ID!, $from: ID!) {
     all: memories(first: 200, asOf: $at) { totalCount nodes { %(state)s } }
     tagged: memories(first: 200, asOf: $at, filter: {tags: ["x"]}) { nodes { externalId } }
     active: memories(first: 200, asOf: $at, filter: {statuses: [ACTIVE]}) { nodes { externalId } }
@@ -28,6 +28,7 @@ LISTS = """query ($at: DateTime, $id: ID!) {
     meaning: searchMemories(query: {text: "tea"}, mode: SEMANTIC, threshold: 0, first: 50, asOf: $at) { hits { memory { externalId text } folded { externalId text } } }
     words: searchMemories(query: {text: "mint"}, mode: TEXT, threshold: 0, first: 50, asOf: $at) { hits { memory { externalId text } folded { externalId text } } }
     both: searchMemories(query: {text: "mint"}, filter: {tags: ["x"]}, first: 50, asOf: $at) { hits { memory { externalId text } folded { externalId text } } }
+    ways: memoryPaths(from: $from, to: $id, asOf: $at, first: 20) { weight memories { externalId text } links { kind weight } }
     near: node(id: $id) { ... on Memory { neighborhood(depth: 2, asOf: $at) {
         nodes { ... on Memory { externalId text status } } edges { kind weight source target } } } }
 }""" % {"state": STATE}  # noqa: UP031 - the braces in these strings are GraphQL's
@@ -124,10 +125,11 @@ def told(data: Any, there: set[str]) -> dict[str, Any]:
     for name in ("meaning", "words", "both"):
         found = [one for hit in data[name]["hits"] for one in (hit["memory"], *hit["folded"])]
         shown[name] = sorted((one for one in found if one["externalId"] in there), key=str)
-    if len(there) == len(NAMES) + 1:
+    if len(there) == len(NAMES) + 2:
         shown |= {name: data[name] for name in ("heaviest", "last")}
         near = data["near"]["neighborhood"]
         shown["near"] = sorted(near["nodes"], key=str), sorted(near["edges"], key=str)
+        shown["ways"] = sorted(data["ways"], key=str)
         shown["count"] = data["all"]["totalCount"]
     if "a" in there:
         shown["one"] = data["one"]
@@ -146,13 +148,19 @@ def test_as_of_a_time_is_what_was_told_then(folder: Path, changes: list[Act]) ->
             hub = (
                 await graph.do("createMemory", {"externalId": "hub", "text": "tea", "scope": "GLOBAL"}, "memory { id }")
             )["memory"]["id"]
+            end = (
+                await graph.do(
+                    "createMemory", {"externalId": "end", "text": "mint", "scope": "GLOBAL"}, "memory { id }"
+                )
+            )["memory"]["id"]
             for name in NAMES:
                 await act(graph, Act("create", name, name, len(name)))
+                await act(graph, Act("link", name, "end", 3))
                 await act(graph, Act("link", name, "hub", 2))
             seen: list[tuple[datetime, Any]] = []
             for change in changes:
                 await act(graph, change)
-                told_now = await graph.data(LISTS, id=hub)
+                told_now = await graph.data(LISTS, id=hub, **{"from": end})
                 seen.append((clock.now, told_now))
                 clock.forward(seconds=1)
             there = {
@@ -165,7 +173,7 @@ def test_as_of_a_time_is_what_was_told_then(folder: Path, changes: list[Act]) ->
             }
             deleted = {change.one for change in changes if change.what == "delete"}  # it may have been made anew
             for at, before in seen:
-                again = await graph.data(LISTS, id=hub, at=at.isoformat())
+                again = await graph.data(LISTS, id=hub, at=at.isoformat(), **{"from": end})
                 assert told(again, there - deleted) == told(before, there - deleted), at
         finally:
             await graph.close()
@@ -201,6 +209,15 @@ async def test_what_was_known_and_what_held_are_two_things(graph: Graph) -> None
         "externalId": "new",
     }
     await graph.do("supersedeMemory", new)
+    ids = await graph.data(
+        '{ tea: memory(by: {externalId: "tea"}) { id } old: memory(by: {externalId: "old"}) { id } }'
+    )
+    ways = """query ($a: ID!, $b: ID!, $e: Boolean, $at: DateTime) { memoryPaths(from: $a, to: $b, entities: $e, asOf: $at) {
+        weight nodes { ... on Memory { text } ... on Entity { name } } } }"""
+    ends = {"a": ids["tea"]["id"], "b": ids["old"]["id"], "e": True}
+    [way] = (await graph.data(ways, **ends, at=early.isoformat()))["memoryPaths"]
+    assert way == {"weight": 0.5, "nodes": [{"text": "likes tea"}, {"text": "lives in Rome"}]}
+    assert await graph.refusal(ways, **ends, at="2000-01-01T00:00:00Z") == ("NOT_FOUND", ["from"])
     await graph.do(
         "updateMemory", {"memory": {"externalId": "tea"}, "text": "likes mint", "tags": [], "importance": 0.9}
     )
