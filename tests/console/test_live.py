@@ -131,6 +131,66 @@ def test_what_comes_while_one_reads_waits(site: Site, page: Page) -> None:
     expect(rows.nth(1)).to_contain_text("waiting later")
 
 
+ADD = "mutation ($i: AddMessagesInput!) { addMessages(input: $i) { messages { id } errors { message } } }"
+REMEMBER = "mutation ($i: CreateMemoriesInput!) { createMemories(input: $i) { memories { id } errors { message } } }"
+
+
+def numbers(page: Page) -> list[int]:
+    """Of the messages in the page, in their order."""
+    texts = page.get_by_role("log").evaluate(
+        "box => [...box.querySelectorAll('.markdown')].map(one => one.textContent)"
+    )
+    return [int(text.split()[1]) for text in texts]
+
+
+@pytest.mark.both_families
+def test_more_messages_than_a_page_keeps_come_at_once(site: Site, page: Page, network: Proxy) -> None:
+    """The network goes between: the latest are in sight, no more than 500 are kept, and whoever scrolls up from there
+    reads the earlier ones, each once; a reader of these is not moved by others that come."""
+    id = site.session("flood", "A flood")
+
+    def flood(start: int, end: int) -> None:
+        for at in range(start, end, 200):
+            said = [{"role": "user", "text": f"drop {number}"} for number in range(at, min(at + 200, end))]
+            site.ask(ADD, i={"session": {"id": id}, "messages": said})
+
+    page.goto(f"/sessions/{id}")
+    expect(page.get_by_text("No messages yet")).to_be_visible()
+    flood(0, 400)
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("drop 399")
+    network.cut()
+    flood(400, 1000)
+    network.mend()
+    expect(log).to_contain_text("drop 999", timeout=60_000)
+    expect(page.get_by_text("drop 999", exact=True)).to_be_in_viewport()
+    shown = numbers(page)
+    assert shown == [*range(1000 - len(shown), 1000)]
+    assert len(shown) <= 500
+    log.evaluate("box => box.scrollTo(0, 0)")
+    earlier = page.get_by_text(f"drop {shown[0] - 1}", exact=True)
+    expect(earlier).to_have_count(1)
+    read = numbers(page)
+    assert read == [*range(read[0], 1000)]
+    flood(1000, 1010)
+    page.get_by_role("button", name="10 new").click()
+    expect(page.get_by_text("drop 1009", exact=True)).to_be_in_viewport()
+    read = numbers(page)
+    assert read == [*range(read[0], 1010)]
+    flood(1010, 1011)
+    expect(page.get_by_text("drop 1010", exact=True)).to_be_in_viewport()
+
+
+def test_more_memories_than_are_asked_for_come_into_the_graph_at_once(site: Site, page: Page) -> None:
+    site.ask('mutation { upsertUser(input: {externalId: "mara", name: "Mara"}) { user { id } errors { message } } }')
+    owner = site.ask('{ user(by: {externalId: "mara"}) { id } }')["user"]["id"]
+    page.goto(f"/memories?view=graph&owner={owner}")
+    expect(page.get_by_text("No memories to show")).to_be_visible()
+    many = [{"type": "SEMANTIC", "text": f"Mara knows {n}.", "owner": {"id": owner}} for n in range(150)]
+    site.ask(REMEMBER, i={"memories": many})
+    expect(page.get_by_role("status").filter(has_text="nodes")).to_contain_text("150 nodes")
+
+
 @pytest.mark.parametrize("what", ["sessions", "traces", "memories"])
 def test_a_cursor_that_is_kept_no_longer_means_to_read_anew(
     what: str, other: Site, site: Site, page: Page, network: Proxy

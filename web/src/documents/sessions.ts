@@ -73,7 +73,7 @@ export const SessionHead = graphql(`
   query SessionHead($id: ID!) {
     session(by: { id: $id }) {
       id externalId kind title status context metadata capabilities messageCount createdAt lastActiveAt version
-      messageCursor traceCursor
+      traceCursor
       participants(first: 50) {
         nodes { id name type role leftAt actor { __typename ... on User { id } ... on Agent { id } } }
         pageInfo { hasNextPage }
@@ -94,7 +94,7 @@ export const Messages = graphql(
   `
   query Messages($id: ID!, $branch: ID, $last: Int!, $before: String, $filter: MessageFilter) {
     session(by: { id: $id }) {
-      id
+      id messageCursor
       messages(branch: $branch, last: $last, before: $before, filter: $filter) {
         nodes { ...MessageShown }
         pageInfo { hasPreviousPage startCursor }
@@ -104,6 +104,17 @@ export const Messages = graphql(
 `,
   [MessageShown],
 );
+
+export const MessagePlaces = graphql(`
+  query MessagePlaces($id: ID!, $last: Int!, $before: String, $filter: MessageFilter) {
+    session(by: { id: $id }) {
+      messages(last: $last, before: $before, filter: $filter) {
+        edges { cursor node { id } }
+        pageInfo { hasPreviousPage startCursor }
+      }
+    }
+  }
+`);
 
 export const SessionMemories = graphql(`
   query SessionMemories($id: ID!) {
@@ -129,14 +140,11 @@ export const MessagesById = graphql(
   [MessageShown],
 );
 
-export const NewMessages = graphql(
-  `
+export const NewMessages = graphql(`
   subscription NewMessages($id: ID!, $after: String) {
-    sessionMessages(session: { id: $id }, after: $after) { cursor node { ...MessageShown } }
+    sessionMessages(session: { id: $id }, after: $after) { cursor node { id thread { name } } }
   }
-`,
-  [MessageShown],
-);
+`);
 
 export const SessionEvents = graphql(`
   subscription SessionEvents($id: ID!, $after: String) {

@@ -13,9 +13,13 @@ import { EntityShown } from './entity.tsx';
 import { MemoryShown } from './memory.tsx';
 
 const DECAY = 0.01; // a day, as decayMemories does where nothing else is said
+const AT_ONCE = 100; // memories that are asked for when they have changed
+const MOST = 2000; // nodes of a graph that grows by itself
 const TYPES = ['EPISODIC', 'SEMANTIC', 'PROCEDURAL', 'WORKING'];
 export function GraphView({ query }: { query: URLSearchParams }) {
+  const asOf = query.get('asOf');
   const [turn, setTurn] = useState(0);
+  const [after, setAfter] = useState<string>();
   const start = [turn, ...['start', 'owner', 'text', 'type', 'depth', 'limit', 'with', 'asOf'].map((name) => query.get(name) ?? '')].join('\n');
   const [graph, setGraph] = useState<Graph>(NONE);
   const [error, setError] = useState<Problem>();
@@ -38,10 +42,16 @@ export function GraphView({ query }: { query: URLSearchParams }) {
 
   useEffect(() => {
     let gone = false;
+    setAfter(undefined);
     setPath([]);
     setTrail([]);
-    begin(query).then(({ nodes, edges, truncated }) => {
+    const read = async () => {
+      const after = asOf ? undefined : (await ask(MemoryCursor, {})).memoryCursor; // before the graph, so that no change is missed
+      return { after, ...(await begin(query)) };
+    };
+    read().then(({ after, nodes, edges, truncated }) => {
       if (gone) return;
+      setAfter(after);
       setError(undefined);
       setGraph(joined(NONE, nodes, edges));
       setNote(truncated ? 'There is more: click a memory to let it grow.' : '');
@@ -51,7 +61,6 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     };
   }, [start]);
 
-  const asOf = query.get('asOf');
   const oldest = useRef(Infinity); // also where a time is shown before the first of them
   for (const { createdAt } of graph.nodes.values()) if (createdAt) oldest.current = Math.min(oldest.current, createdAt);
   const nodes = useMemo(() => [...graph.nodes.values()].filter(({ kind }) => !hidden.has(kind)), [graph, hidden]);
@@ -109,20 +118,24 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     setNote(`${kind.toLowerCase()}: ${memory.text.slice(0, 60)}`);
   };
   const arrived = async () => {
-    const ids = [...told.current].slice(0, 100);
-    told.current.clear();
+    const ids = [...told.current].slice(0, AT_ONCE);
+    for (const id of ids) told.current.delete(id);
+    if (told.current.size) setTimeout(() => void arrived(), 200);
     const found = await of(ids).catch(() => undefined);
     if (!found) return;
     setGraph((now) => {
+      if (now.nodes.size > MOST) {
+        setNote('There is more than is shown: choose whose, or search.');
+        return joined(now, found.nodes.filter(({ id }) => now.nodes.has(id)), found.edges);
+      }
       const linked = (id: string) => found.edges.some(({ source, target }) => (source === id && now.nodes.has(target)) || (target === id && now.nodes.has(source)));
       const open = !query.get('start') && !query.get('text');
       return joined(now, found.nodes.filter(({ id }) => now.nodes.has(id) || open || linked(id)), found.edges);
     });
   };
-  useLive(asOf ? undefined : start, async (signal) => {
-    const { memoryCursor } = await ask(MemoryCursor, {}, signal);
+  useLive(after === undefined ? undefined : `${start} ${after}`, (signal) => {
     const filter = query.get('owner') ? { owner: { id: query.get('owner')! } } : null;
-    await follow(MemoryChanges, { filter, after: memoryCursor }, (data) => data.memoryChanges, changed, signal);
+    return follow(MemoryChanges, { filter, after }, (data) => data.memoryChanges, changed, signal);
   }, (problem) => (problem.code === 'CURSOR_EXPIRED' ? setTurn(turn + 1) : failed(problem)));
 
   useKeys([
