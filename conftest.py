@@ -25,7 +25,7 @@ HOME = Path(__file__).parent / "tests"
 FOLDERS = {"faults": "faults", "clients": "node", "console": "browser"}
 """Folders whose tests all have a marker."""
 
-EXAMPLES = {"dev": 20, "ci": 60}
+EXAMPLES = {"dev": 8, "ci": 60}
 collect_ignore = [] if find_spec("playwright") else ["tests/console"]
 """What a browser is driven by comes with `make test-all` alone."""
 

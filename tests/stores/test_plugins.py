@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -48,13 +49,39 @@ def installed(tmp_path: Path) -> Folder:
     return site
 
 
-def run(site: Folder, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+COMMANDS = """
+import contextlib, io, json, os, sys
+from cli.main import main
+plain, told = dict(os.environ), []
+for arguments, settings in json.loads(sys.argv[1]):
+    os.environ.clear()
+    os.environ.update(plain | {f"RECOLLECT_{name.upper()}": value for name, value in settings.items()})
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main(arguments)
+            status = 0
+        except SystemExit as ended:
+            status = ended.code or 0
+    told.append((status, out.getvalue(), err.getvalue()))
+print(json.dumps(told))
+"""
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def run(site: Folder, *commands: tuple[list[str], dict[str, str]]) -> list[Done]:
+    """Runs commands, each with settings of its own, in one process that finds the packages of the folder."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "COLUMNS": "200"}
-    environment |= {f"RECOLLECT_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-c", "from cli.main import main; main()", *arguments],
-        cwd=site, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
+        cwd=site, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [Done(*told) for told in json.loads(done.stdout)]
 
 
 def test_an_embedder_of_another_package_is_chosen_by_its_name(installed: Folder) -> None:
@@ -66,78 +93,82 @@ def test_an_embedder_of_another_package_is_chosen_by_its_name(installed: Folder)
     ]
     (installed / "chat.json").write_text(json.dumps({"messages": chat}))
     letters = {"embedder": "letters:small"}
-    imported = run(installed, "import", "chat.json", "--memories", "--data", data, **letters)
-    assert imported.returncode == 0, imported.stderr
-    found = run(installed, "search", "sax phones", "--mode", "SEMANTIC", "--data", data, **letters)
-    assert found.returncode == 0, found.stderr
-    assert "saxophones" in found.stdout
-    other = run(installed, "stats", "--data", data)
+    imported, found, other = run(
+        installed,
+        (["import", "chat.json", "--memories", "--data", data], letters),
+        (["search", "sax phones", "--mode", "SEMANTIC", "--data", data], letters),
+        (["stats", "--data", data], {}),
+    )
+    assert imported.status == 0, imported.err
+    assert found.status == 0, found.err
+    assert "saxophones" in found.out
     told = "were made with the embedder letters:small 26, not with wordllama:l2_supercat_256 256"
-    assert told in other.stderr.splitlines()[-1]
+    assert told in other.err.splitlines()[-1]
 
 
 def test_an_engine_of_another_package_is_chosen_by_the_scheme_of_its_url(installed: Folder) -> None:
     shelf = installed / "shelf"
-    done = run(installed, "stats", graph_url=f"mine://{shelf}")
-    assert done.returncode == 0, done.stderr
+    stats = ["stats"]
+    done, again, ours = run(
+        installed,
+        (stats, {"graph_url": f"mine://{shelf}"}),
+        (stats, {"graph_url": f"MINE+s://{shelf}"}),
+        (["stats", "--data", str(installed)], {}),
+    )
+    assert done.status == 0, done.err
     assert (shelf / "recollect.db").exists()
     assert not (installed / "recollect-data").exists()
-    assert run(installed, "stats", graph_url=f"MINE+s://{shelf}").returncode == 0
+    assert again.status == 0, again.err
+    assert ours.status == 0, "ours come before others of the same name"
 
 
-def test_ours_come_before_others_of_the_same_name(installed: Folder) -> None:
+SENTENCES: list[tuple[dict[str, str], str]] = [
+    (
+        {"embedder": "nonsense"},
+        "RECOLLECT_EMBEDDER: unknown embedder 'nonsense'; "
+        "expected one of absent, fastembed, letters, misspelt, model2vec, openai, picky, "
+        "sentence-transformers, wordllama.",
+    ),
+    (
+        {"embedder": "wordllama:huge"},
+        "RECOLLECT_EMBEDDER: wordllama has no model 'huge' here, only 'wordllama:l2_supercat_256'.",
+    ),
+    (
+        {"embedder": "absent"},
+        "RECOLLECT_EMBEDDER: the embedder 'absent' of the package alphabet cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module'.",
+    ),
+    (
+        {"embedder": "misspelt"},
+        "RECOLLECT_EMBEDDER: the embedder 'misspelt' of the package alphabet cannot be loaded: "
+        "AttributeError: module 'alphabet' has no attribute 'Leters'.",
+    ),
+    (
+        {"embedder": "picky:x"},
+        "RECOLLECT_EMBEDDER: the embedder 'picky' of the package alphabet cannot be opened: KeyError: 'x'.",
+    ),
+    (
+        {"graph_url": "postgres://host/db"},
+        "RECOLLECT_GRAPH_URL: unknown engine 'postgres'; expected one of absent, bolt, broken, file, mine, neo4j.",
+    ),
+    (
+        {"graph_url": "broken://"},
+        "RECOLLECT_GRAPH_URL: the engine 'broken' of the package alphabet cannot be opened: OSError: no way.",
+    ),
+    (
+        {"graph_url": "absent://"},
+        "RECOLLECT_GRAPH_URL: the engine 'absent' of the package alphabet cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module'.",
+    ),
+]
+
+
+def test_what_cannot_be_used_is_told_in_one_sentence(installed: Folder, subtests: pytest.Subtests) -> None:
     (installed / "data").mkdir()
-    done = run(installed, "stats", "--data", str(installed / "data"))
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        (
-            {"embedder": "nonsense"},
-            "RECOLLECT_EMBEDDER: unknown embedder 'nonsense'; "
-            "expected one of absent, fastembed, letters, misspelt, model2vec, openai, picky, "
-            "sentence-transformers, wordllama.",
-        ),
-        (
-            {"embedder": "wordllama:huge"},
-            "RECOLLECT_EMBEDDER: wordllama has no model 'huge' here, only 'wordllama:l2_supercat_256'.",
-        ),
-        (
-            {"embedder": "absent"},
-            "RECOLLECT_EMBEDDER: the embedder 'absent' of the package alphabet cannot be loaded: "
-            "ModuleNotFoundError: No module named 'no_such_module'.",
-        ),
-        (
-            {"embedder": "misspelt"},
-            "RECOLLECT_EMBEDDER: the embedder 'misspelt' of the package alphabet cannot be loaded: "
-            "AttributeError: module 'alphabet' has no attribute 'Leters'.",
-        ),
-        (
-            {"embedder": "picky:x"},
-            "RECOLLECT_EMBEDDER: the embedder 'picky' of the package alphabet cannot be opened: KeyError: 'x'.",
-        ),
-        (
-            {"graph_url": "postgres://host/db"},
-            "RECOLLECT_GRAPH_URL: unknown engine 'postgres'; expected one of absent, bolt, broken, file, mine, neo4j.",
-        ),
-        (
-            {"graph_url": "broken://"},
-            "RECOLLECT_GRAPH_URL: the engine 'broken' of the package alphabet cannot be opened: OSError: no way.",
-        ),
-        (
-            {"graph_url": "absent://"},
-            "RECOLLECT_GRAPH_URL: the engine 'absent' of the package alphabet cannot be loaded: "
-            "ModuleNotFoundError: No module named 'no_such_module'.",
-        ),
-    ],
-)
-def test_what_cannot_be_used_is_told_in_one_sentence(
-    installed: Folder, settings: dict[str, str], sentence: str
-) -> None:
-    (installed / "data").mkdir()
-    done = run(installed, "stats", "--data", str(installed / "data"), **settings)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.splitlines() == [f"recollect: {sentence}"]
+    command = ["stats", "--data", str(installed / "data")]
+    for (settings, sentence), done in zip(
+        SENTENCES, run(installed, *((command, one) for one, _ in SENTENCES)), strict=True
+    ):
+        with subtests.test(settings=settings):
+            assert (done.status, done.out) == (1, "")
+            assert done.err.splitlines() == [f"recollect: {sentence}"]
