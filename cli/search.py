@@ -18,7 +18,7 @@ _SEARCH = """query ($text: String!, $filter: MemoryFilter, $mode: SearchMode!, $
   searchMemories(query: {text: $text}, filter: $filter, mode: $mode, first: $first) {
     tookMs
     hits { score memory { id type text } folded { id } parts { similarity textRank fusion importance decay
-      neighbors reply session people links references time } }
+      neighbors reply session people links references time entities } }
   }
 }"""
 
@@ -29,7 +29,7 @@ async def find(target: Target, query: str, owner: str | None, mode: str, first: 
     return data["searchMemories"]
 
 
-_VOUCHING = ("neighbors", "reply", "session", "people", "links", "references", "time")
+_VOUCHING = ("neighbors", "reply", "session", "people", "links", "references", "time", "entities")
 
 
 def show_search(found: Any, as_json: bool, explain: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -24,6 +25,7 @@ from domain.values import (
     TimeRange,
     fold,
 )
+from domain.words import plain as words
 
 THING = "thing"
 """The type of an entity of which none is told."""
@@ -118,6 +120,14 @@ def kind_of_thing(type: str | None) -> str:
 def digest_of(name: str) -> str:
     """What a name is found by, in whatever case and with whatever blanks it is written."""
     return hashlib.sha256(fold(plain(name)).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def named_in(text: str, entities: Iterable[Entity]) -> frozenset[Id]:
+    """The entities of which a text has a name whole, in whatever case."""
+    said = f" {' '.join(words(text))} "
+    return frozenset(
+        one.id for one in entities if any(f" {name} " in said for name in map(" ".join, map(words, one.names)) if name)
+    )
 
 
 class MentionOrderField(enum.Enum):

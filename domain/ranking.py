@@ -44,6 +44,8 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of what the memories say that the same messages drew on."""
     time: Share = 0.3
     """That it is of a time that the query names."""
+    entities: Share = 0.2
+    """That it mentions an entity that the query names, or of what the best other one says that mentions the same."""
     question: UnitFloat = 0.2
     """What a question loses: it asks, and seldom answers."""
 
@@ -85,7 +87,7 @@ SHADE = 0.01
 class Asked(msgspec.Struct, frozen=True):
     """What is asked, as far as ranking needs it. kindred: the cosine from which on a text is about the same. covered:
     what share of the words that are looked for the best by words has; where that is small, words tell little. usual:
-    the cosine that the query has with any text of its language."""
+    the cosine that the query has with any text of its language. entities: those that it names."""
 
     mode: SearchMode
     threshold: float
@@ -96,6 +98,7 @@ class Asked(msgspec.Struct, frozen=True):
     kindred: float = KINDRED
     covered: float = 1.0
     usual: float = USUAL
+    entities: frozenset[Id] = frozenset()
 
 
 class Ranked(NamedTuple):
@@ -116,6 +119,7 @@ class _Signals(NamedTuple):
     links: float | None = None
     references: float | None = None
     time: float | None = None
+    entities: float | None = None
 
     def sum(self, weights: Weights) -> float:
         return (
@@ -126,11 +130,12 @@ class _Signals(NamedTuple):
             + weights.links * (self.links or 0.0)
             + weights.references * (self.references or 0.0)
             + weights.time * (self.time or 0.0)
+            + weights.entities * (self.entities or 0.0)
         )
 
     def near(self, weights: Weights) -> float:
         """What stands beside it and is tied to it."""
-        return self._replace(session=None, people=None, time=None).sum(weights)
+        return self._replace(session=None, people=None, time=None, entities=None).sum(weights)
 
 
 _NONE = _Signals()
@@ -233,11 +238,12 @@ def _vouched(
     beside = _Beside(found, strong)
     linked, shared = _tied(strong, ties)
     named = _named(found, asked.text)
+    mentioning = _mentioning(found, strong, asked.entities)
     times = periods(asked.text, asked.now) if asked.text and asked.now is not None else []
     sessions = _Sessions(found, strong)
     return {
         one.id: _NONE
-        if one.session_id is None and named is None and not ties and not times
+        if one.session_id is None and named is None and not ties and not times and not mentioning
         else _Signals(
             beside.neighbors(one),
             beside.reply(one),
@@ -246,6 +252,7 @@ def _vouched(
             linked.get(one.id),
             shared.get(one.id),
             _in_time(one, times) if times else None,
+            mentioning.get(one.id),
         )
         for one in found
     }
@@ -323,6 +330,22 @@ def _named(found: Sequence[Candidate], text: str | None) -> Collection[Id] | Non
                 names[name] = not asked.isdisjoint(plain(name))
     named = {one.id for one in found if any(names[name] for name in one.people)}
     return named if 0 < len(named) < len(found) else None
+
+
+def _mentioning(found: Sequence[Candidate], own: Mapping[Id, float], asked: Collection[Id]) -> dict[Id, float]:
+    """What the best other one says that mentions the same entity, or 1 where the query names that; the less the more of
+    them mention it, for what all have in common says nothing."""
+    having: dict[Id, list[Id]] = {}
+    for one in found:
+        for entity in set(one.entities):
+            having.setdefault(entity, []).append(one.id)
+    mentioning: dict[Id, float] = {}
+    for entity, some in having.items():
+        first, second = heapq.nlargest(2, [0.0, *(own[id] for id in some)])
+        for id in some:
+            value = 1.0 if entity in asked else second if own[id] == first else first
+            mentioning[id] = max(mentioning.get(id, 0.0), value * (1 - len(some) / len(found)))
+    return mentioning
 
 
 def _in_time(one: Candidate, times: Sequence[Period]) -> float:

@@ -57,9 +57,10 @@ class ScoreParts(msgspec.Struct, frozen=True, gc=False):
     links: float | None = None
     references: float | None = None
     time: float | None = None
+    entities: float | None = None
 
 
-VOUCHING = ("neighbors", "reply", "session", "people", "links", "references", "time")
+VOUCHING = ("neighbors", "reply", "session", "people", "links", "references", "time", "entities")
 """The parts that vouch for a hit."""
 
 
@@ -86,7 +87,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
     What follows is known of it in a HYBRID search. at: when it was made. asks: whether it ends as a question.
     session_id, place: where the message stands that it was formed from. parent: the place of the message which that one
-    replies to. people: names of who said it and whose it is.
+    replies to. people: names of who said it and whose it is. entities: those it mentions, of the best candidates.
     """
 
     id: Id
@@ -100,6 +101,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     place: int | None = None
     parent: int | None = None
     people: tuple[str, ...] = ()
+    entities: tuple[Id, ...] = ()
 
 
 class Tie(msgspec.Struct, frozen=True, gc=False):

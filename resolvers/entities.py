@@ -76,6 +76,12 @@ async def entity(context: Context, by: EntityRef) -> Entity | None:
     return None if name is None else (await context.store.get(Entity, [name.entity_id]))[0]
 
 
+async def any_entity(context: Context) -> bool:
+    """Whether there is one."""
+    [page] = await context.store.pages(ENTITIES.of, [ROOT], Slice(1), fields=frozenset({"name"}))
+    return bool(page.nodes)
+
+
 async def of_records(context: Context, records: Sequence[Any]) -> list[list[Entity]]:
     """What each message or memory mentions, in the order in which it was said."""
     mentions = await mentions_of(context, records)

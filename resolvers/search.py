@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Hashable, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
+from domain.entity import Entity, named_in
 from domain.errors import invalid, not_found
 from domain.folding import said
 from domain.memory import Memory, MemoryFilter, MemoryStatus, says_when, says_whose, touched
@@ -18,6 +20,7 @@ from domain.page import MAX_FIRST
 from domain.ranking import USUAL, Asked, Ranked, rank
 from domain.search import (
     VOUCHING,
+    Candidate,
     MemoryHit,
     MemoryQuery,
     MemorySearch,
@@ -33,11 +36,12 @@ from domain.trace import RECALL, TraceEvent
 from domain.values import Json, encode_json
 from resolvers.actors import whose
 from resolvers.context import Context, Reader, embedding, present, require
+from resolvers.entities import any_entity, mentions_of
 from resolvers.memories import unit_vector
 from resolvers.sessions import taking_part
 from stores import words
 from stores.errors import NoEmbedder
-from stores.policies import LEAST_CANDIDATES
+from stores.policies import BESIDE, LEAST_CANDIDATES
 from stores.ports import Found, Search, Transaction, Vector, label_of
 
 _MORE = 5
@@ -94,10 +98,10 @@ async def _folded(context: Context, search: Search, found: Found) -> tuple[list[
     """The hits of a search, of which those that say the same are one. Where they took the places of others, more
     candidates are asked for, once."""
     known, usual = dict(found.records), await usual_of(context, search.mode, search.vector)
-    hits = await _hits(context, search, _ranked(context, search, found, usual), known)
+    hits = await _hits(context, search, await _ranked(context, search, found, usual), known)
     if len(hits) < search.limit and any(hit.folded for hit in hits) and len(found.candidates) >= LEAST_CANDIDATES:
         [found] = await context.store.search([msgspec.structs.replace(search, limit=_WIDER * search.limit)])
-        hits = await _hits(context, search, _ranked(context, search, found, usual), known)
+        hits = await _hits(context, search, await _ranked(context, search, found, usual), known)
     return hits, found.degraded
 
 
@@ -111,7 +115,10 @@ async def usual_of(context: Context, mode: SearchMode, vector: Vector | None) ->
         return USUAL
 
 
-def _ranked(context: Context, search: Search, found: Found, usual: float) -> list[Ranked]:
+async def _ranked(context: Context, search: Search, found: Found, usual: float) -> list[Ranked]:
+    candidates, named = found.candidates, frozenset[Id]()
+    if search.mode is SearchMode.HYBRID:
+        candidates, named = await _mentioning(context, search, found.candidates)
     asked = Asked(
         search.mode,
         search.threshold,
@@ -122,8 +129,27 @@ def _ranked(context: Context, search: Search, found: Found, usual: float) -> lis
         context.embedder.kindred,
         found.covered,
         usual,
+        named,
     )
-    return rank(found.candidates, asked, found.ties, context.weights)
+    return rank(candidates, asked, found.ties, context.weights)
+
+
+async def _mentioning(
+    context: Context, search: Search, found: list[Candidate]
+) -> tuple[list[Candidate], frozenset[Id]]:
+    """Candidates with what the best of them by words and meaning mention, and what the query names of that."""
+    if not context.weights.entities or not found or not await any_entity(context):
+        return found, frozenset()
+    best = heapq.nlargest(BESIDE, found, key=lambda one: (one.text_rank or 0.0) + (one.similarity or 0.0))
+    mentions = await mentions_of(context, best)
+    of = {
+        one.id: tuple(mention.entity_id for mention in some) for one, some in zip(best, mentions, strict=True) if some
+    }
+    if not of:
+        return found, frozenset()
+    candidates = [msgspec.structs.replace(one, entities=of[one.id]) if one.id in of else one for one in found]
+    entities = await present(context.store, Entity, list({id: None for some in of.values() for id in some}))
+    return candidates, named_in(search.text or "", entities)
 
 
 async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], known: dict[Id, Memory]) -> list[MemoryHit]:

@@ -30,6 +30,9 @@ class ScoreParts:
     links: float | None = strawberry.field(description="What the best memory linked to it says.")
     references: float | None = strawberry.field(description="What memories say that the same messages drew on.")
     time: float | None = strawberry.field(description="1 if it is of a time that the query names.")
+    entities: float | None = strawberry.field(
+        description="Near 1 if it mentions an entity that the query names; else what others say that mention the same."
+    )
 
 
 @backed_by(domain.MemoryHit)

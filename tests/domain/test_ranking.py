@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from domain.link import MemoryLinkKind
 from domain.node import Id
-from domain.ranking import INFLUENCE, Asked, passes, rank, weighed
+from domain.ranking import INFLUENCE, Asked, Weights, passes, rank, weighed
 from domain.search import Candidate, Ranking, SearchMode, Tie, similarity
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 IDS = [Id(f"mem_{number:03}") for number in range(12)]
+OSLO, AKER = Id("ent_oslo"), Id("ent_aker")
 units = st.integers(0, 1_000).map(lambda n: n / 1_000)
 sessions = st.sampled_from([None, Id("ses_a"), Id("ses_b")])
 maybe = st.none() | units
@@ -37,6 +38,7 @@ def candidates(draw: st.DrawFn) -> list[Candidate]:
             None if session is None else draw(st.integers(1, 6)),
             None if session is None else draw(st.none() | st.integers(1, 6)),
             draw(st.sampled_from([(), ("Ada",), ("Bob", "Ada"), ("Grace Hopper",)])),
+            draw(st.sampled_from([(), (OSLO,), (OSLO, AKER), (AKER,)])),
         )
         for id in ids
     ]
@@ -57,6 +59,7 @@ questions = st.builds(
     st.floats(-1, 0.9),
     units,
     st.floats(-1, 1),
+    st.sampled_from([frozenset(), frozenset({OSLO})]),
 )
 
 
@@ -121,7 +124,10 @@ def test_more_evidence_never_lowers_a_score(
 @given(candidates(), ties, questions, units)
 def test_a_lower_threshold_loses_nothing(found: list[Candidate], tied: list[Tie], asked: Asked, lower: float) -> None:
     if asked.mode is SearchMode.HYBRID:
-        tied, found = [], [msgspec.structs.replace(one, session_id=None, place=None, people=()) for one in found]
+        tied, found = (
+            [],
+            [msgspec.structs.replace(one, session_id=None, place=None, people=(), entities=()) for one in found],
+        )
     high = {hit.candidate.id for hit in rank(found, whole(asked), tied)}
     low = msgspec.structs.replace(whole(asked), threshold=min(lower, asked.threshold))
     assert high <= {hit.candidate.id for hit in rank(found, low, tied)}
@@ -196,6 +202,27 @@ def test_neighbors_links_names_and_times_move_what_is_otherwise_equal() -> None:
         found = [one(0, 0.5, **vouched), one(1, 0.5, place=9, session_id=Id("ses_b")), *beside]
         ranked = order(found, asked(text), tied)
         assert ranked.index(0) < ranked.index(1), (vouched, tied, text)
+
+
+def test_what_mentions_the_same_or_what_is_asked_for_comes_first() -> None:
+    equal = [one(0, 0.5, entities=(OSLO,)), one(1, 0.5), one(2, 0.5, entities=(AKER,))]
+    assert order(equal, asked()) == [2, 1, 0], "ties by id: neither is named, and nobody else mentions it"
+    assert order(equal, asked(entities=frozenset({OSLO}))) == [0, 2, 1]
+    assert order([*equal, one(5, 0.9, entities=(OSLO,))], asked()) == [5, 0, 2, 1]
+    alike = [msgspec.structs.replace(each, entities=(OSLO,)) for each in equal]
+    for named in (frozenset(), frozenset({OSLO})):
+        assert {hit.parts.entities for hit in rank(alike, asked(entities=named))} == {0.0}, "all mention it"
+
+
+@given(candidates(), ties, questions)
+def test_where_nothing_is_mentioned_entities_change_nothing(
+    found: list[Candidate], tied: list[Tie], asked: Asked
+) -> None:
+    without = [msgspec.structs.replace(each, entities=()) for each in found]
+    nameless = msgspec.structs.replace(asked, entities=frozenset())
+    ranked = rank(without, asked, tied)
+    assert ranked == rank(without, nameless, tied, Weights(entities=0.0))
+    assert {hit.parts.entities for hit in ranked} <= {None}
 
 
 def test_one_word_of_many_does_not_outrank_what_is_meant() -> None:

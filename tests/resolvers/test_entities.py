@@ -52,6 +52,30 @@ async def mentions(graph: Graph, by: Any) -> tuple[list[str], list[str]]:
     return sorted(texts), [one["text"] for one in found["messages"]["nodes"]]
 
 
+async def test_what_is_mentioned_is_a_signal_of_recall(told: Graph) -> None:
+    """A memory that mentions what the query names, by whatever name, or what the best mentions, comes first."""
+    some = [
+        {"text": f"The harbour at {hour} was quiet", "externalId": f"h{hour}", "owner": {"externalId": "u"}}
+        for hour in ("dawn", "noon", "dusk")
+    ]
+    some[1]["entities"] = [{"name": "Oslo", "type": "place"}]
+    await told.do("createMemories", {"memories": some})
+    query = """query ($q: String!) { searchMemories(query: {text: $q}, first: 3) {
+        hits { memory { externalId } parts { entities } } } }"""
+
+    async def hits(text: str) -> dict[str, float | None]:
+        found = (await told.data(query, q=text))["searchMemories"]["hits"]
+        return {hit["memory"]["externalId"]: hit["parts"]["entities"] for hit in found}
+
+    named = await hits("quiet harbour of CHRISTIANIA?")
+    assert next(iter(named)) == "hnoon"
+    assert named["hnoon"] is not None
+    assert 0.5 <= named["hnoon"] < 1
+    assert named["hdawn"] is None
+    plain = await hits("quiet harbour")
+    assert (plain["hnoon"] or 0.0) < named["hnoon"]
+
+
 async def test_what_is_mentioned(told: Graph) -> None:
     assert await entities(told) == ["Ada", "Oslo"]
     by_name = await entity(told, {"name": "christiania"})

@@ -79,7 +79,9 @@ async def test_a_search(counted: Counted) -> None:
     assert not found["searchMemories"]["degraded"]
     calls = counted.look()
     assert calls["weaviate"] == 1, "those that mean the same were found by their words, too"
-    assert calls["neo4j"] == 4, "the words, how usual they are (twice), and what stands beside the best"
+    assert calls["neo4j"] == 5, (
+        "the words, how usual they are (twice), what stands beside the best, and if there are entities"
+    )
 
 
 async def test_a_message(counted: Counted) -> None:

@@ -10,7 +10,7 @@ export type MemoryRow = ResultOf<typeof MemoryRow>;
 
 export const Parts = graphql(`
   fragment Parts on ScoreParts {
-    similarity textRank fusion importance decay neighbors reply session people links references time
+    similarity textRank fusion importance decay neighbors reply session people links references time entities
   }
 `);
 export type Parts = ResultOf<typeof Parts>;

@@ -174,7 +174,7 @@ export const Provenance = graphql(`
               nodes {
                 id score recalledAt message { id }
                 parts {
-                  similarity textRank fusion importance decay neighbors reply session people links references time
+                  similarity textRank fusion importance decay neighbors reply session people links references time entities
                 }
               }
             }

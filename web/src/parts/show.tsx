@@ -83,6 +83,7 @@ const EXPLAINED: Record<string, string> = {
   links: 'what the best memory linked to it says',
   references: 'what memories say that the same messages drew on',
   time: '1 if it is of a time that the question names',
+  entities: 'near 1 if it mentions what the question names; else what others say that mention the same',
 };
 
 /** One number from 0 to 1 as a bar. */
