@@ -6,20 +6,30 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from domain.values import Command, FloatRange, GivenJson, Json, Key, Name
+from domain.values import MAX_NAME, Command, FloatRange, GivenJson, Json, Name
+
+Pointer: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=MAX_NAME,
+        pattern=r"^(/([^~/]|~[01])*)+$",
+        extra={"must": "Must be a JSON Pointer such as /address/city."},
+    ),
+]
 
 
 class MemberTest(Command, frozen=True, kw_only=True):
     """What a member of the value must be; all that is given must hold. at: a JSON Pointer through objects, such as
-    /address/city. range: of numbers. prefix: what a text begins with, case counting. exists: whether it is there, null
-    or not."""
+    /address/city. equals: also null, which one that is not there does not equal. range: of numbers. prefix: what a text
+    begins with, case counting. exists: whether it is there, null or not."""
 
-    at: Key
-    equals: GivenJson = None
+    at: Pointer
+    equals: GivenJson | UnsetType | None = UNSET
     range: FloatRange | None = None
     prefix: Name | None = None
     exists: bool | None = None
@@ -57,8 +67,8 @@ def asked(test: MemberTest) -> list[Mark]:
     found, at = [], f"{test.at}\n"
     if test.exists is not None:
         found.append(Mark(at, at, test.exists))
-    if test.equals is not None:
-        equal = f"{at}={_digest(msgspec.json.decode(test.equals))}"
+    if test.equals is not UNSET:
+        equal = f"{at}={_digest(None if test.equals is None else msgspec.json.decode(test.equals))}"
         found.append(Mark(equal, equal))
     if test.range is not None:
         least, most = (None if one is None else _sortable(one) for one in (test.range.min, test.range.max))

@@ -116,8 +116,8 @@ def units(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
-    """What messages say to a model. A call without a result among them, and a result without a call, are told in
-    words."""
+    """What messages say to a model: of blanks alone nothing, which models refuse. A call without a result among them,
+    and a result without a call, are told in words."""
     pairs = list(_pairs(messages))
     answers, paired = {id(pair.call): pair.response for pair in pairs}, {id(pair.response) for pair in pairs}
     given: dict[str, int] = {}
@@ -129,7 +129,7 @@ def turns(messages: Sequence[Message]) -> list[Turn]:
                 call_id = _once(part.call_id, given)
                 calls.append(Call(call_id, _plain(part.tool), decode_json(part.arguments)))
                 results.append(Result(call_id, _text(answer), answer.is_error))
-            elif id(part) not in paired and (text := _shown(part)):
+            elif id(part) not in paired and (text := _shown(part)).strip():
                 said.append(text)
         role = "assistant" if calls else _ROLES[message.sender_type]
         if said or calls:
@@ -216,7 +216,7 @@ def _blocks(turn: Turn) -> list[dict[str, Any]]:
         }
         for one in turn.results
     ]
-    blocks += [{"type": "text", "text": turn.text}] if turn.text.strip() else []
+    blocks += [{"type": "text", "text": turn.text}] if turn.text else []
     return blocks + [
         {
             "type": "tool_use",

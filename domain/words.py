@@ -260,7 +260,7 @@ def _is_kana(text: str) -> bool:
 def split(text: str) -> Iterator[Word]:
     """The words of a text in their order."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text).replace("\u00ad", "")  # where a word may be broken
     text = _NAMED.sub(lambda found: found[1] + (_SHARP if found[2] == "#" else _PLUS), text)
     end = 0
     for start, run, script in _runs(text):

@@ -169,6 +169,8 @@ def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:
 
 
 def _bound(meta: Meta, unit: str) -> str | None:
+    if meta.extra is not None and "must" in meta.extra:
+        return str(meta.extra["must"])
     if meta.ge is not None and meta.le is not None:
         return f"Must be between {meta.ge} and {meta.le}."
     if meta.gt is not None and meta.le is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 
 import snowballstemmer
 
@@ -114,23 +115,51 @@ def covered(looked_for: Words, text: str) -> float:
     return exact + LOOSE * (1 - exact) * loose
 
 
-_SPOT = re.compile(r"\b[A-Za-z](?:#|\+\+)(?![\w#+])|[^\W\u0e00-\U0010ffff]+")
+_UNPARTED = (
+    "\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua9df\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff65-\uffdc\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+"""The characters of scripts that do not part their words by spaces, those of domain.words."""
+
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x3100)) if unicodedata.category(char)[0] == "M")
+"""Which belong to the letter before; words of Python's patterns end at them."""
+
+_SPOT = re.compile(
+    rf"\b[A-Za-z](?:#|\+\+)(?![\w#+])|[^\W{_UNPARTED}](?:[^\W{_UNPARTED}]|(?![{_UNPARTED}])[{_MARKS}\u00ad])*"
+)
 """A word of a script that parts its words by spaces, or a name such as C#."""
 
-_UNPARTED = re.compile("[\u0e00-\ue000\ue002-\U0010ffff]")
+_IS_UNPARTED = re.compile(f"[{_UNPARTED}]")
+
+_CHARACTER = re.compile(rf".[{_MARKS}\u1160-\u11ff\uff9e\uff9f]*", re.DOTALL)
+"""What is one character when it is composed."""
 
 
 def spots(looked_for: Words, text: str) -> list[tuple[int, int]]:
     """Where a text has the words that are looked for, from where to where, in order; loose ones if no other."""
     exact, loose = set(looked_for.exact), set(looked_for.loose)
     found = [one.span() for one in _SPOT.finditer(text) if exact.intersection(stored(one[0]).exact)]
-    pairs = sorted(filter(_UNPARTED.search, exact), key=len, reverse=True)
+    pairs = sorted(filter(_IS_UNPARTED.search, exact), key=len, reverse=True)
     if pairs:  # they overlap
         every = re.compile(f"(?=({'|'.join(map(re.escape, pairs))}))", re.IGNORECASE)
-        found = _merged(sorted([*found, *(one.span(1) for one in every.finditer(text))]))
+        composed, places = _composed(text)
+        there = (one.span(1) for one in every.finditer(composed))
+        found = _merged(sorted([*found, *((places[start], places[end]) for start, end in there)]))
     if not found and loose:
         return [one.span() for one in _SPOT.finditer(text) if loose.intersection(stored(one[0]).loose)]
     return found
+
+
+def _composed(text: str) -> tuple[str, Sequence[int]]:
+    """A text as its words are told, full width and half width alike, and where in it each character of that stands."""
+    if unicodedata.is_normalized("NFKC", text):
+        return text, range(len(text) + 1)
+    composed, places = list[str](), list[int]()
+    for one in _CHARACTER.finditer(text):
+        now = unicodedata.normalize("NFKC", one[0])
+        composed.append(now)
+        places += [one.start()] * len(now)
+    return "".join(composed), [*places, len(text)]
 
 
 def _merged(spots: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -201,6 +201,23 @@ def test_a_snippet_is_around_what_was_found() -> None:
         ("caf\u00e9", "Cafe or CAF\u00c9", "[Cafe] or [CAF\u00c9]"),
         ("Haus", "die H\u00e4user, das Haus", "die H\u00e4user, das [Haus]"),
         ("international", "an internationally known", "an [internationally] known"),
+        ("da nang", "\u0110\u00e0 N\u1eb5ng r\u1ea5t", "[\u0110\u00e0] [N\u1eb5ng] r\u1ea5t"),
+        ("\u00e9cole", "E\u0301cole ferm\u00e9e", "[E\u0301cole] ferm\u00e9e"),
+        ("cooperate", "to co\u00adoperate", "to [co\u00adoperate]"),
+        ("office", "\ufb01nal o\ufb03ce", "\ufb01nal [o\ufb03ce]"),
+        ("full", "\uff26\uff35\uff2c\uff2c width", "[\uff26\uff35\uff2c\uff2c] width"),
+        (
+            "\u0634\u0631\u0643\u0629",
+            "\u0634\u064e\u0631\u0650\u0643\u064e\u0629\u064f \u0646",
+            "[\u0634\u064e\u0631\u0650\u0643\u064e\u0629\u064f] \u0646",
+        ),
+        (
+            "\u0915\u093f\u0924\u093e\u092c",
+            "\u0915\u093f\u0924\u093e\u092c\u0947\u0902 \u0914\u0930",
+            "[\u0915\u093f\u0924\u093e\u092c\u0947\u0902] \u0914\u0930",
+        ),
+        ("\u30ac\u30b9\u30c8", "\uff76\uff9e\uff7d\uff84\u3092", "[\uff76\uff9e\uff7d\uff84]\u3092"),
+        ("\ud559\uad50", "\u1112\u1161\u11a8\u1100\u116d\u00b2", "[\u1112\u1161\u11a8\u1100\u116d]\u00b2"),
         (
             "\u0e02\u0e49\u0e32\u0e27",
             "\u0e01\u0e34\u0e19\u0e02\u0e49\u0e32\u0e27",

@@ -172,6 +172,8 @@ class TestReading:
             ({"at": "/home/city", "prefix": "O"}, "ab"),
             ({"at": "/home", "exists": True}, "abc"),
             ({"at": "/home", "exists": False}, "d"),
+            ({"at": "/home", "equals": None}, "c"),
+            ({"at": "/age", "equals": None}, ""),
             ({"at": "/a~1b", "equals": True}, "c"),
             ({"at": "/a~1b", "equals": 1}, ""),
         ):
@@ -179,6 +181,12 @@ class TestReading:
             assert await keys(graph, f={"not": {"members": [test]}}) == [key for key in people if key not in found], (
                 test
             )
+
+    @pytest.mark.parametrize("at", ["", "age", "/a~2", "/a~"])
+    async def test_a_member_is_named_by_a_json_pointer(self, graph: Graph, at: str) -> None:
+        test = {"members": [{"at": at, "exists": True}]}
+        query = 'query ($f: StateFilter) { states(namespace: "n", filter: $f) { totalCount } }'
+        assert await graph.refusal(query, f={"or": [test]}) == ("INVALID", ["filter", "or", "0", "members", "0", "at"])
 
     @pytest.mark.both_families
     async def test_delete_returns_it_as_it_was(self, graph: Graph) -> None:

@@ -172,6 +172,28 @@ async def test_a_call_without_a_result_is_told_in_words(graph: Graph) -> None:
     ]
 
 
+async def test_who_says_nothing_but_blanks_says_nothing(graph: Graph) -> None:
+    call = {"toolCall": {"callId": "1", "tool": "stock.search", "arguments": {"part": 1}}}
+    response = {"toolResponse": {"callId": "1", "result": ""}}
+    said = [
+        {"role": "user", "text": " "},
+        {"role": "assistant", "text": "\n"},
+        {"role": "user", "text": "Now?"},
+        {"role": "assistant", "content": [{"text": " "}, call]},
+        {"role": "tool", "content": [response, {"text": "\t"}]},
+    ]
+    await graph.do("createSession", {"externalId": "s"})
+    await graph.do("addMessages", {**S, "messages": said})
+    found = await window(graph)
+    check(found, 8000)
+    assert [message["content"] for message in found["openai"]] == ["Now?", None, ""]
+    assert [[block["type"] for block in one["content"]] for one in found["anthropic"]["messages"]] == [
+        ["text"],
+        ["tool_use"],
+        ["tool_result"],
+    ]
+
+
 async def test_a_session_of_nobody(graph: Graph) -> None:
     await graph.do("createSession", {"externalId": "s"})
     assert await window(graph) == {

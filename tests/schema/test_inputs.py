@@ -49,6 +49,8 @@ def example(annotation: Any, depth: int = 3) -> Any:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         extra = (arguments[1].extra or {}) if isinstance(arguments[1], msgspec.Meta) else {}
+        if "must" in extra:  # a JSON Pointer
+            return "/a"
         return {"a": [1, 2.5, ""]} if extra.get("json") else example(arguments[0], depth)
     if origin in (Union, UnionType):
         return example(next(a for a in arguments if a is not type(None)), depth)
