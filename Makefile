@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
+# Whoever watches sees what is fetched; a log need not have it.
+PIP = $(BIN)/pip install --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
 # Tests by their markers (pyproject.toml): what needs no more than Python; the rest; and of that, what runs alone.
 # One worker more than processors, as tests wait for the servers they start.
@@ -23,7 +25,7 @@ test: $(VENV)/ready
 	$(PYTEST) $(COVER) -m "$(BASIC)" $(ARGS)
 
 test-all: test
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
+	$(PIP) --editable '.[dev,browser]'
 	$(BIN)/python -m tests.support.servers install
 	RECOLLECT_FUZZ_SECONDS=30 $(BIN)/pytest --numprocesses auto --dist loadscope --servers --hypothesis-profile ci -m "($(MORE)) and not (browser or $(ALONE))"
 	$(PYTEST) -m browser # apart: what drives the browser keeps a loop of its own running in the process
@@ -43,13 +45,13 @@ schema: $(VENV)/ready
 	$(BIN)/recollect schema > schema/schema.graphql
 
 $(VENV)/ready: pyproject.toml
-	@echo "Installing into $(VENV), about a minute."
+	@echo "Installing into $(VENV), one to three minutes."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Recollect needs Python 3.11 or newer; name one with PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PIP) --editable '.[dev]'
 	@touch $(VENV)/ready
 
 # The install builds the console; what has changed of it since then is built anew.
 $(VENV)/console: $(VENV)/ready $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/.*')
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(PIP) --no-deps --editable .
 	@touch $(VENV)/console

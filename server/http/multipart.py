@@ -50,7 +50,8 @@ class Form:
         self._header, self._value, self._headers = bytearray(), bytearray(), dict[str, bytes]()
         self._text: bytearray | None = None
         self._file: Staged | None = None
-        self._buffer, self._work = bytearray(), list[Callable[[], None]]()
+        self._pieces, self._work = list[memoryview](), list[Callable[[], None]]()
+        self._gathered = 0
         self._writing: asyncio.Future[None] | None = None
         self._whole = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
@@ -91,7 +92,7 @@ class Form:
                 self._parser.write(chunk)
             except FormParserError:
                 raise Malformed("The body is not multipart/form-data.") from None
-            if len(self._buffer) >= _WRITTEN:
+            if self._gathered >= _WRITTEN:
                 self._write()
             if self._work:
                 await self._written()
@@ -118,9 +119,9 @@ class Form:
             self._writing = None
 
     def _write(self) -> None:
-        if self._file is not None and self._buffer:
-            self._work.append(partial(self._file.write, self._buffer))
-            self._buffer = bytearray()
+        if self._file is not None and self._pieces:
+            self._work.append(partial(self._file.write, self._pieces))
+            self._pieces, self._gathered = [], 0
 
     def _end_header(self) -> None:
         self._headers[self._header.decode("latin-1").lower()] = bytes(self._value)
@@ -148,7 +149,8 @@ class Form:
             if len(self._text) > self._max_text:
                 raise TooLong
         else:
-            self._buffer += data[start:end]
+            self._pieces.append(memoryview(data)[start:end])
+            self._gathered += end - start
 
     def _end_part(self) -> None:
         if self._file is not None:

@@ -100,11 +100,12 @@ def unavailable(error: OSError) -> Unavailable:
 
 
 def _move(file: Path, to: Path) -> None:
-    """Bytes first, then the name, then the folders the name stands in."""
+    """Nothing has the name before this is done, so it does no harm where the bytes come to the disk after it; a file
+    system with a journal has bytes and name in one entry then, and not in two, each of which is waited for."""
     is_new = not to.parent.exists()
     to.parent.mkdir(exist_ok=True)
-    _sync(file)
     file.replace(to)
+    _sync(to)
     _sync(to.parent)
     if is_new:
         _sync(to.parent.parent)

@@ -9,8 +9,9 @@ is not among the full-text index's first 400, and passes over the best of what w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -31,6 +32,8 @@ from stores.services.lucene import CLAUSES, MOST_WORDS, any_of, quoted
 from stores.services.neo4j_client import Neo4jClient
 from stores.services.prefilter import Called, Names, Prefilter, called, ids_of, names, prefilter
 from stores.services.weaviate_client import Hit, Missing, WeaviateClient
+
+T = TypeVar("T")
 
 _LEAST, _OVERSAMPLE, _MOST = 40, 4, 1_000
 """Candidates of each side of a search: so many times what is shown, within bounds. Ten times as many found the same, in
@@ -66,32 +69,47 @@ _KNOWN = 1_000
 async def find(
     graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, search: Search, known: Known
 ) -> Found:
-    """See stores.ports.Store.search. now: microseconds since 1970. Whom the filter calls is asked beside the search for
-    those who were it the last time, which is made again for others.
+    """See stores.ports.Store.search. now: microseconds since 1970.
 
     One call of Weaviate and one of Neo4j side by side, as the mode asks, and one of Neo4j for what only Weaviate found,
     and in HYBRID one for what stands beside the best; one more of each where a threshold or the heaviest leave too
     few, and of Neo4j where the filter looks into texts or metadata. By words alone Weaviate is not needed.
     """
-    finding, wanted = _Finding(graph, vectors, workspace, now, search), called(search.filter)
-    asking = names(graph, workspace, wanted)
-    if (before := known.get(wanted)) is None:
-        found, named = None, await asking
-    else:
-        found, named = await asyncio.gather(finding.find(before), asking)
-    if found is None or named != before:
-        found = await finding.find(named)
-        if len(known) >= _KNOWN:
-            known.clear()
-        known[wanted] = named
-    return found
+    finding = _Finding(graph, vectors, workspace, now, search)
+    return await _of_known(graph, workspace, search, known, finding.find)
 
 
 async def usual(
-    graph: Neo4jClient, vectors: WeaviateClient, workspace: str, now: int, words: Sequence[str], search: Search
+    graph: Neo4jClient,
+    vectors: WeaviateClient,
+    workspace: str,
+    now: int,
+    words: Sequence[str],
+    search: Search,
+    known: Known,
 ) -> set[str]:
-    """See stores.ports.Store.usual."""
-    return await _Finding(graph, vectors, workspace, now, search).usual(words)
+    """See stores.ports.Store.usual. Two calls of Neo4j, side by side."""
+    finding = _Finding(graph, vectors, workspace, now, search)
+    return await _of_known(graph, workspace, search, known, partial(finding.usual, words))
+
+
+async def _of_known(
+    graph: Neo4jClient, workspace: str, search: Search, known: Known, find: Callable[[Names], Awaitable[T]]
+) -> T:
+    """What is found for those whom the filter calls. Who that is is asked beside the search for those who were it the
+    last time, which is made again for others."""
+    wanted = called(search.filter)
+    asking = names(graph, workspace, wanted)
+    if (before := known.get(wanted)) is None:
+        named = await asking
+    else:
+        found, named = await asyncio.gather(find(before), asking)
+        if named == before:
+            return found
+    if len(known) >= _KNOWN:
+        known.clear()
+    known[wanted] = named
+    return await find(named)
 
 
 class Row(NamedTuple):
@@ -300,23 +318,24 @@ class _Finding:
         alike = _similarities(self._vector, stored) if stored else [None] * len(columns[0])
         return looked, {row[1]: Row(row[1:], row[0], said.get(row[1])) for row in whole([alike, *columns])}
 
-    async def usual(self, asked: Sequence[str]) -> set[str]:
-        """See stores.ports.Store.usual."""
-        within = self._clauses(await names(self._graph, self._workspace, called(self._search.filter)))
+    async def usual(self, asked: Sequence[str], named: Names) -> set[str]:
+        """See stores.ports.Store.usual. named: whom the filter calls by externalId."""
+        within = self._clauses(named)
         counting = "CALL db.index.fulltext.queryNodes('memory_texts', {}, {{limit: $most}}) YIELD node RETURN count(*)"
-        [total] = await self._graph.read(
-            f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED
-        )
-        most = most_of_usual(total)
         of_word = "'+words:' + word + ' ' + $within"
-        [counts] = await self._graph.read(
-            f"UNWIND $words AS word CALL (word) {{ {counting.format(of_word)} AS count }} "
-            "RETURN collect([word, count])",
-            words=list(asked),
-            within=within,
-            most=most + 1,
+        [total], [counts] = await asyncio.gather(
+            self._graph.read(
+                f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED
+            ),
+            self._graph.read(
+                f"UNWIND $words AS word CALL (word) {{ {counting.format(of_word)} AS count }} "
+                "RETURN collect([word, count])",
+                words=list(asked),
+                within=within,
+                most=most_of_usual(_COUNTED) + 1,
+            ),
         )
-        return {word for word, count in counts if count > most}
+        return {word for word, count in counts if count > most_of_usual(total)}
 
     async def _found(self, rows: Rows) -> Found:
         """Candidates, and in HYBRID what stands beside the best of them. Text ranks are the scores as shares of the

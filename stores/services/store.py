@@ -281,7 +281,7 @@ class ServicesStore:
         return sorted((name, count) for name, count in found)
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
-        return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search)
+        return await usual(self._graph, self._engine.vectors, self._name, self._now, words, search, self._called)
 
     async def vectors(self, memory_ids: Sequence[Id]) -> list[Vector | None]:
         vector = f"n.{self._engine.vectors.set.field}"

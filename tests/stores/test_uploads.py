@@ -31,7 +31,7 @@ def run(folder: Path, step: str) -> dict[str, list[list[str]]]:
     program = [sys.executable, "-m", "tests.support.uploading", str(folder), step]
     done = subprocess.run(program, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, timeout=120)  # fmt: skip
     assert done.returncode == (0 if step == "full" else -9), done.stderr.decode()
-    told: dict[str, list[list[str]]] = {"kept": [], "refused": []}
+    told: dict[str, list[list[str]]] = {"kept": [], "refused": [], "cut": []}
     for line in done.stdout.decode().splitlines():
         what, *rest = line.split()
         told[what].append(rest)
@@ -43,6 +43,7 @@ def run(folder: Path, step: str) -> dict[str, list[list[str]]]:
 )
 async def test_what_was_told_is_there_and_nothing_is_half(tmp_path: Path, step: str, records: int) -> None:
     told = run(tmp_path, step)
+    assert told["cut"] == [], "a disk that took a part of it has not taken it"
     engine = open_embedded(tmp_path, Words.name, Words.dimension)
     folder = FolderBlobs(tmp_path / "blobs")
     later = datetime.now(UTC) + timedelta(days=2)

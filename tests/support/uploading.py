@@ -68,6 +68,8 @@ async def main(folder: Path, step: str) -> None:
                 blob = next(iter(said.blobs))
             else:
                 file = await asyncio.to_thread(staged, kept.staging, context.intake.rules, data_of(number), "", "")
+                if file.problem is None and file.path.stat().st_size != file.size:
+                    say("cut", number)
                 blob = (await blobs.upload(context, UploadBlobInput(file=file))).id
         except Unavailable:
             say("refused", number)
