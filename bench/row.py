@@ -37,7 +37,7 @@ class Wanted(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """As the table shows it."""
         limit, more = self.bar()
-        return f"{'≥' if more else '≤'} {limit:,.10g}{'x' if self.of == 'ratio' else ''}"
+        return f"{'≥' if more else '≤'} {round(limit, 3):,.10g}{'x' if self.of == 'ratio' else ''}"
 
 
 def at_least(value: float) -> Wanted:

@@ -88,7 +88,7 @@ ROWS = [
     _row("find", "searchMemories SEMANTIC, first 10", MEM0, "search, in process"),
     _row("find", "searchMemories SEMANTIC, first 10", LANGGRAPH, "SqliteStore.search, in process"),
     _row("say-1", "addMessage, 1 caller", AGENTS, "SQLiteSession.add_items, in process"),
-    _row("say-100", "addMessages of 100, calls", AGENTS, "SQLiteSession.add_items of 100, in process"),
+    _row("say-100", "addMessages of 100, a message", AGENTS, "SQLiteSession.add_items of 100, in process"),
     _row("turn", "addMessages of a turn of two", LANGGRAPH, "AsyncSqliteSaver, a turn of a graph, in process"),
     _row("latest-50", "The newest 50 messages", AGENTS, "SQLiteSession.get_items, in process"),
 ]
