@@ -83,6 +83,7 @@ async def test_all_that_a_link_says_is_kept_and_may_be_taken_away_again(store: S
 
 
 class TestExplore:
+    @pytest.mark.in_turn
     @pytest.mark.parametrize("seed", range(3))
     @pytest.mark.parametrize("depth", [0, 1, 2, 6])
     async def test_nearest_first_then_strongest(self, store: Store, seed: int, depth: int) -> None:
@@ -246,6 +247,7 @@ def ways(weights: dict[Id, dict[Id, float]], start: Id, goal: Id, most: int) -> 
 
 
 class TestPaths:
+    @pytest.mark.in_turn
     @pytest.mark.parametrize("seed", range(6))
     async def test_are_the_shortest_and_strongest_there_are(self, store: Store, seed: int) -> None:
         graph = await web(store, 12, 18 + 4 * seed, seed)

@@ -151,6 +151,7 @@ def hers(lines: list[str], id: str) -> set[str]:
     return ids
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_byte_of_the_person_and_every_byte_of_others(graph: Graph, seed: int) -> None:
     chance = random.Random(seed)
