@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 
 import msgspec
 
@@ -26,7 +27,7 @@ from domain.values import EMPTY_OBJECT, Ref, changed, given
 from resolvers.context import Context, Unchanged, lookup_all
 from resolvers.idempotency import write
 from resolvers.lists import MEMORY_LINKS
-from resolvers.supersession import check_circles, release, replacing
+from resolvers.supersession import ahead, check_circles, release, replacing
 from resolvers.versions import keep_links, put_next
 from stores.ports import LinkFilter, Transaction
 
@@ -58,10 +59,10 @@ async def targets(context: Context, links: Sequence[MemoryLink]) -> list[Memory 
 
 async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
     """Links memories, all or none; an existing link gets the new weight and metadata."""
-    await check_circles(context, input.links)
+    known = await ahead(context, input.links)
 
     async def script(tx: Transaction) -> list[MemoryLink]:
-        stored, changed = await _put_links(tx, input.links, ["links"], {})
+        stored, changed = await _put_links(tx, input.links, ["links"], known=known)
         if not changed:
             raise Unchanged(stored)
         return stored
@@ -70,24 +71,35 @@ async def link(context: Context, input: LinkMemoriesInput) -> list[MemoryLink]:
 
 
 async def put_links(
-    tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory] | None = None
+    tx: Transaction, inputs: Sequence[LinkInput], path: Path, made: Mapping[str, Memory] = MappingProxyType({})
 ) -> list[MemoryLink]:
-    """Stores links; `fresh` are memories of the same write by externalId. A link of kind SUPERSEDES marks its target.
+    """Stores links that lead away from new memories, or are checked already; one of kind SUPERSEDES marks its target.
+    made: memories of the same write by externalId.
 
     Raises Rejected: NOT_FOUND, and INVALID for a link of a memory to itself, or back to what supersedes it.
     """
-    return (await _put_links(tx, inputs, path, fresh or {}))[0]
+    return (await _put_links(tx, inputs, path, made))[0]
 
 
 async def _put_links(
-    tx: Transaction, inputs: Sequence[LinkInput], path: Path, fresh: Mapping[str, Memory]
+    tx: Transaction,
+    inputs: Sequence[LinkInput],
+    path: Path,
+    made: Mapping[str, Memory] = MappingProxyType({}),
+    known: Set[Id] | None = None,
 ) -> tuple[list[MemoryLink], bool]:
-    """The links as they are stored, and whether any of them has changed."""
+    """The links as they are stored, and whether any of them has changed. known: what targets supersede, as `ahead`
+    tells, where links may lead back; without it those alone may that lead to others of the same write."""
     has_changed = False
-    ends = await _ends(tx, inputs, path, fresh)
+    ends = await _ends(tx, inputs, path, made)
     keys = [(source.id, input.kind.value, target.id) for input, (source, target) in zip(inputs, ends, strict=True)]
     there = dict(zip(keys, await tx.find(MemoryLink, keys), strict=True)) if keys else {}
-    await _not_back(tx, keys, path)
+    asked = {
+        index: (source.id, target.id)
+        for index, (input, (source, target)) in enumerate(zip(inputs, ends, strict=True))
+        if input.kind is MemoryLinkKind.SUPERSEDES and (known is not None or target.external_id in made)
+    }
+    await check_circles(tx, asked, known or frozenset(), [[*path, index, "target"] for index in range(len(inputs))])
     marked: dict[Id, Memory] = {}
     stored = []
     for input, key, (source, target) in zip(inputs, keys, ends, strict=True):
@@ -118,15 +130,6 @@ async def _put_links(
         if ended != target:
             [marked[target.id]] = await put_next(tx, [target], [ended], VersionCause.SUPERSEDED)
     return stored, has_changed
-
-
-async def _not_back(tx: Transaction, keys: Sequence[tuple[str, str, str]], path: Path) -> None:
-    kind = MemoryLinkKind.SUPERSEDES.value
-    back = {index: (key[2], kind, key[0]) for index, key in enumerate(keys) if key[1] == kind}
-    found = await tx.find(MemoryLink, list(back.values())) if back else []
-    for index, link in zip(back, found, strict=True):
-        if link is not None:
-            raise invalid("The target supersedes the source already.", [*path, index, "target"])
 
 
 async def _ends(

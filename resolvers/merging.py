@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import replace
 
-from domain.errors import Rejected, invalid, not_found
+from domain.errors import invalid, not_found
 from domain.formation import Origin
 from domain.history import VersionCause
 from domain.link import LinkInput, MemoryLinkKind, NewLinkInput
@@ -22,7 +21,7 @@ from resolvers.formation import origins_of
 from resolvers.idempotency import write
 from resolvers.links import put_links
 from resolvers.memories import StoredOne, as_one, create_in, update_in, vectors_of
-from resolvers.supersession import check_circles
+from resolvers.supersession import ahead, check_circles
 from stores.ports import Transaction, Vector, label_of
 
 
@@ -40,10 +39,7 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
     if input.text is not None and not input.text.strip():
         raise invalid("A memory needs a text.", ["text"])
     links = [LinkInput(source=input.into, target=ref, kind=MemoryLinkKind.SUPERSEDES) for ref in input.memories]
-    try:
-        await check_circles(context, links)
-    except Rejected as error:
-        raise Rejected([replace(one, path=["memories", one.path[1]]) for one in error.errors]) from None
+    beyond = await ahead(context, links)
     known = await lookup_all(context.store, Memory, [input.into, *input.memories])
     formed = await _formed(context, list(known.values()))
     mentions = await mentioned_by(context, [one.id for one in known.values()])
@@ -52,7 +48,7 @@ async def merge(context: Context, input: MergeMemoriesInput) -> Merged:
 
     async def script(tx: Transaction) -> Merged:
         into = await require(tx, Memory, input.into, ["into"])
-        others = await _others(tx, input, into)
+        others = await _others(tx, input, into, beyond)
         after = merged(into, others, input.text)
         if input.dry_run:
             return Merged(after, others)
@@ -71,7 +67,8 @@ def _link(into: Memory, other: Memory) -> LinkInput:
     return LinkInput(source=Ref(id=into.id), target=Ref(id=other.id), kind=MemoryLinkKind.SUPERSEDES)
 
 
-async def _others(tx: Transaction, input: MergeMemoriesInput, into: Memory) -> list[Memory]:
+async def _others(tx: Transaction, input: MergeMemoriesInput, into: Memory, beyond: set[Id]) -> list[Memory]:
+    """beyond: what these supersede. Raises Rejected: NOT_FOUND, INVALID."""
     found = await lookup_all(tx, Memory, input.memories)
     for index, ref in enumerate(input.memories):
         if (one := found.get(ref)) is None:
@@ -82,6 +79,8 @@ async def _others(tx: Transaction, input: MergeMemoriesInput, into: Memory) -> l
             raise invalid("Only memories of one owner can be merged.", ["memories", index])
     if not found:
         raise invalid("Name the memories to merge.", ["memories"])
+    new = {index: (into.id, found[ref].id) for index, ref in enumerate(input.memories)}
+    await check_circles(tx, new, beyond, [["memories", index] for index in new])
     return list({one.id: one for one in found.values()}.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from domain.errors import invalid
 from domain.history import VersionCause
@@ -14,6 +14,8 @@ from domain.supersession import Ending, circle, ending, moved, released
 from resolvers.context import Context, lookup_all, present
 from resolvers.versions import put_next
 from stores.ports import Collection, LinkFilter, Transaction
+
+Path = Sequence[str | int]
 
 _MOST = 1_000
 """How many memories may supersede one, or be superseded by one, as far as this is looked at."""
@@ -97,21 +99,31 @@ async def _release(tx: Transaction, of: Mapping[Id, list[Ending]], gone: Sequenc
     return changed
 
 
-async def check_circles(context: Context, inputs: Sequence[LinkInput]) -> None:
-    """Raises Rejected (INVALID) for a link by which a memory would, over others, supersede itself."""
-    asked = [(index, one) for index, one in enumerate(inputs) if one.kind is MemoryLinkKind.SUPERSEDES]
-    if not asked:
-        return
-    found = await lookup_all(context.store, Memory, [ref for _, one in asked for ref in (one.source, one.target)])
-    ends = [(i, found[one.source].id, found[one.target].id) for i, one in asked if {one.source, one.target} <= {*found}]
-    there: dict[Id, tuple[str, str]] = {}
+async def ahead(context: Context, inputs: Sequence[LinkInput]) -> set[Id]:
+    """What the targets of links of kind SUPERSEDES supersede, and what that does, as far as is known before the write:
+    a write reads the links of these at once, and has to follow only those that have come since."""
+    refs = [one.target for one in inputs if one.kind is MemoryLinkKind.SUPERSEDES]
+    waiting = {one.id for one in (await lookup_all(context.store, Memory, refs)).values()} if refs else set()
     seen: set[Id] = set()
-    waiting = {target for _, _, target in ends}
     while waiting:
         seen |= waiting
-        links = await _links(context, waiting, LinkDirection.OUT)
-        there.update((link.id, (link.source_id, link.target_id)) for link in links)
-        waiting = {link.target_id for link in links} - seen
-    place = circle(there.values(), [(source, target) for _, source, target in ends])
+        waiting = {link.target_id for link in await _links(context, waiting, LinkDirection.OUT)} - seen
+    return seen
+
+
+async def check_circles(
+    tx: Transaction, new: Mapping[int, tuple[Id, Id]], known: Set[Id], paths: Sequence[Path]
+) -> None:
+    """Raises Rejected (INVALID) for a link by which a memory would, over others, supersede itself. new: sources and
+    targets of links of kind SUPERSEDES, by their place in paths; known: memories that these may lead to."""
+    there: set[tuple[Id, Id]] = set()
+    seen: set[Id] = set()
+    waiting = known | {target for _, target in new.values()} if new else set[Id]()
+    while waiting:
+        seen |= waiting
+        links = await tx.supersessions(sorted(waiting))
+        there.update((link.source_id, link.target_id) for link in links if link.source_id in waiting)
+        waiting = {target for _, target in there} - seen
+    place = circle(there, new.values())
     if place is not None:
-        raise invalid("A memory would supersede itself, over others.", ["links", ends[place][0], "target"])
+        raise invalid("A memory would supersede itself, over others.", paths[list(new)[place]])

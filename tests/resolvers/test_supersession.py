@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -162,6 +163,35 @@ async def test_a_circle_is_refused_with_its_path(graph: Graph, circle: list[str]
     assert await graph.fails("linkMemories", {"links": pairs[-1:]}) == ("INVALID", ["links", "0", "target"])
     await link(graph, circle[-1], kind="CONTRADICTS")
     await link(graph, *circle[:-1])
+
+
+@pytest.mark.both_families
+@pytest.mark.parametrize("circle", [["ab", "ba"], ["ab", "bc", "ca"]])
+async def test_of_replacements_that_together_are_a_circle_one_is_refused_though_all_are_made_at_once(
+    graph: Graph, circle: list[str]
+) -> None:
+    """Each alone may be made, by whatever makes such links, and none is there when any of them begins."""
+    for name in "abc":
+        await remember(graph, name)
+    merged = {"into": {"externalId": circle[0][0]}, "memories": [{"externalId": circle[0][1]}]}
+    asked = [graph.answered("mergeMemories", merged, "memory { id }")]
+    for a, b in circle[1:]:
+        pair = {"source": {"externalId": a}, "target": {"externalId": b}, "kind": "SUPERSEDES"}
+        asked.append(graph.answered("linkMemories", {"links": [pair]}, "links { id }"))
+    answers = await asyncio.gather(*asked)
+    assert [error["code"] for one in answers for error in one["errors"]] == ["INVALID"]
+    assert len(await listed(graph, statuses=["ACTIVE"])) == 4 - len(circle), "what supersedes all others is left"
+
+
+@pytest.mark.both_families
+async def test_memories_of_one_write_make_no_circle(graph: Graph) -> None:
+    new = [
+        {"externalId": a, "text": a, "scope": "GLOBAL", "links": [{"target": {"externalId": b}, "kind": "SUPERSEDES"}]}
+        for a, b in ("ab", "bc", "ca")
+    ]
+    refused = await graph.fails("createMemories", {"memories": new})
+    assert refused == ("INVALID", ["memories", "2", "links", "0", "target"])
+    assert await listed(graph, statuses=ALL) == set()
 
 
 async def test_a_link_put_again_changes_nothing_of_its_target(graph: Graph) -> None:
