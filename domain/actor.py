@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import NATURAL, SORTED
-from domain.node import Node, register
+from domain.declaration import NATURAL, SORTED, listed, refers
+from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.routing import AgentRoute, AgentRouteInput
 from domain.values import Called, Command, GivenObject, Json, Key, Text
@@ -39,9 +40,66 @@ class Agent(Node, frozen=True, kw_only=True, gc=False):
     routes: list[AgentRoute] = []
 
 
-register(User, Agent)
+class AgentVersion(Node, frozen=True, kw_only=True, gc=False):
+    """What an agent was, until replaced_at."""
+
+    prefix: ClassVar[str] = "agv"
+    noun: ClassVar[str] = "version of an agent"
+    hidden: ClassVar[bool] = True
+
+    agent_id: Annotated[Id, refers("Agent", gone="cascade"), listed("replaced_at")]
+    replaced_at: datetime
+    name: str
+    description: str | None
+    config: Json
+    capabilities: list[str]
+
+
+register(User, Agent, AgentVersion)
 
 Actor = User | Agent
+
+
+class AgentVersionOrderField(enum.Enum):
+    """What versions of agents are sorted by."""
+
+    REPLACED_AT = "REPLACED_AT"
+
+
+class AgentVersionOrder(Command, frozen=True, kw_only=True):
+    """What was replaced first comes first."""
+
+    field: AgentVersionOrderField = AgentVersionOrderField.REPLACED_AT
+    direction: OrderDirection = OrderDirection.ASC
+
+
+class AgentSnapshot(msgspec.Struct, frozen=True):
+    """What an agent was when it did something. replaced_at: until when; None where it still is that."""
+
+    agent_id: Id
+    name: str
+    description: str | None
+    config: Json
+    capabilities: list[str]
+    replaced_at: datetime | None
+
+
+def is_another(before: Agent, after: Agent) -> bool:
+    """Whether what a snapshot tells of an agent has changed."""
+    return (before.name, before.description, bytes(before.config), before.capabilities) != (
+        after.name,
+        after.description,
+        bytes(after.config),
+        after.capabilities,
+    )
+
+
+def snapshot(agent: Agent, earlier: Sequence[AgentVersion], at: datetime) -> AgentSnapshot:
+    """What an agent was at a time. earlier: all it was before, in order."""
+    was = next((one for one in earlier if one.replaced_at > at), None)
+    of: Agent | AgentVersion = was or agent
+    until = None if was is None else was.replaced_at
+    return AgentSnapshot(agent.id, of.name, of.description, of.config, of.capabilities, until)
 
 
 class ActorOrderField(enum.Enum):

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from msgspec import UNSET
 
-from domain.actor import Actor, Agent, UpsertAgentInput, UpsertUserInput, User
+from domain.actor import (
+    Actor,
+    Agent,
+    AgentSnapshot,
+    AgentVersion,
+    UpsertAgentInput,
+    UpsertUserInput,
+    User,
+    is_another,
+    snapshot,
+)
 from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import MemoryFilter, MemoryScope, MemoryUsage
 from domain.message import MessageFilter
-from domain.node import Id
+from domain.node import Id, kind_of
 from domain.participant import SenderType
 from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
-from resolvers.context import Context, Reader, Unchanged, lookup
+from resolvers.context import Context, Reader, Unchanged, every, lookup, present
 from resolvers.idempotency import write
 from resolvers.patterns import check_routes
 from stores.catalogue.kinds import KINDS
 from stores.filters import FILTERS, RefersTo
-from stores.ports import Transaction
+from stores.ports import Records, Transaction
 
 A = TypeVar("A", User, Agent)
 
@@ -43,6 +54,10 @@ async def actors(context: Context, ids: Sequence[Id | None]) -> list[Actor | Non
     found: dict[Id | None, Actor | None] = dict(zip(people, users, strict=True))
     found.update(zip(agents, others, strict=True))
     return [found.get(id) for id in ids]
+
+
+async def of_snapshots(context: Context, snapshots: Sequence[AgentSnapshot]) -> list[Agent | None]:
+    return await context.store.get(Agent, [one.agent_id for one in snapshots])
 
 
 async def usages(context: Context, owners: Sequence[Actor]) -> list[MemoryUsage]:
@@ -73,9 +88,40 @@ async def upsert_agent(context: Context, input: UpsertAgentInput) -> Agent:
         changes = given(input, name=None, description=None, config=EMPTY_OBJECT, capabilities=[])
         if told is not UNSET:
             changes["routes"] = [one.route for one in told or ()]
-        return await _kept(tx, before, changed(before or _new_agent(tx, input.external_id), **changes))
+        after = changed(before or _new_agent(tx, input.external_id), **changes)
+        if before is not None and is_another(before, after):
+            await tx.put([_version(tx, before)])
+        return await _kept(tx, before, after)
 
     return await write(context, input, script)
+
+
+def _version(tx: Transaction, agent: Agent) -> AgentVersion:
+    """What an agent was until now."""
+    return AgentVersion(
+        id=tx.new_id(AgentVersion),
+        agent_id=agent.id,
+        replaced_at=tx.now,
+        name=agent.name,
+        description=agent.description,
+        config=agent.config,
+        capabilities=agent.capabilities,
+    )
+
+
+async def snapshots(context: Context, at: Sequence[tuple[Id, datetime] | None]) -> list[AgentSnapshot | None]:
+    """What agents were at times; None for who is no agent."""
+    ids = list(dict.fromkeys(one[0] for one in at if one is not None and kind_of(one[0]) is Agent))
+    if not ids:
+        return [None] * len(at)
+    found = {one.id: one for one in await present(context.store, Agent, ids)}
+    earlier: dict[Id, list[AgentVersion]] = {}
+    for one in await every(context, Records(AgentVersion, "agent"), ids):
+        earlier.setdefault(one.agent_id, []).append(one)
+    return [
+        None if one is None or one[0] not in found else snapshot(found[one[0]], earlier.get(one[0], ()), one[1])
+        for one in at
+    ]
 
 
 async def _kept(tx: Transaction, before: A | None, after: A) -> A:

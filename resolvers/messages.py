@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from domain.actor import AgentSnapshot
 from domain.blob import Blob
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.memory import Memory
@@ -33,8 +34,9 @@ from domain.session import Session
 from domain.span import Span
 from domain.values import EMPTY_OBJECT, Ref
 from resolvers import tool_execution
+from resolvers.actors import snapshots
 from resolvers.blobs import Shown
-from resolvers.context import Context, lookup, lookup_all, named_by, require
+from resolvers.context import Context, lookup, lookup_all, named_by, present, require
 from resolvers.entities import Naming, mention
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
@@ -62,6 +64,15 @@ async def threads(context: Context, messages: Sequence[Message]) -> list[Thread 
 
 async def senders(context: Context, messages: Sequence[Message]) -> list[Participant | None]:
     return await context.store.get(Participant, [message.sender_id for message in messages])
+
+
+async def sender_snapshots(context: Context, messages: Sequence[Message]) -> list[AgentSnapshot | None]:
+    """What the agents that sent messages were then."""
+    spoke = [message.sender_id for message in messages if message.sender_type is SenderType.AGENT]
+    actors = {one.id: one.actor_id for one in await present(context.store, Participant, list(dict.fromkeys(spoke)))}
+    agents = [actors.get(message.sender_id) for message in messages]
+    at = [None if id is None else (id, message.created_at) for id, message in zip(agents, messages, strict=True)]
+    return await snapshots(context, at)
 
 
 async def spans(context: Context, messages: Sequence[Message]) -> list[Span | None]:

@@ -12,7 +12,7 @@ from domain import memory as domain_memory
 from domain import routing as domain_routing
 from domain.routing import RouteReason
 from resolvers import actors, lists, routing
-from schema import page
+from schema import page, refs
 from schema.enums import publish
 from schema.fields import backed_by, connection, relation, with_lists
 from schema.page import Node
@@ -71,6 +71,19 @@ class Agent(Node):
     sessions = connection(lists.ACTOR_SESSIONS, page.SessionConnection, "Sessions it takes part in.")
     memories = connection(lists.ACTOR_MEMORIES, page.MemoryConnection, "Memories it owns, including archived ones.")
     memory_usage = relation(actors.usages, MemoryUsage)
+
+
+@backed_by(domain.AgentSnapshot)
+@strawberry.type(description="What an agent was when it spoke.")
+class AgentSnapshot:
+    agent = relation(actors.of_snapshots, refs.optional(refs.Agent), "The agent as it is now.", reads=["agent_id"])
+    name: str
+    description: str | None
+    config: JSON
+    capabilities: list[str]
+    replaced_at: datetime | None = strawberry.field(
+        description="Time from which the agent was another one; null where it still is this one."
+    )
 
 
 Actor = Annotated[

@@ -134,6 +134,12 @@ class Message(Node):
     session = relation(sessions.sessions_of, refs.optional(refs.Session), reads=["session_id"])
     sender_type: SenderType
     sender = relation(messages.senders, refs.Participant, reads=["sender_id"])
+    sender_snapshot = relation(
+        messages.sender_snapshots,
+        refs.optional(refs.AgentSnapshot),
+        "What the agent that sent it was then; null where it was no agent.",
+        reads=["sender_id", "sender_type", "created_at"],
+    )
     created_at: datetime
     text: str = strawberry.field(description="The text parts, joined by newlines; suitable for lists.")
     placed_content: list[Content] = strawberry.field(name="content", description="All parts, in order.")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from domain.actor import ActorFilter, Agent, User
+from domain.actor import ActorFilter, Agent, AgentVersion, AgentVersionOrder, User
 from domain.annotation import Annotation, AnnotationFilter, AnnotationOrder
 from domain.audit import AuditEntry, AuditFilter
 from domain.blob import Attachment, AttachmentFilter, AttachmentOrder, Blob, BlobFilter, BlobOrder
@@ -87,6 +87,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ),
     Kind(MessageVersion, "message_version", line="messageVersion", order=MessageVersionOrder),
     Kind(SessionLink, "session_link", line="sessionLink", replaces=True, order=SessionLinkOrder),
+    Kind(AgentVersion, "agent_version", line="agentVersion", order=AgentVersionOrder),
     Kind(
         ContextVersion,
         "context_version",

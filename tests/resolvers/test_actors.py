@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
+from domain.actor import AgentVersion
 from tests.support.graphql_client import Graph
 
 USER = "user { id externalId name profile createdAt }"
@@ -37,6 +39,37 @@ class TestUpserting:
         assert (await graph.data("query ($id: ID!) { agent(by: {id: $id}) { name } }", id=made["id"]))["agent"] == {
             "name": "Bot"
         }
+
+    @pytest.mark.both_families
+    async def test_a_message_knows_what_the_agent_was_that_sent_it(self, graph: Graph) -> None:
+        """Before each change and after it, kept once for all messages between; what others sent knows none."""
+        part = {"type": "AGENT", "actor": {"externalId": "bot"}}
+        await graph.do("createSession", {"externalId": "s", "participants": [part]})
+
+        async def say(**more: Any) -> None:
+            await graph.do("addMessage", {"session": {"externalId": "s"}, "text": "tea", **more})
+            graph.clock.forward(hours=1)
+
+        bot = {"externalId": "bot", "name": "Bot", "config": {"model": "a"}, "capabilities": ["draw"]}
+        await say(role="user")
+        for changes in (bot, {**bot, "routes": []}, {"config": {"model": "b"}}, {"description": "helps"}):
+            await graph.do("upsertAgent", {"externalId": "bot", **changes})
+            await say(sender={"externalId": "bot"})
+        asked = """{ session(by: {externalId: "s"}) { messages { nodes {
+            senderSnapshot { name description config capabilities replacedAt agent { externalId } } } } } }"""
+        nodes = (await graph.data(asked))["session"]["messages"]["nodes"]
+        none, *spoke = [one["senderSnapshot"] for one in nodes]
+        assert none is None
+        assert [(one["config"]["model"], one["description"], one["replacedAt"] is None) for one in spoke] == [
+            ("a", None, False),
+            ("a", None, False),
+            ("b", None, False),
+            ("b", "helps", True),
+        ]
+        assert [one["agent"]["externalId"] for one in spoke] == ["bot"] * 4
+        assert (spoke[0]["name"], spoke[0]["capabilities"]) == ("Bot", ["draw"])
+        stored = await graph.context.store.scan(AgentVersion, None, 10)
+        assert [one.config for one in stored] == [Raw(b"{}"), Raw(b'{"model":"a"}'), Raw(b'{"model":"b"}')]
 
     async def test_users_and_agents_do_not_share_names(self, graph: Graph) -> None:
         user = (await graph.do("upsertUser", {"externalId": "x"}, USER))["user"]
