@@ -128,7 +128,7 @@ def plain(hint: Any) -> Any:
 
 
 def _is_id(type_: Any) -> bool:
-    return type_ is Id or (get_origin(type_) is list and get_args(type_)[0] is Id)
+    return Id in (type_, *get_args(type_))
 
 
 def _form(type_: Any) -> str:

@@ -126,6 +126,13 @@ class TestADeclarationMustSay:
         with pytest.raises(TypeError, match="refers to"):
             Kind(Loose, "loose")
 
+    def test_what_ids_refer_to_in_whatever_they_are_held(self) -> None:
+        class Loose(Node, frozen=True, kw_only=True, gc=False):
+            target_ids: tuple[Id, ...] | None
+
+        with pytest.raises(TypeError, match="refers to"):
+            Kind(Loose, "loose")
+
     def test_a_default_that_older_records_can_be_given(self) -> None:
         class Odd(Node, frozen=True, kw_only=True, gc=False):
             size: int | None = 3
