@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,10 +43,23 @@ def leaves_nothing(server: Server, pid: int | None) -> bool:
     return server.pid is None and pid is not None and not is_running(pid) and not server.folder.exists()
 
 
+@contextmanager
+def on_another_port(server: Server) -> Iterator[str]:
+    """A server that runs, whose port was taken before it started; its URL."""
+    before, port = server.url, server.ports[-1]
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        with server:
+            assert server.url != before
+            assert port not in server.ports
+            yield server.url
+
+
 @pytest.mark.services
 def test_redis_keeps_its_data_and_leaves_nothing() -> None:
-    with Redis(PASSWORD) as server:
-        url = server.url
+    server = Redis(PASSWORD)
+    with on_another_port(server) as url:
         with RedisClient.from_url(url) as client:
             client.xadd("stream", {"a": "1"})
         with RedisClient.from_url(url.replace(PASSWORD, "another")) as stranger, pytest.raises(AuthenticationError):
@@ -66,8 +80,8 @@ def test_neo4j_keeps_its_data_and_leaves_nothing() -> None:
         parts = urlsplit(server.url)
         return GraphDatabase.driver(f"{parts.scheme}://{parts.hostname}:{parts.port}", auth=("neo4j", password))
 
-    with Neo4j(PASSWORD) as server:
-        url = server.url
+    server = Neo4j(PASSWORD)
+    with on_another_port(server) as url:
         with driver(server, PASSWORD) as client:
             client.execute_query("CREATE (:Kept)", database_="neo4j")
         with driver(server, "another") as stranger, pytest.raises(AuthError):
@@ -97,8 +111,8 @@ async def test_weaviate_keeps_its_data_and_leaves_nothing() -> None:
             auth_credentials=Auth.api_key(PASSWORD),
         )
 
-    with Weaviate(PASSWORD) as server:
-        url = server.url
+    server = Weaviate(PASSWORD)
+    with on_another_port(server) as url:
         async with client(server) as there:
             kept = await there.collections.create("Kept")
             await kept.data.insert({"text": "kept"}, vector=[1.0, 0.0])
@@ -121,21 +135,6 @@ def test_a_server_that_does_not_start_says_why() -> None:
             server.wait_until_ready()
     server.stop()
     assert not server.folder.exists()
-
-
-@pytest.mark.services
-@pytest.mark.parametrize("kind", [Redis, Neo4j, Weaviate])
-def test_a_server_whose_port_was_taken_meanwhile_starts_on_another(kind: type[Redis | Neo4j | Weaviate]) -> None:
-    server = kind(PASSWORD)
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", server.ports[-1]))
-        holder.listen()
-        taken = server.url, server.ports[-1]
-        with server:
-            assert server.url != taken[0]
-            assert taken[1] not in server.ports
-            pid = server.pid
-    assert leaves_nothing(server, pid)
 
 
 @pytest.mark.services
