@@ -240,7 +240,7 @@ def test_the_keyboard_goes_everywhere(site: Site, page: Page) -> None:
     expect(page.get_by_role("option", name=id)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [360, 2560])
+@pytest.mark.parametrize("width", [360, 3840])
 def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
     id = site.session(
         f"wide {width}", "A title that is much longer than any narrow screen of a telephone could hold in a line"
@@ -274,6 +274,33 @@ def test_the_columns_of_a_list_are_chosen_and_kept(site: Site, page: Page) -> No
         page.reload()
         expect(line).to_be_visible()
         assert (text in line.inner_text()) is not was
+
+
+def test_times_are_of_the_readers_zone_and_texts_of_any_direction(browser: Browser, site: Site) -> None:
+    id = site.session("of a zone", "مرحبا بالعالم", createdAt="2020-06-01T23:30:00Z")
+    site.say(id, "שלום, מה שלומך?")
+    for page in tab(browser, site.url, timezone_id="Asia/Tokyo", locale="en-GB"):
+        page.goto(f"/sessions/{id}")
+        expect(page.locator(".head time").first).to_have_text("2 Jun 2020")
+        assert page.get_by_text("שלום").evaluate("one => getComputedStyle(one).direction") == "rtl"
+        title = page.get_by_role("heading", level=1).locator("bdi")
+        assert title.evaluate("one => getComputedStyle(one).unicodeBidi") == "isolate"
+
+
+def test_ids_are_copied_and_colours_chosen_and_kept(site: Site, page: Page) -> None:
+    id = site.session("copied")
+    page.goto(f"/sessions/{id}")
+    page.get_by_role("button", name="Copy session id").click()
+    expect(page.get_by_role("button", name="Copy session id")).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == id
+    back = "getComputedStyle(document.body).backgroundColor"
+    page.get_by_role("button", name="auto").click()
+    light = page.evaluate(back)
+    page.get_by_role("button", name="light").click()
+    assert page.evaluate(back) != light
+    page.reload()
+    expect(page.get_by_role("button", name="dark")).to_be_visible()
+    assert page.evaluate(back) != light
 
 
 def test_what_is_not_there_says_what_to_do(page: Page) -> None:

@@ -181,6 +181,35 @@ def test_more_messages_than_a_page_keeps_come_at_once(site: Site, page: Page, ne
     expect(page.get_by_text("drop 1010", exact=True)).to_be_in_viewport()
 
 
+@pytest.mark.both_families
+def test_a_trace_goes_on_where_the_network_was_away(site: Site, page: Page, network: Proxy) -> None:
+    """An agent at work all the while: each span is there once, and none runs on that has ended."""
+    session, trace = site.session("tailed", "Tailed"), "7a" * 16
+    root = site.begin("the run", session={"id": session}, traceId=trace, spanId="7a" * 8, kind="AGENT")
+    page.goto(f"/traces/{trace}")
+    rows = page.get_by_role("treeitem")
+    expect(rows).to_have_count(1)
+
+    def work(start: int, end: int) -> None:
+        for number in range(start, end):
+            at = {"session": {"id": session}, "traceId": trace, "parentSpanId": "7a" * 8, "spanId": f"{number:016x}"}
+            site.end(site.begin(f"step {number}.", **at))
+
+    work(1, 4)
+    expect(rows).to_have_count(4)
+    network.cut()
+    expect(page.get_by_text("reconnecting")).to_be_visible()
+    work(4, 9)
+    network.mend()
+    work(9, 12)
+    expect(rows).to_have_count(12)
+    for number in range(1, 12):
+        expect(rows.filter(has_text=f"step {number}.")).to_have_count(1)
+    expect(page.get_by_text("1 running")).to_be_visible()
+    site.end(root)
+    expect(page.locator(".beam.running")).to_have_count(0)
+
+
 def test_more_memories_than_are_asked_for_come_into_the_graph_at_once(site: Site, page: Page) -> None:
     site.ask('mutation { upsertUser(input: {externalId: "mara", name: "Mara"}) { user { id } errors { message } } }')
     owner = site.ask('{ user(by: {externalId: "mara"}) { id } }')["user"]["id"]

@@ -192,3 +192,25 @@ def test_what_will_be_forgotten_is_seen_ahead(site: Site, page: Page) -> None:
     page.get_by_role("link", name="Graph").click()
     page.get_by_role("slider", name="Days ahead").fill("30")
     expect(told).to_contain_text("in 30 days 0 faded, 1 gone")
+
+
+def test_the_graph_begins_with_a_search_and_is_narrowed(site: Site, page: Page) -> None:
+    """By type; a click opens a memory beside it, and on another a trail leads back."""
+    site.remember("Walnut is sawn in March.")
+    site.remember("How walnut is oiled.", type="PROCEDURAL")
+    page.goto("/memories?view=graph")
+    page.get_by_role("searchbox", name="Begin with a search").fill("walnut")
+    page.keyboard.press("Enter")
+    page.get_by_text("As a list").click()
+    nodes = page.locator(".as-list button")
+    expect(nodes.filter(has_text="oiled")).to_have_count(1)
+    page.get_by_role("checkbox", name="procedural").uncheck()
+    expect(nodes.filter(has_text="oiled")).to_have_count(0)
+    expect(nodes.filter(has_text="sawn")).to_have_count(1)
+    page.get_by_role("checkbox", name="procedural").check()
+    nodes.filter(has_text="sawn").click()
+    nodes.filter(has_text="oiled").click()
+    selected = page.get_by_role("complementary", name="Selected")
+    expect(selected).to_contain_text("How walnut is oiled.")
+    page.locator(".trail button", has_text="sawn").click()
+    expect(selected).to_contain_text("Walnut is sawn in March.")

@@ -61,6 +61,24 @@ def test_a_mistake_is_told_with_the_request(page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("400")
 
 
+def test_headers_are_sent_and_examples_run(page: Page) -> None:
+    page.goto(f"/query?query={quote('{ viewer { name } }')}")
+    page.get_by_text("Headers", exact=True).click()
+    page.get_by_role("textbox", name="Headers, as JSON").fill('{"X-Request-Id": "a-request-of-mine"}')
+    page.get_by_role("button", name="Run").click()
+    status = page.get_by_role("status").first
+    expect(status).to_contain_text("a-request-of-mine")
+    examples = page.get_by_role("combobox", name="Examples")
+    for number in range(examples.locator("option").count() - 1):
+        examples.select_option(str(number))
+        text = page.get_by_role("textbox", name="Query").inner_text()
+        if text.startswith(("mutation", "subscription")) or "$" in text:
+            continue
+        page.get_by_role("button", name="Run").click()
+        expect(status).to_contain_text("200")
+        expect(page.get_by_role("region", name="Answer")).not_to_contain_text("errors")
+
+
 @pytest.mark.both_families
 def test_a_subscription_goes_on_until_it_is_stopped(site: Site, page: Page) -> None:
     page.goto(f"/query?query={quote('subscription { memoryChanges { kind memory { text } } }')}")

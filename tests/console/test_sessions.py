@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -133,3 +134,134 @@ def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
     page.goto(f"/sessions/{id}?tab=kind")
     expect(page.locator(".states .now")).to_contain_text("open")
     expect(page.locator(".states .now")).to_contain_text("close → shut")
+
+
+HORN = base64.b64encode(b"RIFF" + (36).to_bytes(4, "little") + b"WAVEfmt " + bytes.fromhex(
+    "10000000010001004000000040000000010008006461746100000000"
+)).decode()  # fmt: skip
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.both_families
+def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
+    """A picture and a sound of this server, a tool that is still at work and then answers, and what the session used."""
+    id = site.session("holds", "What it holds", context={"quay": {"north": "closed"}})
+    media = [
+        {"image": {"data": PIXEL, "mediaType": "image/png", "filename": "crane.png", "caption": "The crane"}},
+        {
+            "audio": {
+                "data": HORN,
+                "mediaType": "audio/wav",
+                "filename": "horn.wav",
+                "transcript": "Two long blasts",
+            }
+        },
+    ]
+    site.say(id, content=[{"text": "See and hear:"}, *media])
+    call = {"toolCall": {"callId": "h1", "tool": "tide.get", "arguments": {"at": "noon"}}}
+    asks = site.say(id, role="assistant", content=[call])
+    start = "mutation ($i: StartToolExecutionInput!) { startToolExecution(input: $i) { errors { message } } }"
+    site.ask(start, i={"session": {"id": id}, "tool": "tide.get", "callId": "h1", "message": {"id": asks}})
+    usage = {"gen_ai.request.model": "small-1", "gen_ai.usage.input_tokens": 120, "gen_ai.usage.output_tokens": 30}
+    site.end(site.begin("chat", session={"id": id}, kind="LLM", traceId="5a" * 16, attributes=usage))
+    page.goto(f"/sessions/{id}")
+    log = page.get_by_role("log")
+    image = log.get_by_role("img", name="The crane")
+    expect(image).to_be_visible()
+    assert image.evaluate("async image => (await image.decode(), image.naturalWidth)") == 1
+    expect(log.locator("audio")).to_have_attribute("src", re.compile("horn|blob|http"))
+    log.get_by_text("Transcript").click()
+    expect(log.get_by_text("Two long blasts")).to_be_visible()
+    tide = log.locator("summary", has_text="tide.get")
+    expect(tide).to_contain_text("pending")
+    site.say(id, role="tool", content=[{"toolResponse": {"callId": "h1", "result": {"height": [1, {"metres": 2.5}]}}}])
+    page.reload()
+    expect(tide).to_contain_text("ok")
+    expect(page.locator(".head")).to_contain_text("150 tokens")
+    expect(page.locator(".head")).to_contain_text("3 messages")
+    page.get_by_role("tab", name="Context").click()
+    context = page.locator(".json", has_text="quay").first
+    context.locator("summary", has_text="quay").click()
+    context.get_by_role("button", name="north").click()
+    context.get_by_role("button", name="Copy path").click()
+    expect(context.get_by_role("button", name="Copy path")).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == ".quay.north"
+    context.get_by_role("button", name="Copy value").click()
+    expect(context.get_by_role("button", name="Copy value")).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "closed"
+
+
+def test_threads_and_branches_are_read_one_by_one(site: Site, page: Page) -> None:
+    id = site.session("ways", "Ways of talk")
+    first = site.say(id, "Shall we sail?")
+    site.say(id, "Yes, at dawn.", "assistant", parent={"id": first})
+    site.say(id, "No, it storms.", "assistant", parent={"id": first})
+    page.goto(f"/sessions/{id}")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("Yes, at dawn.")
+    page.get_by_role("combobox", name="Branch").select_option(label="… No, it storms.")
+    expect(log).not_to_contain_text("Yes, at dawn.")
+    expect(log).to_contain_text("Shall we sail?")
+    page.get_by_role("combobox", name="Branch").select_option(label="all branches")
+    other = site.session("threads", "Threads of talk")
+    site.say(other, "Of the sails.", thread="sails")
+    site.say(other, "Of the anchors.", thread="anchors")
+    page.goto(f"/sessions/{other}")
+    expect(log).to_contain_text("Of the anchors.")
+    page.get_by_role("combobox", name="Thread").select_option("sails")
+    expect(log).not_to_contain_text("Of the anchors.")
+    site.say(other, "Of the anchors again.", thread="anchors")
+    site.say(other, "The sails are torn.", thread="sails")
+    expect(log).to_contain_text("The sails are torn.")
+    expect(log).not_to_contain_text("anchors again")
+
+
+def test_decisions_and_experiments_of_a_session(site: Site, page: Page) -> None:
+    panel = site.session("panel", "The panel", kind="PANEL")
+    decide = "mutation ($i: AddDecisionInput!) { addDecision(input: $i) { errors { message } } }"
+    site.ask(decide, i={"session": {"id": panel}, "topic": "The pier", "text": "We mend the pier.", "consensus": 0.75})
+    page.goto(f"/sessions/{panel}?tab=kind")
+    expect(page.get_by_text("We mend the pier.")).to_be_visible()
+    expect(page.locator(".score", has_text="consensus")).to_contain_text("0.75")
+    ground = site.session("ground", "The playground", kind="PLAYGROUND")
+    experiment = (
+        "mutation ($i: AddExperimentInput!) { addExperiment(input: $i) { experiment { id } errors { message } } }"
+    )
+    made = site.ask(experiment, i={"session": {"id": ground}, "name": "warmer", "parameters": {"heat": 0.9}})
+    result = "mutation ($i: AddResultInput!) { addResult(input: $i) { errors { message } } }"
+    of = {"experiment": {"id": made["addExperiment"]["experiment"]["id"]}}
+    site.ask(result, i={**of, "metrics": {"accuracy": 0.875}})
+    page.goto(f"/sessions/{ground}?tab=kind")
+    expect(page.get_by_role("columnheader", name="accuracy")).to_be_visible()
+    expect(page.get_by_role("row", name="warmer")).to_contain_text("0.875")
+
+
+def test_sessions_are_filtered_and_ordered(site: Site, page: Page) -> None:
+    """By kind, status, participant, annotation and time, one after the other, and all of it from the address."""
+    site.ask('mutation { upsertUser(input: {externalId: "ada", name: "Ada"}) { user { id } errors { message } } }')
+    with_ada = {"participants": [{"actor": {"externalId": "ada"}}]}
+    wanted = site.session("sift a", "sift wanted", kind="PANEL", **with_ada)
+    site.session("sift b", "sift other")
+    end = "mutation ($i: UpdateSessionInput!) { updateSession(input: $i) { errors { message } } }"
+    site.ask(end, i={"session": {"id": wanted}, "status": "ENDED"})
+    judge = "mutation ($i: AnnotateInput!) { annotate(input: $i) { errors { message path } } }"
+    site.ask(judge, i={"target": wanted, "name": "sifted", "value": 1})
+    page.goto("/sessions?text=sift")
+    rows = page.get_by_role("list", name="Sessions").get_by_role("link")
+    expect(rows).to_have_count(2)
+    page.get_by_role("combobox", name="time").select_option("day")
+    for filter, value in (("kind", "PANEL"), ("status", "ENDED"), ("participant", "Ada")):
+        page.get_by_role("combobox", name=filter).select_option(value)
+        expect(rows).to_have_count(1)
+        expect(rows).to_contain_text("sift wanted")
+        page.get_by_role("combobox", name=filter).select_option("")
+        expect(rows).to_have_count(2)
+    page.get_by_role("textbox", name="Annotation").fill("sifted")
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(1)
+    page.reload()
+    expect(rows).to_have_count(1)
+    page.get_by_role("textbox", name="Annotation").fill("")
+    page.keyboard.press("Enter")
+    page.get_by_role("combobox", name="order").select_option("TITLE")
+    expect(rows.first).to_contain_text("sift other")

@@ -97,3 +97,22 @@ def test_a_trace_is_found_among_all(site: Site, page: Page) -> None:
     page.get_by_role("list", name="Traces").get_by_role("link", name="odd errand").click()
     assert httpx.URL(page.url).path == f"/traces/{trace}"
     expect(page.get_by_role("treeitem")).to_have_count(1)
+
+
+def test_figures_are_summed_upwards_and_lists_ordered_by_them(site: Site, page: Page) -> None:
+    trace = "d0" * 16
+    root = site.begin("plan it all", kind="AGENT", traceId=trace, spanId="d0" * 8)
+    for number in (1, 2):
+        child = site.begin(f"ask {number}", kind="LLM", traceId=trace, spanId=f"d{number}" * 8, parentSpanId="d0" * 8)
+        site.end(child, attributes={"gen_ai.usage.input_tokens": 100 * number, "gen_ai.usage.output_tokens": 11})
+    site.end(root)
+    site.end(site.begin("plan it small", traceId="d9" * 16, spanId="d9" * 8))
+    page.goto(f"/traces/{trace}")
+    rows = page.get_by_role("treeitem")
+    expect(rows.nth(0)).to_contain_text("322")
+    expect(rows.nth(2)).to_contain_text("211")
+    page.goto("/traces?text=plan+it")
+    found = page.get_by_role("list", name="Traces").get_by_role("link")
+    expect(found.first).to_contain_text("plan it small")
+    page.get_by_role("combobox", name="Order").select_option("TOKENS")
+    expect(found.first).to_contain_text("322 tokens")

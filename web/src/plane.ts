@@ -33,6 +33,16 @@ export interface Look {
 
 const COLOURS: Record<string, string> = { EPISODIC: '--accent', SEMANTIC: '--blue', PROCEDURAL: '--orange', WORKING: '--warn', MESSAGE: '--soft', SESSION: '--violet', ACTOR: '--bad', ENTITY: '--text' };
 const NEAR = 6; // pixels beside a node that still mean it
+const SLOW_MS = 13; // of a picture while it moves: then fewer lines are drawn until it rests
+const QUICK_MS = 7;
+const FEWEST = 4; // one line of so many
+
+interface Line {
+  from: Node;
+  to: Node;
+}
+
+type Style = 'dim' | 'clear' | 'against' | 'path';
 
 export class Plane {
   readonly canvas = document.createElement('canvas');
@@ -43,6 +53,11 @@ export class Plane {
   private nodes: Node[] = [];
   private byId = new Map<string, Node>();
   private edges: Edge[] = [];
+  /** Each edge with its ends, by how it is drawn; undefined until it is asked for again. */
+  private lines: Record<Style, Line[]> | undefined;
+  /** Of every so many lines one is drawn while it moves. */
+  private stride = 1;
+  private drawnAt = 0;
   private look: Look = { focus: new Set(), selected: null, path: [], strengths: new Map() };
   private hovered: Node | undefined;
   private turn = 0;
@@ -76,6 +91,7 @@ export class Plane {
     this.nodes = [...nodes];
     this.byId = new Map(nodes.map((node) => [node.id, node]));
     this.edges = edges.filter(({ source, target }) => this.byId.has(source) && this.byId.has(target));
+    this.lines = undefined;
     for (const node of nodes) {
       const known = before.get(node.id);
       if (known) [node.x, node.y] = [known.x, known.y];
@@ -92,6 +108,7 @@ export class Plane {
 
   dress(look: Look): void {
     this.look = look;
+    this.lines = undefined;
     this.changed();
   }
 
@@ -136,7 +153,7 @@ export class Plane {
     this.settled = settled;
     this.place.dataset['settled'] = String(settled);
     this.changed();
-    if (!settled) requestAnimationFrame(() => setTimeout(() => this.worker.postMessage('next')));
+    if (!settled) requestAnimationFrame(() => setTimeout(() => this.pace()));
   }
 
   private dragged: Node | undefined;
@@ -252,24 +269,29 @@ export class Plane {
     ink.fillStyle = this.colour('--back');
     ink.fillRect(0, 0, place.clientWidth, place.clientHeight);
     const isDim = (id: string) => look.focus.size > 0 && !look.focus.has(id);
-    const steps = new Set(look.path.slice(1).map((id, index) => [look.path[index]!, id].sort().join()));
-    const lines = { dim: new Path2D(), clear: new Path2D(), path: new Path2D(), against: new Path2D() };
-    for (const { source, target, kind } of this.edges) {
-      const [a, b] = [this.byId.get(source)!, this.byId.get(target)!];
-      const line = steps.has([source, target].sort().join()) ? lines.path : isDim(source) || isDim(target) ? lines.dim : kind === 'CONTRADICTS' ? lines.against : lines.clear;
-      line.moveTo(a.x * zoom + left, a.y * zoom + top);
-      line.lineTo(b.x * zoom + left, b.y * zoom + top);
-    }
+    const lines = (this.lines ??= this.styled(isDim));
+    const stride = this.settled ? 1 : Math.ceil(this.stride);
+    this.drawnAt = performance.now();
     const stroke = (line: Path2D, colour: string, width: number, alpha: number) => {
       ink.strokeStyle = this.colour(colour);
       ink.lineWidth = width;
       ink.globalAlpha = alpha;
       ink.stroke(line);
     };
-    stroke(lines.dim, '--line', 1, 0.4);
-    stroke(lines.clear, '--soft', 1, this.edges.length > 1000 ? 0.25 : 0.5);
-    stroke(lines.against, '--bad', 1.5, 0.8);
-    stroke(lines.path, '--accent', 4, 1);
+    const draw = (style: Style, colour: string, width: number, alpha: number, each = 1) => {
+      const path = new Path2D();
+      for (let at = 0; at < lines[style].length; at += each) {
+        const { from, to } = lines[style][at]!;
+        path.moveTo(from.x * zoom + left, from.y * zoom + top);
+        path.lineTo(to.x * zoom + left, to.y * zoom + top);
+      }
+      stroke(path, colour, width, alpha);
+    };
+    const thin = this.settled ? 1 : 1 / ratio; // one pixel of the screen is drawn several times as fast as two
+    draw('dim', '--line', thin, 0.4, stride);
+    draw('clear', '--soft', thin, this.edges.length > 1000 ? 0.25 : 0.5, stride);
+    draw('against', '--bad', 1.5, 0.8);
+    draw('path', '--accent', 4, 1);
     const circles = new Map<string, Path2D>();
     for (const node of this.nodes) {
       if (Number.isNaN(node.x)) continue;
@@ -297,13 +319,32 @@ export class Plane {
     this.names(isDim, chosen);
   }
 
+  private styled(isDim: (id: string) => boolean): Record<Style, Line[]> {
+    const { path } = this.look;
+    const steps = new Set(path.slice(1).flatMap((id, index) => [`${path[index]!} ${id}`, `${id} ${path[index]!}`]));
+    const lines: Record<Style, Line[]> = { dim: [], clear: [], against: [], path: [] };
+    for (const { source, target, kind } of this.edges) {
+      const style = steps.has(`${source} ${target}`) ? 'path' : isDim(source) || isDim(target) ? 'dim' : kind === 'CONTRADICTS' ? 'against' : 'clear';
+      lines[style].push({ from: this.byId.get(source)!, to: this.byId.get(target)! });
+    }
+    return lines;
+  }
+
+  /** How many lines the next picture has, by what this one took until it was on the screen. */
+  private pace(): void {
+    const took = performance.now() - this.drawnAt;
+    if (took > SLOW_MS) this.stride = Math.min(FEWEST, this.stride + 1);
+    else if (took < QUICK_MS) this.stride = Math.max(1, this.stride - 0.125);
+    this.worker.postMessage('next');
+  }
+
   /** Labels that do not overlap, of what is hovered and chosen first, then of the largest. */
   private names(isDim: (id: string) => boolean, chosen: Node | undefined): void {
     const { ink, place, zoom, left, top } = this;
     const taken: [number, number, number][] = [];
     ink.font = '12px system-ui, sans-serif';
     ink.fillStyle = this.colour('--text');
-    const inView = this.nodes.filter(({ id, x, y }) => !isDim(id) && x * zoom + left > 0 && y * zoom + top > 0 && x * zoom + left < place.clientWidth && y * zoom + top < place.clientHeight);
+    const inView = !this.settled && this.nodes.length > 300 ? [] : this.nodes.filter(({ id, x, y }) => !isDim(id) && x * zoom + left > 0 && y * zoom + top > 0 && x * zoom + left < place.clientWidth && y * zoom + top < place.clientHeight);
     const first = [this.hovered, chosen].filter((node) => node !== undefined);
     const most = inView.length > 300 ? 12 : 60;
     for (const node of [...first, ...inView.sort((a, b) => b.size - a.size).slice(0, most)]) {

@@ -74,6 +74,7 @@ export const SessionHead = graphql(`
     session(by: { id: $id }) {
       id externalId kind title status context metadata capabilities messageCount createdAt lastActiveAt version
       traceCursor
+      usage { totalTokens costUsd }
       participants(first: 50) {
         nodes { id name type role leftAt actor { __typename ... on User { id } ... on Agent { id } } }
         pageInfo { hasNextPage }

@@ -36,6 +36,9 @@ export function SessionView({ id, query }: { id: string; query: URLSearchParams 
           <p class="line">
             <Badge of={data.kind} /> <Badge of={data.status} />
             <span class="soft"><Time at={data.createdAt} /> to <Time at={data.lastActiveAt} /></span>
+            <span class="soft figure">{count(data.messageCount)} {data.messageCount === 1 ? 'message' : 'messages'}</span>
+            {data.usage?.totalTokens != null && <span class="soft figure">{count(data.usage.totalTokens)} tokens</span>}
+            {data.usage?.costUsd != null && <span class="soft figure">{dollars(data.usage.costUsd)}</span>}
             <Annotations of={data.annotations.nodes} target={{ id, what: 'session' }} />
             <span class="soft">{data.externalId ?? ''}</span> <Copy text={data.id} what="session id" />
           </p>

@@ -15,6 +15,7 @@ interface Props {
 export function Json({ value, label = 'value', levels = 1 }: Props) {
   const [sought, setSought] = useState('');
   const text = useMemo(() => JSON.stringify(value, null, 2) ?? 'null', [value]);
+  const [picked, pick] = useState<Picked>();
   const hits = sought ? text.toLowerCase().split(sought.toLowerCase()).length - 1 : 0;
   return (
     <div class="json">
@@ -26,12 +27,27 @@ export function Json({ value, label = 'value', levels = 1 }: Props) {
         </label>
       )}
       <Copy text={text} what={label} />
-      <Node value={value} path="" name={undefined} levels={text.length > 50_000 ? Math.min(levels, 3) : levels} sought={sought.toLowerCase()} />
+      {picked && (
+        <p class="line picked" role="status">
+          <code><bdi>{picked.path}</bdi></code> <Copy text={picked.path} what="path" />
+          <span class="soft">value</span> <Copy text={typeof picked.value === 'string' ? picked.value : (JSON.stringify(picked.value, null, 2) ?? '')} what="value" />
+        </p>
+      )}
+      <Node pick={pick} value={value} path="" name={undefined} levels={text.length > 50_000 ? Math.min(levels, 3) : levels} sought={sought.toLowerCase()} />
     </div>
   );
 }
 
+interface Picked {
+  path: string;
+  value: unknown;
+}
+
+const below = (path: string, key: string, isList: boolean): string => (isList ? `${path}[${key}]` : /^[A-Za-z_]\w*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`);
+
 interface NodeProps {
+  /** Shows where a member is, to be copied. */
+  pick: (picked: Picked) => void;
   value: unknown;
   path: string;
   name: string | undefined;
@@ -39,12 +55,12 @@ interface NodeProps {
   sought: string;
 }
 
-function Node({ value, path, name, levels, sought }: NodeProps) {
+function Node({ pick, value, path, name, levels, sought }: NodeProps) {
   const [opened, setOpened] = useState<boolean>();
   const [shown, setShown] = useState(AT_ONCE);
   const has = useMemo(() => sought !== '' && JSON.stringify(value)?.toLowerCase().includes(sought), [value, sought]);
   const label = name === undefined ? null : <span class="name" dir="auto">{name}: </span>;
-  if (value === null || typeof value !== 'object') return <div class="leaf" title={path}>{label}<Leaf value={value} sought={sought} /></div>;
+  if (value === null || typeof value !== 'object') return <div class="leaf" title={path}>{label && <button type="button" class="quiet" onClick={() => pick({ path, value })}>{label}</button>}<Leaf value={value} sought={sought} /></div>;
   const isList = Array.isArray(value);
   const members = Object.entries(value);
   const sign = isList ? `[${members.length}]` : `{${members.length}}`;
@@ -53,11 +69,11 @@ function Node({ value, path, name, levels, sought }: NodeProps) {
   const isOpen = opened ?? (levels > 0 || has);
   return (
     <details open={isOpen} onToggle={(event) => setOpened(event.currentTarget.open)}>
-      <summary title={path}>{label}<span class="soft">{sign}</span></summary>
+      <summary title={path} onClick={() => path && pick({ path, value })}>{label}<span class="soft">{sign}</span></summary>
       {isOpen && (
         <div class="members">
           {wanted.slice(0, shown).map(([key, one]) => (
-            <Node key={key} name={key} value={one} path={`${path}${isList ? `[${key}]` : `.${key}`}`} levels={levels - 1} sought={sought} />
+            <Node key={key} pick={pick} name={key} value={one} path={below(path, key, isList)} levels={levels - 1} sought={sought} />
           ))}
           {wanted.length > shown && (
             <button type="button" class="quiet" onClick={() => setShown(shown + AT_ONCE * 5)}>{wanted.length - shown} more</button>
