@@ -1,9 +1,9 @@
 """Copies everything from one store to another, and then compares the two.
 
-What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the trash,
-the audit log and the API keys, so that everybody gets in as before. What is there already stays, so a copy that was
-killed is completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the logs of changes,
-and the places of trace events; every log gets places of its own, in the same order.
+What is copied is what `recollect export` writes of each workspace, by way of a temporary file, and beside it the trash
+with its files, the audit log and the API keys, so that everybody gets in as before. What is there already stays, so a
+copy that was killed is completed by another one. Not copied: idempotency keys, which are forgotten after 7 days, the
+logs of changes, and the places of trace events; every log gets places of its own, in the same order.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 
 import click
 import msgspec
@@ -21,6 +22,7 @@ from cli.comparison import BESIDE, Compared, compare, pages
 from cli.show import WIDE, Show, bar, table
 from domain.caller import operator
 from domain.node import Node
+from domain.trash import TrashedBlob
 from formats.conversation import FormatError
 from formats.file import lines
 from formats.recollect import jsonl as recollect_jsonl
@@ -29,12 +31,16 @@ from resolvers.context import Context
 from server.service import Service, open_service
 from server.settings import BadSetting, Settings
 from stores.blobs.opening import FOLDER
+from stores.errors import Unavailable
 from stores.ports import Transaction
 
 SERVICES = "services"
 """What the servers of the settings are called, in place of a folder."""
 
 _EVERY = 500
+_ALL = 1 << 40
+"""More bytes than a file has."""
+
 _SETTLED_SECONDS = 60.0
 _URLS = ("graph_url", "vectors_url", "events_url")
 
@@ -102,12 +108,28 @@ async def _copy(old: Context, new: Context, show: Show) -> None:
 
 async def _put_missing(old: Context, new: Context, kind: type[Node]) -> None:
     async for page in pages(old, kind):
+        await _bring_bytes(old, new, [one for one in page if isinstance(one, TrashedBlob)])
 
         async def script(tx: Transaction, page: list[Node] = page) -> None:
             there = await tx.get(kind, [record.id for record in page])
             await tx.put([record for record, before in zip(page, there, strict=True) if before is None])
 
         await new.store.write(script)
+
+
+async def _bring_bytes(old: Context, new: Context, blobs: Sequence[TrashedBlob]) -> None:
+    """Brings the bytes of files in the trash that are not there yet. Raises Unavailable where some are missing."""
+    there = await new.store.get(TrashedBlob, [one.id for one in blobs])
+    for blob in [one for one, before in zip(blobs, there, strict=True) if before is None]:
+        workspace, path = old.caller.workspace, new.intake.blobs.staging / token_hex(16)
+        try:
+            with path.open("xb") as file:
+                async for piece in old.intake.blobs.read(workspace, blob.stored_as, 0, _ALL):
+                    file.write(piece)
+        except KeyError:
+            path.unlink()
+            raise Unavailable(f"the bytes of {blob.stored_as} are missing") from None
+        await new.intake.blobs.keep(workspace, blob.stored_as, path)
 
 
 async def _settled(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,14 @@ from cli import copy as copy_command
 from cli.copy import copy
 from cli.main import main
 from domain.actor import UpsertUserInput
+from domain.blob import Blob
 from domain.caller import LOCAL, Caller, Role
 from domain.key import CreateApiKeyInput
-from resolvers import actors, keys
+from domain.message import AddMessageInput, ContentInput, MediaInput
+from domain.session import CreateSessionInput, DeleteSessionInput
+from domain.trash import RestoreSessionInput
+from domain.values import Ref
+from resolvers import actors, keys, messages, sessions, trash
 from resolvers.context import Context
 from server.demo import Client, fill
 from server.service import Service, open_service
@@ -26,6 +32,8 @@ from stores.errors import CannotOpen, Unavailable
 from stores.ports import Script, Store
 from tests.support.servers import SETTINGS
 from tests.support.services import empty, urls
+
+LETTER = b"what nobody is to lose"
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +48,31 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await actors.upsert_user(other, UpsertUserInput(external_id="anna", name="Anna"))
         await keys.create(other, CreateApiKeyInput(name="a key", role=Role.WRITE))
         await service.close()
+        trashing = open_service(folder, Settings(trash_days=30))
+        mine = trashing.context(Caller("other", Role.ADMIN))
+        await sessions.create(mine.acting("createSession"), CreateSessionInput(external_id="gone"))
+        part = ContentInput(document=MediaInput(data=b64encode(LETTER).decode()))
+        said = AddMessageInput(session=Ref(external_id="gone"), role="user", content=[part])
+        await messages.add(mine.acting("addMessage"), said)
+        gone = DeleteSessionInput(session=Ref(external_id="gone"))
+        await sessions.delete(mine.acting("deleteSession"), gone)
+        await trashing.close()
 
     asyncio.run(filled())
     return folder
+
+
+async def brought_back(folder: Path) -> bytes:
+    """The file of the session in the trash, once that is restored."""
+    service = open_service(folder, Settings())
+    context = service.context(Caller("other", Role.ADMIN))
+    restored = RestoreSessionInput(session=Ref(external_id="gone"))
+    await trash.restore(context.acting("restoreSession"), restored)
+    [blob] = await context.store.scan(Blob, None, 9)
+    pieces = context.intake.blobs.read("other", blob.stored_as, 0, blob.size_bytes)
+    found = b"".join([one async for one in pieces])
+    await service.close()
+    return found
 
 
 @pytest.fixture
@@ -63,9 +93,10 @@ async def test_a_folder_to_a_folder(source: str, tmp_path: Path, capsys: pytest.
     assert {line[-1] for line in lines.values()} == {"same"}
     assert lines["default", "searches"][:2] == ["20", "20"]
     assert lines["other", "user"][0] == lines["/keys", "API_key"][0] == "1"
-    assert int(lines["other", "audit_entry"][0]) == 2
+    assert int(lines["other", "audit_entry"][0]) == 5
     kinds = {kind for workspace, kind in lines if workspace == "default"}
     assert {"session", "message", "memory", "memory_refs", "link", "version", "span", "event", "recall"} <= kinds
+    assert await brought_back(tmp_path / "target") == LETTER
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
@@ -97,6 +128,7 @@ async def test_to_the_servers_and_back(source: str, tmp_path: Path, capsys: pyte
         lines = told(capsys.readouterr().out)
         assert {line[-1] for line in lines.values()} == {"same"}
         assert lines["default", "searches"][:2] == ["20", "20"]
+    assert await brought_back(tmp_path / "target") == LETTER
 
 
 @pytest.mark.parametrize("writes", [1, 12, 20, 28])
