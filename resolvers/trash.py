@@ -105,6 +105,7 @@ async def keep(tx: Transaction, session: Session, blobs: Sequence[Blob], days: f
     drawn = zip(messages, await tx.drawn(messages), strict=True)
     refs = [Refs(id, some) for id, some in drawn if some]
     parts = list(_parts(going, refs, [one for one in lost if one.id not in going]))
+    await _make_way(tx, session, blobs)
     due = tx.now + timedelta(days=days)
     entry = TrashedSession(
         id=tx.new_id(TrashedSession),
@@ -128,6 +129,17 @@ async def keep(tx: Transaction, session: Session, blobs: Sequence[Blob], days: f
         ]
     )
     await tx.put([TrashedBlob(id=tx.new_id(TrashedBlob), trash_id=entry.id, stored_as=one.stored_as) for one in blobs])
+
+
+async def _make_way(tx: Transaction, session: Session, blobs: Sequence[Blob]) -> None:
+    """Takes away what the trash has of a session, and of files, that an import has brought back: they are as they are
+    now, and go there once more."""
+    [earlier] = await tx.find(TrashedSession, [(session.id,)])
+    if earlier is not None:
+        await tx.delete(TrashedSession, [earlier.id])
+    if blobs:
+        there = await tx.find(TrashedBlob, [(one.stored_as,) for one in blobs])
+        await tx.delete(TrashedBlob, [one.id for one in there if one is not None])
 
 
 def _parts(going: dict[Id, Node], refs: Sequence[Refs], lost: Sequence[Lost]) -> Iterator[tuple[str, Json]]:

@@ -11,6 +11,7 @@ import pytest
 from domain.blob import Blob
 from domain.caller import LOCAL
 from domain.trash import TrashedBlob, TrashedPart, TrashedSession
+from formats.recollect import jsonl
 from resolvers import blobs
 from resolvers.expiry import sweep
 from tests.support.graphql_client import Graph
@@ -258,3 +259,24 @@ async def test_followers_see_it_go_and_come_back(graph: Graph) -> None:
         await graph.do("restoreSession", ref("a"))
         told_of = await changes.next(2)
     assert [one["sessionChanges"]["kind"] for one in told_of] == ["DELETED", "CREATED"]
+
+
+async def test_a_session_that_an_import_has_brought_back_can_be_deleted_again(graph: Graph) -> None:
+    graph.context.trash_days = 2.0
+    s = ref("s")
+    await graph.do("createSession", {"externalId": "s"})
+    part = {"document": {"data": b64encode(b"the letter").decode()}}
+    await graph.do("addMessage", {**s, "role": "user", "content": [part]})
+    lines = [line async for line in jsonl.export(graph.context)]
+    await graph.do("deleteSession", s)
+    await jsonl.load(lambda: lines, graph.context)
+    assert await graph.fails("restoreSession", s) == ("DUPLICATE", ["session"])
+    await graph.do("addMessage", {**s, "role": "user", "text": "later"})
+    await graph.do("deleteSession", s)
+    found = await graph.data("{ trashedSessions { nodes { messageCount } } }")
+    assert found["trashedSessions"]["nodes"] == [{"messageCount": 2}]
+    await graph.do("restoreSession", s)
+    shown = (
+        '{ session(by: {externalId: "s"}) { messages { totalCount } ... on ChatSession { documents { totalCount } } } }'
+    )
+    assert (await graph.data(shown))["session"] == {"messages": {"totalCount": 2}, "documents": {"totalCount": 1}}
