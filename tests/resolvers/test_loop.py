@@ -13,10 +13,21 @@ import apsw
 import pytest
 from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type, is_leaf_type
 
+from domain.actor import AgentVersion
+from domain.blob import Attachment, Blob, MediaKind
 from domain.caller import LOCAL
+from domain.correction import MessageVersion
+from domain.message import TextContent
+from domain.node import Node
+from domain.part import PartLimits
+from domain.state_schema import StateSchema
+from domain.values import EMPTY_OBJECT, encode_json
 from schema.build import build
+from stores.catalogue.kinds import KINDS
+from stores.contract import making as m
 from stores.contract.making import World, world
 from stores.embedded.engine import EmbeddedEngine, open_embedded
+from stores.ports import Store, Transaction
 from tests.support.graphql_client import Clock, Graph, Words, in_memory
 
 pytestmark = pytest.mark.slow
@@ -42,7 +53,39 @@ VARIED = {
     "recall": {},
     "state": {"name": "'key ' || i"},
     "audit": {},
+    "blob": {"sha256": "printf('%064x', i)", "stored_as": "printf('%064x-0', i)"},
+    "attachment": {"blob": "i + 1"},
+    "document_chunk": {"place": "i + 10", "place_key": "'' || i"},
+    "message_version": {"version": "i + 10"},
+    "session_link": {"target": "i + 2"},
+    "context_version": {"version": "i + 10"},
+    "chunk": {"cut_at": "NULL"},
+    "origin": {"memory": "i + 2"},
+    "agent_version": {"replaced_at": "replaced_at + i"},
+    "entity": {"name": "'town ' || i"},
+    "entity_name": {"digest": "'digest ' || i"},
+    "mention": {"target": "'mem_' || printf('%032x', i)"},
+    "annotation": {"name": "'name ' || i"},
+    "tool_execution": {"call_key": "'call ' || i"},
+    "reasoning_chain": {},
+    "decision": {},
+    "insight": {},
+    "workflow_execution": {},
+    "experiment": {},
+    "experiment_result": {},
+    "state_schema": {"namespace": "'namespace ' || i"},
+    "trashed_session": {"session": "'ses_' || printf('%032x', i)"},
 }
+
+# Of these a session has no more (RECOLLECT_PARTS_IN_SESSION).
+LIMITED = dict.fromkeys(
+    ("decision", "insight", "workflow_execution", "experiment", "experiment_result"), PartLimits().in_session - 1
+)
+
+# What no field gives many of: one row for a caller, a span, a session or an erasure; links have their own statement.
+NOT_VARIED = {
+    "api_key", "tally", "conversation", "trashed_part", "trashed_blob", "erasure", "link", "link_version",
+}  # fmt: skip
 
 # What a filter would have to look at everything for, and an argument that has no default.
 NEVER = {
@@ -55,10 +98,72 @@ NEVER = {
     "TraceFilter": '{types: ["zzz"]}',
     "StateFilter": '{tags: ["zzz"]}',
     "AuditFilter": '{actions: ["zzz"]}',
+    "AnnotationFilter": '{labels: ["zzz"]}',
+    "AttachmentFilter": "{kinds: [VIDEO]}",
+    "BlobFilter": '{text: "zzz"}',
+    "ContextVersionFilter": "{context: {zzz: 1}}",
+    "EntityFilter": '{text: "zzz"}',
+    "ReasoningChainFilter": "{running: true}",
+    "ToolExecutionFilter": '{tools: ["zzz"]}',
+    "TrashedSessionFilter": '{text: "zzz"}',
 }
 
 
-def multiply(db: apsw.Connection, there: World) -> None:
+async def rest(store: Store, there: World) -> list[Node]:
+    """One record of each kind that a world has none of."""
+    said, fact = there.message, there.memory
+    talked = {"session_id": there.session.id}
+
+    def blob(tx: Transaction) -> Blob:
+        return Blob(
+            id=tx.new_id(Blob), sha256="f" * 64, media_type="text/plain", filename="a.txt", size_bytes=9, width=None,
+            height=None, text="some text", metadata=EMPTY_OBJECT, stored_as=f"{'f' * 64}-0", created_at=tx.now,
+            used_at=tx.now,
+        )  # fmt: skip
+
+    [file, other] = await m.keep(store, blob, m.session(external_id="other"))
+
+    def shown(tx: Transaction) -> Attachment:
+        return Attachment(
+            id=tx.new_id(Attachment), target_id=said.id, blob_id=file.id, **talked, kind=MediaKind.DOCUMENT,
+            created_at=tx.now,
+        )  # fmt: skip
+
+    def earlier(tx: Transaction) -> MessageVersion:
+        before = [TextContent("before")]
+        return MessageVersion(
+            id=tx.new_id(MessageVersion), message_id=said.id, version=1, content=before, metadata=EMPTY_OBJECT,
+            replaced_at=tx.now,
+        )  # fmt: skip
+
+    def was(tx: Transaction) -> AgentVersion:
+        return AgentVersion(
+            id=tx.new_id(AgentVersion), agent_id=there.agent.id, replaced_at=tx.now, name="before", description=None,
+            config=EMPTY_OBJECT, capabilities=[],
+        )  # fmt: skip
+
+    def described(tx: Transaction) -> StateSchema:
+        return StateSchema(
+            id=tx.new_id(StateSchema), namespace="app", schema=EMPTY_OBJECT, version=1, migrations=encode_json([]),
+            created_at=tx.now, updated_at=tx.now,
+        )  # fmt: skip
+
+    [warm] = await m.keep(store, m.experiment(there.session.id))
+    made = await m.keep(
+        store, shown, earlier, was, described, m.session_link(there.session, other), m.context_version(there.session),
+        m.chunk(there.session.id, said), m.origin(fact.id, said.id), m.annotation(fact), m.trashed(),
+        m.tool_execution(**talked), m.reasoning_chain(there.agent, **talked), m.decision(there.session.id),
+        m.insight(there.session.id), m.workflow_execution(there.session.id), m.experiment_result(warm),
+    )  # fmt: skip
+    return [file, warm, *made]
+
+
+def test_every_kind_is_multiplied_or_said_not_to_be() -> None:
+    assert {*VARIED} | NOT_VARIED == {kind.name for kind in KINDS}
+    assert not {*VARIED} & NOT_VARIED
+
+
+def multiply(db: apsw.Connection) -> None:
     """Makes 100,000 of each record but for their names."""
     db.execute("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF").fetchall()
     for table, varied in VARIED.items():
@@ -66,7 +171,7 @@ def multiply(db: apsw.Connection, there: World) -> None:
         made = {"id": "substr(t.id, 1, 4) || printf('%032x', i)", "external_id": "NULL", **varied}
         values = ", ".join(made.get(column, f"t.{column}") for column in columns)
         db.execute(
-            f"WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) "
+            f"WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LIMITED.get(table, ROWS)}) "
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM "
             f"(SELECT * FROM {table} ORDER BY id LIMIT 1) t, n"
         )
@@ -82,25 +187,29 @@ def multiply(db: apsw.Connection, there: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled() -> Iterator[tuple[Path, World]]:
+def filled() -> Iterator[tuple[Path, World, list[Node]]]:
     """A folder with 100,000 of everything, hanging on one record of each kind."""
 
-    async def fill(folder: Path) -> World:
+    async def fill(folder: Path) -> tuple[World, list[Node]]:
         engine = open_embedded(folder, Words.name, Words.dimension)
-        there = await world(engine.workspace(LOCAL.workspace))
-        multiply(engine.writer.db, there)
+        store = engine.workspace(LOCAL.workspace)
+        there = await world(store)
+        more = await rest(store, there)
+        multiply(engine.writer.db)
         await engine.close()
-        return there
+        return there, [*there.records, *more]
 
     with in_memory() as folder:
-        yield folder, asyncio.run(fill(folder))
+        yield folder, *asyncio.run(fill(folder))
 
 
 @pytest.fixture
-async def full(filled: tuple[Path, World], clock: Clock) -> AsyncIterator[tuple[Graph, World]]:
+async def full(filled: tuple[Path, World, list[Node]], clock: Clock) -> AsyncIterator[tuple[Graph, World]]:
     """The same, opened."""
-    folder, there = filled
+    folder, there, _ = filled
     graph = Graph(folder, clock)
+    assert isinstance(graph.engine, EmbeddedEngine)
+    graph.engine.readers.deadline = 600.0  # on a busy machine too, each is answered at last
     yield graph, there
     await graph.close()
 
@@ -190,13 +299,13 @@ def asked(name: str, field: Any, there: World) -> Iterator[str]:
         yield f"{name}{f'({arguments})' if arguments else ''} {selection(field.type)}"
 
 
-def questions(there: World) -> Iterator[str]:
+def questions(there: World, records: list[Node]) -> Iterator[str]:
     """Each field of the root, and each of each kind of record."""
     query = SCHEMA.query_type
     assert query is not None
     for name, field in query.fields.items():
         yield from (f"{{ {text} }}" for text in asked(name, field, there))
-    for record in there.records:
+    for record in records:
         type = SCHEMA.type_map.get(type_name(record))
         if isinstance(type, GraphQLObjectType) and "Node" in {one.name for one in type.interfaces}:
             for name, field in type.fields.items():
@@ -208,16 +317,19 @@ def type_name(record: Any) -> str:
     return type(record).__name__
 
 
-async def test_no_field_holds_up_the_loop(full: tuple[Graph, World]) -> None:
+async def test_no_field_holds_up_the_loop(full: tuple[Graph, World], filled: tuple[Path, World, list[Node]]) -> None:
     graph, there = full
-    every = list(questions(there))
+    every = list(questions(there, filled[2]))
     assert len(every) > 200
     slow = []
     for question in every:
-        with not_held(float("inf")) as longest:
-            answer = await graph.ask(question)
-        assert "errors" not in answer, (question, answer["errors"])
-        if longest[0] >= HELD_MS:
+        for _ in range(2):  # a document that is new is validated and compiled first, which takes 20 ms and more
+            with not_held(float("inf")) as longest:
+                answer = await graph.ask(question)
+            assert "errors" not in answer, (question, answer["errors"])
+            if longest[0] < HELD_MS:
+                break
+        else:
             slow.append((round(longest[0]), question))
     assert slow == []
 
