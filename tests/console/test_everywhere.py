@@ -25,6 +25,9 @@ PAGES = [
     "/query",
     "/operate",
     "/operate?tab=figures",
+    "/operate?tab=tools",
+    "/operate?tab=audit",
+    "/operate?tab=keys",
     "/operate?tab=forget",
 ]
 
@@ -98,7 +101,7 @@ EVIL = [
 def test_hostile_texts_do_nothing(site: Site, page: Page) -> None:
     """In every field that is shown: no dialog, no request, no script, no link that runs one; the page stands."""
     id = site.session(
-        "evil", SCRIPT, metadata={f"<b>{n}": SCRIPT for n in range(2000)}, context={"a": {"__proto__": SCRIPT}}
+        "evil", SCRIPT, metadata={f"<b>{n}": "<i>" for n in range(10_000)}, context={"a": {"__proto__": SCRIPT}}
     )
     for text in EVIL:
         site.say(id, text.replace("\x00", ""), senderName=SCRIPT)
@@ -185,12 +188,15 @@ def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> 
     detail = [
         f"/sessions/{id}?why=x",
         f"/sessions/{id}?tab=context",
-        f"/traces/{trace}",
+        f"/traces/{trace}?span={first}",
         f"/traces/{trace}/compare",
         f"/traces/{trace}/compare/{site.trace('seen again', 9, 'seen')}?span={first}",
         f"/memories/{memory}",
         f"/memories?view=graph&start={entity['id']}&node={entity['id']}",
         "/memories?text=seen",
+        f"/sessions/{id}?tab=memories",
+        f"/sessions/{id}?tab=traces",
+        f"/sessions/{site.session(f'panel seen {scheme}', 'A panel', kind='PANEL')}?tab=kind",
     ]
     for page in tab(browser, site.url, color_scheme=scheme):
         for path in (

@@ -65,7 +65,7 @@ function People({ head }: { head: Head }) {
   const people = head.participants.nodes;
   const shown = all ? people : people.slice(0, 8);
   return (
-    <p class="line people" aria-label="Participants">
+    <p class="line people" role="group" aria-label="Participants">
       {shown.map(({ id, name, type, role, leftAt, actor }) => {
         const inside = <><span class={`dot ${type}`} /> <bdi>{name}</bdi>{role && <span class="soft"> {role}</span>}{leftAt && <span class="soft"> left</span>}</>;
         return actor ? <a key={id} class="person" href={to(['memories'], { owner: actor.id })} title="Its memories">{inside}</a> : <span key={id} class="person">{inside}</span>;
