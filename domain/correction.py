@@ -11,9 +11,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
+from domain.annotation import Annotation
 from domain.context_version import ContextVersion
 from domain.declaration import listed, made_of, refers, shown
-from domain.experiment import ExperimentResult
+from domain.experiment import Experiment, ExperimentResult
 from domain.message import (
     Content,
     ContentInput,
@@ -199,12 +200,14 @@ def json_without(value: Json, texts: Sequence[str]) -> Json:
 _TEXTS: dict[type[Node], tuple[str, ...]] = {
     TraceEvent: ("data",),
     ToolExecution: ("arguments", "result", "error"),
-    ReasoningChain: ("steps", "conclusion"),
-    Decision: ("topic", "text", "votes"),
-    Insight: ("text",),
-    WorkflowExecution: ("input", "output", "error"),
-    ExperimentResult: ("output", "comment"),
+    ReasoningChain: ("steps", "conclusion", "metadata"),
+    Decision: ("topic", "text", "votes", "metadata"),
+    Insight: ("text", "metadata"),
+    WorkflowExecution: ("input", "output", "error", "metadata"),
+    Experiment: ("description", "parameters", "metadata"),
+    ExperimentResult: ("output", "comment", "metadata"),
     ContextVersion: ("context", "comment"),
+    Annotation: ("label", "comment", "metadata"),
 }
 """The fields in which records of a session may tell what was said in it."""
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from domain.annotation import Annotation
 from domain.blob import Attachment
 from domain.change import ChangeKind, MemoryChange
 from domain.correction import (
@@ -146,7 +147,7 @@ async def blank(
     done: list[Message] | None = None
     traces: list[Id] = []
     while done is None or traces:
-        traces = [one.id async for one in telling(context, messages[0].session_id, texts)]
+        traces = [one.id async for one in telling(context, messages[0].session_id, ids, texts)]
         if done is None or traces:
             gone = [one.id for one in (*versions, *mentions)] if done is None else []
             done = await write(_blanking(messages[0].session_id, ids, formed, texts, traces, gone))
@@ -167,7 +168,10 @@ def _blanking(
         said = texts_of([one.content for one in whole]) + list(texts)  # they may have been edited since
         for kind in TELLING:
             of: list[Any] = await present(tx, kind, _of_kind(kind, traces))
-            await tx.put([fresh for one in of if (fresh := record_without(one, said)) is not one])
+            told = [fresh for one in of if (fresh := record_without(one, said)) is not one]
+            await tx.put(told)
+            if kind is Annotation:
+                await tx.forget([one.id for one in told])  # what its followers could still be told of it
         await _take_from_session(tx, session_id, said)
         if whole:
             await tx.put([redacted(one) for one in whole])
@@ -197,14 +201,27 @@ async def _let_go(tx: Transaction, contents: Sequence[tuple[Id, Sequence[Content
     await tx.delete(Attachment, [one.id for one in found if one is not None])
 
 
-async def telling(context: Context, session_id: Id, texts: Sequence[str]) -> AsyncIterator[Node]:
-    """What is told of texts in a session."""
+async def telling(
+    context: Context, session_id: Id, messages: Sequence[Id], texts: Sequence[str]
+) -> AsyncIterator[Node]:
+    """What is told of texts in a session, and what is said of it, of its spans and of these messages."""
+    targets = [session_id, *messages]
     lists: list[Collection | Records] = [Collection.SESSION_TRACE, Collection.SESSION_SPANS]
-    lists += [Records(kind, "session") for kind in TELLING if kind not in (TraceEvent, Span)]
+    lists += [Records(kind, "session") for kind in TELLING if kind not in (TraceEvent, Span, Annotation)]
     for of in lists if texts else ():
         async for one in each(context, of, session_id):
             if record_without(one, texts) is not one:
                 yield one
+            if isinstance(one, Span):
+                targets.append(one.id)
+    for start in range(0, len(targets) if texts else 0, _TOGETHER):
+        for said in await every(context, Records(Annotation, "target"), targets[start : start + _TOGETHER]):
+            if record_without(said, texts) is not said:
+                yield said
+
+
+_TOGETHER = 500
+"""So many records are asked at once what is said of them."""
 
 
 async def _take_from_session(tx: Transaction, id: Id, texts: Sequence[str]) -> None:

@@ -169,7 +169,7 @@ class Erasing:
                 await self._memories([one.id for one in formed if self._takes(one, actor)])
                 self._saw(some, self.blanked)
                 self._saw(hanging)
-                self._saw([one async for one in telling(context, session.id, texts)], self.blanked)
+                self._saw([one async for one in telling(context, session.id, ids, texts)], self.blanked)
                 if not self.dry_run:
                     await blank(context, some, context.store.write)
         self._saw(parts, self.blanked)

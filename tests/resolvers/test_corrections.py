@@ -135,6 +135,15 @@ class TestRedacting:
         await graph.do("appendTraceEvents", {**S, "events": [event]})
         await graph.do("startToolExecution", {**S, "tool": "x", "callId": "c", "arguments": {"q": text}})
         await graph.do("finishToolExecution", {**S, "callId": "c", "error": f"no {text}"})
+        ids = await graph.data(
+            '{ message: session(by: {externalId: "s"}) { messages(first: 1) { nodes { id } } } '
+            'session(by: {externalId: "s"}) { id spans { nodes { id } } } }'
+        )
+        spans = [one["id"] for one in ids["session"]["spans"]["nodes"]]
+        assert spans
+        for target in (ids["message"]["messages"]["nodes"][0]["id"], ids["session"]["id"], *spans):
+            said = {"label": text, "comment": f"not {text}", "metadata": {"why": text}}
+            await graph.do("annotate", {"target": target, "name": "leak", **said})
 
     async def test_it_is_nowhere_any_more(self, graph: Graph, session: str) -> None:
         await self.fill(graph)
@@ -153,6 +162,16 @@ class TestRedacting:
         [span] = found["spans"]["nodes"]
         assert (span["name"], span["attributes"]["n"], span["inputMessages"][0]["role"]) == ("chat", 1, "user")
         assert found["toolExecutions"]["nodes"] == [{"status": "ERROR"}]
+
+    async def test_nor_in_an_experiment(self, graph: Graph) -> None:
+        await graph.do("createSession", {"externalId": "s", "kind": "PLAYGROUND"})
+        await say(graph, "m", self.SECRET)
+        tried = {"name": "e", "externalId": "e", "description": self.SECRET, "parameters": {"prompt": self.SECRET}}
+        await graph.do("addExperiment", {**S, **tried, "metadata": {"of": self.SECRET}})
+        result = {"experiment": {"externalId": "e"}, "metrics": {"n": 1}, "metadata": {"of": self.SECRET}}
+        await graph.do("addResult", result)
+        await graph.do("redactMessage", M)
+        assert "harrow" not in repr(graph.rows())
 
     async def test_once_more_changes_nothing_and_finds_what_came_since(self, graph: Graph, session: str) -> None:
         await say(graph, "m", "OK")
