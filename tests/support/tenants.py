@@ -97,6 +97,7 @@ class Tenant:
         mark, text = {"mark": self.mark}, f"{self.mark} black tea"
         s = {"session": {"externalId": "s"}}
         await self.do("upsertUser", {"externalId": "ann", "name": self.mark, "profile": mark})
+        await self.do("upsertAgent", {"externalId": "bot", "name": self.mark})
         await self.do(
             "upsertAgent",
             {
