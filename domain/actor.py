@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -95,8 +97,9 @@ def is_another(before: Agent, after: Agent) -> bool:
 
 
 def snapshot(agent: Agent, earlier: Sequence[AgentVersion], at: datetime) -> AgentSnapshot:
-    """What an agent was at a time. earlier: all it was before, in order."""
-    was = next((one for one in earlier if one.replaced_at > at), None)
+    """What an agent was at a time. earlier: all it was from then on, in order; what it was before may be among it."""
+    place = bisect_right(earlier, at, key=attrgetter("replaced_at"))
+    was = earlier[place] if place < len(earlier) else None
     of: Agent | AgentVersion = was or agent
     until = None if was is None else was.replaced_at
     return AgentSnapshot(agent.id, of.name, of.description, of.config, of.capabilities, until)

@@ -24,15 +24,18 @@ from domain.errors import ErrorCode, invalid, not_found, reject
 from domain.memory import MemoryFilter, MemoryScope, MemoryUsage
 from domain.message import MessageFilter
 from domain.node import Id, kind_of
+from domain.page import Slice
 from domain.participant import SenderType
 from domain.session import SessionFilter
 from domain.values import EMPTY_OBJECT, MAX_NAME, Ref, changed, given
-from resolvers.context import Context, Reader, Unchanged, every, lookup, present
+from resolvers.context import Context, Reader, Unchanged, lookup, present
 from resolvers.idempotency import write
 from resolvers.patterns import check_routes
 from stores.catalogue.kinds import KINDS
 from stores.filters import FILTERS, RefersTo
+from stores.orders import listing_of, order_of
 from stores.ports import Records, Transaction
+from stores.rows import micros
 
 A = TypeVar("A", User, Agent)
 
@@ -111,17 +114,38 @@ def _version(tx: Transaction, agent: Agent) -> AgentVersion:
 
 async def snapshots(context: Context, at: Sequence[tuple[Id, datetime] | None]) -> list[AgentSnapshot | None]:
     """What agents were at times; None for who is no agent."""
-    ids = list(dict.fromkeys(one[0] for one in at if one is not None and kind_of(one[0]) is Agent))
-    if not ids:
+    asked: dict[Id, list[datetime]] = {}
+    for one in at:
+        if one is not None and kind_of(one[0]) is Agent:
+            asked.setdefault(one[0], []).append(one[1])
+    if not asked:
         return [None] * len(at)
-    found = {one.id: one for one in await present(context.store, Agent, ids)}
-    earlier: dict[Id, list[AgentVersion]] = {}
-    for one in await every(context, Records(AgentVersion, "agent"), ids):
-        earlier.setdefault(one.agent_id, []).append(one)
+    found = {one.id: one for one in await present(context.store, Agent, list(asked))}
+    read = await asyncio.gather(*(_replaced(context, id, asked[id]) for id in found))
+    earlier = dict(zip(found, read, strict=True))
     return [
-        None if one is None or one[0] not in found else snapshot(found[one[0]], earlier.get(one[0], ()), one[1])
-        for one in at
+        None if one is None or one[0] not in found else snapshot(found[one[0]], earlier[one[0]], one[1]) for one in at
     ]
+
+
+async def _replaced(context: Context, agent_id: Id, times: Sequence[datetime]) -> list[AgentVersion]:
+    """What an agent was at these times and between them, in order, without what it still is."""
+    listing = listing_of(_VERSIONS, agent_id, order_of(_VERSIONS, None), "")
+    after, latest, more = listing.cursor((micros(min(times)), _BEHIND_ALL)), max(times), True
+    found: list[AgentVersion] = []
+    while more:
+        [page] = await context.store.pages(_VERSIONS, [agent_id], Slice(_TOGETHER, after=after))
+        found += page.nodes
+        more = page.has_next_page and found[-1].replaced_at <= latest
+        after = page.page_info.end_cursor or after
+    return found
+
+
+_VERSIONS = Records(AgentVersion, "agent")
+_BEHIND_ALL = "~"
+"""Sorts behind every id."""
+
+_TOGETHER = 100
 
 
 async def _kept(tx: Transaction, before: A | None, after: A) -> A:

@@ -147,7 +147,7 @@ def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
     """A picture and a sound of this server, a tool that is still at work and then answers, and what the session used."""
     id = site.session("holds", "What it holds", context={"quay": {"north": "closed"}})
     media = [
-        {"image": {"data": PIXEL, "mediaType": "image/png", "filename": "crane.png", "caption": "The crane"}},
+        {"image": {"data": PIXEL, "mediaType": "image/png", "filename": "derrick.png", "caption": "The derrick"}},
         {
             "audio": {
                 "data": HORN,
@@ -166,7 +166,7 @@ def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
     site.end(site.begin("chat", session={"id": id}, kind="LLM", traceId="5a" * 16, attributes=usage))
     page.goto(f"/sessions/{id}")
     log = page.get_by_role("log")
-    image = log.get_by_role("img", name="The crane")
+    image = log.get_by_role("img", name="The derrick")
     expect(image).to_be_visible()
     assert image.evaluate("async image => (await image.decode(), image.naturalWidth)") == 1
     expect(log.locator("audio")).to_have_attribute("src", re.compile("horn|blob|http"))
