@@ -143,6 +143,7 @@ def site(family: str) -> Iterator[Site]:
         if family == "services":
             hold(folder)
             settings = {name: os.environ[name] for name in SETTINGS}
+            settings["RECOLLECT_BLOBS_URL"] = (folder / "blobs").as_uri()
         running = Running(folder / "data", **settings)
         try:
             running.start()
