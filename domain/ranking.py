@@ -123,19 +123,21 @@ class _Signals(NamedTuple):
 
     def sum(self, weights: Weights) -> float:
         return (
-            weights.neighbors * (self.neighbors or 0.0)
-            + weights.reply * (self.reply or 0.0)
+            self.near(weights)
             + weights.session * (self.session or 0.0)
             + weights.people * (self.people or 0.0)
-            + weights.links * (self.links or 0.0)
-            + weights.references * (self.references or 0.0)
             + weights.time * (self.time or 0.0)
             + weights.entities * (self.entities or 0.0)
         )
 
     def near(self, weights: Weights) -> float:
         """What stands beside it and is tied to it."""
-        return self._replace(session=None, people=None, time=None, entities=None).sum(weights)
+        return (
+            weights.neighbors * (self.neighbors or 0.0)
+            + weights.reply * (self.reply or 0.0)
+            + weights.links * (self.links or 0.0)
+            + weights.references * (self.references or 0.0)
+        )
 
 
 _NONE = _Signals()
@@ -194,7 +196,8 @@ def _parts(one: Candidate, fusion: float | None, signals: _Signals) -> ScorePart
 def _hybrid(
     found: Sequence[Candidate], asked: Asked, ties: Sequence[Tie], weights: Weights
 ) -> Iterator[tuple[Candidate, float, float, _Signals]]:
-    own = _own(found, asked, weights)
+    passing = {one.id for one in found if passes(one, asked)}
+    own = _own(found, passing, asked, weights)
     vouched = _vouched(found, own, asked, ties)
     raw = {}
     for one in found:
@@ -205,7 +208,7 @@ def _hybrid(
     hits = [
         one
         for one in found
-        if passes(one, asked) or (vouched[one.id] is not _NONE and vouched[one.id].near(weights) >= least)
+        if one.id in passing or (vouched[one.id] is not _NONE and vouched[one.id].near(weights) >= least)
     ]
     best = max([1.0, *(raw[one.id] for one in hits)])
     for one in hits:
@@ -213,7 +216,7 @@ def _hybrid(
         yield one, relevance, relevance, vouched[one.id]
 
 
-def _own(found: Sequence[Candidate], asked: Asked, weights: Weights) -> dict[Id, float]:
+def _own(found: Sequence[Candidate], passing: Collection[Id], asked: Asked, weights: Weights) -> dict[Id, float]:
     """What each says itself: nothing where it is no hit by that. A meaning is how far its cosine is above the usual
     one, as a share of what is above kindred ones; it counts the less the more is usual, for then the embedder hardly
     knows the language."""
@@ -228,7 +231,7 @@ def _own(found: Sequence[Candidate], asked: Asked, weights: Weights) -> dict[Id,
         meaning = min(max(0.0, scale * (one.similarity - usual)), 1.0)
         return words + known * ((1 - SHADE) * meaning + SHADE * one.similarity)
 
-    return {one.id: own(one) if passes(one, asked) else 0.0 for one in found}
+    return {one.id: own(one) if one.id in passing else 0.0 for one in found}
 
 
 def _vouched(
@@ -241,9 +244,10 @@ def _vouched(
     mentioning = _mentioning(found, strong, asked.entities)
     times = periods(asked.text, asked.now) if asked.text and asked.now is not None else []
     sessions = _Sessions(found, strong)
+    tied = {*linked, *shared, *mentioning}
     return {
         one.id: _NONE
-        if one.session_id is None and named is None and not ties and not times and not mentioning
+        if one.session_id is None and named is None and not times and one.id not in tied
         else _Signals(
             beside.neighbors(one),
             beside.reply(one),
