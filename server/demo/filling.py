@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from domain.actor import UpsertAgentInput, UpsertUserInput
 from domain.annotation import AnnotateInput
+from domain.correction import EditMessageInput, RedactMessageInput
 from domain.errors import ErrorCode
 from domain.link import LinkInput, LinkMemoriesInput, MemoryLinkKind
 from domain.memory import (
@@ -43,7 +44,21 @@ from server.demo.picture import crack
 from server.demo.remembered import KEPT, LINKS, REVISED, Kept
 from server.demo.screenplay import Line, message, message_name, perform
 from server.demo.spans import trace
-from server.demo.story import AGENTS, CONTEXTS, JUDGED, LINKED, RECALLS, ROUTES, SCENES, STATES, USERS, Scene
+from server.demo.story import (
+    AGENTS,
+    CONTEXTS,
+    EARLIER,
+    EDITED,
+    JUDGED,
+    LINKED,
+    RECALLS,
+    REDACTED,
+    ROUTES,
+    SCENES,
+    STATES,
+    USERS,
+    Scene,
+)
 
 DEMO = encode_json({"demo": True})
 """The metadata by which what the demo makes is known."""
@@ -79,6 +94,7 @@ async def fill(client: Client) -> bool:
         begun["aged"] = True
         await _note(client, begun)
     await _revise(client)
+    await _retrain(client)
     for place, agent, text in RECALLS[begun["recalled"] :]:
         await _recall(client, place, agent, text)
         begun["recalled"] += 1
@@ -143,16 +159,25 @@ async def _introduce(client: Client) -> None:
         if (await client.ask("query ($by: Ref!) { user(by: $by) { id } }", by={"externalId": key}))["user"] is None:
             await client.write("upsertUser", user)
     for key, (name, description, capabilities, config) in AGENTS.items():
+        able, config = EARLIER.get(key, (capabilities, config))
         agent = UpsertAgentInput(
             external_id=key,
             name=name,
             description=description,
             config=encode_json(config),
-            capabilities=capabilities,
+            capabilities=able,
             routes=ROUTES[key],
         )
         if (await client.ask("query ($by: Ref!) { agent(by: $by) { id } }", by={"externalId": key}))["agent"] is None:
             await client.write("upsertAgent", agent)
+
+
+async def _retrain(client: Client) -> None:
+    """Makes agents what they are now; a second time it changes nothing."""
+    for key in EARLIER:
+        _, _, capabilities, config = AGENTS[key]
+        now = UpsertAgentInput(external_id=key, config=encode_json(config), capabilities=capabilities)
+        await client.write("upsertAgent", now)
 
 
 async def _tell(client: Client, at: datetime) -> None:
@@ -195,11 +220,14 @@ async def _play(client: Client, scene: Scene, lines: Sequence[Line], at: datetim
     )
     await client.write("createSession", session)
     await _move_on(client, scene)
-    said = [_with_photo(message(scene, line)) if client.takes_files else message(scene, line) for line in lines]
+    said = [_at_first(message(scene, line)) for line in lines]
+    if client.takes_files:
+        said = [_with_photo(one) for one in said]
     await client.write(
         "addMessages",
         AddMessagesInput(session=_session(scene), messages=said, idempotency_key=f"demo:{scene.key}:messages"),
     )
+    await _correct(client, scene.key, lines)
     for mutation, input in parts.came_of(scene.key, max(line.at for line in lines)):
         await client.write(mutation, input)
     if scene.ended:
@@ -216,6 +244,21 @@ async def _move_on(client: Client, scene: Scene) -> None:
         except Refused as refused:  # it has been changed already
             if refused.code != ErrorCode.CONFLICT.name:
                 raise
+
+
+async def _correct(client: Client, key: str, lines: Sequence[Line]) -> None:
+    """Edits and redacts messages of a scene; a second time it changes nothing."""
+    texts = {line.name: line.text for line in lines}
+    for name in (message_name(place) for place in EDITED if place.startswith(f"{key}/")):
+        change = EditMessageInput(message=Ref(external_id=name), text=texts[name], idempotency_key=f"{name}/edited")
+        await client.write("editMessage", change)
+    for name in (message_name(place) for place in REDACTED if place.startswith(f"{key}/")):
+        await client.write("redactMessage", RedactMessageInput(message=Ref(external_id=name)))
+
+
+def _at_first(said: MessageInput) -> MessageInput:
+    before = {message_name(place): text for place, text in EDITED.items()}
+    return replace(said, text=before.get(said.external_id or "", said.text))
 
 
 def _with_photo(said: MessageInput) -> MessageInput:

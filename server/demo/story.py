@@ -42,6 +42,11 @@ AGENTS: dict[str, tuple[str, str, list[str], dict[str, Any]]] = {
             ["planning", "workflow"], {"model": "large-reason-1", "temperature": 0.2}),
 }  # fmt: skip
 
+EARLIER: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "iris": (["support", "orders"], {"model": "small-chat-2", "temperature": 0.7}),
+}
+"""What agents were able to do, and how they were set up, while the story went on."""
+
 ROUTES: dict[str, list[AgentRouteInput]] = {
     "iris": [
         AgentRouteInput(name="parcels", keywords=["parcel", "order", "refund"], pattern=r"\b4[67]\d\d\b"),
@@ -309,7 +314,7 @@ iris: I put a sampler together.
   -> orders.create {"customer": "tomas", "items": [{"sampler": ["Jasmine Pearls", "White Peony", "Silver Needle"]}]}
 <- {"id": "4783", "total": 12.5, "wrapped": true}
 iris #sampler: Order 4783: Jasmine Pearls, White Peony and Silver Needle, wrapped, with a card.
-tomas: Could you write "Parabéns, mãe!" on the card?
+tomas #words: Could you write "Parabéns, mãe!" on the card?
 iris #card: It is written.
 tomas #second: Thank you. The teapot you replaced is still in one piece, by the way.
 """
@@ -373,6 +378,14 @@ CONTEXTS: list[tuple[str, dict[str, Any], list[str], str]] = [
     ("teapot", {"state": "closed"}, ["crack"], "The new teapot has arrived."),
 ]
 """How the contexts of sessions change: what is set and removed, and why."""
+
+EDITED = {
+    "wholesale/deliver": "Please deliver before noon, afterwards the café is full.",
+}
+"""What messages said until their senders put them right."""
+
+REDACTED = ["gift/words"]
+"""Messages that nobody is to read any more."""
 
 LINKED = [
     ("parcel-4760", "CONTINUES", "parcel-4711"),
