@@ -215,9 +215,12 @@ def test_more_memories_than_are_asked_for_come_into_the_graph_at_once(site: Site
     owner = site.ask('{ user(by: {externalId: "mara"}) { id } }')["user"]["id"]
     page.goto(f"/memories?view=graph&owner={owner}")
     expect(page.get_by_text("No memories to show")).to_be_visible()
+    plane = page.locator(".plane")
+    assert plane.get_attribute("data-settled") is None  # nothing moves
     many = [{"type": "SEMANTIC", "text": f"Mara knows {n}.", "owner": {"id": owner}} for n in range(150)]
     site.ask(REMEMBER, i={"memories": many})
     expect(page.get_by_role("status").filter(has_text="nodes")).to_contain_text("150 nodes")
+    expect(plane).to_have_attribute("data-settled", "true", timeout=60_000)
 
 
 @pytest.mark.parametrize("what", ["sessions", "traces", "memories"])

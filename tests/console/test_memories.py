@@ -164,6 +164,7 @@ def test_it_is_seen_as_it_was_known_at_a_time(site: Site, page: Page) -> None:
     page.go_back()
     page.get_by_role("button", name="now").click()
     expect(page.get_by_role("status")).to_contain_text("edges")
+    page.get_by_text("As a list").click()
     expect(page.locator(".as-list")).to_contain_text("twice an hour")
 
 

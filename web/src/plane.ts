@@ -57,6 +57,8 @@ export class Plane {
   private lines: Record<Style, Line[]> | undefined;
   /** Of every so many lines one is drawn while it moves. */
   private stride = 1;
+  /** On a dense screen that is too slow: drawn with a pixel for each of CSS while it moves. */
+  private coarse = false;
   private drawnAt = 0;
   private look: Look = { focus: new Set(), selected: null, path: [], strengths: new Map() };
   private hovered: Node | undefined;
@@ -136,9 +138,9 @@ export class Plane {
       edges: Float32Array.from(edges.flatMap(({ source, target, weight }) => [index.get(source)!, index.get(target)!, weight])),
       alpha,
     };
-    this.settled = false;
+    this.settled = !nodes.length;
+    if (this.settled) return delete this.place.dataset['settled'], this.changed();
     this.place.dataset['settled'] = 'false';
-    if (!nodes.length) return;
     this.turn++; // as the worker counts what it is sent
     this.worker.postMessage(start);
   }
@@ -152,6 +154,7 @@ export class Plane {
     });
     this.settled = settled;
     this.place.dataset['settled'] = String(settled);
+    if (settled && this.coarse) this.sharpen(false);
     this.changed();
     if (!settled) requestAnimationFrame(() => setTimeout(() => this.pace()));
   }
@@ -219,8 +222,13 @@ export class Plane {
     return size * Math.max(0.5, Math.min(1.6, this.zoom));
   }
 
+  private sharpen(coarse: boolean): void {
+    this.coarse = coarse;
+    this.resize();
+  }
+
   private resize(): void {
-    const ratio = Math.min(devicePixelRatio, 2);
+    const ratio = this.coarse ? 1 : Math.min(devicePixelRatio, 2);
     this.canvas.width = Math.max(1, this.place.clientWidth * ratio);
     this.canvas.height = Math.max(1, this.place.clientHeight * ratio);
     this.canvas.style.width = `${this.place.clientWidth}px`;
@@ -333,6 +341,7 @@ export class Plane {
   /** How many lines the next picture has, by what this one took until it was on the screen. */
   private pace(): void {
     const took = performance.now() - this.drawnAt;
+    if (took > SLOW_MS && this.stride === FEWEST && devicePixelRatio > 1 && !this.coarse) this.sharpen(true);
     if (took > SLOW_MS) this.stride = Math.min(FEWEST, this.stride + 1);
     else if (took < QUICK_MS) this.stride = Math.max(1, this.stride - 0.125);
     this.worker.postMessage('next');

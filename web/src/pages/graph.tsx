@@ -28,6 +28,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [path, setPath] = useState<readonly string[]>([]);
   const [from, setFrom] = useState<string>();
+  const [listed, setListed] = useState(false);
   const [trail, setTrail] = useState<readonly string[]>([]);
   const host = useRef<HTMLDivElement>(null);
   const plane = useRef<Plane | undefined>(undefined);
@@ -169,9 +170,9 @@ export function GraphView({ query }: { query: URLSearchParams }) {
         {error && <Trouble error={error} />}
         <div class="plane" ref={host} role="img" aria-label={`A graph of ${nodes.length} nodes and ${edges.length} edges; the list below it says the same`} />
         {!nodes.length && !error && <Empty title="No memories to show"><p>Search for some above, or choose whose.</p></Empty>}
-        <details class="as-list">
+        <details class="as-list" onToggle={(event) => setListed(event.currentTarget.open)}>
           <summary>As a list</summary>
-          <ul class="plain">{nodes.slice(0, 200).map((node) => <li key={node.id}><button type="button" class="quiet" onClick={() => click.current(node)}><Badge of={node.kind} /> <bdi>{node.label.slice(0, 120)}</bdi></button></li>)}</ul>
+          {listed && <ul class="plain">{nodes.slice(0, 200).map((node) => <li key={node.id}><button type="button" class="quiet" onClick={() => click.current(node)}><Badge of={node.kind} /> <bdi>{node.label.slice(0, 120)}</bdi></button></li>)}</ul>}
         </details>
       </section>
       {selected && <Chosen key={selected} id={selected} node={chosen} asOf={asOf} />}
