@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +18,8 @@ from msgspec import Raw
 from domain.values import decode_json, encode_json
 
 _DIGITS = re.compile(r"[0-9]")
-_DEEP = 200
-"""How deep JSON is looked into."""
+_JSON = ("{", "[", '"')
+"""What a text that is JSON may begin with, beside blanks."""
 
 
 class Rule(NamedTuple):
@@ -180,6 +180,21 @@ def _same(new: Sequence[Any], old: Sequence[Any]) -> bool:
     return all(one is other for one, other in zip(new, old, strict=True))
 
 
+def _apart(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Members by their names; those that are called the same now are numbered, so that none is lost."""
+    members = dict[str, Any]()
+    times = Counter[str]()
+    taken = {name for name, _ in pairs}
+    for name, member in pairs:
+        own = name
+        while own in members:
+            times[name] += 1
+            if (own := f"{name} {times[name] + 1}") in taken:
+                own = name
+        members[own] = member
+    return members
+
+
 class Masks:
     """What is masked. keys: names of members whose values are, beside those of the rules."""
 
@@ -199,54 +214,69 @@ class Masks:
 
     def json(self, value: Raw, count: Counter[str]) -> Raw:
         """JSON with what is in its texts masked, and the values of secret members; numbers stay."""
-        found = decode_json(value)
-        masked = self._walk(found, count)
-        return value if masked is found else encode_json(masked)
+        found = [decode_json(value)]
+        return encode_json(found[0]) if self._walk(found, count) else value
 
-    def _walk(self, value: Any, count: Counter[str], depth: int = 0) -> Any:
-        """The value, the same one where nothing in it is masked."""
-        if isinstance(value, str):
-            masked = self._nested(value, count) if value[:1] in ("{", "[") else None
-            masked = self.text(value, count) if masked is None else masked
-            return value if masked == value else masked
-        if depth > _DEEP:
-            return value
-        if isinstance(value, list):
-            items = [self._walk(one, count, depth + 1) for one in value]
-            return value if _same(items, value) else items
-        if isinstance(value, dict):
-            pairs = list(self._members(value, count, depth))
-            same = all(new[0] == old[0] and new[1] is old[1] for new, old in zip(pairs, value.items(), strict=True))
-            return value if same else dict(pairs)
-        return value
+    def _walk(self, found: list[Any], count: Counter[str]) -> bool:
+        """Masks what is in JSON that was decoded, in place, however deep it is; whether there was anything."""
+        changed, left = False, list[Any]([found])
+        while left:
+            inside = left.pop()
+            pairs = inside.items() if isinstance(inside, dict) else enumerate(inside)
+            masked = [self._member(name, member, count) for name, member in pairs]
+            left += [member for _, member in masked if isinstance(member, dict | list)]
+            if isinstance(inside, dict):
+                if any(
+                    new[0] != old[0] or new[1] is not old[1] for new, old in zip(masked, inside.items(), strict=True)
+                ):
+                    changed = True
+                    inside.clear()
+                    inside.update(_apart(masked))
+            elif not _same(items := [member for _, member in masked], inside):
+                changed = True
+                inside[:] = items
+        return changed
 
-    def _members(self, value: dict[str, Any], count: Counter[str], depth: int) -> Iterator[tuple[str, Any]]:
-        for name, member in value.items():
-            if member not in (None, "", False) and not isinstance(member, dict | list) and self._is_secret(name):
-                masked = member if member == _HIDDEN else _HIDDEN
-                count["secret"] += masked is not member
-            else:
-                masked = self._walk(member, count, depth + 1)
-            yield self.text(name, count), masked
+    def _member(self, name: str | int, member: Any, count: Counter[str]) -> tuple[Any, Any]:
+        """A member of an object or a list, but for what is in one that is an object or a list itself."""
+        if isinstance(name, str):
+            member = self._hide(member, count) if self._is_secret(name) else member
+            name = self.text(name, count)
+        return name, self._told(member, count) if isinstance(member, str) else member
+
+    def _hide(self, member: Any, count: Counter[str]) -> Any:
+        """The value of a secret member, or those in a list, as headers have them. An object is looked into as any other
+        is: it may say what a password must be like."""
+        if isinstance(member, list):
+            items = [self._hide(one, count) for one in member]
+            return member if _same(items, member) else items
+        if member in (None, "", _HIDDEN) or isinstance(member, bool | dict):
+            return member
+        count["secret"] += 1
+        return _HIDDEN
+
+    def _told(self, text: str, count: Counter[str]) -> str:
+        """A text, which may be JSON itself, masked; the same one where nothing in it is."""
+        nested = self._nested(text, count) if text.lstrip()[:1] in _JSON else None
+        masked = self.text(text, count) if nested is None else nested
+        return text if masked == text else masked
+
+    def _nested(self, text: str, count: Counter[str]) -> str | None:
+        """A text that is JSON itself, masked as such; None where it is none."""
+        try:
+            found = [msgspec.json.decode(text)]
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return msgspec.json.encode(found[0]).decode() if self._walk(found, count) else text
 
     def _is_secret(self, name: str) -> bool:
         folded = _folded(name)
         return folded in self.keys or _folded(name.rpartition(".")[2]) in self.keys
 
-    def _nested(self, text: str, count: Counter[str]) -> str | None:
-        """A text that is JSON itself, masked as such; None where it is none."""
-        try:
-            found = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        masked = self._walk(found, count, _DEEP // 2)
-        return text if masked is found else msgspec.json.encode(masked).decode()
-
     def value(self, value: Any, count: Counter[str]) -> Any:
         """Any value of a record's field: texts, JSON, and lists and structs of such; ids and numbers stay."""
         if isinstance(value, str):
-            masked = self.text(value, count)
-            return value if masked == value else masked
+            return self._told(value, count)
         if isinstance(value, Raw):
             return self.json(value, count)
         if isinstance(value, list):

@@ -99,7 +99,7 @@ class Context:
         self.engine, self.embedder, self.caller, self.capacity, self.clock = engine, embedder, caller, capacity, clock
         self.telemetry_messages: Told = telemetry_messages
         store = engine.workspace(caller.workspace)
-        self.store: Store = cast(Store, TreatedStore(store, self._treating)) if treatments else store
+        self.store: Store = cast(Store, TreatedStore(store, self.treating)) if treatments else store
         self.retention = retention
         self.trash_days = trash_days
         self._treatments = treatments
@@ -112,7 +112,8 @@ class Context:
         self.action: str | None = None
         self.drawn: tuple[Mapping[Id, Memory], Fields | None] = {}, None
 
-    def _treating(self) -> Treating:
+    def treating(self) -> Treating:
+        """For what is stored beside the records of a write."""
         return Treating(self._treatments, self.caller)
 
     @property

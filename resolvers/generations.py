@@ -26,10 +26,10 @@ async def key_of(context: Context, input: GenerationKeyInput) -> str:
 
 async def cache(context: Context, input: CacheGenerationInput) -> CachedGeneration:
     """Caches what a model generated, under a key: that of generationKey, or another one."""
-    now = context.clock()
+    now, treating = context.clock(), context.treating()
     made = CachedGeneration(
         key=input.key,
-        value=NULL if input.value is None else input.value,
+        value=NULL if input.value is None else treating.json(input.value),
         model=input.model,
         tags=list(dict.fromkeys(input.tags or ())),
         hits=0,
@@ -38,6 +38,7 @@ async def cache(context: Context, input: CacheGenerationInput) -> CachedGenerati
     )
     await context.engine.generations.keep(context.caller.workspace, made)
     await context.write(_nothing)
+    treating.done()
     return made
 
 

@@ -41,6 +41,7 @@ from resolvers.entities import Naming, mention
 from resolvers.idempotency import write
 from resolvers.sessions import join, participant
 from stores.ports import Collection, Fields, Log, Transaction
+from stores.treated import told
 
 Path = Sequence[str | int]
 
@@ -311,7 +312,7 @@ class _Adding:
         same = [one for one in self._participants if one.type is type]
         if not input.sender_name and len(same) == 1:
             return same[0]
-        wanted = input.sender_name or input.role
+        wanted = told(self._tx, input.sender_name or input.role or "")
         for one in same:
             if one.name == wanted:
                 return one

@@ -51,6 +51,7 @@ from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
 from resolvers.parts import check_kind
 from stores.ports import Collection, Log, Records, Transaction
+from stores.treated import told
 
 
 async def session(context: Context, by: Ref) -> Session | None:
@@ -328,7 +329,7 @@ async def join(
         kind: type[Any] = User if input.type is SenderType.USER else Agent
         actor = await named(tx, kind, input.actor, [*path, "actor"])
     role = input.role or input.type.value.lower()
-    name = input.name or (actor.name if actor else role)
+    name = told(tx, input.name or (actor.name if actor else role))
     key = identity(input.type, name, id_of(actor), input.external_id)
     before = (await tx.find(Participant, [(session.id, key)]))[0]
     if before is not None and before.left_at is None:

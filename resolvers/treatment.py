@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
+from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from domain.audit import DONE, MAX_TARGETS, AuditEntry
@@ -23,6 +24,7 @@ from domain.node import Id, Node
 from domain.price import Prices
 from domain.span import Span, Trace
 from domain.tally import Tally
+from domain.trash import TrashedPart
 from resolvers.audit import entry
 from stores.catalogue.kinds import kind
 from stores.ports import Transaction
@@ -67,13 +69,23 @@ class Treating:
     def _mask(self, masks: Masks, record: Node) -> None:
         for name in _fields(type(record)):
             before = getattr(record, name)
-            after = before if before is None else masks.value(before, self._count)
+            if before is None:
+                continue
+            after = self._tags(masks, before) if name == "tags" else masks.value(before, self._count)
             if after is not before:
                 force_setattr(record, name, after)
                 self._on[record.id] = None
 
+    def _tags(self, masks: Masks, tags: list[str]) -> list[str]:
+        """Tags; those that say whose something is stay, for an erasure looks for them."""
+        told = [tag if tag.startswith(("user:", "agent:")) else masks.text(tag, self._count) for tag in tags]
+        return tags if told == tags else told
+
     def text(self, text: str) -> str:
         return text if self._rules.masks is None else self._rules.masks.text(text, self._count)
+
+    def json(self, value: Raw) -> Raw:
+        return value if self._rules.masks is None else self._rules.masks.json(value, self._count)
 
     async def end(self, tx: Transaction) -> None:
         if self._rules.find is not None and self._said:
@@ -88,12 +100,15 @@ class Treating:
 MASK = "mask"
 """The action in the audit log; its targets are what had something that is masked."""
 
-_NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, Tally, Trace)
+_NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, Tally, Trace, TrashedPart)
+"""Kinds that are none of a caller's, or made of what was looked into: out of the trash comes what went there."""
+
 _FINDING = {
-    "id", "trace_id", "span_id", "parent_span_id", "call_id", "sha256", "media_type", "type", "component", "tool",
-    "model", "provider", "finish_reasons",
+    "id", "external_id", "trace_id", "span_id", "parent_span_id", "call_id", "sha256", "media_type", "type",
+    "component", "tool", "model", "provider", "finish_reasons", "stored_as", "embedder", "reason", "strategy", "schema",
 }  # fmt: skip
-"""Fields by which things are found and told apart, beside those of natural keys and references."""
+"""Fields by which things are found and told apart, beside those of natural keys and references, and those that say what
+is to be done: a JSON Schema whose members are called as secrets are would not be one any more."""
 
 
 @cache

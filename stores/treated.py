@@ -74,4 +74,10 @@ def _treat(tx: Any, run: Treatment) -> None:
         given: Awaitable[None] = reference(message_id, told)
         return given
 
-    tx.put, tx.append, tx.reference = treated_put, treated_append, treated_reference
+    tx.put, tx.append, tx.reference, tx.told = treated_put, treated_append, treated_reference, run.text
+
+
+def told(tx: Transaction, text: str) -> str:
+    """A text as the transaction will store it, for looking up what is told apart by it."""
+    treated: str = getattr(tx, "told", str)(text)
+    return treated

@@ -7,6 +7,7 @@ import json
 import string
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,32 @@ def test_members_that_are_called_secrets_are_masked_whatever_they_hold() -> None
     assert count["secret"] == 4
     again = Raw(json.dumps(found).encode())
     assert ALL.json(again, count) is again, "what is masked stays so"
+
+
+def json_masked(held: object) -> Any:
+    return json.loads(bytes(ALL.json(Raw(json.dumps(held).encode()), Counter())))
+
+
+def test_secrets_are_found_however_they_are_wrapped() -> None:
+    secret, hidden = json.dumps({"api_key": "x"}), json.dumps({"api_key": "[secret]"}, separators=(",", ":"))
+    assert json_masked({"authorization": ["x", ["y", None]], "password": {"type": "string"}, "secret": True}) == {
+        "authorization": ["[secret]", ["[secret]", None]],
+        "password": {"type": "string"},
+        "secret": True,
+    }
+    assert json_masked([f"\n {secret}", json.dumps(secret)]) == [hidden, json.dumps(hidden)]
+    assert ALL.value(secret, Counter()) == hidden, "a text by itself"
+    assert json_masked(r'{"to": "ada\u0040example.org"}') == '{"to":"[email]"}'
+
+
+def test_members_that_are_called_the_same_once_masked_are_kept_apart() -> None:
+    held = {"[email] 2": 0, "ada@example.org": 1, "bob@example.org": 2, "eve@example.org": 3, "[email]": 4}
+    assert sorted(json_masked(held).items()) == [(f"[email]{n}", v) for n, v in [("", 1), (" 2", 0), (" 3", 2), (" 4", 3), (" 5", 4)]]  # fmt: skip
+
+
+def test_json_is_looked_into_however_deep_it_is() -> None:
+    deep = "[" * 900 + '"ada@example.org"' + "]" * 900
+    assert b"ada@" not in bytes(ALL.json(Raw(deep.encode()), Counter()))
 
 
 @pytest.mark.timed

@@ -48,6 +48,7 @@ async def write_all(service: Service) -> str:
         await do(service, "startToolExecution", {"session": S, "tool": "t", "callId": "c", "arguments": DATA}, "toolExecution { arguments }"),
         await do(service, "finishToolExecution", {"session": S, "callId": "c", "result": DATA, "error": TEXT}, "toolExecution { result error }"),
         await do(service, "setState", {"namespace": "n", "key": "k", "value": DATA, "tags": [MAIL]}, "state { value tags }"),
+        await do(service, "cacheGeneration", {"key": "k", "value": DATA}, "generation { value }"),
         await do(service, "recall", {"query": {"text": TEXT}, "session": S}, "event { data }"),
     ]  # fmt: skip
     return json.dumps(answers)
@@ -76,6 +77,41 @@ async def test_every_mutation(tmp_path: Path) -> None:
     assert b"mem_" in audit
     await service.close()
     assert left(tmp_path) == []
+
+
+async def test_names_that_things_are_found_by_stay(tmp_path: Path) -> None:
+    service = open_service(tmp_path / "data", Settings(mask="all", trash_days=1))
+    ada, bob = {"externalId": "ada@example.org"}, {"externalId": "bob@example.org"}
+    for session in (ada, bob):
+        await do(service, "createSession", {**session, "participants": [ada, bob]})
+        await do(service, "addMessage", {"session": session, "role": "user", "senderName": "eve@example.org", "text": "hi", **session})  # fmt: skip
+        await do(service, "addMessage", {"session": session, "role": "user", "senderName": "eve@example.org", "text": "ho"})  # fmt: skip
+        await do(service, "deleteSession", {"session": session})
+    for session in (ada, bob):
+        selected = "session { externalId participants { nodes { name externalId } } messages { nodes { externalId } } }"
+        answer = (await do(service, "restoreSession", {"session": session}, selected))["data"]["restoreSession"][
+            "session"
+        ]
+        assert answer["externalId"] == session["externalId"]
+        assert [one["externalId"] for one in answer["messages"]["nodes"]] == [session["externalId"], None]
+        voices = [(one["name"], one["externalId"]) for one in answer["participants"]["nodes"]]
+        assert voices == [("user", ada["externalId"]), ("user", bob["externalId"]), ("[email]", None)]
+    await do(service, "setState", {"namespace": "n", "key": "k", "value": 1, "tags": ["user:ada@example.org"]})
+    await do(service, "upsertUser", ada)
+    await do(service, "eraseUser", {"user": ada})
+    found = await service.executor.execute(Request('{ state(namespace: "n", key: "k") { value } }'), service.operation(LOCAL))  # fmt: skip
+    assert json.loads(found)["data"] == {"state": None}
+    await service.close()
+
+
+async def test_a_schema_of_state_stays_one(tmp_path: Path) -> None:
+    service = open_service(tmp_path / "data", Settings(mask="all"))
+    schema = {"properties": {"password": True}, "dependentRequired": {"password": ["user"]}}
+    await do(service, "setStateSchema", {"namespace": "n", "schema": schema})
+    given = {"namespace": "n", "key": "k", "value": {"password": "x", "user": "u"}}
+    stored = await do(service, "setState", given, "state { value }")
+    assert stored["data"]["setState"]["state"]["value"] == {"password": "[secret]", "user": "u"}
+    await service.close()
 
 
 async def test_without_it_all_is_kept(tmp_path: Path) -> None:
