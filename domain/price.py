@@ -69,10 +69,10 @@ class Prices:
 
     def _find(self, model: str, day: date) -> Price | None:
         """The price of a model on a day."""
-        named = _plain(model)
+        names = {_plain(model), model.strip().lower()}
         for prices in self._lists:
             for name, price in prices:
-                if name.fullmatch(named) and price.holds(day):
+                if price.holds(day) and any(map(name.fullmatch, names)):
                     return price
         return None
 

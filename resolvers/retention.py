@@ -41,6 +41,15 @@ from stores.ports import Collection, Grouping, Records, Transaction
 _BATCH = 500
 
 
+class _Old(NamedTuple):
+    """Something in the order of its age. held: it stays."""
+
+    id: Id
+    at: datetime
+    size: int
+    held: bool
+
+
 class _Kind(NamedTuple):
     """What retention needs to know of a kind. order: the oldest first, by the field `time`; size: bytes of a record of
     `measured`, which count for what has the `key` that they have as `part_of`. held: which of some stay."""
@@ -50,19 +59,10 @@ class _Kind(NamedTuple):
     time: str
     measured: type[Node]
     size: Callable[[Any], int]
-    delete: Callable[[Context, Sequence[Id]], Awaitable[None]]
+    delete: Callable[[Context, Sequence[_Old]], Awaitable[None]]
     key: str = "id"
     part_of: str = "id"
     held: Callable[[Context, Sequence[Id]], Awaitable[set[Id]]] | None = None
-
-
-class _Old(NamedTuple):
-    """Something in the order of its age. held: it stays."""
-
-    id: Id
-    at: datetime
-    size: int
-    held: bool
 
 
 async def apply(context: Context, input: ApplyRetentionInput) -> Retention:
@@ -99,7 +99,7 @@ async def _applied(context: Context, policy: RetentionPolicy, dry_run: bool) -> 
         gone.append(one)
         size += one.size
     for start in range(0, len(gone) if not dry_run else 0, _BATCH):
-        await of.delete(context, [one.id for one in gone[start : start + _BATCH]])
+        await of.delete(context, gone[start : start + _BATCH])
     told = {RetentionRule.DAYS: policy.days, RetentionRule.COUNT: policy.count, RetentionRule.BYTES: policy.bytes}
     return Removed(
         policy.kind,
@@ -140,30 +140,30 @@ async def _total(of: Collection | Records, context: Context) -> int:
     return group.count
 
 
-async def _delete_sessions(context: Context, ids: Sequence[Id]) -> None:
-    """Each in a write of its own, for much may hang on one."""
-    for id in ids:
-        formed = await formed_in(context, Ref(id=id))
-        await context.store.write(partial(_delete_session, id, formed))
+async def _delete_sessions(context: Context, gone: Sequence[_Old]) -> None:
+    """Each in a write of its own, for much may hang on one. One in which something was said meanwhile stays."""
+    for one in gone:
+        formed = await formed_in(context, Ref(id=one.id))
+        await context.store.write(partial(_delete_session, one, formed))
 
 
-async def _delete_session(id: Id, formed: Sequence[Id], tx: Transaction) -> None:
-    for found in await tx.get(Session, [id]):
-        if found is not None:
+async def _delete_session(one: _Old, formed: Sequence[Id], tx: Transaction) -> None:
+    for found in await tx.get(Session, [one.id]):
+        if found is not None and found.last_active_at <= one.at:
             await delete_in(tx, found, formed)
 
 
-async def _delete_messages(context: Context, ids: Sequence[Id]) -> None:
-    await _each_or_all(ids, lambda refs: correction.delete(context, DeleteMessagesInput(messages=refs)))
+async def _delete_messages(context: Context, gone: Sequence[_Old]) -> None:
+    await _each_or_all(gone, lambda refs: correction.delete(context, DeleteMessagesInput(messages=refs)))
 
 
-async def _delete_memories(context: Context, ids: Sequence[Id]) -> None:
-    await _each_or_all(ids, lambda refs: memories.delete(context, DeleteMemoriesInput(memories=refs)))
+async def _delete_memories(context: Context, gone: Sequence[_Old]) -> None:
+    await _each_or_all(gone, lambda refs: memories.delete(context, DeleteMemoriesInput(memories=refs)))
 
 
-async def _each_or_all(ids: Sequence[Id], delete: Callable[[list[Ref]], Awaitable[Any]]) -> None:
+async def _each_or_all(gone: Sequence[_Old], delete: Callable[[list[Ref]], Awaitable[Any]]) -> None:
     """Deletes them together; where one of them is gone already, each by itself."""
-    refs = [Ref(id=id) for id in ids]
+    refs = [Ref(id=one.id) for one in gone]
     try:
         await delete(refs)
     except Rejected:
@@ -172,9 +172,9 @@ async def _each_or_all(ids: Sequence[Id], delete: Callable[[list[Ref]], Awaitabl
                 await delete([ref])
 
 
-async def _delete_traces(context: Context, ids: Sequence[Id]) -> None:
+async def _delete_traces(context: Context, gone: Sequence[_Old]) -> None:
     """Some spans in a write, then what was the whole of them."""
-    for id in ids:
+    for id in (one.id for one in gone):
         spans: Sequence[Any] = [None]
         while spans:
             [page] = await context.store.pages(Collection.TRACE_SPANS, [id], Slice(_BATCH), fields=frozenset({"id"}))
@@ -183,8 +183,12 @@ async def _delete_traces(context: Context, ids: Sequence[Id]) -> None:
         await context.store.write(partial(_delete, Trace, [id]))
 
 
-async def _delete_any(kind: type[Node], context: Context, ids: Sequence[Id]) -> None:
-    await context.store.write(partial(_delete, kind, ids))
+async def _delete_any(kind: type[Node], context: Context, gone: Sequence[_Old]) -> None:
+    await context.store.write(partial(_delete, kind, [one.id for one in gone]))
+
+
+async def _free(context: Context, gone: Sequence[_Old]) -> None:
+    await blobs.free(context, [one.id for one in gone])
 
 
 async def _delete(kind: type[Node], ids: Sequence[Id], tx: Transaction) -> None:
@@ -255,7 +259,7 @@ _KINDS = {
         part_of="trace_id",
     ),
     RetainedKind.BLOBS: _Kind(
-        _BLOBS, BlobOrder(direction=_ASC), "created_at", Blob, lambda one: one.size_bytes, blobs.free, held=_shown
+        _BLOBS, BlobOrder(direction=_ASC), "created_at", Blob, lambda one: one.size_bytes, _free, held=_shown
     ),
     RetainedKind.AUDIT: _Kind(
         Collection.AUDIT,

@@ -15,6 +15,7 @@ OWN = [
     Price(models=["m", "m-20*"], input=2, output=10, cached=0.5, reasoning=20, until=date(2026, 6, 1)),
     Price(models=["m"], input=1, output=5, since=date(2026, 6, 1)),
     Price(models=["embed"], input=0.1),
+    Price(models=["Served-By/m-mini", "our/*"], input=3),
     Price(models=["free"], input=0, output=0),
 ]
 PRICES = Prices(OWN, ours())
@@ -29,6 +30,8 @@ PRICES = Prices(OWN, ours())
         ("us.anthropic.m", TokenUsage(1_000_000), 2),
         ("m-2026-01-01", TokenUsage(1_000_000), 2),
         ("m-mini", TokenUsage(1_000_000), None),
+        ("served-by/M-mini", TokenUsage(1_000_000), 3),
+        ("our/own/one", TokenUsage(1_000_000), 3),
         ("m", TokenUsage(1_000_000, 100_000, cached_tokens=400_000, reasoning_tokens=50_000), 1.2 + 0.2 + 0.5 + 1.0),
         ("m", TokenUsage(10, 0, cached_tokens=40), 10 * 0.5 / 1e6),
         ("m", TokenUsage(total_tokens=9), None),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.retention import RetainedKind, RetentionPolicy, policies
+from resolvers import retention, sessions
 from tests.support.graphql_client import Graph
 
 pytestmark = pytest.mark.both_families
@@ -68,6 +69,21 @@ async def test_of_days_and_count_either_is_enough(graph: Graph) -> None:
     assert [one[1] for one in await apply(graph, {"kind": "SESSIONS", "days": 1.5, "count": 3})] == [2]
     assert [one[1] for one in await apply(graph, {"kind": "SESSIONS", "days": 30, "count": 0})] == [1]
     assert (await there(graph))[0] == []
+
+
+async def test_a_session_that_goes_on_while_others_are_deleted_stays(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(graph)
+
+    async def formed_in(*given: Any) -> Any:
+        monkeypatch.undo()  # somebody speaks while the first is looked at
+        await graph.do("addMessage", {"session": {"externalId": "s1"}, "role": "user", "text": "still here"})
+        return await sessions.formed_in(*given)
+
+    monkeypatch.setattr(retention, "formed_in", formed_in)
+    await apply(graph, {"kind": "SESSIONS", "days": 1.5})
+    assert (await there(graph))[0] == ["s3", "s1"]
 
 
 async def test_the_audit_log(graph: Graph) -> None:
