@@ -24,6 +24,11 @@ _STRIDE = timedelta(days=7)
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
 
+FIRST, LAST = ((end - datetime(1970, 1, 1)) // _MICROSECOND for end in (datetime.min, datetime.max))
+"""The first and the last time there is, in microseconds since 1970."""
+
+_KNOWN_FROM, _KNOWN_UNTIL = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
 AHEAD = 5 * 146_097 * _DAY
 """Whole weeks, of 2,000 years, that are added so that division of times before 1970 rounds down too."""
 
@@ -69,8 +74,8 @@ def _offset(zone: tzinfo, time: datetime) -> int:
 
 @lru_cache(maxsize=64)
 def offsets(zone: tzinfo, first: datetime, last: datetime) -> Offsets:
-    """A zone's offsets between two times."""
-    first, last = max(first, datetime(1900, 1, 1, tzinfo=UTC)), min(last, datetime(2200, 1, 1, tzinfo=UTC))
+    """A zone's offsets between two times; those of 1900 hold before that year too, those of 2200 after it."""
+    first, last = (min(max(time, _KNOWN_FROM), _KNOWN_UNTIL) for time in (first, last))
     before, found = list[int](), [_offset(zone, first)]
     while first < last:
         later = min(first + _STRIDE, last)
@@ -94,16 +99,17 @@ def _change(zone: tzinfo, low: int, high: int, after: int) -> int:
 
 def number(bucket: TimeBucket, time: int, offset: int) -> int:
     """Which stretch a time, in microseconds since 1970, lies in: for HOUR when that begins, in the same; for DAY and
-    WEEK their number since 1970; for MONTH the months since the year 0. Engines reckon the same."""
-    local = time + offset + AHEAD
+    WEEK their number since 1970; for MONTH the months since the year 0. A local time before the first or behind the
+    last there is lies in the stretch of that one. Engines reckon the same."""
+    if bucket is TimeBucket.HOUR:
+        return (time + offset) // _HOUR * _HOUR - offset
+    local = min(max(time + offset, FIRST), LAST) + AHEAD
     match bucket:
-        case TimeBucket.HOUR:
-            return local // _HOUR * _HOUR - AHEAD - offset
         case TimeBucket.DAY:
             return local // _DAY - AHEAD // _DAY
         case TimeBucket.WEEK:
             return (local // _DAY + 3) // 7 - AHEAD // _DAY // 7
-    day = _EPOCH + (time + offset) * _MICROSECOND
+    day = _EPOCH + (local - AHEAD) * _MICROSECOND
     return day.year * 12 + day.month - 1
 
 
@@ -117,22 +123,16 @@ class Stretch(NamedTuple):
 def stretch(bucket: TimeBucket, found: int, zone: tzinfo) -> Stretch:
     """The stretch of a number."""
     if bucket is TimeBucket.HOUR:
-        start = _EPOCH + max(found, _FIRST_HOUR) * _MICROSECOND
+        start = _EPOCH + max(found, FIRST) * _MICROSECOND
         return Stretch(start, _local(start, zone).isoformat(timespec="minutes"))
     if bucket is TimeBucket.MONTH:
-        found, month = divmod(found, 12)
-        day = datetime(min(max(found, 1), 9999), month + 1, 1)
+        year, month = divmod(found, 12)
+        day = datetime(year, month + 1, 1)
     else:
         days = found if bucket is TimeBucket.DAY else found * 7 - 3
-        day = datetime(1970, 1, 1) + timedelta(days=min(max(days, _FIRST_DAY), _LAST_DAY))
+        day = datetime(1970, 1, 1) + timedelta(days=days)
     label = day.date().isoformat()
     return Stretch(_in_utc(day, zone), label[:7] if bucket is TimeBucket.MONTH else label)
-
-
-_FIRST_DAY, _LAST_DAY = ((end - datetime(1970, 1, 1)).days for end in (datetime.min, datetime.max))
-
-
-_FIRST_HOUR = micros(datetime.min.replace(tzinfo=UTC))
 
 
 def _local(time: datetime, zone: tzinfo) -> datetime:

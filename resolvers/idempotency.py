@@ -21,20 +21,29 @@ _encode = msgspec.json.Encoder(enc_hook=lambda upload: upload.digest).encode
 """What an input says; of the bytes of an upload their digest."""
 
 
+_decode = msgspec.json.Decoder(float_hook=lambda digits: int(n) if (n := float(digits)).is_integer() else n).decode
+
+
+def _digest(input: Command, said: bytes) -> str:
+    return hashlib.sha256(type(input).__name__.encode() + said).hexdigest()
+
+
 async def write(context: Context, input: Command, script: Script[T], revive: type[T] | None = None) -> T:
     """Runs a write of a command, once: the same idempotency key again gives the first result and writes nothing.
 
+    It is the same input too where members of JSON objects stand in another order, and where 1 is written as 1.0.
     The result is a record, a list of records, or a msgspec.Struct (`revive`, then) of such and of plain values.
     Raises Rejected (CONFLICT) where the key was used with another input.
     """
     key: str | None = getattr(input, "idempotency_key", None)
     if key is None:
         return await context.write(script)
-    digest = hashlib.sha256(type(input).__name__.encode() + _encode(input)).hexdigest()
+    said = _encode(input)
+    digest = _digest(input, msgspec.json.encode(_decode(said), order="deterministic"))
 
     async def once(tx: Transaction) -> T:
         if (noted := await tx.recalled(key)) is not None:
-            if noted[0] != digest:
+            if noted[0] not in (digest, _digest(input, said)):  # builds up to 0.1 noted what was said as it was
                 message = "This idempotency key was already used with a different input."
                 raise reject(ErrorCode.CONFLICT, message, ["idempotencyKey"])
             result: T = await _revived(tx, noted[1], revive)

@@ -26,6 +26,7 @@ from stores.ports import By, Collection, Group, Grouping, Store, Value
 from stores.predicate import World
 
 BERLIN = ZoneInfo("Europe/Berlin")
+ENDS_OF_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 TOKENS = tuple(map(Value, ("input_tokens", "output_tokens", "cost_usd")))
 DURATION = Value("ended_at", since="started_at", ends=True)
 
@@ -66,6 +67,8 @@ async def _fill(store: Store) -> list[Any]:
         )
     late = datetime(9990, 1, 1, tzinfo=UTC)
     spans += [span(trace_id="late", span_id=f"{index}", started_at=late, ended_at=late) for index in range(40)]
+    ends = (*ENDS_OF_TIME, datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=1))
+    spans += [span(trace_id="end", span_id=f"{time}", started_at=time, ended_at=time) for time in ends]
     await keep(store, *spans)  # of the late ones the sum of times does not fit 64 bits
     return talks
 
@@ -86,6 +89,7 @@ def _sorted(groups: list[Group]) -> list[Any]:
 
 
 _SUMMER = offsets(BERLIN, datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+_WEST = offsets(ZoneInfo("America/Los_Angeles"), *ENDS_OF_TIME)
 _WITH_ACTORS = (Participant, "session")
 CASES: dict[str, tuple[Collection, Grouping, Any]] = {
     "all": (Collection.SPANS, Grouping(values=TOKENS, spread=DURATION), None),
@@ -98,15 +102,16 @@ CASES: dict[str, tuple[Collection, Grouping, Any]] = {
     ),
     "by session": (Collection.SPANS, Grouping((By("session"),), TOKENS), None),
     **{
-        f"by {bucket.name.lower()}": (
+        f"by {bucket.name.lower()} {place}": (
             Collection.SPANS,
             Grouping(
-                (By("started_at", bucket=bucket, offsets=_SUMMER),),
+                (By("started_at", bucket=bucket, offsets=zone),),
                 (Value("started_at", sum=False, ends=True), DURATION),
             ),
             None,
         )
         for bucket in TimeBucket
+        for place, zone in (("east", _SUMMER), ("west", _WEST))
     },
     "sessions by users": (
         Collection.SESSIONS,

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 import numpy as np
 
-from domain.calendar import AHEAD, TimeBucket
+from domain.calendar import AHEAD, FIRST, LAST, TimeBucket
 from domain.node import Id
 from stores.catalogue.kinds import kind
 from stores.embedded.filters import Where
@@ -130,16 +130,17 @@ class _Query:
         cases = zip(by.offsets.before, by.offsets.offsets, strict=False)
         offset = " ".join(f"WHEN {time} < {end} THEN {one}" for end, one in cases)
         offset = f"CASE {offset} ELSE {by.offsets.offsets[-1]} END" if offset else str(by.offsets.offsets[-1])
-        local = f"({time} + {offset} + {AHEAD})"
+        local = f"{time} + {offset}"
+        if by.bucket is TimeBucket.HOUR:
+            return f"(({local} + {AHEAD}) / {_HOUR} * {_HOUR} - {AHEAD} - {offset})"
+        local = f"(min(max({local}, {FIRST}), {LAST}) + {AHEAD})"
         match by.bucket:
-            case TimeBucket.HOUR:
-                return f"({local} / {_HOUR} * {_HOUR} - {AHEAD} - {offset})"
             case TimeBucket.DAY:
                 return f"({local} / {_DAY} - {AHEAD // _DAY})"
             case TimeBucket.WEEK:
                 return f"(({local} / {_DAY} + 3) / 7 - {AHEAD // _DAY // 7})"
-        month = f"strftime('%Y', ({local} - {AHEAD}) / 1000000, 'unixepoch') * 12"
-        return f"({month} + strftime('%m', ({local} - {AHEAD}) / 1000000, 'unixepoch') - 1)"
+        second = f"{local} / 1000000 - {AHEAD // 1_000_000}, 'unixepoch'"
+        return f"(strftime('%Y', {second}) * 12 + strftime('%m', {second}) - 1)"
 
 
 def _called(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.calendar import AHEAD, IN_UTC, TimeBucket
+from domain.calendar import AHEAD, FIRST, IN_UTC, LAST, TimeBucket
 from domain.node import Node
 from domain.tally import Tally
 from stores.grouping import too_many
@@ -129,15 +129,19 @@ def _sums(grouping: Grouping, record: type[Node], column: str) -> str:
 def _bucket(time: str, by: By) -> str:
     # Parameters, for a statement with hundreds of cases takes seconds to plan.
     offset = "$offsets[size([end IN $changes_at WHERE end <= time])]".replace("time", time)
-    local = f"({time} + {offset} + {AHEAD})"
+    if by.bucket is TimeBucket.HOUR:
+        return f"({time} + {offset} + {AHEAD}) / {_HOUR} * {_HOUR} - {AHEAD} - {offset}"
+    first, last = FIRST + AHEAD, LAST + AHEAD
+    local = (
+        f"head([l IN [{time} + {offset} + {AHEAD}] | "
+        f"CASE WHEN l < {first} THEN {first} WHEN l > {last} THEN {last} ELSE l END])"
+    )
     match by.bucket:
-        case TimeBucket.HOUR:
-            return f"{local} / {_HOUR} * {_HOUR} - {AHEAD} - {offset}"
         case TimeBucket.DAY:
             return f"{local} / {_DAY} - {AHEAD // _DAY}"
         case TimeBucket.WEEK:
             return f"({local} / {_DAY} + 3) / 7 - {AHEAD // _DAY // 7}"
-    day = f"datetime({{epochMillis: ({local} - {AHEAD}) / 1000}})"
+    day = f"datetime({{epochMillis: {local} / 1000 - {AHEAD // 1000}}})"
     return f"{day}.year * 12 + {day}.month - 1"
 
 

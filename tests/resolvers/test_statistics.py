@@ -97,11 +97,28 @@ async def test_buckets_are_of_the_calendar_of_a_zone(
     assert [one["count"] for one in groups.values()] == [labels.count(label) for label in dict.fromkeys(labels)]
 
 
-@pytest.mark.parametrize("bucket", TimeBucket.__members__)
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles"])
-async def test_the_ends_of_time_are_in_buckets_too(graph: Graph, bucket: str, zone: str) -> None:
-    for index, start in enumerate(["0001-01-01T00:30:00Z", "1969-12-31T23:30:00Z", "9999-12-31T23:30:00Z"]):
-        await span(graph, f"0{index}", None, start, None)
+@pytest.mark.parametrize(
+    ("bucket", "labels"),
+    [
+        ("HOUR", ["0001-01-01", "9999-12-31"]),
+        ("DAY", ["0001-01-01", "9999-12-31"]),
+        ("WEEK", ["0001-01-01", "9999-12-27"]),
+        ("MONTH", ["0001-01", "9999-12"]),
+    ],
+)
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "UTC"])
+async def test_the_ends_of_time_are_in_buckets_too(
+    graph: Graph, bucket: TimeBucket, zone: str, labels: list[str]
+) -> None:
+    """Each also where it is the only time there is."""
+    times = ["0001-01-01T00:30:00Z", "9999-12-31T23:30:00Z"]
+    for index, (start, label) in enumerate(zip(times, labels, strict=True)):
+        await span(graph, f"0{index}", None, start, None, kind=["LLM", "TOOL"][index])
+        only = {"kinds": [["LLM", "TOOL"][index]]}
+        _, groups = await stats(graph, "traceStats", "count", bucket=bucket, zone=f'"{zone}"', filter=only)
+        [((found,), figures)] = groups.items()
+        assert (found[: len(label)], figures["count"]) == (label, 1)
+    await span(graph, "02", None, "1969-12-31T23:30:00Z", None)
     _, groups = await stats(graph, "traceStats", "count", bucket=bucket, zone=f'"{zone}"')
     assert [one["count"] for one in groups.values()] == [1, 1, 1]
 

@@ -108,6 +108,18 @@ async def test_the_order_of_a_list_is_kept(graph: Graph) -> None:
     assert (await graph.do("createMemories", batch, "memories { id text }"))["memories"] == first["memories"]
 
 
+@pytest.mark.both_families
+async def test_members_in_another_order_say_the_same(graph: Graph) -> None:
+    """What lies deep in JSON too, and a number however it is written; the order of a list tells."""
+    first = {"namespace": "n", "key": "k", "value": {"a": [{"x": 1, "y": 2.5}, 2], "b": {}}, "idempotencyKey": "k"}
+    same = {"idempotencyKey": "k", "value": {"b": {}, "a": [{"y": 2.5, "x": 1.0}, 2]}, "key": "k", "namespace": "n"}
+    made = await graph.do("setState", first, "state { id version value }")
+    with graph.untouched():
+        assert await graph.do("setState", same, "state { id version value }") == made
+    for value in ({"a": [2, {"x": 1, "y": 2.5}], "b": {}}, {"a": [{"x": True, "y": 2.5}, 2], "b": {}}):
+        assert await graph.fails("setState", {**first, "value": value}) == ("CONFLICT", ["idempotencyKey"])
+
+
 async def test_a_retry_shows_what_became_of_it(graph: Graph) -> None:
     input = {"text": "x", **GLOBAL, "externalId": "new", "idempotencyKey": "k"}
     made = (await graph.do("createMemory", input, "memory { id text }"))["memory"]
