@@ -16,7 +16,7 @@ from domain.blob import Attachment, Blob, BlobOrder
 from domain.context_version import ContextVersion, ContextVersionOrder, ContextVersionOrderField
 from domain.correction import DeleteMessagesInput
 from domain.errors import Rejected, invalid
-from domain.memory import DeleteMemoriesInput, Memory, MemoryOrder
+from domain.memory import DeleteMemoriesInput, MemoryOrder
 from domain.message import Message, MessageOrder, MessageOrderField
 from domain.node import Id, Node
 from domain.page import MAX_FIRST_LONG, OrderDirection, Slice
@@ -40,28 +40,30 @@ from stores.ports import Collection, Grouping, Records, Transaction
 
 _BATCH = 500
 
+_MEASURED = 200
+"""Records that are held at once to be measured, for one may have 350 KB."""
+
 
 class _Old(NamedTuple):
-    """Something in the order of its age. held: it stays."""
+    """Something that is to go, and the time that it was kept by."""
 
     id: Id
     at: datetime
-    size: int
-    held: bool
 
 
 class _Kind(NamedTuple):
-    """What retention needs to know of a kind. order: the oldest first, by the field `time`; size: bytes of a record of
-    `measured`, which count for what has the `key` that they have as `part_of`. held: which of some stay."""
+    """What retention needs to know of a kind. order: the oldest first, by the field `time`. size: the bytes of a record
+    of the list `measured`, of which `fields` are looked at (None: all); `parts` is the list of those that are part of
+    one, where it is not itself what is measured. held: which of some stay."""
 
     of: Collection | Records
     order: Any
     time: str
-    measured: type[Node]
     size: Callable[[Any], int]
+    fields: frozenset[str] | None
     delete: Callable[[Context, Sequence[_Old]], Awaitable[None]]
-    key: str = "id"
-    part_of: str = "id"
+    measured: Collection | None = None
+    parts: Collection | None = None
     held: Callable[[Context, Sequence[Id]], Awaitable[set[Id]]] | None = None
 
 
@@ -77,62 +79,82 @@ async def apply(context: Context, input: ApplyRetentionInput) -> Retention:
 async def _applied(context: Context, policy: RetentionPolicy, dry_run: bool) -> Removed:
     of = _KINDS[policy.kind]
     measures = dry_run or policy.bytes is not None
-    sizes = await _sizes(context, of) if measures else Counter()
     before = None if policy.days is None else context.clock() - timedelta(days=policy.days)
     spare = 0 if policy.count is None else await _total(of.of, context) - policy.count
-    over = 0.0 if policy.bytes is None else sum(sizes.values()) - policy.bytes
-    gone: list[_Old] = []
+    over = 0.0 if policy.bytes is None else await _bytes(context, of) - policy.bytes
     reasons: Counter[RetentionRule] = Counter()
-    size = held = 0
-    async for one in _oldest(context, of, sizes):
+    times: list[datetime] = []
+    going: list[_Old] = []
+    count = size = held = 0
+    async for one, stays in _oldest(context, of, measures):
+        at = getattr(one, of.time)
         asks = {
-            RetentionRule.DAYS: before is not None and one.at < before,
-            RetentionRule.COUNT: len(gone) < spare,
+            RetentionRule.DAYS: before is not None and at < before,
+            RetentionRule.COUNT: count < spare,
             RetentionRule.BYTES: size < over,
         }
         if not any(asks.values()):
             break
-        if one.held:
+        if stays:
             held += 1
             continue
         reasons.update(rule for rule, wanted in asks.items() if wanted)
-        gone.append(one)
-        size += one.size
-    for start in range(0, len(gone) if not dry_run else 0, _BATCH):
-        await of.delete(context, gone[start : start + _BATCH])
+        size += await _size(context, of, one) if measures else 0
+        count += 1
+        times[1:] = [at]
+        if not dry_run:
+            going.append(_Old(one.id, at))
+        if len(going) == _BATCH:
+            await of.delete(context, going)
+            going = []
+    if going:
+        await of.delete(context, going)
     told = {RetentionRule.DAYS: policy.days, RetentionRule.COUNT: policy.count, RetentionRule.BYTES: policy.bytes}
     return Removed(
         policy.kind,
-        len(gone),
+        count,
         size if measures else None,
-        gone[0].at if gone else None,
-        gone[-1].at if gone else None,
+        times[0] if times else None,
+        times[-1] if times else None,
         [RetentionReason(rule, reasons[rule]) for rule, limit in told.items() if limit is not None],
         held,
     )
 
 
-async def _sizes(context: Context, of: _Kind) -> Counter[str]:
-    """How many bytes each has."""
-    found: Counter[str] = Counter()
-    after: Id | None = None
-    while some := await context.store.scan(of.measured, after, MAX_FIRST_LONG):
-        for one in some:
-            found[getattr(one, of.part_of)] += of.size(one)
-        after = some[-1].id
-    return found
+async def _bytes(context: Context, of: _Kind) -> int:
+    """How many bytes all have, some records at a time."""
+    return await _sum(context, of, of.measured or of.of, ROOT)
 
 
-async def _oldest(context: Context, of: _Kind, sizes: Counter[str]) -> AsyncIterator[_Old]:
-    """All of a kind, the oldest first."""
-    more, after, fields = True, None, frozenset({of.time, of.key})
+async def _size(context: Context, of: _Kind, one: Any) -> int:
+    """How many bytes one has that was read with what is measured of it."""
+    if of.parts is None:
+        return of.size(one)
+    return await _sum(context, of, of.parts, one.id)
+
+
+async def _oldest(context: Context, of: _Kind, measures: bool) -> AsyncIterator[tuple[Any, bool]]:
+    """All of a kind, the oldest first, and whether they stay."""
+    fields: frozenset[str] | None = frozenset({of.time})
+    if measures and of.parts is None:
+        fields = None if of.fields is None else of.fields | {of.time}
+    more, after = True, None
     while more:
-        slice = Slice(MAX_FIRST_LONG, after=after)
+        slice = Slice(_MEASURED if measures else MAX_FIRST_LONG, after=after)
         [page] = await context.store.pages(of.of, [ROOT], slice, None, of.order, fields)
         held = set() if of.held is None else await of.held(context, [one.id for one in page.nodes])
         for one in page.nodes:
-            yield _Old(one.id, getattr(one, of.time), sizes.get(getattr(one, of.key), 0), one.id in held)
+            yield one, one.id in held
         more, after = page.has_next_page, page.page_info.end_cursor
+
+
+async def _sum(context: Context, of: _Kind, measured: Collection | Records, parent: Id) -> int:
+    size, more, after = 0, True, None
+    while more:
+        [page] = await context.store.pages(measured, [parent], Slice(_MEASURED, after=after), fields=of.fields)
+        size += sum(map(of.size, page.nodes))
+        more, after = page.has_next_page, page.page_info.end_cursor
+    return size
 
 
 async def _total(of: Collection | Records, context: Context) -> int:
@@ -214,59 +236,69 @@ _TRACES = Records(Trace)
 _CONTEXTS = Records(ContextVersion)
 _BLOBS = Records(Blob)
 
+_SAID = frozenset({"content", "metadata"})
+_TOLD = frozenset({"name", "attributes", "call"})
+
 _KINDS = {
     RetainedKind.SESSIONS: _Kind(
         Collection.SESSIONS,
         SessionOrder(field=SessionOrderField.LAST_ACTIVE_AT, direction=_ASC),
         "last_active_at",
-        Message,
         _said,
+        _SAID,
         _delete_sessions,
-        part_of="session_id",
+        measured=Collection.MESSAGES,
+        parts=Collection.SESSION_MESSAGES,
     ),
     RetainedKind.MESSAGES: _Kind(
         Collection.MESSAGES,
         MessageOrder(field=MessageOrderField.CREATED_AT, direction=_ASC),
         "created_at",
-        Message,
         _said,
+        _SAID,
         _delete_messages,
     ),
     RetainedKind.MEMORIES: _Kind(
         Collection.MEMORIES,
         MemoryOrder(direction=_ASC),
         "created_at",
-        Memory,
         lambda one: len(one.text.encode()) + len(bytes(one.metadata)),
+        frozenset({"text", "metadata"}),
         _delete_memories,
     ),
     RetainedKind.CONTEXTS: _Kind(
         _CONTEXTS,
         ContextVersionOrder(field=ContextVersionOrderField.REPLACED_AT, direction=_ASC),
         "replaced_at",
-        ContextVersion,
         lambda one: len(bytes(one.context)),
+        frozenset({"context"}),
         partial(_delete_any, ContextVersion),
     ),
     RetainedKind.TRACES: _Kind(
         _TRACES,
         TraceOrder(direction=_ASC),
         "started_at",
-        Span,
         _told,
+        _TOLD,
         _delete_traces,
-        key="trace_id",
-        part_of="trace_id",
+        measured=Collection.SPANS,
+        parts=Collection.TRACE_SPANS,
     ),
     RetainedKind.BLOBS: _Kind(
-        _BLOBS, BlobOrder(direction=_ASC), "created_at", Blob, lambda one: one.size_bytes, _free, held=_shown
+        _BLOBS,
+        BlobOrder(direction=_ASC),
+        "created_at",
+        lambda one: one.size_bytes,
+        frozenset({"size_bytes"}),
+        _free,
+        held=_shown,
     ),
     RetainedKind.AUDIT: _Kind(
         Collection.AUDIT,
         AuditOrder(direction=_ASC),
         "time",
-        AuditEntry,
         lambda one: len(msgspec.json.encode(one)),
+        None,
         partial(_delete_any, AuditEntry),
     ),
 }

@@ -154,6 +154,37 @@ async def test_each_kind_by_days_count_and_bytes_with_the_reasons(graph: Graph) 
     assert (await graph.data("{ blobs { totalCount } }"))["blobs"]["totalCount"] == 0
 
 
+async def test_bytes_are_counted_a_page_at_a_time_and_no_further_than_they_go(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more records than a page of what is measured are held, and of these what is measured alone."""
+    await graph.do("createSession", {"externalId": "s"})
+    for _ in range(6):
+        said = [{"role": "user", "text": "quince"}] * 5
+        await graph.do("addMessages", {"session": {"externalId": "s"}, "messages": said})
+        graph.clock.forward(hours=1)
+    store, asked = type(graph.context.store), list[tuple[int, Any]]()
+    pages = store.pages
+
+    async def counted(self: Any, *given: Any, **more: Any) -> Any:
+        found = await pages(self, *given, **more)
+        asked.append((sum(len(page.nodes) for page in found), more.get("fields", [*given, None, None, None][5])))
+        return found
+
+    monkeypatch.setattr(retention, "_MEASURED", 4)
+    monkeypatch.setattr(store, "pages", counted)
+    one = len('[{"type":"text","text":"quince"}]{}')
+    [(count, size, _, _)] = await told(graph, {"kind": "MESSAGES", "bytes": 25 * one})
+    assert (count, size) == (5, 5 * one)
+    assert sum(read for read, _ in asked) == 30 + 8, "all to count them, then two pages of the oldest"
+    assert max(read for read, _ in asked) == 4
+    assert {fields - {"created_at"} for _, fields in asked} == {frozenset({"content", "metadata"})}
+    asked.clear()
+    [(count, size, _, _)] = await told(graph, {"kind": "SESSIONS", "bytes": 30 * one - 1}, dry=False)
+    assert (count, size) == (1, 30 * one)
+    assert max(read for read, fields in asked if fields == frozenset({"content", "metadata"})) == 4
+
+
 @pytest.mark.one_family
 @pytest.mark.parametrize("given", [{"kind": "SESSIONS"}, {"kind": "SESSIONS", "days": 0}, {"kind": "TRACES", "days": -1}, {"kind": "TRACES", "count": -1}, {"kind": "BLOBS", "bytes": -1}])  # fmt: skip
 async def test_a_policy_that_says_nothing_or_too_much_is_refused(graph: Graph, given: dict[str, Any]) -> None:
