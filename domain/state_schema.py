@@ -17,7 +17,7 @@ from domain.declaration import NATURAL, SORTED
 from domain.errors import ErrorCode, reject
 from domain.node import Node, register
 from domain.page import OrderDirection
-from domain.values import Command, GivenJson, GivenObject, Json, Key, Name, decode_json, encode_json
+from domain.values import MAX_JSON, Command, GivenJson, GivenObject, Json, Key, Name, decode_json, encode_json
 
 MAX_SCHEMA = 64 * 1024
 """The longest schema, in bytes."""
@@ -85,11 +85,15 @@ class StateSchema(Node, frozen=True, kw_only=True, gc=False):
         return encode_json(stepped(decode_json(value), steps)) if steps else value
 
     def and_then(self, steps: Sequence[StateStep]) -> Json:
-        """The migrations, with those to one more version. Raises Rejected (LIMIT) where they are too many."""
+        """The migrations, with those to one more version. Raises Rejected (LIMIT) where they are too much."""
         every = [*decode_json(self.migrations), [_given(step) for step in steps]]
         if sum(map(len, every)) > MAX_STEPS:
             raise reject(ErrorCode.LIMIT, f"A schema has up to {MAX_STEPS:,} steps in all its versions.", ["steps"])
-        return encode_json(every)
+        migrations = encode_json(every)
+        if len(bytes(migrations)) > MAX_JSON:
+            message = f"The steps of a schema have up to {MAX_JSON:,} bytes in all its versions."
+            raise reject(ErrorCode.LIMIT, message, ["steps"])
+        return migrations
 
 
 register(StateSchema)

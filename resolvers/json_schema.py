@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import re2
-from jsonschema import ValidationError, validators
+from jsonschema import FormatChecker, ValidationError, validators
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from jsonschema.validators import Draft202012Validator
@@ -38,6 +38,10 @@ _VALUES = ("const", "enum", "default", "examples")
 _left: ContextVar[list[int]] = ContextVar("left")
 
 
+_NO_FORMATS = FormatChecker(())
+"""Patterns are RE2's, which _look has seen to; Python would refuse some of them."""
+
+
 class _TooLong(Exception):
     pass
 
@@ -49,7 +53,7 @@ def check_schema(schema: Json, path: Sequence[str]) -> None:
     plain = decode_json(schema)
     try:
         _look(plain, plain, path, 0)
-        _class(plain, path).check_schema(plain)
+        _class(plain, path).check_schema(plain, format_checker=_NO_FORMATS)
     except SchemaError as error:
         raise invalid(_sentence(error.message), [*path, *map(str, error.absolute_path)]) from None
     except RecursionError:

@@ -150,9 +150,11 @@ class _Filling:
         return msgspec.structs.replace(found, tokens=_tokens(found.turns))
 
     def _take_messages(self, waiting: list[list[Message]], spare: int) -> list[list[Message]]:
-        """Puts groups before what is there, the latest first, and leaves some tokens; those that are left."""
+        """Puts groups before what is there, the latest first, and leaves some tokens; those that are left. The latest
+        is recent however many messages it has, if any are asked for: of calls and their results none is left out."""
+        most = self._input.recent_messages
         for index, group in enumerate(waiting):
-            recent = len(self._said) + len(group) <= self._input.recent_messages
+            recent = len(self._said) + len(group) <= most if self._said else most > 0
             part = WindowPart.RECENT if recent else WindowPart.EARLIER
             if not recent and (spare or self._covered.issuperset(one.id for one in group)):
                 return waiting[index:]

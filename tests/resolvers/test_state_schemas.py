@@ -123,6 +123,23 @@ async def test_what_is_no_schema(graph: Graph, schema: Any, code: str, path: lis
     assert await graph.fails("setStateSchema", {"namespace": "n", "schema": schema}) == (code, ["schema", *path])
 
 
+async def test_patterns_are_those_of_re2(graph: Graph) -> None:
+    await put(graph, {"pattern": r"^\pL+[[:digit:]]\z"})
+    await keep(graph, "ä1")
+    assert await graph.fails("setState", {"namespace": "people", "key": "k", "value": "ä"}) == ("INVALID", ["value"])
+
+
+async def test_steps_of_all_versions_have_a_length_together(graph: Graph) -> None:
+    def steps(member: str) -> list[Any]:
+        return [{"default": {"at": member, "value": "x" * 100_000}}]
+
+    await put(graph, {})
+    await put(graph, {"title": "2"}, steps=steps("/a"))
+    await put(graph, {"title": "3"}, steps=steps("/b"))
+    given = {"namespace": "people", "schema": {"title": "4"}, "steps": steps("/c")}
+    assert await graph.fails("setStateSchema", given) == ("LIMIT", ["steps"])
+
+
 async def test_steps_name_a_member_by_a_pointer(graph: Graph) -> None:
     for wrong in ("a", "/", "/a/", "/a~2", "//a"):
         steps = [{"remove": "/a"}, {"default": {"at": wrong, "value": 1}}]

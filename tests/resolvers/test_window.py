@@ -137,6 +137,20 @@ async def test_it_is_never_above_its_tokens_and_splits_no_call(talk: Graph, most
     assert sum(reason["tokens"] for reason in found["reasons"]) >= found["tokens"]
 
 
+async def test_the_latest_calls_with_their_results_are_recent_however_many_they_are(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+    calls = [{"toolCall": {"callId": f"call.{i}", "tool": "stock.search", "arguments": {"part": i}}} for i in range(3)]
+    results = [{"toolResponse": {"callId": f"call.{i}", "result": i}} for i in range(3)]
+    said = [{"role": "user", "text": "Quinces?"}, {"role": "assistant", "content": calls}]
+    said += [{"role": "tool", "content": [one]} for one in results]
+    await graph.do("addMessages", {**S, "messages": [{**one, "externalId": f"m{i}"} for i, one in enumerate(said)]})
+    found = await window(graph, maxTokens=200, recentMessages=2)
+    check(found, 200)
+    assert places(found)[-4:] == [1, 2, 3, 4]
+    assert {one["part"] for one in found["reasons"][:4]} == {"RECENT"}
+    assert places(await window(graph, maxTokens=10, recentMessages=2)) == []
+
+
 async def test_what_a_query_recalls_of_those_who_take_part(talk: Graph) -> None:
     for owner in ("ada", "bert"):
         text = f"Medlars are what {owner} likes."
