@@ -111,6 +111,16 @@ class Site:
             assert answer.status_code == 200, answer.text
         return id
 
+    def answer(self, session: str, trace: str, thought: str, text: str) -> None:
+        """A span of a model call in the session of that external id, of which a message is made."""
+        parts = [{"type": "reasoning", "content": thought}, {"type": "text", "content": text}]
+        span = _span(trace, 0, session)
+        said = json.dumps([{"role": "assistant", "parts": parts}])
+        span["attributes"] = [one for one in span["attributes"] if one["key"] != "gen_ai.input.messages"]
+        span["attributes"].append({"key": "gen_ai.output.messages", "value": {"stringValue": said}})
+        answer = self._post("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+        assert answer.status_code == 200, answer.text
+
 
 def _span(trace: str, number: int, session: str) -> dict[str, Any]:
     start = 1_790_000_000_000_000_000 + number * 1_000_000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from server.http.console import FOLDER
 from tests.console.conftest import Site, tab
@@ -58,10 +60,16 @@ def sign_in(page: Page, key: str) -> None:
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_and_given_back(stranger: Page) -> None:
-    """On a server of trusted documents too: each page asks by the console's own."""
+    """On a server of trusted documents too: each page asks by the console's own. The page that asks is for everyone."""
     stranger.goto("/sessions")
     sign_in(stranger, "wrong")
     expect(stranger.get_by_role("alert")).to_be_visible()
+    for scheme, width in (("light", 360), ("dark", 3840)):
+        stranger.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        stranger.set_viewport_size({"width": width, "height": 700})
+        assert not serious(stranger), scheme
+        assert stranger.evaluate("document.documentElement.scrollWidth") <= width
+    stranger.set_viewport_size({"width": 1280, "height": 800})
     sign_in(stranger, KEY)
     expect(stranger.get_by_text("No sessions yet")).to_be_visible()
     stranger.reload()
@@ -173,6 +181,9 @@ def serious(page: Page) -> list[tuple[str, str]]:
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
 
+FLOW = {"states": [{"name": "one"}, {"name": "two"}], "transitions": [{"from": "one", "to": "two"}], "initial": "one"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> None:
     """Nothing that axe calls serious or critical."""
@@ -197,6 +208,7 @@ def test_every_page_is_accessible(browser: Browser, site: Site, scheme: str) -> 
         f"/sessions/{id}?tab=memories",
         f"/sessions/{id}?tab=traces",
         f"/sessions/{site.session(f'panel seen {scheme}', 'A panel', kind='PANEL')}?tab=kind",
+        f"/sessions/{site.session(f'flow seen {scheme}', 'A flow', kind='WORKFLOW', workflow=FLOW)}?tab=kind",
     ]
     for page in tab(browser, site.url, color_scheme=scheme):
         for path in (
@@ -251,8 +263,25 @@ def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
     id = site.session(
         f"wide {width}", "A title that is much longer than any narrow screen of a telephone could hold in a line"
     )
-    site.say(id, "x" * 500 + "\n\n```\n" + "y" * 400 + "\n```")
+    said = site.say(id, "x" * 500 + "\n\n```\n" + "y" * 400 + "\n```")
     traces = [site.trace(name, 5, "wide") for name in ("wide", "wider")]
+    memory = site.remember("z" * 300, tags=["t" * 60], entities=[{"name": "e" * 90, "type": "kind of thing"}])
+    span = site.begin("s" * 200, traceId=f"{width:032x}", attributes={"gen_ai.prompt": "p" * 400})
+    site.end(span, statusCode="ERROR", statusMessage="m" * 300)
+    names = [f"state {number} of a long flow" for number in range(6)]
+    ways = [{"from": one, "to": other} for one, other in pairwise(names)]
+    flow = {"states": [{"name": name} for name in names], "transitions": ways, "initial": names[0]}
+    steps = site.session(f"flow {width}", "Steps", kind="WORKFLOW", workflow=flow, context={"c" * 90: "v" * 300})
+    detail = {
+        f"/sessions/{steps}?tab=kind": page_has("img", "6 states"),
+        f"/sessions/{steps}?tab=context": page_has("button", "Copy context"),
+        f"/sessions/{id}?why={said}": page_has("complementary", "Why"),
+        f"/traces/{width:032x}?span={span}": page_has("complementary", "Span"),
+        f"/traces/{traces[0]}/compare": page_has("searchbox", ""),
+        f"/memories/{memory}": page_has("heading", "z" * 300),
+        f"/memories?view=graph&start={memory}&node={memory}": page_has("complementary", "Selected"),
+        "/memories?text=zzz": page_has("searchbox", ""),
+    }
     for page in tab(browser, site.url):
         page.set_viewport_size({"width": width, "height": 700})
         for path in [*PAGES, f"/sessions/{id}", "/traces/" + "/compare/".join(traces)]:
@@ -260,6 +289,17 @@ def test_it_fits_the_screen(browser: Browser, site: Site, width: int) -> None:
             page.get_by_role("navigation", name="Pages").wait_for()
             page.wait_for_timeout(250)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        tabs = page.get_by_role("navigation", name="Pages").get_by_role("link")
+        for tab_of in (tabs.first, tabs.last):
+            expect(tab_of).to_be_in_viewport(ratio=1)
+        for path, there in detail.items():
+            page.goto(path)
+            expect(there(page).first).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def page_has(role: Any, name: str) -> Callable[[Page], Locator]:
+    return lambda page: page.get_by_role(role, name=name)
 
 
 def test_the_columns_of_a_list_are_chosen_and_kept(site: Site, page: Page) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -111,6 +113,25 @@ def test_a_click_on_the_picture_means_the_node_there(chain: list[str], page: Pag
 
 
 @pytest.mark.both_families
+def test_links_of_one_kind_are_shown_alone(site: Site, page: Page) -> None:
+    site.ask('mutation { upsertUser(input: {externalId: "pia", name: "Pia"}) { user { id } errors { message } } }')
+    owner = site.ask('{ user(by: {externalId: "pia"}) { id } }')["user"]["id"]
+    ids = [site.remember(f"Pia said {n}.", owner={"id": owner}) for n in range(3)]
+    ends = [("SUPPORTS", 0, 1), ("CAUSES", 0, 2), ("CAUSES", 1, 2)]
+    links = [{"kind": kind, "source": {"id": ids[one]}, "target": {"id": ids[other]}} for kind, one, other in ends]
+    site.ask(LINK, i={"links": links})
+    page.goto(f"/memories?view=graph&owner={owner}")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("3 nodes, 3 edges")
+    page.get_by_role("combobox", name="Links").select_option("causes")
+    expect(status).to_contain_text("3 nodes, 2 edges")
+    page.reload()
+    expect(status).to_contain_text("3 nodes, 2 edges")
+    page.get_by_role("combobox", name="Links").select_option("all links")
+    expect(status).to_contain_text("3 nodes, 3 edges")
+
+
+@pytest.mark.both_families
 def test_the_graph_is_live(site: Site, page: Page) -> None:
     site.ask('mutation { upsertUser(input: {externalId: "noor", name: "Noor"}) { user { id } errors { message } } }')
     first = site.remember("Noor keeps bees.", owner={"externalId": "noor"})
@@ -193,6 +214,77 @@ def test_what_will_be_forgotten_is_seen_ahead(site: Site, page: Page) -> None:
     page.get_by_role("link", name="Graph").click()
     page.get_by_role("slider", name="Days ahead").fill("30")
     expect(told).to_contain_text("in 30 days 0 faded, 1 gone")
+
+
+FORM = "mutation ($i: FormMemoryInput!) { formMemory(input: $i) { memory { id } errors { message path } } }"
+
+
+def test_a_memory_leads_to_all_that_formed_it(site: Site, page: Page) -> None:
+    """Messages and spans, each where it stands; and it says that one of them was changed since."""
+    session = site.session("keel", "The keel")
+    said = site.say(session, "The keel is of oak.")
+    span = site.begin("measure the keel", session={"id": session}, traceId="fe" * 16, spanId="fe" * 8, kind="TOOL")
+    site.end(span)
+    given = {"messages": [{"id": said}], "spans": [span], "text": "The keel of oak is nine metres.", "scope": "GLOBAL"}
+    made = site.ask(FORM, i=given)["formMemory"]["memory"]["id"]
+    page.goto(f"/memories/{made}")
+    memory = page.get_by_role("region", name="Memory", exact=True)
+    expect(memory).not_to_contain_text("was changed since")
+    memory.get_by_role("link", name="measure the keel").click()
+    expect(page.get_by_role("complementary", name="Span")).to_contain_text("measure the keel")
+    assert f"/traces/{'fe' * 16}" in page.url
+    edit = "mutation ($i: EditMessageInput!) { editMessage(input: $i) { message { id } errors { message } } }"
+    site.ask(edit, i={"message": {"id": said}, "text": "The keel is of elm."})
+    page.goto(f"/memories/{made}")
+    expect(memory).to_contain_text("was changed since")
+    memory.get_by_role("link", name="The keel is of elm.").click()
+    expect(page.locator(".message.aimed")).to_contain_text("The keel is of elm.")
+
+
+INKS = """canvas => {
+  const {width, height} = canvas, {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+  const found = {blue: [0, 0], orange: [0, 0]};
+  for (let at = 0; at < data.length; at += 4) {
+    const by = data[at + 2] - data[at], ink = by > 0 ? found.blue : found.orange;
+    if (Math.abs(by) > 12) ink[0]++;
+    ink[1] = Math.max(ink[1], Math.abs(by));
+  }
+  return found;
+}"""
+
+
+def test_what_matters_is_large_and_what_fades_or_is_beside_the_point_pale(site: Site, page: Page) -> None:
+    """In the graph, by its pixels: semantic memories are blue, procedural ones orange."""
+    site.ask('mutation { upsertUser(input: {externalId: "ivo", name: "Ivo"}) { user { id } errors { message } } }')
+    owner = site.ask('{ user(by: {externalId: "ivo"}) { id } }')["user"]["id"]
+    mine = {"owner": {"id": owner}}
+    site.remember("Ivo is allergic to nuts.", importance=1, **mine)
+    site.remember("How Ivo ties a bowline.", type="PROCEDURAL", importance=0, **mine)
+    plane = page.locator(".plane")
+
+    def opened() -> dict[str, list[int]]:
+        """How many pixels of each colour there are, and how strong the strongest is."""
+        page.goto(f"/memories?view=graph&owner={owner}")
+        expect(plane).to_have_attribute("data-settled", "true", timeout=60_000)
+        return inks(lambda found: found["blue"][0] > 0)
+
+    def inks(holds: Callable[[dict[str, list[int]]], bool]) -> dict[str, list[int]]:
+        until = time.monotonic() + 60
+        while not holds(found := plane.locator("canvas").evaluate(INKS)):
+            assert time.monotonic() < until, found
+        return found
+
+    first = opened()
+    assert first["blue"][0] > 3 * first["orange"][0] > 0
+    page.get_by_text("As a list").click()
+    page.locator(".as-list button", has_text="nuts").click()
+    dimmed = inks(lambda found: found["orange"][1] < first["orange"][1] / 2)
+    assert dimmed["blue"][1] >= first["blue"][1]
+    decay = "mutation ($i: DecayMemoriesInput!) { decayMemories(input: $i) { count errors { message } } }"
+    site.ask(decay, i={"filter": {**mine, "types": ["SEMANTIC"]}, "rate": 0.9})
+    faded = opened()
+    assert faded["blue"][1] < first["blue"][1] * 0.6
+    assert faded["orange"][1] >= first["orange"][1] - 2
 
 
 def test_the_graph_begins_with_a_search_and_is_narrowed(site: Site, page: Page) -> None:

@@ -13,7 +13,7 @@ from tests.console.conftest import Site
 
 @pytest.mark.both_families
 def test_a_session_is_found_by_what_was_said_and_read(site: Site, page: Page) -> None:
-    """Filters stand in the address; a call has its result beside it; thoughts are folded; markdown is drawn."""
+    """Filters stand in the address; a call has its result beside it; markdown is drawn."""
     id = site.session("reading", "About the harbour")
     site.session("other", "About the garden")
     site.say(id, "Is the **crane** out of order?\n\n- the big one\n- `north`")
@@ -36,6 +36,23 @@ def test_a_session_is_found_by_what_was_said_and_read(site: Site, page: Page) ->
     expect(page.get_by_label("Participants", exact=True)).to_contain_text("assistant")
     page.reload()
     expect(page.get_by_role("heading", name="About the harbour")).to_be_visible()
+
+
+def test_what_a_model_thought_is_folded(site: Site, page: Page) -> None:
+    """It comes with the span of the call, live, and is in the span as it is in the message."""
+    id = site.session("musing", "Musing")
+    page.goto(f"/sessions/{id}")
+    expect(page.get_by_text("No messages yet")).to_be_visible()
+    site.answer("musing", "b0" * 16, "Whoever asks stands at the *quay*.", "At pier four.")
+    for place in (page.get_by_role("log"), page.get_by_role("complementary", name="Span")):
+        expect(place).to_contain_text("At pier four.")
+        thought = place.locator(".reasoning")
+        expect(thought.locator("em")).to_be_hidden()
+        thought.locator("summary").click()
+        expect(thought.locator("em", has_text="quay")).to_be_visible()
+        if "traces" not in page.url:
+            span = site.ask('{ spans(filter: {traceId: "%s"}) { nodes { id } } }' % ("b0" * 16))["spans"]["nodes"][0]
+            page.goto(f"/traces/{'b0' * 16}?span={span['id']}")
 
 
 def test_a_message_has_an_address(site: Site, page: Page) -> None:
@@ -128,12 +145,27 @@ def test_why_a_message_says_that(site: Site, page: Page) -> None:
 
 
 def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
-    ways = [{"from": "open", "to": "shut", "name": "close"}]
-    workflow = {"states": [{"name": "open"}, {"name": "shut"}], "transitions": ways, "initial": "open"}
+    """A workflow as a graph: who is led to stands to the right, and where it is now is marked."""
+    ways = [{"from": "open", "to": "shut", "name": "close"}, {"from": "shut", "to": "open", "name": "reopen"}]
+    ways += [{"from": "open", "to": "open", "name": "oil"}, {"from": "shut", "to": "locked"}]
+    states = [{"name": "open"}, {"name": "shut"}, {"name": "locked"}, {"name": "lost"}]
+    workflow = {"states": states, "transitions": ways, "initial": "open"}
     id = site.session("gate", "The gate", kind="WORKFLOW", workflow=workflow)
     page.goto(f"/sessions/{id}?tab=kind")
     expect(page.locator(".states .now")).to_contain_text("open")
     expect(page.locator(".states .now")).to_contain_text("close → shut")
+    drawn = page.get_by_role("img", name="4 states")
+    expect(drawn.locator(".now")).to_contain_text("open")
+    expect(drawn.locator("path")).to_have_count(4)
+    expect(drawn.get_by_text("reopen")).to_be_visible()
+    advance = "mutation ($i: AdvanceWorkflowInput!) { advanceWorkflow(input: $i) { errors { message } } }"
+    site.ask(advance, i={"session": {"id": id}, "to": "shut"})
+    page.reload()
+    expect(drawn.locator(".now")).to_contain_text("shut")
+    lefts = [
+        drawn.locator("g", has_text=name).locator("rect").get_attribute("x") for name in ("open", "shut", "locked")
+    ]
+    assert lefts == sorted(lefts, key=lambda left: float(left or 0)) and len(set(lefts)) == 3
 
 
 HORN = base64.b64encode(b"RIFF" + (36).to_bytes(4, "little") + b"WAVEfmt " + bytes.fromhex(
@@ -144,7 +176,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 @pytest.mark.both_families
 def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
-    """A picture and a sound of this server, a tool that is still at work and then answers, and what the session used."""
+    """A picture and a sound of this server, a tool that is seen at work until it answers, and what the session used."""
     id = site.session("holds", "What it holds", context={"quay": {"north": "closed"}})
     media = [
         {"image": {"data": PIXEL, "mediaType": "image/png", "filename": "derrick.png", "caption": "The derrick"}},
@@ -158,10 +190,6 @@ def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
         },
     ]
     site.say(id, content=[{"text": "See and hear:"}, *media])
-    call = {"toolCall": {"callId": "h1", "tool": "tide.get", "arguments": {"at": "noon"}}}
-    asks = site.say(id, role="assistant", content=[call])
-    start = "mutation ($i: StartToolExecutionInput!) { startToolExecution(input: $i) { errors { message } } }"
-    site.ask(start, i={"session": {"id": id}, "tool": "tide.get", "callId": "h1", "message": {"id": asks}})
     usage = {"gen_ai.request.model": "small-1", "gen_ai.usage.input_tokens": 120, "gen_ai.usage.output_tokens": 30}
     site.end(site.begin("chat", session={"id": id}, kind="LLM", traceId="5a" * 16, attributes=usage))
     page.goto(f"/sessions/{id}")
@@ -172,11 +200,15 @@ def test_what_a_message_holds_besides_text(site: Site, page: Page) -> None:
     expect(log.locator("audio")).to_have_attribute("src", re.compile("horn|blob|http"))
     log.get_by_text("Transcript").click()
     expect(log.get_by_text("Two long blasts")).to_be_visible()
+    call = {"toolCall": {"callId": "h1", "tool": "tide.get", "arguments": {"at": "noon"}}}
+    asks = site.say(id, role="assistant", content=[call])
     tide = log.locator("summary", has_text="tide.get")
     expect(tide).to_contain_text("pending")
+    start = "mutation ($i: StartToolExecutionInput!) { startToolExecution(input: $i) { errors { message } } }"
+    site.ask(start, i={"session": {"id": id}, "tool": "tide.get", "callId": "h1", "message": {"id": asks}})
     site.say(id, role="tool", content=[{"toolResponse": {"callId": "h1", "result": {"height": [1, {"metres": 2.5}]}}}])
-    page.reload()
     expect(tide).to_contain_text("ok")
+    page.reload()
     expect(page.locator(".head")).to_contain_text("150 tokens")
     expect(page.locator(".head")).to_contain_text("3 messages")
     page.get_by_role("tab", name="Context").click()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -111,8 +114,36 @@ def test_figures_are_summed_upwards_and_lists_ordered_by_them(site: Site, page: 
     rows = page.get_by_role("treeitem")
     expect(rows.nth(0)).to_contain_text("322")
     expect(rows.nth(2)).to_contain_text("211")
+    for row, part in ((0, "100%"), (1, "34%"), (2, "66%")):  # as a bar, of the whole trace
+        expect(rows.nth(row).locator(".numbers").first).to_have_css("background-size", f"{part} 2px")
     page.goto("/traces?text=plan+it")
     found = page.get_by_role("list", name="Traces").get_by_role("link")
     expect(found.first).to_contain_text("plan it small")
     page.get_by_role("combobox", name="Order").select_option("TOKENS")
     expect(found.first).to_contain_text("322 tokens")
+
+
+def test_the_slowest_the_dearest_and_the_failed_come_first(site: Site, page: Page) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    for name, seconds, cost, failed in (("hasty", 1, 0.5, False), ("dear", 2, 9.0, False), ("slow", 60, 0.1, True)):
+        at = {"traceId": hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), "startedAt": start.isoformat()}
+        span = site.begin(f"sail {name}", kind="LLM", **at)
+        start += timedelta(hours=1)
+        ends = {"endedAt": (start - timedelta(hours=1) + timedelta(seconds=seconds)).isoformat()}
+        attributes = {"gen_ai.usage.cost": cost, "gen_ai.usage.input_tokens": 1}
+        site.end(span, attributes=attributes, statusCode="ERROR" if failed else "OK", **ends)
+    page.goto("/traces?text=sail")
+    found = page.get_by_role("list", name="Traces").get_by_role("link")
+    expect(found.first).to_contain_text("sail slow")  # the latest
+    order = page.get_by_role("combobox", name="Order")
+    order.select_option("dearest")
+    expect(found.first).to_contain_text("sail dear")
+    order.select_option("slowest")
+    expect(found.first).to_contain_text("sail slow")
+    expect(found.nth(1)).to_contain_text("sail dear")
+    page.get_by_role("combobox", name="Status").select_option("failed")
+    expect(found).to_have_count(1)
+    page.get_by_role("combobox", name="Status").select_option("any status")
+    page.get_by_role("combobox", name="Duration").select_option("10 s and more")
+    expect(found).to_have_count(1)
+    expect(found).to_contain_text("sail slow")

@@ -53,7 +53,8 @@ export const MemoryDetail = graphql(
     memory(by: { id: $id }, asOf: $asOf) {
       ...MemoryRow
       externalId metadata version validFrom validUntil expiresAt lastAccessedAt
-      source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
+      stale
+      sources { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
       referencedBy(first: 20) { nodes { id text createdAt sender { name } session { id title } } pageInfo { hasNextPage } }
       recalls(first: 20) {
         nodes { id score recalledAt parts { ...Parts } message { id text session { id title } } session { id title } }

@@ -170,7 +170,7 @@ export const Provenance = graphql(`
           score note
           memory {
             id type text importance decayFactor
-            source { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
+            sources { __typename ... on Message { id text sender { name } session { id title } } ... on ExternalSource { uri } ... on Span { id traceId name } ... on Blob { id filename } }
             recalls(first: 20) {
               nodes {
                 id score recalledAt message { id }

@@ -132,6 +132,8 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
         read.push(...nodes.filter((node) => node?.__typename === 'Message'));
       }
       late.current = late.current.slice(came.length);
+      const results = new Set(read.flatMap(({ content }) => content.flatMap((part) => (part.__typename === 'ToolResponse' ? [part.callId] : []))));
+      if (results.size) again(now.messages.filter(({ content }) => content.some((part) => part.__typename === 'ToolCall' && !part.response && results.has(part.callId))).map((one) => one.id));
       if (of === turn.current) setShown((shown) => shown && { ...shown, ...extended(shown, read, came.length > KEPT, follows) });
       if (follows && !now.cut) toEnd();
       else setFresh((now) => now + came.length);
@@ -144,7 +146,8 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
   const latest = useRef(arrived);
   latest.current = arrived;
 
-  const running = useRunning(head, (told) => {
+  /** Reads those that are shown as they are now: a tool has begun, ended or answered. */
+  const again = (told: readonly string[]) => {
     const ids = told.filter((id) => drawn.current.has(id)).slice(-LONG_PAGE);
     if (!ids.length) return;
     ask(MessagesById, { ids })
@@ -153,7 +156,8 @@ export function Conversation({ head, query }: { head: SessionHead; query: URLSea
         setShown((shown) => shown && { ...shown, messages: shown.messages.map((one) => now.get(one.id) ?? one) });
       })
       .catch(() => undefined);
-  });
+  };
+  const running = useRunning(head, again);
 
   useLive(shown && !shown.upTo && !query.get('branch') ? String(shown.turn) : undefined, (signal) => {
     late.current = []; // what was followed before this is in what was read, if it is not older

@@ -65,10 +65,12 @@ export function GraphView({ query }: { query: URLSearchParams }) {
   const oldest = useRef(Infinity); // also where a time is shown before the first of them
   for (const { createdAt } of graph.nodes.values()) if (createdAt) oldest.current = Math.min(oldest.current, createdAt);
   const nodes = useMemo(() => [...graph.nodes.values()].filter(({ kind }) => !hidden.has(kind)), [graph, hidden]);
+  const link = query.get('link');
+  const links = useMemo(() => [...new Set([...graph.edges.values()].map(({ kind }) => kind))].sort(), [graph]);
   const edges = useMemo(() => {
     const shown = new Set(nodes.map(({ id }) => id));
-    return [...graph.edges.values()].filter((edge) => edge.weight >= weight && shown.has(edge.source) && shown.has(edge.target));
-  }, [graph, nodes, weight]);
+    return [...graph.edges.values()].filter((edge) => edge.weight >= weight && (!link || edge.kind === link) && shown.has(edge.source) && shown.has(edge.target));
+  }, [graph, nodes, weight, link]);
   useEffect(() => plane.current?.show(nodes, edges), [nodes, edges]);
   const ahead = useCalm(asOf ? 0 : Number(query.get('ahead') ?? 0), 150);
   const [strengths, foreseen] = useStrengths(nodes, ahead, query.get('owner'));
@@ -155,6 +157,12 @@ export function GraphView({ query }: { query: URLSearchParams }) {
         <Controls query={query} />
         <div class="bar">
           {TYPES.map((kind) => <label key={kind}><input type="checkbox" checked={!hidden.has(kind)} onChange={() => flip(kind)} /> <Badge of={kind} /></label>)}
+          {(link || links.length > 1) && (
+            <select aria-label="Links" value={link ?? ''} onChange={(event) => put({ link: event.currentTarget.value })}>
+              <option value="">all links</option>
+              {[...new Set(link ? [link, ...links] : links)].map((kind) => <option key={kind} value={kind}>{kind.toLowerCase().replaceAll('_', ' ')}</option>)}
+            </select>
+          )}
           <label>weight from <input type="range" min={0} max={1} step={0.05} value={weight} onInput={(event) => setWeight(Number(event.currentTarget.value))} /> <span class="figure">{weight.toFixed(2)}</span></label>
           {!asOf && <label>ahead <input type="range" aria-label="Days ahead" min={0} max={AHEAD} value={query.get('ahead') ?? 0} onInput={(event) => put({ ahead: Number(event.currentTarget.value) ? event.currentTarget.value : null })} /> <span class="figure">{query.get('ahead') ? `${query.get('ahead')} days` : 'now'}</span></label>}
           <AsOf query={query} oldest={oldest.current} />

@@ -4,6 +4,7 @@ import { put } from '../route.ts';
 import { ask } from '../server.ts';
 import { useLoad } from '../parts/load.ts';
 import { Json } from '../parts/json.tsx';
+import { Flow } from './flow.tsx';
 import { Badge, Empty, Score, Time, Trouble, span } from '../parts/show.tsx';
 
 type Of<Name> = Extract<Part, { __typename: Name }>;
@@ -45,12 +46,13 @@ function Panel({ panel }: { panel: Of<'PanelSession'> }) {
   );
 }
 
-/** The states in their order, each with where it may lead; the present one is marked, and so are those it was in. */
+/** The states as a graph and in words, each with where it may lead; the present one is marked, and so are those it was in. */
 function Workflow({ workflow }: { workflow: Of<'WorkflowSession'> }) {
   const been = new Set(workflow.executions.map(({ state }) => state));
   if (!workflow.states.length) return <Empty title="No states"><p>A workflow is given its states when it is created.</p></Empty>;
   return (
     <>
+      <Flow states={workflow.states} now={workflow.state} been={been} />
       <ol class="states">
         {workflow.states.map(({ name, description, transitions, isFinal }) => (
           <li key={name} class={`card${name === workflow.state ? ' now' : been.has(name) ? ' been' : ''}`} aria-current={name === workflow.state ? 'step' : undefined}>

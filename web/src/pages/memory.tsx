@@ -36,7 +36,7 @@ export function MemoryView({ id, query }: { id: string; query: URLSearchParams }
 
 export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: string | null }) {
   useKeys([annotateKey({ id: memory.id, what: 'memory' })]);
-  const { source, owner } = memory;
+  const { sources, owner } = memory;
   return (
     <>
       <p class="line">
@@ -61,12 +61,9 @@ export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: st
         {memory.expiresAt && <div><dt>expires</dt><dd><Time at={memory.expiresAt} /></dd></div>}
         <div><dt>version</dt><dd>{memory.version}</dd></div>
       </dl>
-      {source && (
-        <>
-          <h2>Where it comes from</h2>
-          <Source of={source} />
-        </>
-      )}
+      {sources.length > 0 && <h2>Where it comes from</h2>}
+      {memory.stale && <p class="soft">What it was formed from was changed since, or is gone.</p>}
+      {sources.map((one, nth) => <Source key={nth} of={one} />)}
       {memory.entities.length > 0 && (
         <>
           <h2>What it mentions</h2>
@@ -81,7 +78,7 @@ export function MemoryShown({ memory, asOf = null }: { memory: Detail; asOf?: st
   );
 }
 
-export function Source({ of: source }: { of: NonNullable<Detail['source']> }) {
+export function Source({ of: source }: { of: Detail['sources'][number] }) {
   switch (source.__typename) {
     case 'Message':
       return (

@@ -108,7 +108,7 @@ export default function QueryPage() {
           </details>
         </section>
         <section class="pane answer" aria-label="Answer" tabIndex={0}>
-          {!result && <p class="soft wait">Ctrl+Enter runs what stands at the left. The answer comes here; subscriptions go on until you stop them.</p>}
+          {!result && <p class="soft wait">Ctrl+Enter runs what stands in the editor. The answer comes here; subscriptions go on until you stop them.</p>}
           {result?.answers.map((one, index) => <Json key={result.answers.length - index} value={one} label="answer" levels={index < 5 ? 9 : 0} />)}
         </section>
         {docs && (

@@ -149,14 +149,15 @@ function Waterfall({ lines, whole, traceId, query, back, session, paused, waitin
     { key: 'd', does: 'Compare with another run', run: () => go(to(['traces', traceId, 'compare'])) },
   ]);
   const root = spans.order[0];
-  const { errors, tokens, cost } = useMemo(() => sums(spans), [spans]);
+  const total = useMemo(() => sums(spans), [spans]);
+  const { errors, tokens, cost } = total;
   // A row that is as it was is not looked at again while others scroll in, and one that scrolls in takes the place of one that left.
   const kept = useRef<Drawn[]>([]);
   const items = virtual.getVirtualItems();
   const places = Math.ceil(items.length / 16) * 16;
   const drawn = items.map(({ index, start }): Drawn => {
     const slot = rows[index]!;
-    const props: LineProps = { spans, slot, row: index, count: rows.length, top: start, end, until, closed, toggle, selected: index === at, hit: isHit(spans.lines[slot]!), path };
+    const props: LineProps = { spans, slot, row: index, count: rows.length, top: start, end, total, until, closed, toggle, selected: index === at, hit: isHit(spans.lines[slot]!), path };
     const same = [index, places, spans, slot, rows.length, end, until, closed, props.selected, props.hit, path];
     const before = kept.current.find(({ same: [row] }) => row === index);
     return before && same.every((value, nth) => value === before.same[nth]) ? before : { same, node: <Line key={index % places} {...props} /> };
@@ -225,6 +226,8 @@ interface LineProps {
   count: number;
   top: number;
   end: number;
+  /** Of the whole trace, which the bars are parts of. */
+  total: { tokens: number; cost: number };
   until: number | undefined;
   closed: ReadonlySet<string>;
   toggle: (slot: number) => void;
@@ -233,7 +236,7 @@ interface LineProps {
   path: Set<number> | undefined;
 }
 
-function Line({ spans, slot, row, count: setSize, top, end, until, closed, toggle, selected, hit, path }: LineProps) {
+function Line({ spans, slot, row, count: setSize, top, end, total, until, closed, toggle, selected, hit, path }: LineProps) {
   const { id, name, kind, statusCode, durationMs } = spans.lines[slot]!;
   const folds = spans.subtree[slot]! > 1;
   const isClosed = closed.has(id);
@@ -254,15 +257,18 @@ function Line({ spans, slot, row, count: setSize, top, end, until, closed, toggl
         {isClosed && <span class="soft">{spans.subtree[slot]! - 1} more</span>}
         {isClosed && below > 0 && <span class="bad">{below} failed</span>}
       </span>
-      <span class="soft figure numbers">{spans.tokens[slot]! > 0 ? count(spans.tokens[slot]!) : ''}</span>
-      <span class="soft figure numbers">{spans.cost[slot]! > 0 ? dollars(spans.cost[slot]!) : ''}</span>
-      <span class="soft figure numbers">{durationMs == null ? '…' : span(durationMs)}</span>
+      <span class="soft figure numbers" style={bar(spans.tokens[slot]!, total.tokens)}>{spans.tokens[slot]! > 0 ? count(spans.tokens[slot]!) : ''}</span>
+      <span class="soft figure numbers" style={bar(spans.cost[slot]!, total.cost)}>{spans.cost[slot]! > 0 ? dollars(spans.cost[slot]!) : ''}</span>
+      <span class="soft figure numbers" style={bar(durationMs ?? 0, end)}>{durationMs == null ? '…' : span(durationMs)}</span>
       <span class="lane">
         {!isAhead && <span class={`beam ${failed ? 'ERROR' : kind}${durationMs == null ? ' running' : ''}`} style={{ transform: `translateX(${(from / end) * 100}%) scaleX(${Math.max(0.002, (to - from) / end)})` }} />}
       </span>
     </div>
   );
 }
+
+/** A line under a figure, as long as its part of the whole. */
+const bar = (part: number, whole: number) => ({ backgroundSize: `${whole > 0 ? Math.round((100 * part) / whole) : 0}% 2px` });
 
 const SPEEDS = [1, 2, 10, 100];
 

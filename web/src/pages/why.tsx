@@ -37,7 +37,8 @@ function Found({ message, question }: { message: Message; question: Set<string> 
             {note && <p class="soft" dir="auto">{note}</p>}
             {(recall || score != null) && <Scores score={recall?.score ?? score ?? 0} parts={recall?.parts} />}
             {!recall && <p class="soft">Its recall was not logged: only the score that the agent gave is known.</p>}
-            {memory.source && <><p class="soft">It was formed from</p><Source of={memory.source} /></>}
+            {memory.sources.length > 0 && <p class="soft">It was formed from</p>}
+            {memory.sources.map((one, nth) => <Source key={nth} of={one} />)}
           </section>
         );
       })}
