@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from msgspec.structs import replace
@@ -24,9 +24,27 @@ T = TypeVar("T")
 
 DATA = "./recollect-data"
 
+
+class Folder(click.Path):
+    """A folder. One without a name is none: it is what a variable of a shell gives that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("The name of the folder is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Share(click.FloatRange):
+    """A number that nothing is neither above nor below (nan) is in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        return self.fail(f"{value!r} is no number.", param, ctx) if found != found else found
+
+
 data_option = click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(path_type=Path, file_okay=False),
     default=DATA,
     show_default=True,
     envvar="RECOLLECT_DATA",
@@ -177,7 +195,7 @@ def copy_(source: str, target: str) -> None:
 @click.option("--mode", type=click.Choice(["HYBRID", "SEMANTIC", "TEXT"], case_sensitive=False), default="HYBRID",
               show_default=True, help="Search by words and meaning, by meaning, or by words.")  # fmt: skip
 @click.option("--first", type=click.IntRange(1, 200), default=10, show_default=True, help="How many hits count.")
-@click.option("--bar", type=click.FloatRange(0, 1), help="Fail where the recall is below it.")
+@click.option("--bar", type=Share(0, 1), help="Fail where the recall is below it.")
 @click.option("--against", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="What --json printed earlier: fail where it was better.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -376,7 +394,7 @@ def bench_(arguments: Sequence[str]) -> None:
         if not (missing.name or "").startswith("bench"):
             raise
         fail("the benchmark is not installed with the program; run `recollect bench` in a checkout of its repository.")
-    measure.main(args=list(arguments), prog_name="recollect bench")
+    measure.main(args=list(arguments), prog_name="recollect bench", standalone_mode=False)
 
 
 def _settings() -> Settings:
@@ -409,6 +427,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if wrong := foreign_package():
         fail(wrong)
+    from domain.errors import Rejected
     from domain.unicode import well_formed
     from server.settings import BadSetting
     from stores.errors import CannotOpen, StoreError, Unavailable
@@ -429,6 +448,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(error.format_message())
     except click.Abort:
         sys.exit(130)
+    except Rejected as error:
+        fail("; ".join(f"{'.'.join(one.path)}: {one.message}" for one in error.errors))
     except (CannotOpen, BadSetting) as error:
         fail(str(error))
     except Unavailable as error:

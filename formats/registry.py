@@ -98,7 +98,7 @@ def _claimed(hook: str, given: Any) -> str | None:
 def detect(value: Any) -> str:
     """The format of a JSON file by its value. Raises FormatError."""
     if (name := _claimed("recognizes", value)) is None:
-        raise FormatError(f"unknown format (supported: {', '.join(names())})); use --format if you know it")
+        raise FormatError(f"unknown format (supported: {', '.join(names())}); use --format if you know it")
     return name
 
 

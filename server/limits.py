@@ -14,7 +14,7 @@ from stores.ports import READ_SECONDS
 TOO_MANY_REQUESTS = 429
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -23,7 +23,8 @@ from server.limits import Count, Limits, Seconds
 from server.presets import PRESETS
 from stores.ports import OPENAI
 
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
 
 
 class BadSetting(Exception):
@@ -65,7 +66,7 @@ class Settings(Limits, frozen=True):
     memory_capacity: Count = MEMORY_CAPACITY
     prices: str = ""
     retention: str = ""
-    trash_days: NotNegative = 0.0
+    trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 0.0
     entities: str = ""
     mask: str = ""
     mask_keys: str = ""
@@ -80,7 +81,7 @@ class Settings(Limits, frozen=True):
     media_audio_bytes: Count = MAX_BYTES[MediaKind.AUDIO]
     media_video_bytes: Count = MAX_BYTES[MediaKind.VIDEO]
     media_document_bytes: Count = MAX_BYTES[MediaKind.DOCUMENT]
-    unused_blob_days: Seconds = 1.0
+    unused_blob_days: Days = 1.0
     api_keys: str = ""
     key: str = ""
     first_key_file: str = ""
@@ -96,9 +97,9 @@ class Settings(Limits, frozen=True):
     tools_at_once: Count = ToolLimits().in_workspace
     parts_in_session: Count = PartLimits().in_session
     rate_limit: Count | Literal["off"] = 6_000
-    audit_days: Seconds = 365.0
+    audit_days: Days = 365.0
     audit_entries: Count = 1_000_000
-    changes_days: Seconds = 30.0
+    changes_days: Days = 30.0
     changes_entries: Count = 1_000_000
     cors_origins: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -249,6 +250,8 @@ def _wanted(problem: str) -> str:
     """What a setting must be, from msgspec's words about it."""
     if bound := re.search(r"`int` ([<>])= (\d+)", problem):
         return f"at {'least' if bound[1] == '>' else 'most'} {bound[2]}"
+    if bound := re.search(r"`float` <= (\d+)", problem):
+        return f"a number, at most {int(bound[1]):,}"
     if "`int`" in problem:
         return "a whole number"
     if ">= 0.0" in problem:

@@ -185,6 +185,9 @@ def test_schema_is_the_committed_contract(capsys: pytest.CaptureFixture[str]) ->
         (["import", "{broken}", "--data", "{data}"], "line 1"),
         (["search", "tea", "--url", "http://127.0.0.1:1"], "does not answer"),
         (["stats", "--data", "{broken}"], "broken.json"),
+        (["stats", "--data", ""], "empty"),
+        (["import", "{talk}", "--data", "{data}", "--memories", "--owner", " "], "not only blanks"),
+        (["import", "{other}", "--data", "{data}"], "(supported: chatgpt, openai-messages, otlp, recollect-jsonl);"),
     ],
 )
 def test_what_goes_wrong_is_one_line(
@@ -192,10 +195,14 @@ def test_what_goes_wrong_is_one_line(
 ) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text('{"a": [1, 2')
-    filled = [word.format(data=tmp_path / "data", broken=broken) for word in arguments]
+    files = {"broken": broken, "talk": tmp_path / "talk.json", "other": tmp_path / "other.json"}
+    files["talk"].write_text('[{"role": "user", "content": "hello"}]')
+    files["other"].write_text('[{"a": 1}]')
+    filled = [word.format(data=tmp_path / "data", **files) for word in arguments]
     status, out, err = run(capsys, *filled)
     assert status != 0
     assert said in err
+    assert err.count("\n") == 1
     assert "Traceback" not in err
     assert out == ""
 
@@ -203,7 +210,7 @@ def test_what_goes_wrong_is_one_line(
 def test_a_bad_setting_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("MEMORY_CAPACITY", "many"), ("MEMORY_CAPACITY", "0"), ("EMBEDDER", "nothing")):
+    for name, value in (("MEMORY_CAPACITY", "many"), ("MEMORY_CAPACITY", "0"), ("EMBEDDER", "nothing"), ("TRASH_DAYS", "inf"), ("AUDIT_DAYS", "1e30"), ("TOOL_SECONDS", "1e30")):  # fmt: skip
         with monkeypatch.context() as setting:
             setting.setenv(f"RECOLLECT_{name}", value)
             status, _, err = run(capsys, "stats", "--data", str(tmp_path))
@@ -313,6 +320,8 @@ def test_stats_of_servers_tell_no_bytes(capsys: pytest.CaptureFixture[str]) -> N
         (["keys", "create", "--role", "god"], "'god'"),
         (["stats", "--url", "http://127.0.0.1:1"], "'--url'"),
         (["copy", "a"], "TO"),
+        (["eval", __file__, "--bar", "nan"], "'--bar'"),
+        (["bench", "--only", "nothing"], "There is no row 'nothing'"),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
