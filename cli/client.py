@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,33 @@ class Target(msgspec.Struct, frozen=True):
         check_workspace(self.workspace, self.url)
 
 
+Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
 async def ask(target: Target, query: str, variables: dict[str, Any]) -> Any:
     """The data of a GraphQL answer. Raises BadSetting with one sentence where there is none."""
-    body = await (_over_http if target.url else _in_folder)(target, query, variables)
-    answer = msgspec.json.decode(body)
+    async with asking(target) as once:
+        return await once(query, variables)
+
+
+@contextlib.asynccontextmanager
+async def asking(target: Target) -> AsyncIterator[Ask]:
+    """Asks as often as one likes; a folder is opened once."""
+    if target.url is not None:
+        yield lambda query, variables: _data(_over_http(target, query, variables))
+        return
+    service = open_or_point(target.data, target.settings, must_exist=target.must_exist)
+    caller = caller_in(target.workspace)
+    try:
+        yield lambda query, variables: _data(
+            service.executor.execute(Request(query, variables), service.operation(caller))
+        )
+    finally:
+        await service.close()
+
+
+async def _data(asked: Awaitable[bytes]) -> Any:
+    answer = msgspec.json.decode(await asked)
     if answer.get("errors"):
         told = answer["errors"][0]
         hint = " Commands send the key in RECOLLECT_KEY." if told["extensions"]["code"] == UNAUTHENTICATED else ""
@@ -66,14 +91,6 @@ def caller_in(workspace: str | None) -> Caller:
 def credentials(settings: Settings) -> dict[str, str]:
     """The headers that tell a server who asks."""
     return {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
-
-
-async def _in_folder(target: Target, query: str, variables: dict[str, Any]) -> bytes:
-    service = open_or_point(target.data, target.settings, must_exist=target.must_exist)
-    try:
-        return await service.executor.execute(Request(query, variables), service.operation(caller_in(target.workspace)))
-    finally:
-        await service.close()
 
 
 async def _over_http(target: Target, query: str, variables: dict[str, Any]) -> bytes:

@@ -306,6 +306,22 @@ def reembed(embedder: str, data: Path, url: str | None) -> None:
     click.echo(run(work))
 
 
+@cli.command(short_help="Find entities in texts that are there already.")
+@click.option("--after", metavar="CURSOR", help="Go on where a run was broken off, as that run has told.")
+@workspace_option
+@data_option
+@url_option
+def entities(after: str | None, workspace: str | None, data: Path, url: str | None) -> None:
+    """Have the rules of RECOLLECT_ENTITIES look through the messages and memories that were written without them.
+
+    What is found already is not found twice. With --url the server does it, by its own rules, while it is in use.
+    """
+    from cli import entities as found
+    from cli.client import Target
+
+    click.echo(run(found.find(Target(data, url, _settings(), workspace), after)))
+
+
 @cli.group(short_help="Create, list and revoke API keys.")
 def keys() -> None:
     """Create, list and revoke API keys in a folder, or through a running server with an admin key in RECOLLECT_KEY."""

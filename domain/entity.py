@@ -222,6 +222,21 @@ class MergeEntitiesInput(Command, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
+class FindEntitiesInput(Command, frozen=True, kw_only=True):
+    """Has the server's rules look through texts that are there: messages first, then memories, in the order of their
+    ids. after: the endCursor of the call before."""
+
+    after: Key | None = None
+    first: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class FoundEntities(msgspec.Struct, frozen=True):
+    """searched: how many texts were looked through. end_cursor: where to go on; None where all have been."""
+
+    searched: int
+    end_cursor: str | None
+
+
 class DeleteEntitiesInput(Command, frozen=True, kw_only=True):
     """The entities to delete; what mentions them stays."""
 

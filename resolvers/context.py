@@ -22,7 +22,7 @@ from domain.retention import RetentionPolicy
 from domain.tool_execution import ToolLimits
 from domain.values import Ref
 from resolvers.audit import entry, note, targets
-from resolvers.treatment import Treating, Treatments
+from resolvers.treatment import Find, Treating, Treatments
 from stores.embedder import Batching
 from stores.errors import NoEmbedder, Outdated
 from stores.outage import OUTAGE_SECONDS, PatientStore
@@ -115,6 +115,13 @@ class Context:
     def treating(self) -> Treating:
         """For what is stored beside the records of a write."""
         return Treating(self._treatments, self.caller)
+
+    @property
+    def find(self) -> Find:
+        """What finds entities in texts. Raises Rejected (INVALID) where that is switched off."""
+        if self._treatments.find is None:
+            raise invalid("No rule finds entities: set RECOLLECT_ENTITIES, to all for instance.")
+        return self._treatments.find
 
     @property
     def takes_blobs(self) -> bool:

@@ -1,4 +1,4 @@
-"""Has rules find the entities that memories and messages mention, when they are written."""
+"""Has rules find the entities that memories and messages mention, when they are written, or later on request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from domain.actor import Actor, Agent, User
 from domain.correction import REDACTED
-from domain.entity import Entity, EntityInput, EntityName, digest_of
+from domain.entity import Entity, EntityInput, EntityName, FindEntitiesInput, FoundEntities, digest_of
 from domain.entity_rules import KNOWN, PEOPLE, Named, Person, Text
+from domain.errors import invalid
 from domain.memory import Memory
 from domain.message import Message
 from domain.node import Id, Node, kind_of
 from domain.participant import Participant, SenderType
-from resolvers.context import present
+from resolvers.context import Context, present
 from resolvers.entities import Naming, mention
 from stores.ports import Transaction
 
@@ -29,7 +30,11 @@ class Finding:
 
     async def __call__(self, tx: Transaction, written: Sequence[Node]) -> None:
         """Notes what memories and messages mention whose texts have been written in this transaction."""
-        said = [one for one in written if isinstance(one, Memory | Message) and _is_new(one, tx) and one.text]
+        await self.look_through(tx, [one for one in written if isinstance(one, Memory | Message) and _is_new(one, tx)])
+
+    async def look_through(self, tx: Transaction, there: Sequence[Node]) -> None:
+        """Notes what memories and messages mention, once each."""
+        said = [one for one in there if isinstance(one, Memory | Message) and one.text]
         texts = {one.id: Text(one.text, self._masks) for one in said}
         for text in texts.values():
             text.forms()
@@ -46,12 +51,49 @@ class Finding:
 
     async def _namings(self, tx: Transaction, texts: dict[Id, Text]) -> list[Naming]:
         named = {id: some for id, text in texts.items() if (some := text.named(self._rules))}
-        there = {one.id for kind in (Memory, Message) for one in await _present(tx, kind, named)}
+        left = {one.id for kind in (Memory, Message) for one in await _present(tx, kind, named)}
         return [
-            Naming(id, [_input(one) for one in some], found=True, new=False)
-            for id, some in named.items()
-            if id in there
+            Naming(id, [_input(one) for one in some], found=True, new=False) for id, some in named.items() if id in left
         ]
+
+
+async def find(context: Context, input: FindEntitiesInput) -> FoundEntities:
+    """Has rules look through the next texts of the workspace. Raises Rejected (INVALID) where that is switched off, and
+    for a cursor of something else."""
+    looking, after = context.find, None if input.after is None else Id(input.after)
+    if after is not None and kind_of(after) not in _KINDS:
+        raise invalid("Give the endCursor of the call before.", ["after"])
+    some, is_last = await _next(context, after, input.first)
+
+    async def script(tx: Transaction) -> None:
+        now = [one for kind in _KINDS for one in await _present(tx, kind, [one.id for one in some])]
+        await looking.look_through(tx, now)
+
+    if some:
+        await context.store.write(script)
+    return FoundEntities(len(some), None if is_last else some[-1].id)
+
+
+_KINDS: tuple[type[Message], type[Memory]] = (Message, Memory)
+"""Those that have texts, in the order in which these are looked through."""
+
+_CHARACTERS = 100_000
+"""Of texts that are looked through at once: some 30 ms."""
+
+
+async def _next(context: Context, after: Id | None, first: int) -> tuple[list[Message | Memory], bool]:
+    """The next texts after an id, and whether there are no more."""
+    found: list[Message | Memory] = []
+    for kind in _KINDS:
+        if len(found) <= first and (after is None or kind_of(after) is kind):
+            found += await context.store.scan(kind, after, first - len(found) + 1)
+            after = None
+    size = 0
+    for index, one in enumerate(found[:first]):
+        size += len(one.text or "")
+        if size > _CHARACTERS:
+            return found[: index + 1], index + 1 == len(found)
+    return found[:first], len(found) <= first
 
 
 def _is_new(one: Memory | Message, tx: Transaction) -> bool:

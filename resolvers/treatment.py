@@ -4,10 +4,10 @@ entities are found in it."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 from msgspec.structs import force_setattr
@@ -29,8 +29,15 @@ from resolvers.audit import entry
 from stores.catalogue.kinds import kind
 from stores.ports import Transaction
 
-Find = Callable[[Transaction, Sequence[Node]], Awaitable[None]]
-"""Has rules find entities in records that were written (resolvers.entity_finding)."""
+
+class Find(Protocol):
+    """Has rules find entities (resolvers.entity_finding)."""
+
+    async def __call__(self, tx: Transaction, written: Sequence[Node]) -> None:
+        """In records that were written in this transaction."""
+
+    async def look_through(self, tx: Transaction, there: Sequence[Node]) -> None:
+        """In records that are there, whenever they were written."""
 
 
 class Treatments(NamedTuple):

@@ -17,6 +17,7 @@ from resolvers import (
     documents,
     duplicates,
     entities,
+    entity_finding,
     erasure,
     forecast,
     formation,
@@ -56,7 +57,14 @@ from schema.blob import Blob, BlobConnection, BlobPayload
 from schema.chunk import CompressionPayload
 from schema.correction import RedactionPayload
 from schema.document import DocumentSearch
-from schema.entity import EntitiesPayload, Entity, EntityConnection, EntityPayload, MergedEntitiesPayload
+from schema.entity import (
+    EntitiesPayload,
+    Entity,
+    EntityConnection,
+    EntityPayload,
+    FoundEntitiesPayload,
+    MergedEntitiesPayload,
+)
 from schema.erasure import ErasurePayload
 from schema.fields import backed_by, mutation, query, root_connection, subscription
 from schema.forecast import MemoryForecast
@@ -352,6 +360,7 @@ class Mutation:
     transaction = mutation(transaction.transact, TransactionPayload, right=WRITE)
     cache_generation = mutation(generations.cache, GenerationPayload, right=WRITE)
     evict_generations = mutation(generations.evict, EvictedPayload, right=WRITE)
+    find_entities = mutation(entity_finding.find, FoundEntitiesPayload, right=ADMIN)
     apply_retention = mutation(retention.apply, RetentionPayload, right=ADMIN)
     create_api_key = mutation(keys.create, payloads.CreateApiKeyPayload, right=ADMIN)
     revoke_api_key = mutation(keys.revoke, payloads.ApiKeyPayload, right=ADMIN)

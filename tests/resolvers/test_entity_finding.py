@@ -116,3 +116,34 @@ async def test_nobody_who_is_erased_stays_an_entity(finding: Graph) -> None:
         assert (done["report"]["stores"][0]["removed"]["entity"], done["report"]["found"]) == (3, 0)
         entities = (await finding.data("{ entities { nodes { name } } }"))["entities"]["nodes"]
         assert {one["name"] for one in entities} == left
+
+
+async def test_texts_from_before_are_looked_through_later(graph: Graph, finding: Graph) -> None:
+    """Some at a time, each text once, whatever is written in between; what is found already is not found twice."""
+    rules = finding.context
+    finding.context = Context(graph.engine, rules.embedder, LOCAL, clock=graph.clock)
+    for index in range(5):
+        said = {**S, "role": "assistant", "externalId": f"x{index}", "text": f"Hello @ada, see src/a{index}.py"}
+        await finding.do("addMessage", said)
+    await finding.do("createMemory", {**U, "text": "Ask ada@example.com about src/a0.py", "externalId": "m"})
+    assert await finding.fails("findEntities", {}) == ("INVALID", [])
+    finding.context = rules
+    assert await say(finding, "src/a0.py", "new") == {"src/a0.py": ("file", True)}
+    told, after = [], None
+    while True:
+        done = await finding.do("findEntities", {"first": 3, "after": after}, "searched endCursor")
+        told.append(done["searched"])
+        if (after := done["endCursor"]) is None:
+            break
+        await say(finding, "between", f"between {after}")
+    assert sum(told) >= 7
+    assert max(told) == 3
+    assert await found(finding, "x4") == {"Ada Lovelace": ("person", True), "src/a4.py": ("file", True)}
+    assert (await entity(finding, "src/a0.py")) | {"name": ""} == {
+        "name": "", "found": True, "memories": {"totalCount": 1}, "messages": {"totalCount": 2},
+    }  # fmt: skip
+    before = finding.rows() if finding.family == "embedded" else None
+    again = await finding.do("findEntities", {"first": 500}, "searched endCursor")
+    assert (again["searched"], again["endCursor"]) == (sum(told), None)
+    assert before is None or finding.rows() == before
+    assert await finding.fails("findEntities", {"after": "ses_1"}) == ("INVALID", ["after"])

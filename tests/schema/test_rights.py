@@ -26,7 +26,7 @@ def test_each_field_declares_its_right(root: str, field: str) -> None:
 
 def test_what_only_admins_may() -> None:
     found = {field for root, field in FIELDS if right_of(ROOTS[root].fields[field]) is ADMIN}
-    assert found == {"apiKeys", "applyRetention", "auditLog", "createApiKey", "revokeApiKey"}
+    assert found == {"apiKeys", "applyRetention", "auditLog", "createApiKey", "findEntities", "revokeApiKey"}
 
 
 @pytest.mark.parametrize(

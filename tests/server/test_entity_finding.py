@@ -40,3 +40,19 @@ async def test_what_is_imported(tmp_path: Path) -> None:
     assert recollect("export", file, "--data", str(one))[0] == 0
     assert recollect("import", file, "--data", str(other), RECOLLECT_ENTITIES="all")[0] == 0
     assert await entities(other, Settings()) == found, "a copy is as it was"
+
+
+async def test_what_was_written_without_rules(tmp_path: Path) -> None:
+    """By the command, which is restarted where it was broken off, or from the beginning."""
+    data = str(tmp_path / "data")
+    (tmp_path / "in.json").write_text(json.dumps([{"role": "user", "content": TEXT}] * 3))
+    assert recollect("import", str(tmp_path / "in.json"), "--memories", "--data", data)[0] == 0
+    status, _, error = recollect("entities", "--data", data)
+    assert (status, "set RECOLLECT_ENTITIES" in error) == (1, True)
+    assert await entities(tmp_path / "data", Settings()) == []
+    for _ in range(2):
+        status, out, error = recollect("entities", "--data", data, RECOLLECT_ENTITIES="paths")
+        assert (status, "Looked through" in out, error) == (0, True, "")
+        [found] = await entities(tmp_path / "data", Settings())
+        assert (found["name"], found["messages"]["totalCount"]) == ("src/app.py", 3)
+        assert found["memories"]["totalCount"]
