@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from bench.rows import console, figures, files, finding, live, past, processor, reads, standing, windows, writes
+from bench.rows import (
+    console,
+    erasing,
+    figures,
+    files,
+    finding,
+    live,
+    past,
+    processor,
+    reads,
+    standing,
+    windows,
+    writes,
+)
 
 ROWS = [
     *standing.ROWS[:2],
@@ -11,6 +24,7 @@ ROWS = [
     *figures.ROWS,
     *windows.ROWS,
     *past.ROWS,
+    *erasing.ROWS,
     *live.ROWS,
     *writes.ROWS,
     *files.ROWS,
