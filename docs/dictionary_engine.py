@@ -693,7 +693,7 @@ def _found(now: Reads, search: Search) -> ports.Found:
         own = now.graph.vectors.get(one.id)
         alike = None if vector is None or own is None else similarity(float(own @ vector))
         if alike is not None or one.id in ranks:
-            candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id))
+            candidate = Candidate(one.id, one.importance, one.decay_factor, alike, ranks.get(one.id), text=one.text)
             candidates.append(in_memory.placed(one, candidate, partial(now.one, Node)) if both else candidate)
     there = {one.id for one in candidates}
     ties = in_memory.ties(now.all(MemoryLink), now.graph.refs.values()) if both else []

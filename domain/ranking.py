@@ -16,6 +16,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from domain.forms import fits, forms
 from domain.link import MemoryLinkKind
 from domain.node import Id
 from domain.period import Period, periods
@@ -173,7 +174,7 @@ def rank(
     candidates: Iterable[Candidate], asked: Asked, ties: Sequence[Tie] = (), weights: Weights = WEIGHTS
 ) -> list[Ranked]:
     """All hits, best first, at most `first`; ties by id, newest first."""
-    found = list(candidates)
+    found = _formed(candidates, asked)
     hits: Iterable[tuple[Candidate, float, float | None, _Signals]]
     if asked.mode is SearchMode.HYBRID:
         hits = _hybrid(found, asked, ties, weights)
@@ -183,6 +184,18 @@ def rank(
     scored = [(weighed(hit[1], hit[0].importance * hit[0].decay, share), hit[0].id, hit) for hit in hits]
     best = heapq.nlargest(asked.first, scored, key=itemgetter(0, 1))
     return [Ranked(one, score, _parts(one, fusion, signals)) for score, _, (one, _, fusion, signals) in best]
+
+
+def _formed(candidates: Iterable[Candidate], asked: Asked) -> list[Candidate]:
+    """The candidates, whose words count less where they stand in another form than is asked for."""
+    if not asked.text or asked.mode is SearchMode.SEMANTIC or not any(wanted := forms(asked.text)):
+        return list(candidates)
+    found = list(candidates)
+    said = {at: one.text for at, one in enumerate(found) if one.text is not None and one.text_rank is not None}
+    for (at, _), fit in zip(said.items(), fits(wanted, list(said.values())), strict=True):
+        if fit < 1:
+            found[at] = msgspec.structs.replace(found[at], text_rank=fit * (found[at].text_rank or 0.0))
+    return found
 
 
 def _plain(one: Candidate, asked: Asked) -> float:

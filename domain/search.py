@@ -88,6 +88,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     What follows is known of it in a HYBRID search. at: when it was made. asks: whether it ends as a question.
     session_id, place: where the message stands that it was formed from. parent: the place of the message which that one
     replies to. people: names of who said it and whose it is. entities: those it mentions, of the best candidates.
+
+    text: what it says, in a search for words.
     """
 
     id: Id
@@ -102,6 +104,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     parent: int | None = None
     people: tuple[str, ...] = ()
     entities: tuple[Id, ...] = ()
+    text: str | None = None
 
 
 class Tie(msgspec.Struct, frozen=True, gc=False):

@@ -45,6 +45,9 @@ _SHARP, _PLUS = "\ue000", "\ue001"
 _NAMED = re.compile(r"(?<![\w#+])([A-Za-z])(#|\+\+)(?![\w#+])")
 """Names such as C# and C++, whose mark is a letter of them."""
 
+_SIGN = re.compile(r"(?<=\s)[-+~\u00b1\u2212](?=\d)")
+"""What makes of a number another one: it makes no word with what stands before it."""
+
 _ASCII = re.compile(r"[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _GAP = re.compile(r"[^\S\n]?[-_./:@\\~+&=#,()]*[^\S\n]?")
 
@@ -66,6 +69,12 @@ _PREFIXED = frozenset({"ARABIC", "HEBREW", "SYRIAC", "ETHIOPIC"})
 
 _PAIRED = frozenset({"CJK", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "JAVANESE"})
 """Scripts whose words are not set apart, or carry their endings without a seam."""
+
+UNPARTED = (
+    "\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua9df\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff65-\uffdc\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+"""The characters of these, as a class of a pattern has them."""
 
 _SINGLE = frozenset({"CJK", "HANGUL"})
 """Scripts in which one character may be a word."""
@@ -140,7 +149,7 @@ def pieces(text: str) -> list[str]:
 
 def telling(text: str, stem: Stem) -> Words:
     """What a question looks for: each word once, without function words where there are others."""
-    terms = list(_terms(text))
+    terms = list(_terms(_SIGN.sub(";", text)))
     exact: list[str] = []
     loose: list[str] = []
     for word in _without_function(terms):

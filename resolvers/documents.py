@@ -88,7 +88,7 @@ async def _ranked(
         Candidate(
             one.id, 1.0, 1.0, None if (cosine := found.cosines.get(one.id)) is None else similarity(cosine),
             found.ranks.get(one.id), one.created_at, False, one.blob_id, one.place, None,
-            (names[one.blob_id],) if one.blob_id in names else (),
+            (names[one.blob_id],) if one.blob_id in names else (), text=one.text,
         )
         for one in found.chunks
     ]  # fmt: skip

@@ -199,7 +199,7 @@ async def _candidates(context: Context, found: FoundMessages, alike: Mapping[Id,
         Candidate(
             one.id, 1.0, 1.0, alike.get(one.id), found.ranks.get(one.id), one.created_at, asks(one.text[-40:]),
             one.session_id, one.place, None if one.parent_id is None else places.get(one.parent_id),
-            (name,) if (name := names.get(one.sender_id)) else (),
+            (name,) if (name := names.get(one.sender_id)) else (), text=one.searched,
         )
         for one in found.messages
     ]  # fmt: skip

@@ -118,6 +118,7 @@ class Replaced:
                 memory.created_at,
                 asks(memory.text),
                 memory.session_id,
+                text=memory.text,
             )
             for index, memory in there.items()
         ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import snowballstemmer
 
-from domain.words import Words, pieces, split, telling, words
+from domain.words import UNPARTED, Words, pieces, split, telling, words
 from stores.policies import LOOSE
 
 _STEMMERS = {
@@ -115,21 +115,15 @@ def covered(looked_for: Words, text: str) -> float:
     return exact + LOOSE * (1 - exact) * loose
 
 
-_UNPARTED = (
-    "\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua9df\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff"
-    "\uff65-\uffdc\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
-"""The characters of scripts that do not part their words by spaces, those of domain.words."""
-
 _MARKS = "".join(char for char in map(chr, range(0x300, 0x3100)) if unicodedata.category(char)[0] == "M")
 """Which belong to the letter before; words of Python's patterns end at them."""
 
 _SPOT = re.compile(
-    rf"\b[A-Za-z](?:#|\+\+)(?![\w#+])|[^\W{_UNPARTED}](?:[^\W{_UNPARTED}]|(?![{_UNPARTED}])[{_MARKS}\u00ad])*"
+    rf"\b[A-Za-z](?:#|\+\+)(?![\w#+])|[^\W{UNPARTED}](?:[^\W{UNPARTED}]|(?![{UNPARTED}])[{_MARKS}\u00ad])*"
 )
 """A word of a script that parts its words by spaces, or a name such as C#."""
 
-_IS_UNPARTED = re.compile(f"[{_UNPARTED}]")
+_IS_UNPARTED = re.compile(f"[{UNPARTED}]")
 
 _CHARACTER = re.compile(rf".[{_MARKS}\u1160-\u11ff\uff9e\uff9f]*", re.DOTALL)
 """What is one character when it is composed."""

@@ -297,6 +297,29 @@ class TestWords:
         for text in ("cafe", "CAFES", "run", "runs", "late!"):
             assert await found(store, words(text)) == {one.id}
 
+    @pytest.mark.parametrize("mode", [SearchMode.TEXT, SearchMode.HYBRID])
+    async def test_of_twins_that_differ_by_a_mark_alone_the_one_that_is_asked_for_is_first(
+        self, store: Store, mode: SearchMode
+    ) -> None:
+        pairs = [
+            ("1/5", "1.5"),
+            ("12/11", "12-11"),
+            ("$15", "\u20ac15"),
+            ("-5", "5"),
+            ("10\u00b2", "102"),
+            (".env", "env"),
+        ]
+        twins = [(f"{name} noted {one}", weight) for name, pair in zip(WORDS, pairs, strict=False)
+                 for one, weight in zip(pair, (0.9, 0.1), strict=True)]  # fmt: skip
+        made = await remember(
+            store, *(memory(text=text, importance=weight) for text, weight in twins), vectors=[axis(1)] * len(twins)
+        )
+        for one in made:
+            [first, second, *_] = ranked(
+                how := Search(mode, 0.5, 40, one.text, axis(1)), (await store.search([how]))[0]
+            )
+            assert (first.candidate.id, first.score > second.score) == (one.id, True), one.text
+
     async def test_what_looks_like_a_query_language_is_plain_words(self, store: Store) -> None:
         [one, other] = await remember(store, memory(text="near apple NOT pear"), memory(text="scope w1 s1 g1"))
         for text in ('apple"', "apple OR", 'content:apple" AND', "NEAR(apple", "apple*", "-apple", "{apple}", "^apple"):

@@ -232,10 +232,11 @@ class Searcher:
 
     def _plain(self, keys: Sequence[int], alike: Mapping[int, float], ranks: Mapping[int, float]) -> list[Candidate]:
         """The memories as candidates, without what stands beside them."""
-        sql = "SELECT key, id, importance, decay_factor FROM memory WHERE key IN (SELECT value FROM json_each(?))"
+        sql = "SELECT key, id, importance, decay_factor, text FROM memory WHERE key IN (SELECT value FROM json_each(?))"
         found: list[Any] = self._db.execute(sql, (msgspec.json.encode(keys).decode(),)).fetchall()
         return [
-            Candidate(Id(id), importance, decay, alike.get(key), ranks.get(key)) for key, id, importance, decay in found
+            Candidate(Id(id), importance, decay, alike.get(key), ranks.get(key), text=text)
+            for key, id, importance, decay, text in found
         ]
 
 

@@ -14,8 +14,7 @@ from stores.policies import DRAWN_BY, TIED
 from stores.rows import moment
 
 _SURROUNDED = (
-    "SELECT t.key, t.id, t.importance, t.decay_factor, t.created_at, "
-    "substr(t.text, -40), "
+    "SELECT t.key, t.id, t.importance, t.decay_factor, t.created_at, t.text, "
     "(SELECT id FROM session WHERE key = coalesce(m.session, t.session)), m.place, "
     "(SELECT CASE WHEN p.session = m.session THEN p.place END FROM message p WHERE p.key = m.parent), "
     "(SELECT name FROM participant WHERE key = m.sender), t.owner "
@@ -74,10 +73,10 @@ class Surroundings:
         owners = self._names({row[-1] for row in found if row[-1] is not None})
         return {
             key: Candidate(
-                id, importance, decay, similarities.get(key), ranks.get(key), moment(at), asks(end), session, place,
-                parent, tuple(name for name in (sender, owners.get(owner)) if name),
+                id, importance, decay, similarities.get(key), ranks.get(key), moment(at), asks(text[-40:]), session,
+                place, parent, tuple(name for name in (sender, owners.get(owner)) if name), text=text,
             )
-            for key, id, importance, decay, at, end, session, place, parent, sender, owner in found
+            for key, id, importance, decay, at, text, session, place, parent, sender, owner in found
         }  # fmt: skip
 
     def _names(self, owners: set[str]) -> dict[str, str]:

@@ -371,7 +371,8 @@ class _Finding:
                 row.columns[_DECAY],
                 row.similarity,
                 None if row.score is None else row.score / most,
-                *around.places.get(id, ()),
+                *around.places.get(id, surroundings.NOWHERE),
+                text=row.columns[_TEXT],
             )
             for id, row in rows.items()
         ]

@@ -39,12 +39,12 @@ _READ = (
 class Placed(NamedTuple):
     """What is known of a memory's place; the fields are those of domain.search.Candidate."""
 
-    at: Any
-    asks: bool
-    session_id: Id | None
-    place: int | None
-    parent: int | None
-    people: tuple[str, ...]
+    at: Any = None
+    asks: bool = False
+    session_id: Id | None = None
+    place: int | None = None
+    parent: int | None = None
+    people: tuple[str, ...] = ()
 
 
 class Surroundings(NamedTuple):
@@ -59,6 +59,7 @@ class Surroundings(NamedTuple):
         return sorted({*self.places, *tied}.difference(known))
 
 
+NOWHERE = Placed()
 NOTHING = Surroundings({}, [])
 
 

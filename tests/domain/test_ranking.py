@@ -39,6 +39,7 @@ def candidates(draw: st.DrawFn) -> list[Candidate]:
             None if session is None else draw(st.none() | st.integers(1, 6)),
             draw(st.sampled_from([(), ("Ada",), ("Bob", "Ada"), ("Grace Hopper",)])),
             draw(st.sampled_from([(), (OSLO,), (OSLO, AKER), (AKER,)])),
+            draw(st.sampled_from([None, "tea at 10.30", "tea at 10:30", "#tea"])),
         )
         for id in ids
     ]
@@ -54,7 +55,7 @@ questions = st.builds(
     units,
     st.integers(0, 12),
     st.none() | st.sampled_from(Ranking),
-    st.sampled_from([None, "tea", "what did Ada say in May 2025?"]),
+    st.sampled_from([None, "tea", "what did Ada say in May 2025?", "tea at 10:30"]),
     st.just(NOW),
     st.floats(-1, 0.9),
     units,

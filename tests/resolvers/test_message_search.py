@@ -64,6 +64,24 @@ async def test_best_first_by_words_in_every_mode(graph: Graph, talks: None) -> N
     assert await found(graph, "gate", f={"not": {"text": "code"}}) == "a"
 
 
+async def test_what_differs_by_a_mark_alone_is_told_apart(graph: Graph) -> None:
+    await graph.do("createSession", {"externalId": "s"})
+    for name, text in enumerate(
+        ("pay $15 by 12/11", "pay \u20ac15 by 12/11", "pay $15 by 12-11", "we pay with .env", "we pay with env")
+    ):
+        given = {"session": {"externalId": "s"}, "role": "user", "text": text, "externalId": str(name)}
+        await graph.do("addMessage", given)
+    for text, first in (
+        ("$15 on 12/11", "0"),
+        ("\u20ac15 on 12/11", "1"),
+        ("$15 on 12-11", "2"),
+        (".env", "3"),
+        ("env", "4"),
+    ):
+        for mode in ("TEXT", "HYBRID"):
+            assert (await found(graph, text, m=mode))[0] == first, (text, mode)
+
+
 async def test_by_meaning(graph: Graph, talks: None) -> None:
     """Of what has some of the words, and of what memories were formed from."""
     assert await found(graph, "Rex the animal", m="SEMANTIC") == "e"
