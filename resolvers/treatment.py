@@ -4,13 +4,13 @@ entities are found in it."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Raw
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from domain.audit import DONE, MAX_TARGETS, AuditEntry
 from domain.blob import Attachment
@@ -25,6 +25,7 @@ from domain.price import Prices
 from domain.span import Span, Trace
 from domain.tally import Tally
 from domain.trash import TrashedPart
+from domain.workflow import Workflow
 from resolvers.audit import entry
 from stores.catalogue.kinds import kind
 from stores.ports import Transaction
@@ -78,15 +79,10 @@ class Treating:
             before = getattr(record, name)
             if before is None:
                 continue
-            after = self._tags(masks, before) if name == "tags" else masks.value(before, self._count)
+            after = _APART.get(name, Masks.value)(masks, before, self._count)
             if after is not before:
                 force_setattr(record, name, after)
                 self._on[record.id] = None
-
-    def _tags(self, masks: Masks, tags: list[str]) -> list[str]:
-        """Tags; those that say whose something is stay, for an erasure looks for them."""
-        told = [tag if tag.startswith(("user:", "agent:")) else masks.text(tag, self._count) for tag in tags]
-        return tags if told == tags else told
 
     def text(self, text: str) -> str:
         return text if self._rules.masks is None else self._rules.masks.text(text, self._count)
@@ -107,15 +103,33 @@ class Treating:
 MASK = "mask"
 """The action in the audit log; its targets are what had something that is masked."""
 
+
+def _tags(masks: Masks, tags: list[str], count: Counter[str]) -> list[str]:
+    """Tags; those that say whose something is stay, for an erasure looks for them."""
+    told = [tag if tag.startswith(("user:", "agent:")) else masks.text(tag, count) for tag in tags]
+    return tags if told == tags else told
+
+
+def _workflow(masks: Masks, workflow: Workflow, count: Counter[str]) -> Workflow:
+    """The states and ways of a workflow are called as they are; what states are described by is masked."""
+    told = [replace(one, description=masks.value(one.description, count)) for one in workflow.states]
+    return workflow if told == workflow.states else replace(workflow, states=told)
+
+
+_APART: dict[str, Callable[[Masks, Any, Counter[str]], Any]] = {"tags": _tags, "workflow": _workflow}
+"""Fields in which something stays that names things."""
+
 _NOT_LOOKED_INTO = (ApiKey, Attachment, AuditEntry, Conversation, Tally, Trace, TrashedPart)
 """Kinds that are none of a caller's, or made of what was looked into: out of the trash comes what went there."""
 
 _FINDING = {
     "id", "external_id", "trace_id", "span_id", "parent_span_id", "call_id", "sha256", "media_type", "type",
     "component", "tool", "model", "provider", "finish_reasons", "stored_as", "embedder", "reason", "strategy", "schema",
+    "capabilities", "routes", "state",
 }  # fmt: skip
 """Fields by which things are found and told apart, beside those of natural keys and references, and those that say what
-is to be done: a JSON Schema whose members are called as secrets are would not be one any more."""
+is to be done: a JSON Schema whose members are called as secrets are would not be one any more, and a pattern would mean
+something else."""
 
 
 @cache

@@ -104,6 +104,24 @@ async def test_names_that_things_are_found_by_stay(tmp_path: Path) -> None:
     await service.close()
 
 
+async def test_what_says_where_to_go_stays(tmp_path: Path) -> None:
+    service = open_service(tmp_path / "data", Settings(mask="all"))
+    way = {"pattern": "sales@example.org", "keywords": ["shop@example.org"], "capabilities": ["post@example.org"]}
+    await do(service, "upsertAgent", {"externalId": "a", "capabilities": way["capabilities"], "routes": [way]})
+    asked = "query ($t: String!) { routeAgent(input: {text: $t}) { agent { externalId } } }"
+    found = []
+    for text in ("to sales@example.org", "to shop@example.org", "hello"):
+        answer = await service.executor.execute(Request(asked, {"t": text}), service.operation(LOCAL))
+        found.append(len(json.loads(answer)["data"]["routeAgent"]))
+    assert found == [1, 1, 0]
+    states = [{"name": "a@example.org", "description": MAIL}, {"name": "b@example.org"}]
+    flow = {"states": states, "transitions": [{"from": "a@example.org", "to": "b@example.org"}]}
+    await do(service, "createSession", {**S, "kind": "WORKFLOW", "workflow": flow})
+    await do(service, "advanceWorkflow", {"session": S, "to": "b@example.org"})
+    await service.close()
+    assert left(tmp_path) == []
+
+
 async def test_a_schema_of_state_stays_one(tmp_path: Path) -> None:
     service = open_service(tmp_path / "data", Settings(mask="all"))
     schema = {"properties": {"password": True}, "dependentRequired": {"password": ["user"]}}
