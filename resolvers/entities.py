@@ -34,6 +34,7 @@ from resolvers.context import Context, Unchanged, each, every, lookup, lookup_al
 from resolvers.idempotency import write
 from resolvers.lists import ROOT, Listed
 from stores.ports import Records, Transaction
+from stores.treated import told
 
 Path = Sequence[str | int]
 Known = tuple[str, str]
@@ -108,6 +109,7 @@ async def mention(tx: Transaction, namings: Sequence[Naming]) -> Noted:
     namings = [one for one in namings if one.entities]
     if not namings:
         return Noted(frozenset(), False)
+    namings = [one._replace(entities=[_told(tx, entity) for entity in one.entities]) for one in namings]
     names = _Names(tx)
     await names.look_up(entity for one in namings for entity in one.entities)
     pairs: dict[tuple[Id, Id], Naming] = {}
@@ -129,6 +131,13 @@ async def mention(tx: Transaction, namings: Sequence[Naming]) -> Noted:
     if fresh:
         await tx.put(fresh)
     return Noted(frozenset(pairs), wrote or bool(fresh))
+
+
+def _told(tx: Transaction, input: EntityInput) -> EntityInput:
+    """What is called as it will be stored."""
+    name, aliases = told(tx, input.name), [told(tx, one) for one in input.aliases or ()]
+    same = name == input.name and aliases == list(input.aliases or ())
+    return input if same else replace(input, name=name, aliases=aliases)
 
 
 class _Names:
@@ -324,6 +333,8 @@ async def upsert(context: Context, input: UpsertEntityInput) -> Entity:
     async def script(tx: Transaction) -> Entity:
         before = await lookup(tx, Entity, input.entity)
         after = _upserted(tx, before, input)
+        name = told(tx, after.name)
+        after = changed(after, name=name, aliases=_aliases(name, [told(tx, one) for one in after.aliases]))
         if after is before:
             raise Unchanged(before)
         if before is not None:

@@ -104,6 +104,29 @@ async def test_names_that_things_are_found_by_stay(tmp_path: Path) -> None:
     await service.close()
 
 
+async def test_entities_by_masked_names_are_one(tmp_path: Path) -> None:
+    service = open_service(tmp_path / "data", Settings(mask="all"))
+    await do(service, "createSession", S)
+    named = [{"name": MAIL, "type": "person", "externalId": "ada"}, {"name": "Bo", "aliases": ["bo@example.org"]}]
+    said = {
+        "session": S,
+        "role": "user",
+        "text": "hi",
+        "entities": [*named, {"name": "eve@example.org", "type": "person"}],
+    }
+    for _ in range(2):
+        answer = await do(service, "addMessage", said, "message { mentions { entity { name aliases externalId } } }")
+        assert [one["entity"] for one in answer["data"]["addMessage"]["message"]["mentions"]] == [
+            {"name": "[email]", "aliases": [], "externalId": "ada"},
+            {"name": "Bo", "aliases": ["[email]"], "externalId": None},
+        ]
+    renamed = {"entity": {"externalId": "ada"}, "name": "eve@example.org", "aliases": ["Ada", MAIL]}
+    answer = await do(service, "upsertEntity", renamed, "entity { name aliases }")
+    assert answer["data"]["upsertEntity"]["entity"] == {"name": "[email]", "aliases": ["Ada"]}
+    await service.close()
+    assert left(tmp_path) == []
+
+
 async def test_what_says_where_to_go_stays(tmp_path: Path) -> None:
     service = open_service(tmp_path / "data", Settings(mask="all"))
     way = {"pattern": "sales@example.org", "keywords": ["shop@example.org"], "capabilities": ["post@example.org"]}
