@@ -141,6 +141,7 @@ export class Plane {
     this.settled = !nodes.length;
     if (this.settled) return delete this.place.dataset['settled'], this.changed();
     this.place.dataset['settled'] = 'false';
+    if (edges.length > 1000) this.stride = FEWEST; // until it is known what a picture takes
     this.turn++; // as the worker counts what it is sent
     this.worker.postMessage(start);
   }

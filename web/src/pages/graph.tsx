@@ -83,7 +83,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
     const found = id.startsWith('ent_') ? await mentioning(id, 60) : await around(id, 1, 60, query);
     setGraph((now) => {
       const fresh = found.nodes.filter((node) => !now.nodes.has(node.id));
-      setNote(`${fresh.length} more around it`);
+      setNote(fresh.length ? `${fresh.length} more around it` : '');
       return joined(now, fresh, found.edges);
     });
   };
