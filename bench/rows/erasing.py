@@ -40,13 +40,13 @@ async def _answer(service: Service, query: str, **variables: Any) -> Any:
 def _memories(owner: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Each with a text that no other has."""
     for number, text in enumerate(sentences(count, seed)):
-        yield {"text": f"{owner} {number}: {text}", "owner": {"externalId": owner}}
+        yield {"text": f"{owner} {number}: {text} ({owner} {number})", "owner": {"externalId": owner}}
 
 
 async def _fill(service: Service, lab: Lab) -> None:
-    for owner in ("gone", *(f"other {number}" for number in range(_OTHERS))):
+    for seed, owner in enumerate(("gone", *(f"other {number}" for number in range(_OTHERS)))):
         await _answer(service, queries.UPSERT_USER, input={"externalId": owner})
-        for part in parts(_memories(owner, lab.size, lab.seed)):
+        for part in parts(_memories(owner, lab.size, lab.seed + seed)):
             await _answer(service, queries.CREATE_MEMORIES, input={"memories": part})
     for number in range(_SESSIONS):
         session, bot = {"externalId": f"talk {number}"}, {"type": "AGENT", "role": "assistant"}
