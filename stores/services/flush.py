@@ -66,10 +66,13 @@ def in_batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 async def _free(to: Snapshot, pending: Pending) -> None:
-    """Takes externalIds from memories and sessions that have expired and were not swept yet."""
+    """Takes externalIds that are given now from memories and sessions that have expired and were not swept yet."""
     for of in (MEMORY, SESSION):
-        put = pending.records.get(of.kind.name, {})
-        named = {record.external_id: id for id, (record, _) in put.items() if record.external_id is not None}  # type: ignore[attr-defined]
+        named: dict[str, Id] = {}
+        for id, (record, _) in pending.records.get(of.kind.name, {}).items():
+            name, before = record.external_id, to.known(of.kind.record, id)  # type: ignore[attr-defined]
+            if name is not None and (before is None or before.external_id != name):
+                named[name] = id
         if named:
             await to.run(
                 f"UNWIND $names AS name MATCH (n:{of.name}) USING INDEX SEEK n:{of.name}(workspace, external_id) "

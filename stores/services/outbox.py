@@ -35,6 +35,9 @@ _LOOK_SECONDS = 5.0
 
 _RETRY_SECONDS = 0.5, 1.5
 
+_NOTE_SECONDS = 1.0
+"""How long the end of a pass may take, when the process ends: what is not noted as told is told again."""
+
 _AT_ONCE = 3
 """How many workspaces have a pass at once: each holds a connection to Neo4j for as long as Weaviate takes."""
 
@@ -96,10 +99,11 @@ _TELL_AGAIN = (
 
 
 class _Line:
-    """The passes of one workspace in this process. asked, done: how often it was notified, how much of that is done."""
+    """The passes of one workspace in this process. asked, told, done: how often it was notified, of how much of that
+    Weaviate knows, and how much of it is noted as told."""
 
     def __init__(self) -> None:
-        self.asked = self.done = 0
+        self.asked = self.told = self.done = 0
         self.passed = asyncio.Event()
         self.running: asyncio.Task[None] | None = None
 
@@ -138,11 +142,11 @@ class Relay:
         asked = line.asked
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while line.done < asked and workspace not in self._vectors.behind:
+                while line.told < asked and workspace not in self._vectors.behind:
                     await line.passed.wait()
-        if line.done < asked:
+        if line.told < asked:
             self._vectors.behind.add(workspace)
-        return line.done >= asked
+        return line.told >= asked
 
     async def backlog(self) -> int:
         """How many entries wait, of all workspaces; what it last was where Neo4j does not say."""
@@ -152,6 +156,8 @@ class Relay:
 
     async def close(self) -> None:
         self._closed = True
+        if noting := [line.running for line in self._lines.values() if line.running and line.told == line.asked]:
+            await asyncio.wait(noting, timeout=_NOTE_SECONDS)
         tasks = [task for task in (self._looking, *(line.running for line in self._lines.values())) if task]
         for task in tasks:
             task.cancel()
@@ -202,7 +208,7 @@ class Relay:
                     await self._failed(workspace, line, error)
                     continue
                 self._vectors.behind.discard(workspace)
-                line.done = asked
+                line.told = line.done = asked
                 self._wake(line)
         finally:
             line.running = None
@@ -222,7 +228,10 @@ class Relay:
         line.passed = asyncio.Event()
 
     async def _pass(self, workspace: str) -> bool:
-        """Tells up to 400 entries; whether there may be more. Two statements and one or two calls of Weaviate."""
+        """Tells up to 400 entries; whether there may be more. Two statements and one or two calls of Weaviate. Who
+        waits for these is woken before they are noted as told."""
+        line = self._lines.get(workspace, _Line())
+        asked = line.asked
         if self._vectors.breaker.state == "open":
             raise Unavailable("Weaviate is not being called for the moment")
         async with self._passing, self._graph.transaction() as unit:
@@ -237,6 +246,9 @@ class Relay:
             for number, of in enumerate((vectors, VectorSet.of(*sets[2:]))):
                 if of is not None:
                     await self._tell_of(workspace, rows, of, number)
+            if len(entries) < BATCH:
+                line.told = asked
+                self._wake(line)
             await unit.run(_DONE, workspace=workspace, entries=entries)
         return len(entries) == BATCH
 

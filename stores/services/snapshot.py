@@ -82,8 +82,9 @@ _LOCK = (
 )
 """Begins the first statement of a transaction, which ends with a RETURN of values."""
 
-_TURNS = 4
-"""Of the event loop, after which what the scripts ask first has been gathered into one statement."""
+_TURNS = 8
+"""Of the event loop, after which what the scripts ask first has been gathered into one statement: five to gather, and
+some for what stands between a script and its first question."""
 
 
 class Held(NamedTuple):
@@ -203,8 +204,10 @@ class Snapshot:
         await asyncio.sleep(0)  # the other scripts of the group ask meanwhile
         del self._coming[what]
         keys = list(self._wanted.pop(what))
-        value = await self._turn.ask(statement(what), keys)
-        self._known.setdefault(what, {}).update({**dict.fromkeys(keys), **found(what, value)})
+        there = found(what, await self._turn.ask(statement(what), keys))
+        self._known.setdefault(what, {}).update({**dict.fromkeys(keys), **there})
+        if what[0] == "find":  # what is found is known by its id, too
+            self._known.setdefault(("get", what[1]), {}).update({record.id: record for record in there.values()})
 
 
 def _base(kind: type[Node]) -> type[Node]:
