@@ -90,8 +90,9 @@ async def neighborhoods(
         frozenset(include or ()),
     )
     explored = await context.store.explore([memory.id for memory in memories], wanted)
-    every = await nodes(context, list({id for one in explored for id in one.ids}))
-    known = {record.id: record for record in every if record is not None}
+    known: dict[Id, Node] = {id: record for one in explored for id, record in one.records.items()}
+    others = await nodes(context, list({id for one in explored for id in one.ids}.difference(known)))
+    known.update((record.id, record) for record in others if record is not None)
     graphs = []
     for memory, one in zip(memories, explored, strict=True):
         found = {id: known[id] for id in one.ids if id in known}

@@ -218,11 +218,14 @@ class FoundChunks(msgspec.Struct, frozen=True):
 
 
 class Explored(msgspec.Struct, frozen=True):
-    """The ids of a neighbourhood, the centre first and the best next, and the edges among them, the heaviest first."""
+    """The ids of a neighbourhood, the centre first and the best next, and the edges among them, the heaviest first.
+
+    records: memories among them that were read anyway."""
 
     ids: list[Id]
     edges: list[GraphEdge]
     truncated: bool
+    records: Mapping[Id, Memory] = {}
 
 
 class Shared(msgspec.Struct, frozen=True):

@@ -90,7 +90,7 @@ async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, expl
     record = await graph.read(
         f"WITH {_memory('center')} AS found WITH found, [n IN found | 1.0] AS strengths, false AS truncated "
         f"{_LEVEL * exploration.depth}{_AMONG}"
-        f"RETURN {', '.join(['truncated', '[n IN found | n.id]', link_lists(), *(ids for _, ids in wanted)])}",
+        f"RETURN {', '.join(['truncated', MEMORY.lists('found'), link_lists(), *(ids for _, ids in wanted)])}",
         workspace=workspace,
         now=now,
         center=center,
@@ -98,8 +98,8 @@ async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, expl
         least=exploration.min_weight,
         kinds=_names(exploration.kinds),
     )
-    truncated, ids, linked, *hanging = record
-    links = whole_links(linked)
+    truncated, columns, linked, *hanging = record
+    ids, links = columns[-1], whole_links(linked)
     hangers = (
         GraphEdge(id, other, kind, 1.0)
         for (kind, _), found in zip(wanted, hanging, strict=True)
@@ -109,7 +109,7 @@ async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, expl
     )
     there = [id for id in ids if id is not None]
     shown, edges, more = hang(there, map(edge_of, links), hangers, exploration.limit)
-    return Explored(shown, edges, truncated or more)
+    return Explored(shown, edges, truncated or more, {one.id: one for one in MEMORY.records(columns)})
 
 
 # A way from one end of a path is a row: the memory x that it leads to, and the ids and weights of all of it, in the
