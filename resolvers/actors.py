@@ -188,15 +188,17 @@ async def named(tx: Transaction, kind: type[A], ref: Ref, path: Sequence[str | i
     return cast(A, made)
 
 
-async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("filter",)) -> None:
-    """Raises Rejected (AMBIGUOUS) where a filter calls somebody by what a user and an agent are called, and does not
-    say which of the two it means."""
+async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("filter",)) -> Actor | None:
+    """Who that is whom a filter calls by what may be a user's name and an agent's, where that was asked for. Raises
+    Rejected (AMBIGUOUS) where it is both, and the filter does not say which of the two it means."""
     if type(filter) not in _FILTERS:
-        return
+        return None
     member, kinds, told = _WHOSE.get(type(filter), ("", "", set()))
     ref, said = getattr(filter, member, None), getattr(filter, kinds, None)
-    either = said is None or told.issubset(said)
-    if ref is not None and ref.external_id is not None and either and await _both(context.store, ref):
+    either, found = said is None or told.issubset(said), list[Actor]()
+    if ref is not None and ref.external_id is not None and either:
+        found = await _called(context.store, ref)
+    if len(found) > 1:
         hint = f", or say which kind by {kinds}" if kinds else ""
         raise reject(ErrorCode.AMBIGUOUS, f"{BOTH}{hint}.", [*path, member])
     for name in ("and_", "or_"):
@@ -206,6 +208,7 @@ async def whose(context: Context, filter: Any, path: Sequence[str | int] = ("fil
     for name in filter.__struct_fields__:  # of what names these
         if type(inside := getattr(filter, name)) in _FILTERS and name != "not_":
             await whose(context, inside, [*path, name])
+    return found[0] if found else None
 
 
 _FILTERS = {of.filter: FILTERS[of.record] for of in KINDS if of.filter is not None}
@@ -236,9 +239,9 @@ async def user_or_agent(tx: Transaction, ref: Ref, path: Sequence[str | int]) ->
     return found
 
 
-async def _both(reader: Reader, ref: Ref) -> bool:
-    users, agents = await asyncio.gather(lookup(reader, User, ref), lookup(reader, Agent, ref))
-    return users is not None and agents is not None
+async def _called(reader: Reader, ref: Ref) -> list[Actor]:
+    both: Sequence[Actor | None] = await asyncio.gather(lookup(reader, User, ref), lookup(reader, Agent, ref))
+    return [one for one in both if one is not None]
 
 
 async def all_named(tx: Transaction, kind: type[A], names: Mapping[str, str | None]) -> dict[str, A]:

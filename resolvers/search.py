@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -33,7 +34,7 @@ from domain.search import (
 )
 from domain.session import Session
 from domain.trace import RECALL, TraceEvent
-from domain.values import Json, encode_json
+from domain.values import Json, Ref, encode_json
 from resolvers.actors import whose
 from resolvers.context import Context, Reader, embedding, present, require
 from resolvers.entities import any_entity, mentions_of
@@ -73,7 +74,9 @@ async def _search(
     context = context.as_of(as_of)
     begun = time.perf_counter()
     _check(how.threshold, how.limit)
-    await whose(context, filter)
+    owner = await whose(context, filter)
+    if filter is not None and owner is not None:  # who that is need not be asked again
+        filter = msgspec.structs.replace(filter, owner=Ref(id=owner.id))
     if filter is not None and filter.statuses is None and says_when(filter):
         filter = msgspec.structs.replace(filter, statuses=[MemoryStatus.ACTIVE, MemoryStatus.SUPERSEDED])
     asked, without = await _asked(context, query, msgspec.structs.replace(how, filter=filter))
@@ -90,18 +93,24 @@ def _check(threshold: float, first: int) -> None:
 
 async def _found(context: Context, searches: Sequence[Search]) -> list[tuple[list[MemoryHit], bool]]:
     """The hits of each search, the best first, and whether a part of the store was down."""
-    found = await context.store.search(searches)
-    return [await _folded(context, search, of) for search, of in zip(searches, found, strict=True)]
+    found, entities = await asyncio.gather(context.store.search(searches), _entities(context, searches))
+    return [await _folded(context, search, of, entities) for search, of in zip(searches, found, strict=True)]
 
 
-async def _folded(context: Context, search: Search, found: Found) -> tuple[list[MemoryHit], bool]:
+async def _entities(context: Context, searches: Sequence[Search]) -> bool:
+    """Whether there are entities that count."""
+    hybrid = any(search.mode is SearchMode.HYBRID for search in searches)
+    return bool(hybrid and context.weights.entities) and await any_entity(context)
+
+
+async def _folded(context: Context, search: Search, found: Found, entities: bool) -> tuple[list[MemoryHit], bool]:
     """The hits of a search, of which those that say the same are one. Where they took the places of others, more
     candidates are asked for, once."""
-    known, usual = dict(found.records), await usual_of(context, search.mode, search.vector)
-    hits = await _hits(context, search, await _ranked(context, search, found, usual), known)
+    usual = await usual_of(context, search.mode, search.vector)
+    hits = await _hits(context, search, await _ranked(context, search, found, usual, entities), found.records)
     if len(hits) < search.limit and any(hit.folded for hit in hits) and len(found.candidates) >= LEAST_CANDIDATES:
         [found] = await context.store.search([msgspec.structs.replace(search, limit=_WIDER * search.limit)])
-        hits = await _hits(context, search, await _ranked(context, search, found, usual), known)
+        hits = await _hits(context, search, await _ranked(context, search, found, usual, entities), found.records)
     return hits, found.degraded
 
 
@@ -115,9 +124,9 @@ async def usual_of(context: Context, mode: SearchMode, vector: Vector | None) ->
         return USUAL
 
 
-async def _ranked(context: Context, search: Search, found: Found, usual: float) -> list[Ranked]:
+async def _ranked(context: Context, search: Search, found: Found, usual: float, entities: bool) -> list[Ranked]:
     candidates, named = found.candidates, frozenset[Id]()
-    if search.mode is SearchMode.HYBRID:
+    if search.mode is SearchMode.HYBRID and entities and found.candidates:
         candidates, named = await _mentioning(context, search, found.candidates)
     asked = Asked(
         search.mode,
@@ -138,8 +147,6 @@ async def _mentioning(
     context: Context, search: Search, found: list[Candidate]
 ) -> tuple[list[Candidate], frozenset[Id]]:
     """Candidates with what the best of them by words and meaning mention, and what the query names of that."""
-    if not context.weights.entities or not found or not await any_entity(context):
-        return found, frozenset()
     best = heapq.nlargest(BESIDE, found, key=lambda one: (one.text_rank or 0.0) + (one.similarity or 0.0))
     mentions = await mentions_of(context, best)
     of = {
@@ -152,17 +159,20 @@ async def _mentioning(
     return candidates, named_in(search.text or "", entities)
 
 
-async def _hits(context: Context, search: Search, ranked: Sequence[Ranked], known: dict[Id, Memory]) -> list[MemoryHit]:
+async def _hits(
+    context: Context, search: Search, ranked: Sequence[Ranked], known: Mapping[Id, Memory]
+) -> list[MemoryHit]:
     """The first of the ranked that say different things."""
     hits: dict[Hashable, MemoryHit] = {}
     at = 0
     while len(hits) < search.limit and at < len(ranked):
         batch = ranked[at : at + max(search.limit - len(hits), 1)]
         at += len(batch)
-        missing = [one.candidate.id for one in batch if one.candidate.id not in known]
-        known.update({record.id: record for record in await present(context.store, Memory, missing)} if missing else {})
+        there = {one.candidate.id: known[one.candidate.id] for one in batch if one.candidate.id in known}
+        if missing := [one.candidate.id for one in batch if one.candidate.id not in there]:
+            there |= {record.id: record for record in await present(context.store, Memory, missing)}
         for candidate, score, parts in batch:
-            if (memory := known.get(candidate.id)) is None:
+            if (memory := there.get(candidate.id)) is None:
                 continue
             if (hit := hits.get(key := said(memory))) is None:
                 hits[key] = MemoryHit(memory, score, parts)

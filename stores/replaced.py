@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import ChainMap, OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -125,7 +125,7 @@ class Replaced:
         return replace(
             found,
             candidates=[*others, *mine],
-            records={**found.records, **{one.id: one for one in there.values()}},
+            records=ChainMap({one.id: one for one in there.values()}, cast(MutableMapping[Id, Memory], found.records)),
             covered=top if search.mode is SearchMode.HYBRID and covers is not None else found.covered,
             degraded=found.degraded or (cosines is not None and bool(np.isnan(cosines).any())),
         )

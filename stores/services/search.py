@@ -9,7 +9,7 @@ is not among the full-text index's first 400, and passes over the best of what w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -19,7 +19,7 @@ import numpy as np
 from domain.actor import Agent, User
 from domain.memory import Memory, MemoryFilter, MemoryScope, MemoryStatus, says_when
 from domain.node import Id
-from domain.ranking import Asked, influence, rank
+from domain.ranking import influence
 from domain.search import Candidate, SearchMode, similarity
 from stores import words
 from stores.errors import Unavailable
@@ -72,8 +72,9 @@ async def find(
     """See stores.ports.Store.search. now: microseconds since 1970.
 
     One call of Weaviate and one of Neo4j side by side, as the mode asks, and one of Neo4j for what only Weaviate found,
-    and in HYBRID one for what stands beside the best; one more of each where a threshold or the heaviest leave too
-    few, and of Neo4j where the filter looks into texts or metadata. By words alone Weaviate is not needed.
+    and in HYBRID one more of Weaviate for what is near and light, and one of Neo4j for what stands beside the best; one
+    more of each where a threshold leaves too few, and of Neo4j where the filter looks into texts or metadata. By words
+    alone Weaviate is not needed.
     """
     finding = _Finding(graph, vectors, workspace, now, search)
     return await _of_known(graph, workspace, search, known, finding.find)
@@ -88,7 +89,7 @@ async def usual(
     search: Search,
     known: Known,
 ) -> set[str]:
-    """See stores.ports.Store.usual. Two calls of Neo4j, side by side."""
+    """See stores.ports.Store.usual. One call of Neo4j."""
     finding = _Finding(graph, vectors, workspace, now, search)
     return await _of_known(graph, workspace, search, known, partial(finding.usual, words))
 
@@ -121,6 +122,22 @@ class Row(NamedTuple):
 
 
 Rows: TypeAlias = dict[Id, Row]
+
+
+class _Records(Mapping[Id, Memory]):
+    """The records of rows, each made when it is asked for: of hundreds of candidates ten are shown."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __getitem__(self, id: Id) -> Memory:
+        return MEMORY.decode(self._rows[id].columns)
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 class _Finding:
@@ -191,9 +208,9 @@ class _Finding:
         """What Weaviate finds by meaning beside what Neo4j finds by words; more of the first while what Weaviate cannot
         check leaves too few."""
         count = self._count
-        hits, said = await asyncio.gather(self._nearest(within, 1.0, count), self._said(self._words, _LOOKED_AT))
+        hits, said = await asyncio.gather(self._near(within), self._said(self._words, _LOOKED_AT))
         near = await self._among(hits, said)
-        if len(hits) == count and self._passing(near) < self._search.limit:
+        if len(hits) >= count and self._passing(near) < self._search.limit:
             # Heavy ones that are not near enough have crowded out others. Now only the near ones have a score above 0.
             above = 1 - 2 * self._search.threshold
             hits = await self._nearest(within, above, max(count, _MOST))
@@ -202,17 +219,17 @@ class _Finding:
             count *= OVERSAMPLE
             hits = await self._nearest(within, 1.0, count)
             near |= await self._among(hits, said | near)
-        if self._influence < 1.0 and len(hits) == self._count:
-            near |= await self._among(await self._light(within, near), said | near)
         return await self._found(said | near)
 
-    async def _light(self, within: Prefilter, near: Rows) -> list[Hit]:
-        """The memories that are nearer than all but the nearest of those that were found, be they ever so light."""
-        cosines = sorted(2 * row.similarity - 1 for row in near.values() if row.similarity is not None)
-        if not cosines:
-            return []
-        least = cosines[-2 * self._search.limit :][0]
-        return await self._nearest(within, -least, _OVERSAMPLE * self._count, 0.0)
+    async def _near(self, within: Prefilter) -> list[Hit]:
+        """The nearest by their weights, and where those count for little all that are nearer than all but the nearest
+        of these, be they ever so light."""
+        hits = await self._nearest(within, 1.0, self._count)
+        if self._influence == 1.0 or len(hits) < self._count:
+            return hits
+        least = sorted(hit.score / hit.weight - 1 for hit in hits)[-2 * self._search.limit :][0]
+        light = await self._nearest(within, -least, _OVERSAMPLE * self._count, 0.0)
+        return list({hit.id: hit for hit in (*hits, *light)}.values())
 
     def _passing(self, rows: Rows) -> int:
         return sum((row.similarity or 0.0) >= self._search.threshold for row in rows.values())
@@ -319,21 +336,19 @@ class _Finding:
         return looked, {row[1]: Row(row[1:], row[0], said.get(row[1])) for row in whole([alike, *columns])}
 
     async def usual(self, asked: Sequence[str], named: Names) -> set[str]:
-        """See stores.ports.Store.usual. named: whom the filter calls by externalId."""
-        within = self._clauses(named)
-        counting = "CALL db.index.fulltext.queryNodes('memory_texts', {}, {{limit: $most}}) YIELD node RETURN count(*)"
-        of_word = "'+words:' + word + ' ' + $within"
-        [total], [counts] = await asyncio.gather(
-            self._graph.read(
-                f"CALL () {{ {counting.format('$lucene')} AS total }} RETURN total", lucene=within, most=_COUNTED
-            ),
-            self._graph.read(
-                f"UNWIND $words AS word CALL (word) {{ {counting.format(of_word)} AS count }} "
-                "RETURN collect([word, count])",
-                words=list(asked),
-                within=within,
-                most=most_of_usual(_COUNTED) + 1,
-            ),
+        """See stores.ports.Store.usual. named: whom the filter calls by externalId. All memories are counted only as
+        far as tells whether the most usual word is one."""
+        counting = "CALL db.index.fulltext.queryNodes('memory_texts', {}, {{limit: {}}}) YIELD node RETURN count(*)"
+        of_word = counting.format("'+words:' + word + ' ' + $within", "$most")
+        of_all = counting.format("$within", "CASE WHEN top > $few THEN 10 * top + 10 ELSE 1 END")
+        total, counts = await self._graph.read(
+            f"CALL () {{ UNWIND $words AS word CALL (word) {{ {of_word} AS count }} "
+            "RETURN collect([word, count]) AS counts, max(count) AS top } "
+            f"CALL (top) {{ {of_all} AS total }} RETURN total, counts",
+            words=list(asked),
+            within=self._clauses(named),
+            most=most_of_usual(_COUNTED) + 1,
+            few=most_of_usual(0),
         )
         return {word for word, count in counts if count > most_of_usual(total)}
 
@@ -347,14 +362,8 @@ class _Finding:
             around = await surroundings.read(self._graph, list(rows), best[-BESIDE:])
             others = [Hit(id, 0.0) for id in around.others(rows)]
             rows = rows | await self._among(others, {}) if others else rows
-        candidates = self._candidates(rows, around)
         ties = [tie for tie in around.ties if tie.one in rows and tie.other in rows]
-        search = self._search
-        best_hits = rank(
-            candidates, Asked(search.mode, search.threshold, search.limit, search.ranking, search.text), ties
-        )
-        records = {hit.candidate.id: MEMORY.decode(rows[hit.candidate.id].columns) for hit in best_hits}
-        return Found(candidates, records=records, ties=ties, covered=self._covered(rows))
+        return Found(self._candidates(rows, around), records=_Records(rows), ties=ties, covered=self._covered(rows))
 
     def _covered(self, rows: Rows) -> float:
         said = [(row.score, id) for id, row in rows.items() if row.score is not None]

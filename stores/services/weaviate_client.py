@@ -110,6 +110,7 @@ class Hit(NamedTuple):
 
     id: Id
     score: float
+    weight: float = 1.0
 
 
 class WeaviateClient:
@@ -185,9 +186,12 @@ class WeaviateClient:
                 distance=None if least is None else -least,
                 filters=where,
                 return_metadata=MetadataQuery(distance=True),
-                return_properties=[],
+                return_properties=["weight"],
             )
-        return [Hit(_id(one), -float(one.metadata.distance or 0.0)) for one in found.objects]
+        return [
+            Hit(_id(one), -float(one.metadata.distance or 0.0), max(float(one.properties["weight"]), _LIGHTEST))
+            for one in found.objects
+        ]
 
     async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
         """The memories with any of the words (those of stores.words), the best first."""

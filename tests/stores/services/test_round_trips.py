@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from domain.session import Session
 from stores.ports import Log
 from stores.services.engine import ServicesEngine
+from stores.services.neo4j_client import Unit
 from tests.support.graphql_client import Clock, Graph
+from tests.support.services import run
 
 PAGE = """query ($after: String) { session(by: {externalId: "s"}) { title messages(first: 50, after: $after) { edges { cursor node {
     text content { ... on TextContent { text } } sender { name actor { ... on User { externalId } ... on Agent { externalId } } }
@@ -79,16 +82,30 @@ async def test_a_search(counted: Counted) -> None:
     assert not found["searchMemories"]["degraded"]
     calls = counted.look()
     assert calls["weaviate"] == 1, "those that mean the same were found by their words, too"
-    assert calls["neo4j"] == 5, (
-        "the words, how usual they are (twice), what stands beside the best, and if there are entities"
-    )
+    assert calls["neo4j"] == 4, "the words, how usual they are, what stands beside the best, and if there are entities"
 
 
-async def test_a_message(counted: Counted) -> None:
-    await counted.graph.do(
-        "addMessage", {"session": {"externalId": "s"}, "text": "one more", "sender": {"externalId": "ada"}}
-    )
+async def test_a_neighborhood(counted: Counted) -> None:
+    [[id]] = run("MATCH (n:Memory) WHERE n.text = 'tea of 7' RETURN n.id")
+    around = "query ($id: ID!) { memory(by: {id: $id}) { neighborhood { nodes { id ... on Memory { text } } } } }"
+    found = await counted.graph.data(around, id=id)
+    assert [node["text"] for node in found["memory"]["neighborhood"]["nodes"]] == ["tea of 7"]
+    assert counted.look()["neo4j"] == 2, "the memory, and its neighborhood with the memories in it"
+
+
+async def test_a_message(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    run_in = Unit.run
+
+    async def counting(unit: Unit, statement: str, **parameters: Any) -> Any:
+        asked.append(statement)
+        return await run_in(unit, statement, **parameters)
+
+    monkeypatch.setattr(Unit, "run", counting)
+    said = {"session": {"externalId": "s"}, "text": "one more", "sender": {"externalId": "ada"}}
+    await counted.graph.do("addMessage", said)
     assert counted.look()["commits"] == 1
+    assert len(asked) == 3, "the lock with the session, those who take part, and what is written"
 
 
 async def test_however_many_begin_to_follow_at_once_there_is_one_plan(counted: Counted) -> None:

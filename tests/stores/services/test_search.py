@@ -34,7 +34,7 @@ async def test_a_search_is_a_statement_and_a_call_for_each_side_and_in_hybrid_on
     statements = 1 + (mode is SearchMode.HYBRID)
     assert (engine.graph.calls - before[0], engine.vectors.calls - before[1]) == (statements, calls)
     assert len(found.candidates) == 20
-    assert len(found.records) == 10
+    assert {id: found.records[id].id for id in found.records} == {one.id: one.id for one in found.candidates}
 
 
 @MODES
@@ -46,7 +46,8 @@ async def test_a_threshold_that_leaves_too_few_costs_one_call_more(
     await engine.relay.close()
     before = engine.vectors.calls
     (await store.search([search(mode, threshold=0.99)]))[0]
-    assert engine.vectors.calls - before == calls + (mode is not SearchMode.TEXT)
+    lighter = mode is SearchMode.HYBRID  # which are asked for beside the words, before it is known what is left
+    assert engine.vectors.calls - before == calls + (mode is not SearchMode.TEXT) + lighter
 
 
 async def test_names_cost_one_statement_more(engine: ServicesEngine) -> None:
