@@ -36,6 +36,7 @@ from stores.filters import FILTERS, RefersTo
 from stores.orders import listing_of, order_of
 from stores.ports import Records, Transaction
 from stores.rows import micros
+from stores.treated import settled
 
 A = TypeVar("A", User, Agent)
 
@@ -149,6 +150,8 @@ _TOGETHER = 100
 
 
 async def _kept(tx: Transaction, before: A | None, after: A) -> A:
+    if before is not None:
+        after = settled(tx, before, after)
     if after is before:
         raise Unchanged(before)
     await tx.put([after])

@@ -21,6 +21,7 @@ from resolvers.lists import Listed
 from resolvers.live import cursor_of, record_changes
 from stores.catalogue import kinds
 from stores.ports import Records, Transaction
+from stores.treated import settled
 
 ANNOTATIONS = Listed(Records(Annotation), AnnotationFilter)
 
@@ -54,7 +55,7 @@ async def annotate(context: Context, input: AnnotateInput) -> Annotation:
             "external_id": input.external_id,
         }
         if before is not None:
-            after = changed(before, **said)
+            after = settled(tx, before, changed(before, **said))
             if after is before:
                 raise Unchanged(before)
             after = msgspec.structs.replace(after, updated_at=tx.now)

@@ -49,6 +49,7 @@ from resolvers.formation import formed_from
 from resolvers.idempotency import write
 from resolvers.session_links import tell_fork
 from stores.ports import Collection, Records, Script, Transaction
+from stores.treated import settled
 
 COMPONENT = "conversation"
 """The component of the events of corrections."""
@@ -77,7 +78,7 @@ async def edit(context: Context, input: EditMessageInput) -> Message:
             raise reject(ErrorCode.CONFLICT, f"The message is at version {before.version}.", ["ifVersion"])
         metadata = before.metadata if input.metadata is UNSET else input.metadata or EMPTY_OBJECT
         blobs = (await shown.of(tx)).get(0, {})
-        after = changed(before, content=contents(input, blobs), metadata=metadata)
+        after = settled(tx, before, changed(before, content=contents(input, blobs), metadata=metadata))
         if after is before:
             raise Unchanged(before)
         was = MessageVersion(

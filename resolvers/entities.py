@@ -34,7 +34,7 @@ from resolvers.context import Context, Unchanged, each, every, lookup, lookup_al
 from resolvers.idempotency import write
 from resolvers.lists import ROOT, Listed
 from stores.ports import Records, Transaction
-from stores.treated import told
+from stores.treated import told, told_json
 
 Path = Sequence[str | int]
 Known = tuple[str, str]
@@ -136,8 +136,9 @@ async def mention(tx: Transaction, namings: Sequence[Naming]) -> Noted:
 def _told(tx: Transaction, input: EntityInput) -> EntityInput:
     """What is called as it will be stored."""
     name, aliases = told(tx, input.name), [told(tx, one) for one in input.aliases or ()]
-    same = name == input.name and aliases == list(input.aliases or ())
-    return input if same else replace(input, name=name, aliases=aliases)
+    metadata = told_json(tx, input.metadata)
+    same = name == input.name and aliases == list(input.aliases or ()) and metadata is input.metadata
+    return input if same else replace(input, name=name, aliases=aliases, metadata=metadata)
 
 
 class _Names:

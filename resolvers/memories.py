@@ -56,6 +56,7 @@ from resolvers.supersession import release, replaced_by, replacing, shift
 from resolvers.versions import put_next
 from stores.filters import FILTERS, RefersTo, Some, called
 from stores.ports import Transaction, Vector, label_of
+from stores.treated import settled
 
 Path = Sequence[str | int]
 
@@ -337,7 +338,7 @@ async def update(context: Context, input: UpdateMemoryInput) -> StoredOne:
         if input.if_version is not UNSET and input.if_version != before.version:
             raise reject(ErrorCode.CONFLICT, f"The memory is at version {before.version}.", ["ifVersion"])
         said = input.entities is not UNSET and await say(tx, Naming(before.id, input.entities or ()), mentions)
-        after = _changed(before, input, tx)
+        after = settled(tx, before, _changed(before, input, tx))
         if after is before and not turned:
             if said:
                 return StoredOne(before, [])

@@ -51,7 +51,7 @@ from resolvers.idempotency import write
 from resolvers.lists import SESSION_PARTICIPANTS
 from resolvers.parts import check_kind
 from stores.ports import Collection, Log, Records, Transaction
-from stores.treated import told
+from stores.treated import settled, told, told_json
 
 
 async def session(context: Context, by: Ref) -> Session | None:
@@ -147,7 +147,12 @@ async def update(context: Context, input: UpdateSessionInput) -> Session:
             changes["current_id"] = await _end(tx, before, input.current_branch)
         if (patch := input.context_patch) is not UNSET:
             parts = given(patch, set=None, remove=None)
-            changes["context"] = merge(before.context, parts.get("set"), parts.get("remove"), ["contextPatch"])
+            changes["context"] = merge(
+                before.context,
+                told_json(tx, parts.get("set")),
+                [told(tx, name) for name in parts.get("remove") or ()],
+                ["contextPatch"],
+            )
             if changed(before, context=changes["context"]) is not before:
                 comment = None if patch.comment is UNSET else patch.comment
                 was = context_version(before, tx.new_id(ContextVersion), context.caller.name, comment, tx.now)
@@ -241,7 +246,7 @@ async def _mark(context: Context, ref: Ref, status: SessionStatus) -> Session:
 
 async def change_in(tx: Transaction, before: Session, **changes: Any) -> Session:
     """Stores the changes of a session as its next version. Raises Unchanged."""
-    if (after := changed(before, **changes)) is before:
+    if (after := settled(tx, before, changed(before, **changes))) is before:
         raise Unchanged(before)
     after = msgspec.structs.replace(after, updated_at=tx.now, version=before.version + 1)
     await tx.put([after])

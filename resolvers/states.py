@@ -30,6 +30,7 @@ from resolvers.context import Context, Unchanged, each, present
 from resolvers.idempotency import write
 from resolvers.state_schemas import Checking
 from stores.ports import Collection, Transaction
+from stores.treated import settled
 
 
 async def state(context: Context, namespace: str, key: str, refresh_ttl: bool | None = None) -> StateEntry | None:
@@ -117,6 +118,7 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int], ch
     after = changed(before or new, **changes, expires_at=expiry(input.ttl_seconds, tx.now))
     of = (None, None) if schema is None else (schema.id, schema.version)
     after = changed(after, ttl_seconds=input.ttl_seconds, schema_id=of[0], schema_version=of[1])
+    after = settled(tx, before or new, after)
     if after is before and input.if_version is UNSET:
         return before
     after = msgspec.structs.replace(after, version=after.version + 1, updated_at=tx.now)

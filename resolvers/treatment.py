@@ -58,6 +58,7 @@ class Treating:
 
     def __init__(self, rules: Treatments, caller: Caller) -> None:
         self._rules, self._caller = rules, caller
+        self.masks = rules.masks is not None
         self._count: Counter[str] = Counter()
         self._on: dict[Id, None] = {}
         self._said: dict[Id, Node] = {}

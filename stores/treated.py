@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from msgspec import Raw
+
 from domain.message import MemoryRef
 from domain.node import Id, Node
+from domain.values import changed
 from stores.ports import Script, Store, Transaction
 
 N = TypeVar("N", bound=Node)
@@ -14,12 +17,17 @@ T = TypeVar("T")
 
 
 class Treatment(Protocol):
-    """What is done to records before they are stored. One of it is made for each run of a script."""
+    """What is done to records before they are stored. One of it is made for each run of a script. masks: whether texts
+    are not stored as they come."""
+
+    masks: bool
 
     def records(self, records: Sequence[Node]) -> None:
         """Changes records of one type in place, so that who wrote them answers with what is stored."""
 
     def text(self, text: str) -> str: ...
+
+    def json(self, value: Raw) -> Raw: ...
 
     async def end(self, tx: Transaction) -> None:
         """After the script, in its transaction."""
@@ -74,10 +82,25 @@ def _treat(tx: Any, run: Treatment) -> None:
         given: Awaitable[None] = reference(message_id, told)
         return given
 
-    tx.put, tx.append, tx.reference, tx.told = treated_put, treated_append, treated_reference, run.text
+    tx.put, tx.append, tx.reference, tx.treatment = treated_put, treated_append, treated_reference, run
 
 
 def told(tx: Transaction, text: str) -> str:
     """A text as the transaction will store it, for looking up what is told apart by it."""
-    treated: str = getattr(tx, "told", str)(text)
-    return treated
+    run: Treatment | None = getattr(tx, "treatment", None)
+    return text if run is None else run.text(text)
+
+
+def told_json(tx: Transaction, value: Raw | None) -> Raw | None:
+    """JSON as the transaction will store it, for adding it to what is there."""
+    run: Treatment | None = getattr(tx, "treatment", None)
+    return value if run is None or value is None else run.json(value)
+
+
+def settled(tx: Transaction, before: N, after: N) -> N:
+    """`after` as the transaction will store it, which it becomes; `before`, where that is what is there."""
+    run: Treatment | None = getattr(tx, "treatment", None)
+    if run is None or not run.masks or after is before:
+        return after
+    run.records([after])
+    return changed(before, **{name: getattr(after, name) for name in after.__struct_fields__})

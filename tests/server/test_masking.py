@@ -127,6 +127,31 @@ async def test_entities_by_masked_names_are_one(tmp_path: Path) -> None:
     assert left(tmp_path) == []
 
 
+async def test_what_is_masked_again_changes_nothing(tmp_path: Path) -> None:
+    service = open_service(tmp_path / "data", Settings(mask="all"))
+    patch = {"set": {"ada@example.org": MAIL, "of": DATA}}
+    changes = [
+        ("setState", {"namespace": "n", "key": "k", "value": DATA, "tags": [MAIL]}, "state { version }"),
+        ("updateSession", {"session": S, "title": TEXT, "contextPatch": patch}, "session { version context }"),
+        ("editMessage", {"message": {"externalId": "m"}, "text": TEXT, "metadata": DATA}, "message { version }"),
+        ("updateMemory", {"memory": {"externalId": "mem"}, "text": TEXT, "tags": [MAIL]}, "memory { version }"),
+        ("upsertAgent", {"externalId": "a", "name": MAIL, "config": DATA}, "agent { name config }"),
+    ]
+    await do(service, "createSession", S)
+    await do(service, "addMessage", {"session": S, "role": "user", "text": "hi", "externalId": "m"})
+    await do(service, "createMemory", {"scope": "GLOBAL", "text": "hi", "externalId": "mem"})
+    log = "query ($a: [String!]) { auditLog(filter: {actions: $a}) { totalCount } }"
+    for name, input, selected in changes:
+        first = await do(service, name, input, selected)
+        assert (await do(service, name, input, selected))["data"] == first["data"], name
+        noted = await service.executor.execute(Request(log, {"a": [name]}), service.operation(LOCAL))
+        assert json.loads(noted)["data"]["auditLog"]["totalCount"] == 1, name
+    await do(service, "updateSession", {"session": S, "contextPatch": {"remove": ["eve@example.org"]}})
+    found = await service.executor.execute(Request('{ session(by: {externalId: "s"}) { context } }'), service.operation(LOCAL))  # fmt: skip
+    assert json.loads(found)["data"]["session"]["context"].keys() == {"of"}
+    await service.close()
+
+
 async def test_what_says_where_to_go_stays(tmp_path: Path) -> None:
     service = open_service(tmp_path / "data", Settings(mask="all"))
     way = {"pattern": "sales@example.org", "keywords": ["shop@example.org"], "capabilities": ["post@example.org"]}
