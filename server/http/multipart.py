@@ -7,6 +7,7 @@ file is written to the disk as it comes, and its place in the request gets a sto
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -176,6 +177,9 @@ def _mapped(text: bytes) -> dict[str, list[str]]:
         raise Malformed("map must be an object of lists of places, such as variables.input.file.") from None
     if len(found) > MAX_FILES:
         raise Malformed(f"A request may have {MAX_FILES} files.")
+    times = Counter(place for places in found.values() for place in places)
+    if several := [place for place, count in times.items() if count > 1]:
+        raise Malformed(f"map names {several[0][:80]!r} twice; a place has one file.")
     return found
 
 
