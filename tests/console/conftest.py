@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
     assert program, "these tests need Chromium: apt-get install chromium"
     assert (FOLDER / "index.html.gz").is_file(), "the console is not built: pip install -e . says why with -v"
     with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-lcd-text"])
         yield opened
         opened.close()
 
