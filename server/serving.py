@@ -113,8 +113,12 @@ class _Server(uvicorn.Server):
         self._app, self._where = app, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """A second Ctrl+C has it wait for no request any more; the store is closed all the same, so that what was
+        taken out of it is in no file."""
         self._app.state.stop_streams()
         await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -7,17 +7,21 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
 import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
 from domain.caller import LOCAL
 from server.graphql.documents import Request
 from server.presets import PRESETS
 from server.service import open_service
+from server.serving import _Server
 from server.settings import BadSetting, Settings
 from tests.support.running import WAYS, Running, recollect
 
@@ -99,6 +103,26 @@ async def test_it_stops_when_it_is_told_to(server: Running, how: signal.Signals,
     kept = file.execute("SELECT id, title FROM session").fetchall()
     file.close()
     assert kept == [(made["createSession"]["session"]["id"], "kept")]
+
+
+async def test_a_second_ctrl_c_closes_the_store_too() -> None:
+    ended: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        ended.append("closed")
+
+    app = Starlette(lifespan=lifespan)
+    app.state.stop_streams = lambda: ended.append("streams")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = _Server(uvicorn.Config(app, log_config=None), app, "up")
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110 - another's flag
+            await asyncio.sleep(0.01)
+        server.should_exit = server.force_exit = True
+        await serving
+    assert ended == ["streams", "closed"]
 
 
 def test_a_second_server_on_the_folder_names_the_first(shared: Running) -> None:
