@@ -20,10 +20,10 @@ from domain.trash import TrashedPart, TrashedSession
 from resolvers.context import Context
 from resolvers.trash import records_of
 from stores.embedded.engine import EmbeddedEngine
-from tests.support.killing import told_until_killed
+from tests.support import services
+from tests.support.killing import rounds, told_until_killed
 from tests.support.remaking import STAGES, live, opened
 
-ROUNDS = 20
 ALL = 1_000_000
 
 
@@ -77,9 +77,9 @@ def whole(engine: EmbeddedEngine) -> None:
         db.execute(f"INSERT INTO {table}_text ({table}_text) VALUES ('integrity-check')")
 
 
-async def stages(folder: Path) -> dict[str, Any]:
+async def stages(folder: Path, family: str) -> dict[str, Any]:
     """What there is at each stage of a session that nobody disturbs."""
-    engine, context = opened(folder)
+    engine, context = opened(folder, family)
     found = {"nothing": {}} | {stage: (await everything(context))["x"] async for stage in live(context, "x")}
     await engine.close()
     return found
@@ -87,16 +87,22 @@ async def stages(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 async def test_killed_at_any_moment_each_session_is_as_before_a_write_or_as_after_it(tmp_path: Path) -> None:
+    await killed(tmp_path / "killed", "embedded", await stages(tmp_path / "undisturbed", "embedded"))
+
+
+async def killed(folder: Path, family: str, due: dict[str, Any]) -> None:
     """Each write of a session is acknowledged before its next one begins: one that was killed is at the stage that was
-    told last, or at the next one."""
-    due, chance = await stages(tmp_path / "undisturbed"), random.Random(4)
+    told last, or at the next one. due: what there is at each stage."""
+    chance = random.Random(261)
     told: dict[str, str] = {}
-    folder = tmp_path / "killed"
-    for round in range(ROUNDS):
-        lines = told_until_killed("tests.support.remaking", folder, round, lines=chance.randrange(1, 30))
+    for round in range(rounds(family)):
+        lines = told_until_killed("tests.support.remaking", folder, family, round, lines=chance.randrange(1, 30))
         told |= dict(lines)
-        engine, context = opened(folder)
-        whole(engine)
+        if family == "services":
+            services.settle()
+        engine, context = opened(folder, family)
+        if isinstance(engine, EmbeddedEngine):
+            whole(engine)
         found = await everything(context)
         await engine.close()
         for name in {*told, *found}:

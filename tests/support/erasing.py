@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from domain.caller import LOCAL
@@ -13,12 +14,14 @@ from domain.erasure import EraseUserInput
 from domain.values import Ref
 from resolvers import erasure
 from resolvers.context import Context
-from stores.embedded.engine import open_embedded
+from tests.support import services
+from tests.support.families import FAMILIES
 from tests.support.graphql_client import Words
 
 
-async def main(folder: Path) -> None:
-    engine = open_embedded(folder, Words.name, Words.dimension)
+async def main(folder: Path, family: str) -> None:
+    services.take_over(folder)
+    engine = FAMILIES[family](folder, Words.name, Words.dimension, lambda: datetime.now(UTC))
     context = Context(engine, Words(), LOCAL)  # type: ignore[arg-type]
     os.write(1, b"ready\n")
     report = await erasure.erase_user(context, EraseUserInput(user=Ref(external_id="ann")))
@@ -27,4 +30,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

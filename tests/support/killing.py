@@ -32,6 +32,11 @@ def told_until_killed(program: str, *words: object, lines: int = 0, seconds: flo
     return [line.decode().split() for line in told]
 
 
+def rounds(family: str) -> int:
+    """How often a program is killed: fewer times on servers, where each start takes seconds, but for KILL_ROUNDS."""
+    return int(os.environ.get("KILL_ROUNDS", 3 if family == "services" else 20))
+
+
 def contents(folder: Path) -> bytes:
     """All that is in the files of a folder."""
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from domain.trash import RestoreSessionInput
 from domain.values import Ref, encode_json
 from resolvers import compression, sessions, transaction, trash
 from resolvers.context import Context
-from stores.embedded.engine import open_embedded
+from tests.support import services
+from tests.support.families import FAMILIES
 from tests.support.graphql_client import Words
 
 MESSAGES, FEW, FEWER, WORKERS = 12, 5, 3, 3
@@ -61,16 +63,17 @@ async def live(context: Context, name: str) -> AsyncIterator[str]:
     yield "restored"
 
 
-def opened(folder: Path) -> tuple[Any, Context]:
-    """The folder, with a trash."""
-    engine: Any = open_embedded(folder, Words.name, Words.dimension)
+def opened(folder: Path, family: str) -> tuple[Any, Context]:
+    """What an engine has for a folder, with a trash."""
+    engine: Any = FAMILIES[family](folder, Words.name, Words.dimension, lambda: datetime.now(UTC))
     context = Context(engine, Words(), LOCAL)  # type: ignore[arg-type]
     context.trash_days = 2.0
     return engine, context
 
 
-async def main(folder: Path, round: str) -> None:
-    _, context = opened(folder)
+async def main(folder: Path, family: str, round: str) -> None:
+    services.take_over(folder)
+    _, context = opened(folder, family)
     os.write(1, b"ready\n")
 
     async def go_on(worker: int) -> None:
@@ -83,4 +86,4 @@ async def main(folder: Path, round: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

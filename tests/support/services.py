@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -50,6 +51,20 @@ def hold(folder: Path) -> None:
     """Empties the servers for the graph of a folder."""
     empty()
     _held[:] = [folder]
+
+
+def take_over(folder: Path) -> None:
+    """Goes on with what another process has left in the servers for a folder, as patiently as on a busy machine."""
+    global PATIENCE
+    PATIENCE = 300.0
+    _held[:] = [folder]
+
+
+def settle() -> None:
+    """Waits until nobody's transaction is open any more: one of a process that was killed may still be committed."""
+    ours = "SHOW TRANSACTIONS YIELD currentQuery WHERE NOT coalesce(currentQuery, '') STARTS WITH 'SHOW TRANSACTIONS' "
+    while run(f"{ours} RETURN count(*) AS open")[0]["open"]:
+        time.sleep(0.05)
 
 
 def empty(vectors_url: str = "") -> None:
