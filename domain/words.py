@@ -91,18 +91,24 @@ _ALIKE = str.maketrans(
 )  # fmt: skip
 """Letters that are written for each other and have no decomposition."""
 
+_SPELLED = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00e5": "aa", "\u00f8": "oe"})
+_SPELLABLE = re.compile("(?!.*(?:\u00e4\u00e4|\u00f6\u00f6)).*[\u00e4\u00f6\u00fc\u00e5\u00f8](?!$|ll$)")
+"""Words with letters that are also written as two: Z\u00fcrich, Zuerich. Not at the end, nor before a last ll: most
+words that end so have two letters of their own there (blue, Duell). Nor where one is doubled, as in Finnish."""
+
 STOP = frozenset(ENGLISH.split())
 
 
 class Word(NamedTuple):
     """A word of a text, folded. joined: no space is between it and the one before. near: hardly more is.
-    apart: the two are the sides of an address."""
+    apart: the two are the sides of an address. spelled: the word with two letters for one, if it may be so written."""
 
     text: str
     script: str
     joined: bool
     near: bool
     apart: bool = False
+    spelled: str = ""
 
 
 class Words(NamedTuple):
@@ -203,6 +209,8 @@ def _add(word: Word, stem: Stem, exact: list[str], loose: list[str], asking: boo
         exact.append(stem(text, "LATIN"))
         return
     exact.append(stem(text, script))
+    if word.spelled:
+        exact.append(stem(word.spelled, script))
     loose += _beginnings(text, script, asking)
 
 
@@ -277,7 +285,8 @@ def split(text: str) -> Iterator[Word]:
         joined = end > 0 and _joins(gap, run)
         near = end > 0 and len(gap) <= 5 and _GAP.fullmatch(gap) is not None
         if not (gap and gap[-1] in _APOSTROPHES and len(run) < 3 and joined is False and end > 0 and run in STOP):
-            yield Word(_folded(run, script)[:_MOST_LETTERS], script, joined, near, "@" in gap)
+            spelled = "" if run.isascii() or script != "LATIN" else _spelled(run)
+            yield Word(_folded(run, script)[:_MOST_LETTERS], script, joined, near, "@" in gap, spelled)
         end = start + len(run)
 
 
@@ -375,6 +384,11 @@ def _folded(run: str, script: str) -> str:
         apart = unicodedata.normalize("NFKD", folded)
         folded = "".join(char for char in apart if unicodedata.category(char) != "Mn")
     return folded.translate(_ALIKE)
+
+
+def _spelled(run: str) -> str:
+    run = run.casefold()
+    return "" if _SPELLABLE.match(run) is None else _folded(run.translate(_SPELLED), "LATIN")[:_MOST_LETTERS]
 
 
 def _clusters(text: str) -> list[str]:

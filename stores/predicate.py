@@ -143,8 +143,8 @@ def _(op: f.PartContains, record: Node, value: str, world: World) -> bool:
 
 @holds.register
 def _(op: f.Says, record: Node, value: str, world: World) -> bool:
-    asked = words.asked(value).exact
-    return isinstance(record, Message) and bool(asked) and set(words.stored(record.searched).exact).issuperset(asked)
+    wanted = words.demanded(value)
+    return isinstance(record, Message) and bool(wanted) and words.says(record.searched, wanted)
 
 
 @holds.register

@@ -105,6 +105,20 @@ def asked(text: str, most: int = MOST) -> Words:
     return Words(exact, loose if len(exact) <= _FEW else [])
 
 
+def demanded(text: str, most: int = MOST) -> list[tuple[str, ...]]:
+    """The words that another text must have to say all of this one, each in the ways it may be written."""
+    spelled = {stem(word.text, word.script): stem(word.spelled, word.script) for word in split(text) if word.spelled}
+    others = set(spelled.values())
+    exact = (word for word in asked(text, most).exact if word not in others)
+    return [(word, spelled[word]) if word in spelled else (word,) for word in exact]
+
+
+def says(text: str, demanded: Sequence[Sequence[str]]) -> bool:
+    """Whether a text has each of these words in one of its ways."""
+    there = set(stored(text).exact)
+    return not any(there.isdisjoint(ways) for ways in demanded)
+
+
 def covered(looked_for: Words, text: str) -> float:
     """What share of the words that are looked for a text has. Of those that it has not, its loose ones count LOOSE."""
     there = stored(text)

@@ -66,10 +66,18 @@ class TestWhatWasSaid:
         assert await said(store, "harrow", limit=3, filter=MessageFilter(text="deep")) == "003"
 
     async def test_sessions_in_which_it_was_said(self, store: Store, elsewhere: Store) -> None:
-        one, _, _ = await talk(store, "the gate code", "harrow")
-        two, _, _ = await talk(store, "the gate", "code")
+        one, _, _ = await talk(store, "the gate code", "harrow of Zuerich")
+        two, _, _ = await talk(store, "the gate", "code of Z\u00fcrich")
         await talk(elsewhere, "the gate code")
-        for text, found in (("gates", {one.id, two.id}), ("gate code", {one.id}), ("gate harrow", set()), ("%", set())):
+        for text, found in (
+            ("gates", {one.id, two.id}),
+            ("gate code", {one.id}),
+            ("gate harrow", set()),
+            ("%", set()),
+            ("Zuerich", {one.id, two.id}),
+            ("Z\u00fcrich", {one.id, two.id}),
+            ("Zurich", {two.id}),
+        ):
             there = await page(store, Collection.SESSIONS, "", SessionFilter(said=text))
             assert {session.id for session in there.nodes} == found, text
             others = await page(store, Collection.SESSIONS, "", SessionFilter(not_=SessionFilter(said=text)))

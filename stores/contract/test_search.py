@@ -320,6 +320,13 @@ class TestWords:
             )
             assert (first.candidate.id, first.score > second.score) == (one.id, True), one.text
 
+    async def test_two_letters_are_found_by_one_and_one_by_two(self, store: Store) -> None:
+        one, two, _ = await remember(
+            store, memory(text="Zug nach Z\u00fcrich"), memory(text="Zug nach Zuerich"), memory(text="Zug nach Zug")
+        )
+        for text in ("Z\u00fcrich", "Zuerich"):
+            assert await found(store, words(text)) == {one.id, two.id}
+
     async def test_what_looks_like_a_query_language_is_plain_words(self, store: Store) -> None:
         [one, other] = await remember(store, memory(text="near apple NOT pear"), memory(text="scope w1 s1 g1"))
         for text in ('apple"', "apple OR", 'content:apple" AND', "NEAR(apple", "apple*", "-apple", "{apple}", "^apple"):

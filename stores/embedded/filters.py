@@ -291,9 +291,9 @@ def _(op: f.Says, kind: Kind, row: str) -> Add:
     )
 
     def add(w: Where, text: str) -> None:
-        exact = words.asked(text).exact
-        all_words = " AND ".join(texts.has(f"{w.workspace}.{word}") for word in exact)
-        w.add(sql, all_words, w.workspace, rows_text(exact)) if exact else w.add("0")
+        wanted = words.demanded(text)
+        all_words = " AND ".join(texts.has(*(f"{w.workspace}.{word}" for word in ways)) for ways in wanted)
+        w.add(sql, all_words, w.workspace, rows_text(wanted)) if wanted else w.add("0")
 
     return add
 

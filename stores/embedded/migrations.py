@@ -225,6 +225,7 @@ STEPS: tuple[Step, ...] = (
     Step(_make_index_of_chunks, _cut_documents),  # 16: what documents say is found, in chunks
     Step(after=_index_again),  # 17: words of numbers beside characters, of roots, and behind prefixes
     Step(before=_drop_index_of_times),  # 18: searches do not look at the times of what was superseded
+    Step(after=_index_again),  # 19: words are also found by two letters for one
 )
 """Never edited once released, only added to."""
 

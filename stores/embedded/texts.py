@@ -97,9 +97,9 @@ _contents = msgspec.json.Decoder(list[Content])
 
 
 def says(*values: Any) -> bool:
-    """Whether a message's row has all of these words, as SQL asks."""
+    """Whether a message's row has all of these words, each in some way, as SQL asks."""
     content, wanted = values
-    return set(words.stored(said_in(content)).exact).issuperset(msgspec.json.decode(wanted))
+    return words.says(said_in(content), msgspec.json.decode(wanted))
 
 
 def scope_token(scope: int) -> str:
@@ -117,9 +117,9 @@ def among(scopes: Sequence[int]) -> str:
     return f"({' OR '.join(map(scope_token, scopes))})"
 
 
-def has(word: str) -> str:
-    """The expression that memories with an exact word match."""
-    return f'content : "{word}"'
+def has(*ways: str) -> str:
+    """The expression that memories match with an exact word, in one of the ways that it is written."""
+    return f'content : "{ways[0]}"' if len(ways) == 1 else f"({' OR '.join(map(has, ways))})"
 
 
 def asked(looked_for: Words) -> list[str]:

@@ -330,7 +330,7 @@ def _some_saying(op: f.Some, node: str) -> Add:
     )
 
     def add(w: Where, text: str) -> None:
-        wanted = all_of(words.asked(text, MOST_WORDS))
+        wanted = all_of(words.demanded(text, MOST_WORDS))
         w.add(f"{node}.id IN {w.ids(saying, wanted)}" if wanted else _NEVER)
 
     return add

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from domain.words import Words
 from stores.policies import LOOSE
 
@@ -21,9 +23,10 @@ def any_of(looked_for: Words) -> str:
     return f"({' '.join(parts)})" if parts else ""
 
 
-def all_of(looked_for: Words) -> str:
-    """What has all of the exact words; "" where there are none."""
-    return f"words:({' '.join(f'+{word}' for word in looked_for.exact)})" if looked_for.exact else ""
+def all_of(demanded: Sequence[Sequence[str]]) -> str:
+    """What has all of the words, each in one of its ways; "" where there are none."""
+    each = " ".join(f"+({' '.join(ways)})" for ways in demanded)
+    return f"words:({each})" if each else ""
 
 
 def quoted(text: str) -> str:

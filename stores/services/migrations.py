@@ -317,6 +317,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _one_log,  # 19: lines of the logs of changes are alike
     _cut_documents,  # 20: what documents say is found, in chunks
     _index_again,  # 21: words of numbers beside characters, of roots, and behind prefixes
+    _index_again,  # 22: words are also found by two letters for one
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 
