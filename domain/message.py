@@ -157,6 +157,25 @@ Content: TypeAlias = (
 )
 
 
+class ContentType(enum.Enum):
+    """What a part of a message is."""
+
+    TEXT = "TEXT"
+    REASONING = "REASONING"
+    IMAGE = "IMAGE"
+    AUDIO = "AUDIO"
+    VIDEO = "VIDEO"
+    DOCUMENT = "DOCUMENT"
+    TOOL_CALL = "TOOL_CALL"
+    TOOL_RESPONSE = "TOOL_RESPONSE"
+
+    @property
+    def tag(self) -> str:
+        """What such a part is called where it is stored."""
+        first, *more = self.value.lower().split("_")
+        return first + "".join(word.capitalize() for word in more)
+
+
 class MemoryRef(msgspec.Struct, frozen=True, gc=False):
     """A memory used by a message, with its rank."""
 
@@ -334,9 +353,10 @@ class ThreadOrder(Command, frozen=True, kw_only=True):
 
 
 class MessageFilter(TargetFilter, frozen=True, kw_only=True):
-    """Selects messages; all given members must match."""
+    """Selects messages; all given members must match. contentTypes: a part of the message is one of these."""
 
     sender_types: list[SenderType] | None = None
+    content_types: list[ContentType] | None = None
     sender: Whose = None
     thread: Named = None
     text: str | None = None

@@ -15,6 +15,7 @@ from domain.graph import GraphEdgeKind
 from domain.history import VersionCause
 from domain.link import MemoryLinkKind
 from domain.memory import MemoryScope, MemoryStatus, MemoryType
+from domain.message import ContentType
 from domain.panel import InsightCategory, PanelFormat
 from domain.participant import SenderType
 from domain.search import Ranking, SearchMode
@@ -95,6 +96,7 @@ for _kind in (
     ChangeKind,
     CompressionChange,
     ConsistencyLevel,
+    ContentType,
     CostSource,
     ErrorCode,
     GraphEdgeKind,

@@ -21,7 +21,7 @@ from domain.context_version import ContextVersion
 from domain.history import LinkVersion, MemoryVersion
 from domain.link import MemoryLink
 from domain.memory import Memory
-from domain.message import Message, TextContent, Thread, ToolCall
+from domain.message import ContentType, Message, TextContent, Thread, ToolCall
 from domain.model_call import ModelCall
 from domain.node import Id, Node
 from domain.participant import Participant
@@ -131,9 +131,13 @@ class PartContains(Operator, frozen=True):
 
 
 class HasPart(Operator, frozen=True):
-    """One of the part's texts is that one."""
+    """One of the part's texts is that one, or one of those."""
 
     part: Part
+
+    @staticmethod
+    def wanted(value: str | Sequence[ContentType]) -> list[str]:
+        return [value] if isinstance(value, str) else [one.tag for one in value]
 
 
 class RefersTo(Operator, frozen=True):
@@ -201,6 +205,7 @@ class Never(Operator, frozen=True):
 _ACTORS = (User, Agent)
 _TEXTS = Part("content", "text", lambda content: [part.text for part in content if type(part) is TextContent])
 _TOOLS = Part("content", "tool", lambda content: [part.tool for part in content if type(part) is ToolCall])
+_KINDS = Part("content", "kind", lambda content: [str(part.__struct_config__.tag) for part in content])
 _IN_AND_OUT = Part("call", "text", lambda call: [] if call is None else call.texts, ModelCall)
 _MENTIONING = Some(entity.Mention, "target", RefersTo("entity", (entity.Entity,)))
 _CALLED = Contains(("name", "external_id"))
@@ -243,6 +248,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "thread": Through("thread", Thread, Equal("name")),
         "text": PartContains(_TEXTS),
         "tool": HasPart(_TOOLS),
+        "content_types": HasPart(_KINDS),
         "entity": _MENTIONING,
     },
     User: {"text": _CALLED, "capability": Never(), "metadata": HasMembers("profile")},

@@ -148,8 +148,8 @@ def _(op: f.Says, record: Node, value: str, world: World) -> bool:
 
 
 @holds.register
-def _(op: f.HasPart, record: Node, value: str, world: World) -> bool:
-    return value in op.part.of(column_of(record, op.part.column))
+def _(op: f.HasPart, record: Node, value: Any, world: World) -> bool:
+    return not set(op.wanted(value)).isdisjoint(op.part.of(column_of(record, op.part.column)))
 
 
 @holds.register

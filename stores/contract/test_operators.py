@@ -26,7 +26,7 @@ from domain.history import LinkVersion, MemoryVersion, MemoryVersionFilter
 from domain.link import MemoryLink
 from domain.members import MemberTest
 from domain.memory import Memory, MemoryFilter, MemoryStatus, MemoryType
-from domain.message import Message, MessageFilter, TextContent, Thread, ToolCall, ToolResponse
+from domain.message import ContentType, Message, MessageFilter, TextContent, Thread, ToolCall, ToolResponse
 from domain.model_call import ModelCall, ModelMessage
 from domain.node import Id, Node
 from domain.participant import Participant, SenderType
@@ -305,6 +305,8 @@ class Values:
                 return self._piece([text for column in op.columns for text in self.column(column)])
             case f.PartContains():
                 return self._piece([text for content in self.column(op.part.column) for text in op.part.of(content)])
+            case f.HasPart() if member == "content_types":
+                return r.sample(list(ContentType), r.randint(0, 3))
             case f.HasPart():
                 return r.choice([text for content in self.column(op.part.column) for text in op.part.of(content)])
             case f.HasAll():

@@ -197,8 +197,13 @@ def _(op: f.PartContains, kind: Kind, row: str) -> Add:
 
 @_emit.register
 def _(op: f.HasPart, kind: Kind, row: str) -> Add:
-    sql = f"EXISTS (SELECT 1 FROM json_each({row}.{op.part.column}) WHERE value ->> '{op.part.member}' = ?)"
-    return lambda w, text: w.add(sql, text)
+    text = f"EXISTS (SELECT 1 FROM json_each({row}.{op.part.column}) WHERE value ->> '{op.part.member}'"
+
+    def add(w: Where, value: Any) -> None:
+        texts = op.wanted(value)
+        w.add(f"{text} IN ({', '.join('?' * len(texts))}))", *texts)
+
+    return add
 
 
 def _named(kinds: Sequence[Kind], column: str = "id") -> str:

@@ -249,8 +249,8 @@ def _(op: f.PartContains, node: str) -> Add:
 
 @_emit.register
 def _(op: f.HasPart, node: str) -> Add:
-    condition = f"? IN {node}.{op.part.member}s"
-    return lambda w, text: w.add(condition, text)
+    condition = f"any(text IN {node}.{op.part.member}s WHERE text IN ?)"
+    return lambda w, value: w.add(condition, op.wanted(value))
 
 
 @_emit.register

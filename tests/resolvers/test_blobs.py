@@ -110,6 +110,12 @@ class TestInMessages:
         assert (found["media"]["totalCount"], found["media"]["pageInfo"]["hasNextPage"]) == (3, True)
         rest = (await talk.data(query, after=found["media"]["pageInfo"]["endCursor"]))["session"]["media"]
         assert [one["mediaType"] for one in rest["nodes"]] == ["image/png"]
+        listed = """query ($types: [ContentType!]) { session(by: {externalId: "s"}) {
+            messages(filter: {contentTypes: $types}) { totalCount nodes { content { __typename } } } } }"""
+        for types, kinds in ((["AUDIO"], ["Audio"]), (["DOCUMENT", "AUDIO", "VIDEO"], ["Audio", "Document"]), ([], [])):
+            there = (await talk.data(listed, types=types))["session"]["messages"]
+            assert [one["content"][-1]["__typename"] for one in there["nodes"]] == [f"{one}Content" for one in kinds]
+            assert there["totalCount"] == len(kinds)
 
     async def test_the_same_message_again(self, talk: Graph) -> None:
         part = {"image": {"data": encoded(image())}}
