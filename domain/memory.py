@@ -155,7 +155,7 @@ class MemoryOrder(Command, frozen=True, kw_only=True):
 
 
 class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
-    """Selects memories; all given members must match. Expired memories never match."""
+    """Selects memories; all given members must match. Expired memories never match. decay: of the decayFactor."""
 
     types: list[MemoryType] | None = None
     scopes: list[MemoryScope] | None = None
@@ -164,6 +164,7 @@ class MemoryFilter(TargetFilter, frozen=True, kw_only=True):
     session: Whose = None
     tags: list[str] | None = None
     importance: FloatRange | None = None
+    decay: FloatRange | None = None
     created_at: TimeRange | None = None
     updated_at: TimeRange | None = None
     valid_at: datetime | None = None

@@ -223,6 +223,7 @@ _TOLD: dict[Kind, dict[str, Operator]] = {
         "valid_at": HoldsAt("valid_from", "valid_until"),
         "text": Contains(("text",)),
         "stale": Equal("stale"),
+        "decay": Within("decay_factor"),
         "entity": _MENTIONING,
     },
     MemoryVersion: {

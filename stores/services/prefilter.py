@@ -141,7 +141,7 @@ def _(op: f.HoldsAt) -> Conditions:
     return lambda time, names: [start.less_or_equal(_micros(time)), end.greater_than(_micros(time))]
 
 
-_UNTOLD = ("updated_at",)
+_UNTOLD = ("updated_at", "decay")
 """What Weaviate is not told of memories."""
 
 _CONDITIONS = [(member, None if member in _UNTOLD else _emit(op)) for member, op in FILTERS[Memory].items()]

@@ -432,6 +432,18 @@ class TestFading:
             {"decayFactor": 1.0}
         ]
 
+    @pytest.mark.both_families
+    async def test_what_has_faded_can_be_left_out(self, graph: Graph) -> None:
+        for name in "ab":
+            await create(graph, text=f"tea {name}", externalId=name)
+        await graph.do("decayMemories", {"filter": {"text": "tea a"}, "rate": 0.6})
+        asked = """query ($f: MemoryFilter) { memories(filter: $f) { nodes { externalId } }
+            searchMemories(query: {text: "tea"}, filter: $f) { hits { memory { externalId } } } }"""
+        for bounds, left in (({"min": 0.5}, ["b"]), ({"max": 0.5}, ["a"])):
+            found = await graph.data(asked, f={"decay": bounds})
+            assert [one["externalId"] for one in found["memories"]["nodes"]] == left
+            assert [one["memory"]["externalId"] for one in found["searchMemories"]["hits"]] == left
+
     async def test_not_below_a_tenth(self, graph: Graph) -> None:
         await create(graph)
         for _ in range(2):
@@ -580,6 +592,8 @@ class TestFilters:
             ({"importance": {"max": 0.5}}, "10"),
             ({"importance": {"min": 0.5, "max": 0.5}}, "1"),
             ({"importance": {"min": 0.6, "max": 0.5}}, ""),
+            ({"decay": {"max": 0.99}}, ""),
+            ({"not": {"decay": {"min": 0.5, "max": 0.99}}, "decay": {"min": 1}}, "2103"),
             ({"createdAt": {"until": "2021-01-01T00:00:00Z"}}, "3"),
             ({"createdAt": {"from": "2021-01-01T00:00:00Z"}}, "210"),
             ({"text": "TEA"}, "10"),
