@@ -10,7 +10,7 @@ from operator import attrgetter
 
 import msgspec
 
-from domain.memory import DECAY_FLOOR, KEPT_SHARE, Memory, decayed
+from domain.memory import DECAY_FLOOR, FADING, KEPT_SHARE, Memory, MemoryType, decayed
 from domain.node import Id
 
 
@@ -66,12 +66,14 @@ class MemoryForecast(msgspec.Struct, frozen=True):
 
 class Outlook(msgspec.Struct, frozen=True):
     """What a forecast goes by: as if decayMemories were called each day at this rate, and as many memories were written
-    until then as in the time of equal length before now."""
+    until then as in the time of equal length before now. all_fade: memories of each type, not of those that fade where
+    none are named."""
 
     now: datetime
     at: datetime
     decay_per_day: float
     capacity: int
+    all_fade: bool = False
 
 
 def foreseen(memories: Sequence[Memory], outlook: Outlook) -> list[Fate]:
@@ -90,6 +92,8 @@ def foreseen(memories: Sequence[Memory], outlook: Outlook) -> list[Fate]:
         until = gone.get(memory.id, outlook.at)
         if memory.valid_until is not None and outlook.now < memory.valid_until <= until:
             fates.append(Fate(memory.id, ForecastCause.ENDED, memory.valid_until))
+        if not (outlook.all_fade or memory.type in FADING):
+            continue
         if (faded := fading[memory.decay_factor]) is not None and faded <= until:
             fates.append(Fate(memory.id, ForecastCause.FADED, faded))
     return fates
@@ -126,7 +130,8 @@ def _evicted(memories: Sequence[Memory], gone: dict[Id, datetime], outlook: Outl
     wave = outlook.capacity + 1 - int(outlook.capacity * KEPT_SHARE)
     rate = outlook.decay_per_day * (span / timedelta(days=1))
     lightest = sorted(left, key=attrgetter("id"))
-    lightest.sort(key=lambda memory: memory.importance * decayed(memory.decay_factor, rate))
+    rates = {type: rate if outlook.all_fade or type in FADING else 0.0 for type in MemoryType}
+    lightest.sort(key=lambda memory: memory.importance * decayed(memory.decay_factor, rates[memory.type]))
     for number in range(ceil(over / wave)):
         come = outlook.capacity + 1 + number * wave - len(left)
         time = outlook.now + span * min(1.0, max(0, come) / added)

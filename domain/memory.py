@@ -296,10 +296,12 @@ class TouchMemoriesInput(Command, frozen=True, kw_only=True):
 
 
 class DecayMemoriesInput(Command, frozen=True, kw_only=True):
-    """Lowers the decay factor of the matching active memories by `rate`, down to 0.1. A filter that matches everything
-    is INVALID; to decay all memories, list all scopes."""
+    """Lowers the decay factor of the matching active memories by `rate`, down to 0.1. Of no types but EPISODIC and
+    SEMANTIC, unless `types` or the filter names types. A filter that matches everything is INVALID; to decay all
+    memories, list all scopes."""
 
     filter: MemoryFilter | None = None
+    types: list[MemoryType] | None = None
     rate: Annotated[float, Meta(gt=0, le=1)] = DECAY_RATE
     dry_run: bool = False
 
@@ -352,6 +354,18 @@ def says_whose(filter: MemoryFilter | None) -> bool:
         or any(map(says_whose, filter.and_ or ()))
         or (bool(filter.or_) and all(map(says_whose, filter.or_ or ())))
     )
+
+
+FADING = (MemoryType.EPISODIC, MemoryType.SEMANTIC)
+"""The types that fade where none are named: what is being worked on and how things are done stay."""
+
+
+def names_types(filter: MemoryFilter | None) -> bool:
+    """Whether a filter says of which types, in any of its parts."""
+    if filter is None:
+        return False
+    parts = [*(filter.and_ or ()), *(filter.or_ or ()), filter.not_]
+    return filter.types is not None or any(map(names_types, parts))
 
 
 def decayed(factor: float, rate: float) -> float:

@@ -22,7 +22,7 @@ from domain.forecast import (
     Outlook,
     foreseen,
 )
-from domain.memory import DECAY_RATE, Memory, MemoryFilter, MemoryStatus
+from domain.memory import DECAY_RATE, Memory, MemoryFilter, MemoryStatus, names_types
 from domain.node import Id
 from domain.page import MAX_FIRST, Slice
 from resolvers.actors import whose
@@ -36,7 +36,7 @@ MOST_BUCKETS = 2_000
 _CAUSES = ForecastCause.FADED, ForecastCause.ENDED, ForecastCause.EXPIRED, ForecastCause.EVICTED
 """In the order in which MemoryForecast and ForecastBucket count them."""
 
-_READ = frozenset({"owner_id", "importance", "decay_factor", "created_at", "expires_at", "valid_until"})
+_READ = frozenset({"owner_id", "type", "importance", "decay_factor", "created_at", "expires_at", "valid_until"})
 
 
 async def forecast(
@@ -49,8 +49,8 @@ async def forecast(
     first: int = 50,
 ) -> MemoryForecast:
     """What will have faded, ended, expired or been pushed out of the active memories by a time, and why: as if
-    decayMemories were called each day at that rate, and as many memories came as in the time of equal length before
-    now. It changes nothing. Raises Rejected: INVALID, LIMIT."""
+    decayMemories were called each day at that rate with this filter, and as many memories came as in the time of equal
+    length before now. It changes nothing. Raises Rejected: INVALID, LIMIT."""
     now, told = context.clock(), zone_of(zone, ["zone"])
     if at <= now:
         raise invalid("at must be later than now.", ["at"])
@@ -60,7 +60,7 @@ async def forecast(
         raise invalid(f"first must be between 0 and {MAX_FIRST}.", ["first"])
     await whose(context, filter)
     memories = await _active(context, filter)
-    outlook = Outlook(now, at, decay_per_day, context.capacity)
+    outlook = Outlook(now, at, decay_per_day, context.capacity, names_types(filter))
     fates = await asyncio.to_thread(_fates, memories, outlook)  # 100,000 take half a second
     active = len(memories)
     if filter is not None:

@@ -21,6 +21,7 @@ from domain.formation import Birth, Origin
 from domain.history import VersionCause
 from domain.link import LinkInput
 from domain.memory import (
+    FADING,
     ArchiveMemoriesInput,
     CreateMemoriesInput,
     CreateMemoryInput,
@@ -39,6 +40,7 @@ from domain.memory import (
     check,
     decayed,
     expiry,
+    names_types,
     narrows,
     surplus,
     touched,
@@ -485,16 +487,20 @@ async def decay(context: Context, input: DecayMemoriesInput) -> Affected:
     """Lowers the decay factor of the matching active memories, except those already at the minimum. It writes 1,000 at
     a time, in order of their ids, so other writes are not held up; if interrupted, finished batches stay. With
     dryRun it only returns what would change."""
-    if not narrows(input.filter):
+    of_types = MemoryFilter(types=input.types)
+    if not (narrows(input.filter) or narrows(of_types)):
         raise invalid("The filter matches everything; to decay all memories, list all scopes.", ["filter"])
     await whose(context, input.filter)
-    if not narrows(await _there(context, input.filter)):
+    if not (narrows(await _there(context, input.filter)) or narrows(of_types)):
         raise invalid("The filter leaves out nobody who is there; to decay all memories, list all scopes.", ["filter"])
+    if input.types is None and not names_types(input.filter):
+        of_types = MemoryFilter(types=[*FADING])
+    filter = of_types if input.filter is None else MemoryFilter(and_=[input.filter, of_types])
     done, step = Affected(0, []), _Step([], None)
     while True:
 
         async def script(tx: Transaction, after: Id | None = step.last) -> _Step:
-            page = await tx.matching(input.filter, _PAGE, after)
+            page = await tx.matching(filter, _PAGE, after)
             faded = [replace(memory, decay_factor=decayed(memory.decay_factor, input.rate)) for memory in page]
             fading = [new for new, memory in zip(faded, page, strict=True) if new != memory]
             last = page[-1].id if len(page) == _PAGE else None

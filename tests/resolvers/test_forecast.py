@@ -58,6 +58,21 @@ async def test_what_is_foreseen_comes_true(graph: Graph) -> None:
     assert (await forecast(graph, 10))["faded"] == 0
 
 
+async def test_what_does_not_fade_is_not_foreseen_to(graph: Graph) -> None:
+    """Working and procedural memories, unless the filter names types, as decayMemories has it."""
+    for kind in ("EPISODIC", "SEMANTIC", "PROCEDURAL", "WORKING"):
+        await graph.do("createMemory", {"externalId": kind, "text": kind, "type": kind, "owner": {"externalId": "ada"}})
+    every: dict[str, Any] = {"filter": {"types": ["EPISODIC", "SEMANTIC", "PROCEDURAL", "WORKING"]}}
+    for given, count in (({}, 2), (every, 4), ({"filter": {"types": ["WORKING"]}}, 1)):
+        told = await forecast(graph, 10, **given)
+        done = await graph.do(
+            "decayMemories",
+            {"rate": 0.9, "dryRun": True, **(given or {"filter": {"scopes": ["USER", "GLOBAL"]}})},
+            "count",
+        )
+        assert (told["faded"], done["count"]) == (count, count)
+
+
 async def test_those_pushed_out_are_those_that_are(folder: Path) -> None:
     """As many come as in the time before, and the same are archived for them."""
     graph = Graph(folder / "data", Clock(), capacity=20)

@@ -420,6 +420,25 @@ class TestFading:
             for node in (await graph.data("{ memories { nodes { decayFactor } } }"))["memories"]["nodes"]
         ] == [1.0, pytest.approx(0.75)]
 
+    @pytest.mark.parametrize(
+        ("given", "fading"),
+        [
+            ({"filter": {"tags": ["x"]}}, "ES"),
+            ({"filter": {"tags": ["x"]}, "types": ["WORKING", "EPISODIC"]}, "EW"),
+            ({"types": ["PROCEDURAL"]}, "P"),
+            ({"filter": {"types": ["PROCEDURAL", "WORKING"]}}, "PW"),
+            ({"filter": {"tags": ["x"], "or": [{"types": ["WORKING"]}, {"importance": {"min": 2}}]}}, "W"),
+            ({"filter": {"not": {"types": ["SEMANTIC"]}}}, "EPW"),
+            ({"filter": {"types": ["SEMANTIC", "WORKING"]}, "types": ["WORKING"]}, "W"),
+            ({"filter": {"tags": ["x"]}, "types": []}, ""),
+        ],
+    )
+    async def test_what_fades_where_no_types_are_named(self, graph: Graph, given: Any, fading: str) -> None:
+        for kind in ("EPISODIC", "SEMANTIC", "PROCEDURAL", "WORKING"):
+            await create(graph, externalId=kind, text=kind, type=kind, tags=["x"])
+        done = await graph.do("decayMemories", {"rate": 0.1, **given}, "count memories { type }")
+        assert "".join(one["type"][0] for one in done["memories"]) == fading
+
     async def test_a_dry_run_shows_what_would_become_of_them(self, graph: Graph) -> None:
         await create(graph, externalId="a")
         dry = await graph.do(

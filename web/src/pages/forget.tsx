@@ -165,7 +165,7 @@ function Fading() {
       }}
       size={({ memories }) => memories}
       does={(size) => `Lower the freshness of ${size.toLocaleString()}`}
-      draw={({ memories }) => <p>{memories.toLocaleString()} active {memories === 1 ? 'memory is' : 'memories are'} less fresh by {rate}, none below 0.1.</p>}>
+      draw={({ memories }) => <p>{memories.toLocaleString()} active {memories === 1 ? 'memory is' : 'memories are'} less fresh by {rate}, none below 0.1. Working and procedural ones stay.</p>}>
       <label>Of <select value={owner} onChange={(event) => setOwner(event.currentTarget.value)}>
         <option value="">everyone</option>
         {[...(data?.users.nodes ?? []), ...(data?.agents.nodes ?? [])].map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}

@@ -189,6 +189,7 @@ export function GraphView({ query }: { query: URLSearchParams }) {
 }
 
 const AHEAD = 365; // days
+const FADING: ReadonlySet<string> = new Set(['EPISODIC', 'SEMANTIC']);
 const FLOOR = 0.1;
 const DAY_MS = 86_400_000;
 
@@ -203,7 +204,7 @@ function useStrengths(nodes: readonly Known[], days: number, owner: string | nul
   return useMemo(() => {
     if (!days || !data) return [new Map(), ''];
     const gone = new Set(data.fates.filter(({ cause }) => cause !== 'FADED').map(({ memory }) => memory.id));
-    const found = new Map(nodes.filter(({ id }) => id.startsWith('mem_')).map(({ id, strength }) => [id, gone.has(id) ? 0 : Math.max(FLOOR, strength - DECAY * days)]));
+    const found = new Map(nodes.filter(({ id }) => id.startsWith('mem_')).map(({ id, kind, strength }) => [id, gone.has(id) ? 0 : FADING.has(kind) ? Math.max(FLOOR, strength - DECAY * days) : strength]));
     return [found, `in ${days} days ${data.faded} faded, ${data.ended + data.expired + data.evicted} gone`];
   }, [nodes, days, data]);
 }
