@@ -14,7 +14,7 @@ from domain.declaration import EXPIRES, NATURAL, Stored, listed, refers
 from domain.members import MemberTest
 from domain.node import Id, Node, register
 from domain.page import OrderDirection
-from domain.values import MAX_BATCH, Command, GivenJson, Json, Key, Seconds, TimeRange
+from domain.values import MAX_BATCH, Command, GivenLongJson, Json, Key, Seconds, TimeRange
 
 
 class StateEntry(Node, frozen=True, kw_only=True, gc=False):
@@ -72,7 +72,7 @@ class StateInput(Command, frozen=True, kw_only=True):
 
     namespace: Key
     key: Key
-    value: GivenJson
+    value: GivenLongJson
     tags: list[Key] | UnsetType | None = UNSET
     ttl_seconds: Seconds | None = None
     if_version: int | UnsetType = UNSET

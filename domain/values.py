@@ -16,13 +16,18 @@ from domain.node import Id
 MAX_NAME = 1_000
 MAX_TEXT = 100_000
 MAX_JSON = 256 * 1024
+MAX_LONG_JSON = 8 * 1024 * 1024
 MAX_BATCH = 1_000
 
 Json: TypeAlias = Raw
-"""A JSON value as its encoded text, of at most 256 KB: kept and sent as it came, decoded where a rule looks inside."""
+"""A JSON value as its encoded text, of at most 256 KB, in a state entry of 8 MB: kept and sent as it came, decoded
+where a rule looks inside."""
 
 GivenJson: TypeAlias = Any
 """A JSON value in a command: a Json, or None where it is not given. (A union with None is beyond msgspec's Raw.)"""
+
+GivenLongJson: TypeAlias = Annotated[Any, Meta(extra={"bytes": MAX_LONG_JSON})]
+"""A GivenJson that may be long."""
 
 GivenObject: TypeAlias = Annotated[Any, Meta(extra={"json": "object"})]
 

@@ -7,7 +7,7 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from typing import Annotated, Any, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -210,8 +210,8 @@ def _check(annotation: Any) -> Check | None:
     if annotation is float and all(meta.le is None for meta in bounds):
         return _finite
     if annotation is Any:
-        must_be_object = any((meta.extra or {}).get("json") == "object" for meta in bounds)
-        return lambda value: _json_value(value, must_be_object)
+        said = {name: value for meta in bounds for name, value in (meta.extra or {}).items()}
+        return partial(_json_value, must_be_object=said.get("json") == "object", most=said.get("bytes", MAX_JSON))
     if get_origin(annotation) is list:
         [item] = get_args(annotation)
         inner = None if item is float else _check(item)  # the numbers of a vector are looked at where it is used
@@ -226,10 +226,10 @@ def _finite(value: float) -> Iterator[tuple[list[str | int], str]]:
         yield [], "Must be a finite number."
 
 
-def _json_value(value: Raw, must_be_object: bool) -> Iterator[tuple[list[str | int], str]]:
+def _json_value(value: Raw, *, must_be_object: bool, most: int) -> Iterator[tuple[list[str | int], str]]:
     text = memoryview(value)
-    if len(text) > MAX_JSON:
-        yield [], f"Must be at most {MAX_JSON} bytes of JSON."
+    if len(text) > most:
+        yield [], f"Must be at most {most} bytes of JSON."
     elif must_be_object and bytes(text[:1]) != b"{":
         yield [], "Must be a JSON object."
 

@@ -82,7 +82,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value of at most 256 KB.",
+        description="Any JSON value of at most 256 KB, of a state entry 8 MB.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=_as_is,
         parse_value=read_json,

@@ -115,7 +115,14 @@ def test_limits_are_told() -> None:
     told = section(REFERENCE, "## Limits")
     for limit in (
         *(page.DEFAULT_FIRST, page.MAX_FIRST, page.MAX_FIRST_LONG, values.MAX_TEXT, values.MAX_NAME),
-        *(values.MAX_JSON, values.MAX_BATCH, graph.MAX_DEPTH, graph.MAX_NODES, exploring.MAX_PATHS),
+        *(
+            values.MAX_JSON,
+            values.MAX_LONG_JSON,
+            values.MAX_BATCH,
+            graph.MAX_DEPTH,
+            graph.MAX_NODES,
+            exploring.MAX_PATHS,
+        ),
         *(embedder.CHARACTERS, budget.MAX_CONDITIONS, budget.MAX_VALUES, budget.MAX_VALUES_IN_ALL),
     ):
         assert re.search(rf"(?<![\d,]){limit:,}(?![\d,])", told), f"{limit:,}"

@@ -78,7 +78,7 @@ class TestSetting:
             ({"key": ""}, ["key"]),
             ({"key": "x" * 1001}, ["key"]),
             ({"namespace": "x" * 1001}, ["namespace"]),
-            ({"value": "x" * 262_143}, ["value"]),
+            ({"value": "x" * 8_388_607}, ["value"]),
             ({"tags": ["x" * 1001]}, ["tags", "0"]),
             ({"tags": [""]}, ["tags", "0"]),
             ({"ttlSeconds": 0}, ["ttlSeconds"]),
@@ -90,7 +90,7 @@ class TestSetting:
         assert await graph.fails("setStates", {"entries": [entry]}) == ("INVALID", ["entries", "0", *path])
 
     async def test_the_largest_value(self, graph: Graph) -> None:
-        assert len((await put(graph, value="x" * 262_142))["value"]) == 262_142
+        assert len((await put(graph, value="x" * 8_388_606))["value"]) == 8_388_606
 
 
 class TestTimeToLive:
@@ -187,6 +187,23 @@ class TestReading:
         test = {"members": [{"at": at, "exists": True}]}
         query = 'query ($f: StateFilter) { states(namespace: "n", filter: $f) { totalCount } }'
         assert await graph.refusal(query, f={"or": [test]}) == ("INVALID", ["filter", "or", "0", "members", "0", "at"])
+
+    @pytest.mark.both_families
+    async def test_a_value_of_8_mb_is_kept_as_it_came(self, graph: Graph) -> None:
+        value = {"bytes": "QUJD" * 2_000_000, "n": 1}
+        await put(graph, value=value)
+        kept = await get(graph)
+        assert kept["value"] == value
+        found = 'query ($f: StateFilter!) { states(namespace: "n", filter: $f) { totalCount nodes { key } } }'
+        for n, count in ((1, 1), (2, 0)):
+            states = await graph.data(found, f={"members": [{"at": "/n", "equals": n}]})
+            assert states["states"]["totalCount"] == count
+        assert (await put(graph, value={**value, "n": 2}))["version"] == 2
+        assert await graph.fails("setState", {"namespace": "n", "key": "k", "value": "x" * 8_388_608}) == (
+            "INVALID",
+            ["value"],
+        )
+        assert (await get(graph))["value"]["n"] == 2
 
     @pytest.mark.both_families
     async def test_delete_returns_it_as_it_was(self, graph: Graph) -> None:

@@ -21,7 +21,7 @@ from domain.message import AddMessagesInput, ToolCallInput
 from domain.node import Id
 from domain.state import SetStateInput
 from domain.trace import TraceEventInput
-from domain.values import MAX_JSON, Command
+from domain.values import MAX_JSON, MAX_LONG_JSON, Command
 from schema.build import build
 from schema.inputs import ONE_OF, Arguments, camel
 
@@ -158,7 +158,7 @@ class TestProblems:
                 "0 and 1",
             ),
             (LinkInput, {"weight": -1e308}, ["weight"], "between 0 and 1"),
-            (SetStateInput, {"value": "x" * MAX_JSON}, ["value"], f"at most {MAX_JSON} bytes"),
+            (SetStateInput, {"value": "x" * MAX_LONG_JSON}, ["value"], f"at most {MAX_LONG_JSON} bytes"),
             (TraceEventInput, {"durationMs": -1}, ["durationMs"], "at least 0"),
             (
                 AddMessagesInput,
@@ -200,7 +200,7 @@ class TestProblems:
     @pytest.mark.parametrize("length", [1, 1000])
     def test_what_is_just_allowed(self, length: int) -> None:
         read(CreateMemoryInput, {"text": "x" * 100_000, "externalId": "x" * length, "tags": ["x" * length]})
-        read(SetStateInput, {"namespace": "n", "key": "x" * length, "value": "x" * (MAX_JSON - 2)})
+        read(SetStateInput, {"namespace": "n", "key": "x" * length, "value": "x" * (MAX_LONG_JSON - 2)})
 
     def test_length_is_counted_in_characters(self) -> None:
         read(CreateMemoryInput, {"text": "\U0001f343" * 100_000, "externalId": "é" * 1000})
