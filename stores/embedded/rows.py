@@ -58,7 +58,9 @@ class Table(Generic[N]):
         )
         # The + keeps SQLite from the index of the workspace, which it would scan whole.
         self.by_ids = f"{self.select} WHERE t.id IN (SELECT value FROM json_each(?)) AND +t.workspace = ?{live}"
-        self.scan = f"{self.select} WHERE t.workspace = ? AND t.id > ?{live} ORDER BY t.id LIMIT ?"
+        # Nor from one of which it would sort all rows for each page, unless its rows lie in the order of ids.
+        own = "t.workspace" if of.clustered else "+t.workspace"
+        self.scan = f"{self.select} WHERE {own} = ? AND t.id > ?{live} ORDER BY t.id LIMIT ?"
         self.written = [*columns, *([BESIDE[self.name][0].split()[0]] if self.name in BESIDE else [])]
         self.values = [
             f"(SELECT key FROM {self.keys[name]} WHERE id = ?)" if name in self.keys else "?" for name in self.written
