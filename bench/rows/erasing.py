@@ -61,7 +61,7 @@ async def _fill(service: Service, lab: Lab) -> None:
 
 async def _erased(lab: Lab) -> tuple[float, float]:
     """The seconds that the erasure took, and by how many milliseconds the loop was late meanwhile, p99."""
-    service = open_service(lab.folder / "erasing", Settings(memory_capacity=100_000_000))
+    service = open_service(lab.folder / "erasing", Settings(memory_capacity=100_000_000, max_seconds=3600.0))
     late: list[float] = []
 
     async def others() -> None:
