@@ -29,7 +29,6 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependencies>
 </project>
 """
-_MANY_TESTS = "PYTEST_XDIST_WORKER" in os.environ
 _KEPT_PLANS = ("dbms.cypher.min_replan_interval=1h", "server.memory.query_cache.per_db_cache_num_entries=5000")
 OPENED = ("java.base/java.nio", "java.base/java.io", "java.base/sun.nio.ch", "java.base/java.lang")
 
@@ -99,10 +98,8 @@ class Neo4j(Server):
             "-Xms256m",
             "-Xmx1g",
             # Tests ask each statement a few times: most of a test's time was planning and compiling (66 -> 34 s of
-            # processor time for the contract's records). Many tests repay good code of the planner (239 -> 189 s for
-            # the plans of all statements). Who measures gets Java's own defaults.
-            *(["-XX:+UseSerialGC"] if in_memory() else []),
-            *(["-XX:TieredStopAtLevel=1"] if in_memory() and not _MANY_TESTS else []),
+            # processor time for the contract's records). Who measures gets Java's own defaults.
+            *(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] if in_memory() else []),
             *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
             "-cp",
             f"{fetched}/*",
