@@ -339,14 +339,15 @@ def test_ids_are_copied_and_colours_chosen_and_kept(site: Site, page: Page) -> N
     page.get_by_role("button", name="Copy session id").click()
     expect(page.get_by_role("button", name="Copy session id")).to_have_text("copied")
     assert page.evaluate("navigator.clipboard.readText()") == id
-    back = "getComputedStyle(document.body).backgroundColor"
+    html, body = page.locator("html"), page.locator("body")
     page.get_by_role("button", name="auto").click()
-    light = page.evaluate(back)
+    expect(html).to_have_attribute("data-theme", "light")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="light").click()
-    assert page.evaluate(back) != light
+    expect(body).not_to_have_css("background-color", light)
     page.reload()
     expect(page.get_by_role("button", name="dark")).to_be_visible()
-    assert page.evaluate(back) != light
+    expect(body).not_to_have_css("background-color", light)
 
 
 def test_what_is_not_there_says_what_to_do(page: Page) -> None:
