@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
@@ -193,7 +194,7 @@ async def _tailed(lab: Lab) -> dict[str, float]:
     as fast as they can be sent; and by how much the second half let it grow."""
     server = await lab.server()
     connection = await server.connect()
-    by = {"externalId": "bench-tail"}
+    by = {"externalId": f"bench-tail-{secrets.token_hex(4)}"}  # where a page could not be opened, it is tried again
     await connection.data(queries.CREATE_SESSION, {"input": {**by, "title": "Tail"}})
     found = await connection.data("query ($by: Ref!) { session(by: $by) { id } }", {"by": by})
     async with _tab(f"http://127.0.0.1:{server.port}/sessions/{found['session']['id']}", ".conversation") as page:
