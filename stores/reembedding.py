@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stores import documents
 from stores.embedder import Batching
 from stores.errors import NoEmbedder
-from stores.ports import Engine, Unembedded, Vector, label_of
+from stores.ports import AT_THE_END, Engine, Unembedded, Vector, label_of
 
 BATCH = 500
 """Memories between two commits."""
@@ -32,12 +32,18 @@ async def reembed(
     """
     under_way = await engine.reembedding(label_of(embedder))
     told(*await under_way.progress())
+    at_the_end = False
     while True:
-        while left := await under_way.missing(BATCH):
+        left = await under_way.missing(BATCH)
+        # In the end what is written meanwhile is left to `finish`: else there would be some as long as anybody writes.
+        if len(left) > (AT_THE_END if at_the_end else 0):
             await under_way.put(list(zip(left, await _embedded(embedder, left), strict=True)))
             told(*await under_way.progress())
+        if len(left) == BATCH:
+            continue
         if await under_way.finish(embedder.at_once):
             break
+        at_the_end = True
         await asyncio.sleep(_WAIT_SECONDS)
     with contextlib.suppress(NoEmbedder):  # the sweeper goes on
         await documents.renew(engine, embedder)

@@ -217,6 +217,27 @@ async def test_another_embedder_begins_anew(engine: Engine, store: Store, hashes
     await back.close()
 
 
+async def test_it_ends_however_much_is_written_meanwhile(engine: Engine, store: Store, hashes: Hashes) -> None:
+    old = await remember(store, *(memory(text=f"text {n}") for n in range(3)), vectors=directions(3))
+    later: list[Memory] = []
+
+    class Beside(Batching):
+        """Whenever something is embedded, something else is written."""
+
+        async def embed(self, texts: Sequence[str]) -> Vector:
+            made = await super().embed(texts)
+            assert len(later) < 20, "it goes round and round"
+            later.extend(await remember(store, memory(text=f"later {len(later)}"), vectors=directions(1)))
+            return made
+
+    batching = Beside(hashes)
+    await reembed(engine, batching)
+    engine.use(await engine.latest())
+    for one in (*old, *later):
+        assert await best(store, hashes.of(one.text), NEW) == one.id
+    await batching.close()
+
+
 async def test_an_embedder_that_fails_leaves_everything_as_it_was(engine: Engine, store: Store, hashes: Hashes) -> None:
     old = directions(3)
     made = await remember(store, *(memory(text=f"text {n}") for n in range(3)), vectors=old)

@@ -19,14 +19,11 @@ from stores.embedded.blocks import SETS, Blocks, schema
 from stores.embedded.readers import Readers
 from stores.embedded.vectors import VectorIndex
 from stores.embedded.writer import Writer
-from stores.ports import Reembedding, Unembedded, Vector
+from stores.ports import AT_THE_END, Reembedding, Unembedded, Vector
 
 T = TypeVar("T")
 
 _WEIGHTS = "SELECT key, weight FROM memory WHERE scope_key = ? AND status = 'ACTIVE'"
-
-_AT_THE_END = 256
-"""How many may be missing at the end: writes wait while they are embedded."""
 
 _CLEARED = 500
 """Rows that one transaction takes away."""
@@ -183,8 +180,8 @@ class _Reembedding:
             note = _noted(db)
             if note is None:
                 return True
-            left = _missing(db, _AT_THE_END + 1)
-            if len(left) > _AT_THE_END:
+            left = _missing(db, AT_THE_END + 1)
+            if len(left) > AT_THE_END:
                 return False
             if left:
                 _put(db, list(zip(left, embed([one.text for one in left]), strict=True)))

@@ -9,7 +9,7 @@ from stores.ports.embedder import OPENAI, Embedder, Remote, label_of
 from stores.ports.engine import FIGURES, READ_SECONDS, Engine, Figure, Opening, Remains, Stats, StoreHealth
 from stores.ports.generations import Generations
 from stores.ports.grouping import By, Group, Grouping, Summed, Value
-from stores.ports.reembedding import Reembedding, Unembedded
+from stores.ports.reembedding import AT_THE_END, Reembedding, Unembedded
 from stores.ports.store import AtOnce, Store
 from stores.ports.transaction import Script, Transaction
 from stores.ports.values import (
@@ -35,6 +35,7 @@ from stores.ports.values import (
 )
 
 __all__ = [
+    "AT_THE_END",
     "FIGURES",
     "OPENAI",
     "READ_SECONDS",

@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 from stores.ports.values import Vector
 
+AT_THE_END = 256
+"""How many may be missing at the end: writes wait while they are embedded."""
+
 
 class Unembedded(NamedTuple):
     """A memory that has no vector of the new embedder yet. key: what the engine knows it by."""
@@ -30,5 +33,5 @@ class Reembedding(Protocol):
         """Keeps vectors; those of memories whose text is another one by now are passed over."""
 
     async def finish(self, embed: Callable[[list[str]], Vector]) -> bool:
-        """Takes the new vectors into use, in one transaction, in which a few that are missing are made too. False:
-        too many are missing, or not all of them can be searched yet. embed: may be called in any thread, and waits."""
+        """Takes the new vectors into use, in one transaction, in which up to AT_THE_END that are missing are made
+        too. False: more are missing, or not all of them can be searched yet. embed: may be called in any thread, and waits."""

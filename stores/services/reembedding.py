@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from stores.ports import Reembedding, Unembedded, Vector
+from stores.ports import AT_THE_END, Reembedding, Unembedded, Vector
 from stores.services.labels import HELD
 from stores.services.neo4j_client import Neo4jClient, Unit
 from stores.services.outbox import Relay
 from stores.services.vector_set import SETS, VectorSet
 from stores.services.weaviate_client import WeaviateClient
-
-_AT_THE_END = 256
-"""How many may be missing at the end: writes wait while they are embedded."""
 
 _CLEARED = 2_000
 """Memories from which one transaction takes a vector."""
@@ -93,9 +90,9 @@ class _Reembedding:
             await unit.run(
                 f"MATCH (w:Workspace) WITH w ORDER BY w.name {HELD.format('w')} RETURN count(w)",
             )
-            found = await unit.run(_missing_of(self._coming), after="", limit=_AT_THE_END + 1)
+            found = await unit.run(_missing_of(self._coming), after="", limit=AT_THE_END + 1)
             left = [Unembedded(*one) for one in (found or [[]])[0]]
-            if len(left) > _AT_THE_END:
+            if len(left) > AT_THE_END:
                 await unit.roll_back()
                 return False
             workspaces: list[str] = []
