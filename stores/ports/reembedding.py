@@ -34,4 +34,4 @@ class Reembedding(Protocol):
 
     async def finish(self, embed: Callable[[list[str]], Vector]) -> bool:
         """Takes the new vectors into use, in one transaction, in which up to AT_THE_END that are missing are made
-        too. False: more are missing, or not all of them can be searched yet. embed: may be called in any thread, and waits."""
+        too. False: more are missing, or not all can be searched yet. embed: may be called in any thread, and waits."""
