@@ -7,15 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from bench import queries
+from bench.in_process import answer
 from bench.lab import Lab, parts
 from bench.probe import EVERY_S
 from bench.row import Measure, Row, at_most
 from bench.vectors import sentences
-from domain.caller import LOCAL
-from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -30,13 +27,6 @@ _ERASE = """mutation { eraseUser(input: {user: {externalId: "gone"}}) {
 _PAGE = '{ memories(first: 20, filter: {owner: {externalId: "other 0"}}) { nodes { id text } } }'
 
 
-async def _answer(service: Service, query: str, **variables: Any) -> Any:
-    request = Request(query, variables)
-    answer = msgspec.json.decode(await service.executor.execute(request, service.operation(LOCAL)))
-    assert "errors" not in answer, answer
-    return answer["data"]
-
-
 def _memories(owner: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Each with a text that no other has."""
     for number, text in enumerate(sentences(count, seed)):
@@ -45,18 +35,18 @@ def _memories(owner: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
 
 async def _fill(service: Service, lab: Lab) -> None:
     for seed, owner in enumerate(("gone", *(f"other {number}" for number in range(_OTHERS)))):
-        await _answer(service, queries.UPSERT_USER, input={"externalId": owner})
+        await answer(service, queries.UPSERT_USER, input={"externalId": owner})
         for part in parts(_memories(owner, lab.size, lab.seed + seed)):
-            await _answer(service, queries.CREATE_MEMORIES, input={"memories": part})
+            await answer(service, queries.CREATE_MEMORIES, input={"memories": part})
     for number in range(_SESSIONS):
         session, bot = {"externalId": f"talk {number}"}, {"type": "AGENT", "role": "assistant"}
         people = [{"actor": _GONE, "type": "USER"}, bot]
-        await _answer(service, queries.CREATE_SESSION, input={**session, "participants": people})
+        await answer(service, queries.CREATE_SESSION, input={**session, "participants": people})
         said = [
             {"text": f"gone says {number} {text}", **({"sender": _GONE} if place % 2 else {"role": "assistant"})}
             for place, text in enumerate(sentences(_MESSAGES, number))
         ]
-        await _answer(service, queries.ADD_MESSAGES, input={"session": session, "messages": said})
+        await answer(service, queries.ADD_MESSAGES, input={"session": session, "messages": said})
 
 
 async def _erased(lab: Lab) -> tuple[float, float]:
@@ -70,13 +60,13 @@ async def _erased(lab: Lab) -> tuple[float, float]:
             await asyncio.sleep(EVERY_S)
             late.append((time.monotonic() - due) * 1000)
             if len(late) % 20 == 0:
-                await _answer(service, _PAGE)
+                await answer(service, _PAGE)
 
     try:
         await _fill(service, lab)
         watching = asyncio.create_task(others())
         begun = time.perf_counter()
-        report = (await _answer(service, _ERASE))["eraseUser"]["report"]
+        report = (await answer(service, _ERASE))["eraseUser"]["report"]
         seconds = time.perf_counter() - begun
         watching.cancel()
         assert report["found"] == 0, report

@@ -6,12 +6,9 @@ import statistics
 import time
 from typing import Any, cast
 
-import msgspec
-
+from bench.in_process import answer
 from bench.lab import Lab
 from bench.row import Measure, Row, at_most
-from domain.caller import LOCAL
-from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 from stores.embedded.engine import EmbeddedEngine
@@ -38,16 +35,10 @@ _VARIED = {
 }
 
 
-async def _answer(service: Service, query: str) -> Any:
-    answer = msgspec.json.decode(await service.executor.execute(Request(query), service.operation(LOCAL)))
-    assert "errors" not in answer, answer
-    return answer["data"]
-
-
 async def _filled(lab: Lab) -> Service:
     """Ten times as many spans as the bench has items, with attributes of a kilobyte each."""
     service = open_service(lab.folder / "spans", Settings())
-    await _answer(service, _START % ("x" * 1_000))
+    await answer(service, _START % ("x" * 1_000))
     db = cast("EmbeddedEngine", service.engine).writer.db
     columns = [str(row[1]) for row in db.execute("PRAGMA table_info(span)") if row[1] != "key"]
     made = ", ".join(_VARIED.get(column, f"t.{column}") for column in columns)
@@ -66,11 +57,11 @@ async def _measured(lab: Lab) -> tuple[float, float, float]:
         taken: list[tuple[float, float, float]] = []
         for _ in range(7):
             begun = time.perf_counter()
-            found = await _answer(service, _BY_MODEL)
+            found = await answer(service, _BY_MODEL)
             first = time.perf_counter()
             raw: list[Any] = reader.execute(_RAW).fetchall()
             second = time.perf_counter()
-            await _answer(service, _BY_DAY)
+            await answer(service, _BY_DAY)
             taken.append((first - begun, second - first, time.perf_counter() - second))
         assert sum(row[1] for row in raw) == sum(one["count"] for one in found["traceStats"]["groups"])
     finally:

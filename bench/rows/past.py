@@ -9,14 +9,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from bench import queries
 from bench.data import OWNER, Memory
+from bench.in_process import answer
 from bench.lab import Lab, parts
 from bench.row import Measure, Row, at_most, within_times
-from domain.caller import LOCAL
-from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -32,22 +29,15 @@ _THEN = queries.SEARCH.replace("$owner: Ref!", "$owner: Ref!, $asOf: DateTime").
 )
 
 
-async def _answer(service: Service, query: str, **variables: Any) -> Any:
-    request = Request(query, variables)
-    answer = msgspec.json.decode(await service.executor.execute(request, service.operation(LOCAL)))
-    assert "errors" not in answer, answer
-    return answer["data"]
-
-
 async def _filled(lab: Lab) -> tuple[Service, str]:
     """Memories of one owner, and a time after which some of them were changed."""
     service = open_service(lab.folder / "past", Settings())
-    await _answer(service, queries.UPSERT_USER, input={"externalId": OWNER})
+    await answer(service, queries.UPSERT_USER, input={"externalId": OWNER})
     for part in parts(lab.data.memory_inputs()):
-        await _answer(service, queries.CREATE_MEMORIES, input={"memories": part})
+        await answer(service, queries.CREATE_MEMORIES, input={"memories": part})
     then = datetime.now(UTC).isoformat()
     for some in parts(iter(lab.data.memories[::_CHANGED])):
-        await asyncio.gather(*(_answer(service, _UPDATE, input=_changed(one)) for one in some))
+        await asyncio.gather(*(answer(service, _UPDATE, input=_changed(one)) for one in some))
     return service, then
 
 
@@ -62,7 +52,7 @@ async def _measured(lab: Lab) -> tuple[float, float, float]:
 
     async def milliseconds(query: str, **asked: Any) -> float:
         begun = time.process_time()
-        await _answer(service, query, **asked)
+        await answer(service, query, **asked)
         return (time.process_time() - begun) * 1000
 
     try:

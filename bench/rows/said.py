@@ -8,15 +8,12 @@ from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from bench import queries
+from bench.in_process import answer
 from bench.lab import Lab, parts
 from bench.load import Load
 from bench.row import Measure, Row, at_most, times, within_times
 from bench.vectors import sentences
-from domain.caller import LOCAL
-from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -33,25 +30,18 @@ _SET = "mutation ($input: SetStateInput!) { setState(input: $input) { errors { m
 _TOGETHER = "mutation ($input: TransactionInput!) { transaction(input: $input) { errors { message } } }"
 
 
-async def _answer(service: Service, query: str, **variables: Any) -> Any:
-    request = Request(query, variables)
-    answer = msgspec.json.decode(await service.executor.execute(request, service.operation(LOCAL)))
-    assert "errors" not in answer, answer
-    return answer["data"]
-
-
 async def _filled(lab: Lab) -> Service:
     """A session with ten times as many messages as the bench has items, and some traces."""
     service = open_service(lab.folder / "said", Settings())
-    await _answer(service, queries.CREATE_SESSION, input={"externalId": "said"})
+    await answer(service, queries.CREATE_SESSION, input={"externalId": "said"})
     for part in parts(sentences(10 * lab.size, lab.seed)):
         messages = [{"role": "user", "text": text} for text in part]
-        await _answer(service, queries.ADD_MESSAGES, input={"session": {"externalId": "said"}, "messages": messages})
+        await answer(service, queries.ADD_MESSAGES, input={"session": {"externalId": "said"}, "messages": messages})
     for trace in range(_TRACES):
         for number in range(_SPANS):
             told = {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": number, "gen_ai.usage.output_tokens": 7}
             span = {"traceId": f"{trace + 1:032x}", "name": "chat", "kind": "LLM", "attributes": told}
-            await _answer(service, _SPAN, input=span)
+            await answer(service, _SPAN, input=span)
     return service
 
 
@@ -69,22 +59,22 @@ async def _measured(lab: Lab) -> dict[str, float]:
     taken: dict[str, list[float]] = {}
     try:
         for text in islice(lab.data.questions(), 4 * _ROUNDS):
-            done.waits.append(await _milliseconds(_answer(service, _SEARCH, text=text)) / 1000)
+            done.waits.append(await _milliseconds(answer(service, _SEARCH, text=text)) / 1000)
 
         def entries(name: str) -> list[dict[str, Any]]:
             return [{"namespace": name, "key": f"{number}", "value": number} for number in range(_OPERATIONS)]
 
         async def apart(name: str) -> None:
             for entry in entries(name):
-                await _answer(service, _SET, input=entry)
+                await answer(service, _SET, input=entry)
 
         async def together(name: str) -> None:
-            await _answer(service, _TOGETHER, input={"operations": [{"setState": one} for one in entries(name)]})
+            await answer(service, _TOGETHER, input={"operations": [{"setState": one} for one in entries(name)]})
 
         for turn in range(_ROUNDS):
             for name, asked in {
-                "traces": _answer(service, _LISTED),
-                "page": _answer(service, _PAGE),
+                "traces": answer(service, _LISTED),
+                "page": answer(service, _PAGE),
                 "apart": apart(f"apart {turn}"),
                 "together": together(f"together {turn}"),
             }.items():

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any
-
-import msgspec
 
 from bench.data import small_talk
+from bench.in_process import answer
 from bench.lab import Lab, parts
 from bench.row import Measure, Row, at_most
-from domain.caller import LOCAL
-from server.graphql.documents import Request
 from server.service import Service, open_service
 from server.settings import Settings
 
@@ -25,19 +21,12 @@ _WINDOW = """{ session(by: {externalId: "s"}) { window {
     tokens omitted memories { id text } messages { id text } reasons { id part tokens } modelMessages } } }"""
 
 
-async def _answer(service: Service, query: str, **variables: Any) -> Any:
-    request = Request(query, variables)
-    answer = msgspec.json.decode(await service.executor.execute(request, service.operation(LOCAL)))
-    assert "errors" not in answer, answer
-    return answer["data"]
-
-
 async def _median(service: Service) -> float:
     """Milliseconds of a window."""
     taken = []
     for _ in range(15):
         begun = time.perf_counter()
-        await _answer(service, _WINDOW)
+        await answer(service, _WINDOW)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken) * 1000
 
@@ -46,11 +35,11 @@ async def _measured(lab: Lab) -> tuple[float, float]:
     """Before a session of as many messages as the bench has items is compressed, and after."""
     service = open_service(lab.folder / "window", Settings())
     try:
-        await _answer(service, _START)
+        await answer(service, _START)
         for part in parts(iter(small_talk(lab.size, lab.seed))):
-            await _answer(service, _SAY, said=part)
+            await answer(service, _SAY, said=part)
         raw = await _median(service)
-        await _answer(service, _COMPRESS)
+        await answer(service, _COMPRESS)
         return raw, await _median(service)
     finally:
         await service.close()
