@@ -25,7 +25,8 @@ HOME = Path(__file__).parent / "tests"
 FOLDERS = {"faults": "faults", "clients": "node", "console": "browser"}
 """Folders whose tests all have a marker."""
 
-EXAMPLES = {"dev": 8, "ci": 60}
+EXAMPLES = {"dev": 8, "ci": 60, "search": 500}
+"""What a change is judged by is the same each time; `search` tries others each time, to find what nobody thought of."""
 collect_ignore = [] if find_spec("playwright") else ["tests/console"]
 """What a browser is driven by comes with `make test-all` alone."""
 
@@ -35,7 +36,7 @@ for profile, examples in EXAMPLES.items():
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=profile == "dev",
+        derandomize=profile != "search",
         suppress_health_check=list(HealthCheck),
     )
 settings.load_profile("dev")

@@ -37,3 +37,8 @@ class Bounded(Generic[K, V]):
         with self._lock:
             if size <= self._held.maxsize:
                 self._held[key] = value, size
+
+    def pop_oldest(self) -> V | None:
+        """Takes out what was not used for longest; None where there is nothing."""
+        with self._lock:
+            return self._held.popitem()[1][0] if self._held else None

@@ -235,7 +235,7 @@ class PastStore:
         exploration = Exploration(kinds=None if kinds is None else frozenset(kinds))
         await self._read_links(list({one: None for one, _ in pairs}), exploration, links)
         between = ([link for link in links[a].values() if {link.source_id, link.target_id} == {a, b}] for a, b in pairs)
-        return [max(some, key=lambda link: (link.weight, link.id)) for some in between if some]
+        return [min(some, key=lambda link: (-link.weight, link.id)) for some in between if some]
 
     async def _hanging(self, ids: Sequence[Id], exploration: Exploration) -> list[GraphEdge]:
         """The edges to messages, sessions and actors that were there."""

@@ -60,7 +60,7 @@ MAX_FUNCTIONS = 500
 """How many functions one plan may have. Interfaces nested in interfaces can ask for any number of them."""
 
 MAX_ALIVE = 20_000
-"""How many all plans may have together, at some 6 KB each; what comes then waits for documents to go."""
+"""How many all plans may have together, at some 6 KB each; documents not used for longest make room for new ones."""
 
 
 class Plain(Exception):
@@ -121,6 +121,11 @@ class Plan:
 
     def __del__(self) -> None:
         Plan.alive -= self.size
+
+    @classmethod
+    def crowded(cls) -> bool:
+        """Whether another plan might find no room."""
+        return cls.alive > MAX_ALIVE - MAX_FUNCTIONS
 
     def complete(self, value: Any) -> Any:
         """The output of a value without relations."""

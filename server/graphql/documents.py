@@ -30,7 +30,7 @@ from domain.unicode import REPLACEMENT
 from schema.variables import Variables
 from server.access.rights import Rights, rights
 from server.errors import PARSE_FAILED, VALIDATION_FAILED, refusal
-from server.graphql.compiled import Plans
+from server.graphql.compiled import Plan, Plans
 from server.graphql.limits.shape import Costs, Shapes
 from server.graphql.persisted import Persisted, id_of
 from server.limits import Limits, exceeded
@@ -148,6 +148,14 @@ class DocumentCache:
         size = len(text.encode("utf-8", "surrogatepass"))
         self._documents.put(text, document, BYTES_OF_TEXT * max(LEAST_TEXT, size))
 
+    def make_room(self) -> None:
+        """Leaves room for the plan of one more document: those not used for longest go, or it would wait for them."""
+        while Plan.crowded():
+            if (oldest := self._documents.pop_oldest()) is None:
+                return
+            oldest.plans.clear()  # executors that still run keep hold of both
+            oldest.built.clear()
+
 
 class Documents:
     """Finds, parses, measures and validates the documents of requests. Raises OperationRefused."""
@@ -171,6 +179,7 @@ class Documents:
         text = self._persisted.text(request.query, request.document_id, request.extensions)
         found = self.cache.get(text)
         if found is None:
+            self.cache.make_room()
             found = self._read(text)
             self.cache.put(text, found)
         if request.extensions:

@@ -329,6 +329,22 @@ class TestPaths:
         assert [one.weight for one in await later.links_between([(b.id, a.id), (c.id, b.id)], None)] == [0.5, 0.25]
         assert await earlier.paths(a.id, c.id, None, 6, 3, entities=True) == []
 
+    async def test_of_equal_links_the_first_made_is_told_now_and_as_of_then(self, store: Store) -> None:
+        kinds = [MemoryLinkKind.SUPERSEDES, MemoryLinkKind.RELATED, MemoryLinkKind.CAUSES]
+        for weight in (0.0, 0.5, 1.0):
+            a, b = await remember(store, memory(), memory())
+            first, second, third = await keep(
+                store,
+                *(
+                    link(*ends, kind=kind, weight=weight)
+                    for ends, kind in zip(((a, b), (b, a), (a, b)), kinds, strict=True)
+                ),
+            )
+            for one in (store, PastStore(store, after(days=1), _nothing)):
+                assert await one.links_between([(a.id, b.id), (b.id, a.id)], None) == [first, first]
+                assert await one.links_between([(a.id, b.id)], kinds[1:]) == [second]
+                assert await one.links_between([(b.id, a.id)], kinds[2:]) == [third]
+
     async def test_none_where_an_end_is_not_there(self, store: Store) -> None:
         [a, b] = await remember(store, memory(), memory())
         assert await store.paths(a.id, b.id, None, 6, 3) == []

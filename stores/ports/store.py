@@ -112,7 +112,7 @@ class Store(Protocol):
     async def links_between(
         self, pairs: Sequence[tuple[Id, Id]], kinds: Sequence[MemoryLinkKind] | None
     ) -> list[MemoryLink]:
-        """For each pair of memories the strongest link between them, in either direction."""
+        """For each pair of memories the strongest link between them, in either direction; of equals the first made."""
 
     async def shared(self, memory_ids: Sequence[Id], first: int) -> list[list[Shared]]:
         """Memories that share messages, sessions or neighbours with each and are not linked to it, best first."""

@@ -205,8 +205,11 @@ def filled() -> Iterator[tuple[Path, World, list[Node]]]:
 
 
 @pytest.fixture
-async def full(filled: tuple[Path, World, list[Node]], clock: Clock) -> AsyncIterator[tuple[Graph, World]]:
+async def full(
+    filled: tuple[Path, World, list[Node]], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Graph, World]]:
     """The same, opened."""
+    monkeypatch.setattr("server.graphql.compiled.MAX_ALIVE", 10**9)  # other tests of this process have plans too
     folder, there, _ = filled
     graph = Graph(folder, clock)
     assert isinstance(graph.engine, EmbeddedEngine)

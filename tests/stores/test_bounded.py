@@ -35,6 +35,8 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
     assert (cache.get("a"), cache.bytes, len(cache)) == (7, 8, 3)
     cache.put("e", 4, 11)
     assert (cache.get("e"), cache.bytes, len(cache)) == (None, 8, 3)
+    assert [cache.pop_oldest() for _ in range(4)] == [2, 3, 7, None]
+    assert (cache.bytes, len(cache)) == (0, 0)
 
 
 def grown(work: Callable[[], Any]) -> int:

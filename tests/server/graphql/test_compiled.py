@@ -471,6 +471,25 @@ class TestPlans:
         await world.same(query)
         assert len(plans(world.documents, query)) == 1
 
+    async def test_a_new_document_finds_room(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many documents there were, the latest is compiled: those not used for longest went."""
+        gc.collect()
+        monkeypatch.setattr(server.graphql.compiled, "MAX_FUNCTIONS", 20)
+        most = Plan.alive + 60
+        monkeypatch.setattr(server.graphql.compiled, "MAX_ALIVE", most)
+        cache = DocumentCache()
+        executor = Executor(world.schema, role=anybody, cache=cache, limits=BROAD)
+        queries = [f"{{ q{number}: sessions(first: 1) {{ nodes {{ id title }} }} }}" for number in range(40)]
+        for query in queries:
+            await world.answer(executor, query)
+            await world.answer(executor, queries[0])
+            assert None not in plans(cache, query)
+            assert plans(cache, query)
+            assert Plan.alive <= most
+        assert cache.get(queries[1]) is None
+        assert cache.get(queries[0]) is not None
+        assert len(cache) > 3
+
     async def test_interfaces_in_interfaces_do_not_multiply(self, world: World) -> None:
         """Each level of four session types asks for the same; it is compiled once."""
 
