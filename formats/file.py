@@ -17,6 +17,14 @@ from formats.conversation import FormatError, fault, parse
 _HEAD = 4096
 _PIECE = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_OTHERS = {
+    b"PK\x03\x04": "a ZIP archive: unpack it, and import the files in it",
+    b"\x1f\x8b": "compressed by gzip: unpack it, and import what is in it",
+    b"SQLite format 3\x00": "an SQLite database, which no format reads: export from the program that it belongs to",
+    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it in UTF-8",
+}
+"""What a file is that begins so, and is no JSON."""
 _ENDS = (b'"', b",", b" ", b"\n")
 """Bytes behind which a file can be cut: none stands within a letter or an escape of JSON."""
 
@@ -40,12 +48,14 @@ class File:
     @cached_property
     def value(self) -> Any:
         """What it says as JSON, all of it in memory."""
+        self._expect_text()
         return parse(self.data)
 
     @cached_property
     def items(self) -> Sequence[Any]:
         """The values of the list that it is, or of its lines (JSON Lines), or the one value that it is; each is read
         anew whenever it is asked for, so that one is in memory and not all."""
+        self._expect_text()
         return _Items(*_parts(self._view))
 
     @property
@@ -53,6 +63,11 @@ class File:
         """The value of the file as far as it tells the format: of a list, and of lines, the first item only."""
         one = isinstance(self.items, _Items) and self.items.is_one
         return self.items[0] if one else list(self.items[:1])
+
+    def _expect_text(self) -> None:
+        for begin, what in _OTHERS.items():
+            if self.head.startswith(begin):
+                raise FormatError(f"not JSON: this is {what}")
 
     @property
     def replaced(self) -> int:

@@ -1,10 +1,10 @@
 """Messages in the form of chat completions: one list of them, a list of such lists, or a list of objects that hold one
 as `messages` or `traj`, as logs and agent trajectories do.
 
-A run with an id of its own (`id`, `run_id`, `session_id` or `conversation_id`, if it is a text) is known by it, another
-by a digest of its messages; what else it holds says which task it was, not which run. A message is known by its place
-and a digest of the run up to it: lines of one log that repeat what was said before them become one session, and runs
-that differ under one id lose nothing.
+A run with an id of its own (one of _IDS, if it is a text) is known by it, another by a digest of its messages; what
+else it holds says which task it was, not which run. A message is known by its place and a digest of the run up to it:
+lines of one log that repeat what was said before them become one session, and runs that differ under one id lose
+nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import msgspec
 
 from domain.message import ContentInput, MessageInput, ToolCallInput, ToolResponseInput
 from domain.session import CreateSessionInput
-from domain.unicode import mended, read_json
-from domain.values import EMPTY_OBJECT, MAX_NAME, Json, Ref, encode_json
+from domain.values import MAX_NAME, Ref, encode_json
+from formats import parts
 from formats.conversation import (
     MAX_KEPT,
     Conversation,
@@ -46,12 +46,17 @@ _ROLES = {
     "assistant": "assistant",
     "tool": "tool",
     "function": "tool",
+    "human": "user",
+    "ai": "assistant",
+    "model": "assistant",
 }
+"""What else a role may be is a system's, and stays in the metadata."""
 _LISTS = ("messages", "traj")
-_IDS = ("id", "run_id", "session_id", "conversation_id")
-_TIMES = ("created_at", "created", "timestamp")
-_TEXTS = ("text", "input_text", "output_text")
-_SAID = ("role", "name", "content", "tool_calls", "tool_call_id", "function_call")
+_IDS = ("id", "run_id", "session_id", "conversation_id", "sessionId")
+_TIMES = ("created_at", "created", "timestamp", "createdAt", "ts")
+_MILLISECONDS = 1e11
+"""A time from this number on is none of seconds: it would be in the year 5138."""
+_SAID = ("role", "name", "content", "parts", "tool_calls", "tool_call_id", "function_call")
 """The members of a message that are the message; others (token counts, finish reasons) are about it."""
 
 _TITLE = 80
@@ -61,8 +66,18 @@ def recognizes(value: Any) -> bool:
     """Whether a JSON value is a list of messages or of runs, by the look of its first item."""
     if isinstance(value, list) and value:
         first = value[0]
-        return isinstance(first, list) or (isinstance(first, dict) and any(name in first for name in (*_LISTS, "role")))
-    return isinstance(value, dict) and any(name in value for name in _LISTS)
+        return isinstance(first, list) or _is_run(first) or (isinstance(first, dict) and "role" in first)
+    return _is_run(value)
+
+
+def _is_run(value: Any) -> bool:
+    """Whether it is an object that holds messages; other formats have lists of that name, of what has no role."""
+    if not isinstance(value, dict):
+        return False
+    given = next((value[name] for name in _LISTS if name in value), None)
+    return given is not None and not (
+        isinstance(given, list) and given and isinstance(given[0], dict) and "role" not in given[0]
+    )
 
 
 def read(file: File) -> Conversations:
@@ -131,7 +146,7 @@ def _title(messages: list[Any]) -> str:
     """The first words of a user."""
     for message in messages:
         if isinstance(message, dict) and message.get("role") == "user":
-            words = " ".join(" ".join(_texts(message.get("content"), "")).split())
+            words = " ".join(" ".join(part.text for part in _content(message, "") if part.text is not None).split())
             if words:
                 return words if len(words) <= _TITLE else words[: _TITLE - 1].rstrip() + "…"
     return ""
@@ -140,8 +155,11 @@ def _title(messages: list[Any]) -> str:
 def _created(value: dict[str, Any]) -> Any:
     """When it was, where it says so in a form we know; other forms stay in the metadata."""
     for name in _TIMES:
+        given = value.get(name)
+        if isinstance(given, int | float) and given >= _MILLISECONDS:
+            given /= 1000
         try:
-            if (found := moment(value.get(name), name, "")) is not None:
+            if (found := moment(given, name, "")) is not None:
                 return found
         except FormatError:
             continue
@@ -165,42 +183,55 @@ def _messages(given: list[Any], external: str, where: str) -> Iterator[MessageIn
 
 def _message(message: dict[str, Any], key: str, before: Ref | None, tools: dict[str, str], where: str) -> MessageInput:
     """tools: the tool of each call id so far; a result is said by the tool it comes from."""
-    role = member(message, "role", str, where)
-    if role not in _ROLES:
-        raise FormatError(f"role is {role[:40]!r}; expected one of {', '.join(_ROLES)}", where)
+    given = member(message, "role", str, where)
+    role = _ROLES.get(given, "system")
     name = member(message, "name", str, where, optional=True)
-    texts = _texts(message.get("content"), where)
-    content = [ContentInput(text=text) for text in texts or [""]]
-    for call in _calls(message, where):
-        tools[call.call_id] = call.tool
-        content.append(ContentInput(tool_call=call))
-    if _ROLES[role] == "tool":
-        call_id = _answered(message, name, where)
-        name = name or tools.get(call_id)
-        response = ToolResponseInput(call_id=call_id, result=encode_json("\n".join(texts)))
-        content.append(ContentInput(tool_response=response))
+    content = _content(message, where)
+    content += [ContentInput(tool_call=call) for call in _calls(message, where)]
+    answered = [part.tool_response.call_id for part in content if part.tool_response is not None]
+    tools.update((part.tool_call.call_id, part.tool_call.tool) for part in content if part.tool_call is not None)
+    if role == "tool" and not answered:
+        answered = [_answered(message, name, where)]
+        said = encode_json("\n".join(part.text for part in content if part.text is not None))
+        content.append(ContentInput(tool_response=ToolResponseInput(call_id=answered[0], result=said)))
+    if role == "user" and answered and len(answered) == len(content):
+        role = "tool"
+    if role == "tool":
+        name = name or tools.get(answered[0])
     return MessageInput(
         external_id=key,
-        role=_ROLES[role],
-        sender_name=(name if name and name.strip() else _ROLES[role])[:MAX_NAME],
+        role=role,
+        sender_name=(name if name and name.strip() else role)[:MAX_NAME],
         parent=before,
         content=content,
         created_at=_created(message),
-        metadata=metadata(_rest(message, role)),
+        metadata=metadata(_rest(message, given)),
     )
 
 
-def _texts(content: Any, where: str) -> list[str]:
-    """The words of a content: a text to the letter, or its parts that are text."""
-    if content is None or isinstance(content, str):
-        return [content or ""]
-    texts = []
-    for part in expect(content, "content", list, where):
+def _content(message: dict[str, Any], where: str) -> list[ContentInput]:
+    """What a message says: a text to the letter, or those of its parts that are texts, calls or results."""
+    given = _parts(message, where)
+    if not isinstance(given, list):
+        return [ContentInput(text=given or "")]
+    found: list[ContentInput] = []
+    for part in given:
         if isinstance(part, str):
-            texts.append(part)
-        elif expect(part, "a part of content", dict, where).get("type") in _TEXTS:
-            texts.append(member(part, "text", str, where))
-    return texts
+            found.append(ContentInput(text=part))
+        else:
+            found += parts.content(expect(part, "a part of content", dict, where), where)
+    return found or [ContentInput(text="")]
+
+
+def _parts(message: dict[str, Any], where: str) -> list[Any] | str | None:
+    """The content of a message, which the AI SDK keeps as `parts`, and its older versions as both."""
+    content, others = message.get("content"), message.get("parts")
+    if not isinstance(others, list):
+        return content if content is None or isinstance(content, str) else list(expect(content, "content", list, where))
+    tells = any(isinstance(part, dict) and part.get("type") == "text" for part in others)
+    if not content or tells:
+        return others
+    return [*(content if isinstance(content, list) else [content]), *others]
 
 
 def _calls(message: dict[str, Any], where: str) -> Iterator[ToolCallInput]:
@@ -218,20 +249,9 @@ def _calls(message: dict[str, Any], where: str) -> Iterator[ToolCallInput]:
 
 def _call(call_id: str, called: dict[str, Any], path: str, where: str) -> ToolCallInput:
     tool = own_id(member(called, f"{path}.name", str, where), f"{path}.name", where)
-    return ToolCallInput(call_id=call_id, tool=tool, arguments=_arguments(called.get("arguments", called.get("input"))))
-
-
-def _arguments(given: Any) -> Json:
-    """Arguments as the JSON they are; a text that holds none stays a text."""
-    if given is None:
-        return EMPTY_OBJECT
-    if not isinstance(given, str):
-        return encode_json(given)
-    try:
-        found = read_json(msgspec.json.decode, given)
-    except (msgspec.DecodeError, RecursionError):
-        return encode_json(given)
-    return encode_json(given) if found is None else Json(mended(given.encode()))
+    return ToolCallInput(
+        call_id=call_id, tool=tool, arguments=parts.arguments(called.get("arguments", called.get("input")))
+    )
 
 
 def _answered(message: dict[str, Any], name: str | None, where: str) -> str:
@@ -250,16 +270,12 @@ def _unnumbered(function: str) -> str:
 
 def _rest(message: dict[str, Any], role: str) -> dict[str, Any]:
     """What a message holds beside its words and calls, to be kept as metadata."""
-    content = message.get("content")
-    others = {name: value for name, value in message.items() if name not in _SAID}
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict) and part.get("type") not in _TEXTS]
-        others["content"] = [_light(part) for part in parts]
+    said = [name for name in _SAID if name != "parts" or isinstance(message.get(name), list)]
+    others = {name: value for name, value in message.items() if name not in said}
+    given = _parts(message, "")
+    if isinstance(given, list):
+        silent = [part for part in given if isinstance(part, dict) and not parts.content(part, "")]
+        others["content"] = [parts.light(part) for part in silent]
     if role not in _ROLES.values():
         others["role"] = role
     return kept(others, 4 * MAX_KEPT)
-
-
-def _light(part: dict[str, Any]) -> dict[str, Any]:
-    """A part without the bytes it may carry in itself."""
-    return part if len(msgspec.json.encode(part)) <= MAX_KEPT else {"type": part.get("type"), "left_out": sorted(part)}

@@ -100,13 +100,26 @@ async def graph(context: Context) -> tuple[list[Session], list[Message], list[Me
         ([[ASK]], "openai-messages"),
         ([{"task_id": 1, "traj": [ASK]}], "openai-messages"),
         ({"messages": [ASK]}, "openai-messages"),
+        ({"messages": []}, "openai-messages"),
     ],
 )
 def test_the_content_tells_the_format(value: Any, format: str) -> None:
     assert detect(value) == format
 
 
-@pytest.mark.parametrize("value", [[], {}, [5], "text", None, [{"a": 1}], {"role": "user", "content": "x"}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {},
+        [5],
+        "text",
+        None,
+        [{"a": 1}],
+        {"role": "user", "content": "x"},
+        {"messages": [{"info": {"role": "user"}}]},
+    ],
+)
 def test_what_tells_nothing_is_refused(value: Any) -> None:
     with pytest.raises(FormatError, match="unknown format"):
         detect(value)

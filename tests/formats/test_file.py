@@ -13,6 +13,7 @@ import pytest
 from formats import chatgpt, openai_messages
 from formats.conversation import FormatError
 from formats.file import _PIECE, File
+from formats.registry import open_file
 from tests.support.running import ROOT
 
 ASK = {"role": "user", "content": "Where is it?"}
@@ -62,6 +63,24 @@ def test_what_is_broken_is_told_with_its_place(text: str, message: str, tmp_path
     with pytest.raises(FormatError) as error:
         list(file(tmp_path, text).items)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"PK\x03\x04rest", "a ZIP archive: unpack it"),
+        (b"\x1f\x8b\x08\x00rest", "compressed by gzip: unpack it"),
+        (b"SQLite format 3\x00rest", "an SQLite database"),
+        ("[]".encode("utf-16"), "text in UTF-16: save it in UTF-8"),
+    ],
+    ids=["ZIP", "gzip", "SQLite", "UTF-16"],
+)
+def test_what_is_no_text_is_called_by_its_name(data: bytes, what: str, tmp_path: Path) -> None:
+    for format in (None, "chatgpt"):
+        path = tmp_path / "given"
+        path.write_bytes(data)
+        with pytest.raises(FormatError, match=f"^not JSON: this is {what}"):
+            open_file(path, format)
 
 
 @pytest.mark.parametrize("broken", [b"\xf0\x9f\x98", b"\xff", b"\\ud83d", b"\xed\xa0\xbd"])

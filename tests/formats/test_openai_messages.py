@@ -113,6 +113,93 @@ def test_names_are_the_senders() -> None:
     assert [message.sender_name for message in run.messages] == ["ada", "user"]
 
 
+@pytest.mark.parametrize(
+    ("given", "role"), [("human", "user"), ("ai", "assistant"), ("model", "assistant"), ("exit", "system")]
+)
+def test_a_role_of_another_name_is_kept(given: str, role: str) -> None:
+    (run,) = read([{"role": given, "content": "x"}])
+    assert (run.messages[0].role, about(run.messages[0])) == (role, {"role": given})
+
+
+RAIN = {"celsius": 9, "rain": True}
+FAILED = "No such city."
+ANTHROPIC = [
+    {"role": "assistant", "content": [
+        {"type": "thinking", "thinking": "Which?"}, {"type": "text", "text": "I look."},
+        {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Lyon"}},
+        {"type": "tool_use", "id": "c2", "name": "weather", "input": {"city": "Lyno"}}]},
+    {"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": "c1", "content": [RAIN]},
+        {"type": "tool_result", "tool_use_id": "c2", "content": [{"type": "text", "text": FAILED}], "is_error": True}]},
+]  # fmt: skip
+SENT = [
+    {"role": "assistant", "content": [
+        {"type": "reasoning", "text": "Which?"}, {"type": "text", "text": "I look."},
+        {"type": "tool-call", "toolCallId": "c1", "toolName": "weather", "input": {"city": "Lyon"}},
+        {"type": "tool-call", "toolCallId": "c2", "toolName": "weather", "input": {"city": "Lyno"}}]},
+    {"role": "tool", "content": [
+        {"type": "tool-result", "toolCallId": "c1", "output": {"type": "json", "value": [RAIN]}},
+        {"type": "tool-result", "toolCallId": "c2", "output": {"type": "error-text", "value": FAILED}}]},
+]  # fmt: skip
+SHOWN = [
+    {"role": "assistant", "parts": [
+        {"type": "reasoning", "text": "Which?"}, {"type": "text", "text": "I look."},
+        {"type": "tool-weather", "toolCallId": "c1", "state": "output-available", "input": {"city": "Lyon"}, "output": [RAIN]},
+        {"type": "dynamic-tool", "toolName": "weather", "toolCallId": "c2", "input": {"city": "Lyno"}, "errorText": FAILED}]},
+]  # fmt: skip
+OLDER = [
+    {"role": "assistant", "content": "I look.", "parts": [
+        {"type": "reasoning", "text": "Which?"},
+        {"type": "tool-invocation", "toolInvocation": {
+            "toolCallId": "c1", "toolName": "weather", "args": {"city": "Lyon"}, "result": [RAIN]}},
+        {"type": "tool-invocation", "toolInvocation": {
+            "toolCallId": "c2", "toolName": "weather", "args": {"city": "Lyno"}, "errorText": FAILED}}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [ANTHROPIC, SENT, SHOWN, OLDER], ids=["Anthropic", "sent", "shown", "older"])
+def test_calls_and_results_among_the_parts(given: list[Any]) -> None:
+    (run,) = read(given)
+    said = [part for message in run.messages for part in message.content or []]
+    assert [part.text for part in said if part.text is not None] == ["I look."]
+    calls = [part.tool_call for part in said if part.tool_call is not None]
+    assert [(one.call_id, one.tool, msgspec.json.decode(one.arguments)) for one in calls] == [
+        ("c1", "weather", {"city": "Lyon"}),
+        ("c2", "weather", {"city": "Lyno"}),
+    ]
+    results = [part.tool_response for part in said if part.tool_response is not None]
+    assert [(one.call_id, msgspec.json.decode(one.result), one.is_error) for one in results] == [
+        ("c1", [RAIN], False),
+        ("c2", FAILED, True),
+    ]
+    (kept,) = about(run.messages[0])["content"]
+    assert "Which?" in kept.values()
+    assert [(one.role, one.sender_name) for one in run.messages[1:]] == [("tool", "weather")] * (len(given) - 1)
+
+
+@pytest.mark.parametrize(
+    "kind", ["tool_use", "tool_result", "tool-call", "tool-result", "tool-x", "tool-invocation", 7]
+)
+def test_parts_that_name_no_call_are_kept_as_metadata(kind: Any) -> None:
+    (run,) = read([{"role": "user", "content": [{"type": kind, "id": "", "x": 1}]}])
+    assert texts(run) == [[""]]
+    assert about(run.messages[0]) == {"content": [{"type": kind, "id": "", "x": 1}]}
+
+
+def test_messages_that_differ_in_their_parts_alone_are_two() -> None:
+    one, other = ({"role": "user", "parts": [{"type": "text", "text": text}]} for text in "ab")
+    (run,) = read([{"id": "s", "messages": [one]}, {"sessionId": "t", "id": "s", "messages": [other]}])
+    assert texts(run) == [["a"], ["b"]]
+    assert run.session.title == "a"
+
+
+@pytest.mark.parametrize("name", ["timestamp", "ts", "createdAt"])
+def test_times_may_be_in_milliseconds(name: str) -> None:
+    (run,) = read([{**ASK, name: 1788000000500}])
+    assert run.messages[0].created_at is not None
+    assert run.messages[0].created_at.timestamp() == 1788000000.5
+
+
 def test_a_run_without_an_id_is_known_by_its_messages_only() -> None:
     first, second = read([{"task_id": 1, "trial": 0, "traj": [ASK]}, {"task_id": 1, "trial": 0, "traj": [ASK, CALL]}])
     (again,) = read([{"task_id": 9, "reward": 0.5, "messages": [dict(reversed(ASK.items()))]}])
@@ -169,7 +256,7 @@ def test_the_rest_of_a_run_is_kept_as_far_as_it_is_small() -> None:
         ([[ASK], {"task_id": 3}], "run 2: messages is missing"),
         ([{"messages": "x"}], "run 1: messages must be a list, not a text"),
         ([ASK, {"content": "x"}], "message 2: role is missing"),
-        ([ASK, {"role": "bard", "content": "x"}], "message 2: role is 'bard'; expected one of"),
+        ([ASK, {"role": 5, "content": "x"}], "message 2: role must be a text, not a number"),
         ([ASK, {"role": "user", "content": 5}], "message 2: content must be a list, not a number"),
         ([ASK, {"role": "user", "content": [5]}], "message 2: a part of content must be an object, not a number"),
         ([ASK, {"role": "user", "content": [{"type": "text"}]}], "message 2: text is missing"),
