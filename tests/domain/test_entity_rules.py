@@ -78,7 +78,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(st.one_of(PIECES, st.text(max_size=12)), max_size=40).map("".join))
 def test_whatever_is_said(text: str) -> None:
-    looked = Text(text, MASKS)
+    looked, read = Text(text, MASKS), text.replace("\0", " ")
     looked.forms()
     looked.people(PEOPLE)
     phrases = looked.phrases()
@@ -92,8 +92,8 @@ def test_whatever_is_said(text: str) -> None:
     for one in named:
         assert one.name.strip() == one.name != ""
         assert not any(mask in one.name for mask in MASKS)
-        assert one.name in text or one.rule == "people" or one.type in ("person", "agent")
-    assert all(phrase in text for phrase in phrases)
+        assert one.name in read or one.rule == "people" or one.type in ("person", "agent")
+    assert all(phrase in read for phrase in phrases)
 
 
 @given(st.sampled_from(["@ab-c ", "src/a.py ", '"Big Thing" ', "https://x.org/a ", "Ada ", "New York ", "a@b.org "]))
