@@ -179,7 +179,8 @@ LOGFIRE = Convention(
     name="Logfire",
     libraries=("logfire 5.4.0",),
     needs="logfire.instrument_openai() or another; scrubbing without the pattern `session`, or session.id by baggage",
-    faults="5.4.0 scrubs session.id of its own spans, and tells a stream in two spans of two traces",
+    faults="5.4.0 scrubs session.id of its own spans, and tells a stream in two spans that are not linked, of two "
+    "traces where no span is around the call",
     pending=Pending("logfire.span_type", "pending_span", "logfire.pending_parent_id"),
     usage=("response_data#usage",),
     given=("request_data",),
@@ -232,8 +233,8 @@ GOOGLE_ADK = Convention(
     name="Google ADK",
     libraries=("google-adk 2.13.0",),
     needs="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, and an exporter of logs beside that of traces",
-    faults="2.13.0 tells content in log records alone, nothing of a tool's, counts reasoning twice, and tells `stop` "
-    "for a call of a tool",
+    faults="2.13.0 tells content in log records alone, nothing of a tool's, and `stop` for a call of a tool; with a "
+    "model by its LiteLlm it counts reasoning twice, with Gemini once",
     kinds={"gen_ai.operation.name": {"call_llm": SpanKind.LLM}},
     no_providers=("gcp.vertex.agent",),
     session=("gcp.vertex.agent.session_id",),
@@ -245,7 +246,8 @@ LITELLM = Convention(
     name="LiteLLM",
     libraries=("litellm 1.110.2",),
     needs="callbacks=['otel']; user= of a call, and a metadata object of its own for each call",
-    faults="1.110.2 sends no session, no id of the tool calls it answers with, and a child span with Python text",
+    faults="1.110.2 sends no session, no id of the tool calls it answers with, a child span with Python text, and "
+    "nothing at all of a call that is given the same metadata object as one before",
     user=("llm.user", "gen_ai.request.user"),
     session=("metadata.session_id", "litellm.session_id"),
 )
