@@ -15,7 +15,7 @@ from cli import show
 from cli.client import credentials
 from server.embedding import GRACE_SECONDS, Progress, open_by
 from server.settings import BadSetting, Settings, web_url
-from stores import documents
+from stores import documents, state_index
 from stores.embedder import Batching
 from stores.errors import CannotOpen, InUse
 from stores.open import open_engine
@@ -50,6 +50,7 @@ async def _in_store(data: Path, settings: Settings) -> str:
         try:
             if await engine.latest() == label_of(embedder):
                 await documents.renew(engine, embedder)
+                await state_index.renew(engine, embedder)
                 await engine.retire()
                 return f"The vectors are those of {embedder.name} already."
             with show.bar() as told:

@@ -151,8 +151,7 @@ class DictionaryEngine:
         return [ports.Remains("dictionaries", frozenset(Needles(texts).found(b"\0".join(said))))]
 
     async def stats(self) -> ports.Stats:
-        graphs = self.shelf.graphs.values()
-        counted = [one for one in KINDS if one.counted]
+        graphs, counted = self.shelf.graphs.values(), [one for one in KINDS if one.counted]
         return ports.Stats({of.name: sum(len(graph.records[of.record.prefix]) for graph in graphs) for of in counted})
 
     def figures(self) -> list[ports.Figure]:
@@ -492,8 +491,7 @@ class DictionaryStore(ports.AtOnce):
     async def grouped(
         self, of: Listed, parents: Sequence[Id], grouping: ports.Grouping, filter: Any = None
     ) -> list[list[ports.Group]]:
-        now = self._now
-        return [grouped(_members(now, of, parent, filter), grouping, now.world) for parent in parents]
+        return [grouped(_members(self._now, of, parent, filter), grouping, self._now.world) for parent in parents]
 
     async def memory_refs(self, message_ids: Sequence[Id], fields: Any = None) -> ports.Drawn:
         now = self._now
@@ -546,9 +544,11 @@ class DictionaryStore(ports.AtOnce):
     async def search_chunks(self, search: ports.ChunkSearch) -> ports.FoundChunks:
         return in_memory.chunks_found(list(self._now.all(DocumentChunk)), search, self._now.world)
 
+    async def search_states(self, search: ports.StateSearch) -> ports.FoundStates:
+        return in_memory.states_found(self._now.all, search, self._now.world)
+
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
-        names = (one.namespace for one in self._now.all(StateEntry))
-        return sorted(Counter(name for name in names if name.startswith(prefix)).items())
+        return sorted(Counter(n for e in self._now.all(StateEntry) if (n := e.namespace).startswith(prefix)).items())
 
     async def usual(self, words: Sequence[str], search: Search) -> set[str]:
         memories = _searched(self._now, search)

@@ -19,7 +19,7 @@ from domain.values import MAX_BATCH, Command, GivenLongJson, Json, Key, Seconds,
 
 class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     """One value. version counts its writes, from 1; an entry past expires_at is gone. schema_id, schema_version: the
-    schema by which it was checked when it was written."""
+    schema by which it was checked when it was written. indexed: whether a search by meaning may find it."""
 
     prefix: ClassVar[str] = "sta"
     noun: ClassVar[str] = "state entry"
@@ -34,6 +34,7 @@ class StateEntry(Node, frozen=True, kw_only=True, gc=False):
     ttl_seconds: int | None = None
     schema_id: Annotated[Id | None, refers("StateSchema", gone="keep")] = None
     schema_version: int | None = None
+    indexed: bool = True
 
 
 register(StateEntry)
@@ -68,7 +69,8 @@ class StateFilter(Command, frozen=True, kw_only=True):
 
 class StateInput(Command, frozen=True, kw_only=True):
     """A value to store. Without ttlSeconds it does not expire. Omitted tags stay unchanged; null removes them.
-    ifVersion is the version the entry must have; 0 means it must not exist yet, as ifAbsent does."""
+    ifVersion is the version the entry must have; 0 means it must not exist yet, as ifAbsent does. indexed:
+    whether a search by meaning may find it; omitted it stays as it is, true at first."""
 
     namespace: Key
     key: Key
@@ -77,6 +79,7 @@ class StateInput(Command, frozen=True, kw_only=True):
     ttl_seconds: Seconds | None = None
     if_version: int | UnsetType = UNSET
     if_absent: bool = False
+    indexed: bool | UnsetType = UNSET
 
 
 class SetStateInput(StateInput, frozen=True, kw_only=True):

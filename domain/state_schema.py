@@ -8,22 +8,35 @@ from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.declaration import NATURAL, SORTED
+from domain.declaration import DUE, NATURAL, SORTED, Stored
 from domain.errors import ErrorCode, reject
 from domain.node import Node, register
 from domain.page import OrderDirection
-from domain.values import MAX_JSON, Command, GivenJson, GivenObject, Json, Key, Name, decode_json, encode_json
+from domain.values import MAX_JSON, MAX_NAME, Command, GivenJson, GivenObject, Json, Key, Name, decode_json, encode_json
 
 MAX_SCHEMA = 64 * 1024
 """The longest schema, in bytes."""
 
 MAX_STEPS = 1_000
 """How many steps a schema may have in all its versions."""
+
+MAX_MEMBERS = 10
+"""How many members of values are searched by meaning."""
+
+Member: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=MAX_NAME,
+        pattern=r"^(\$|(/([^~/]|~[01])*)+)$",
+        extra={"must": "Must be a JSON Pointer such as /title, or $ for the whole value."},
+    ),
+]
+"""A member of values, or all of a value."""
 
 _POINTER = re.compile(r"(/([^~/]|~[01])+)+")
 """A JSON Pointer to a member of an object, such as /address/city."""
@@ -65,7 +78,8 @@ class StateStep(Command, frozen=True, kw_only=True):
 
 class StateSchema(Node, frozen=True, kw_only=True, gc=False):
     """The JSON Schema of a namespace. version: how often it was changed, from 1. migrations: the steps of each version
-    after the first, from values of the one before."""
+    after the first, from values of the one before. index: the members that are searched by meaning, here and in
+    namespaces below that name none; due_at: since when entries that are there wait for that to hold for them."""
 
     prefix: ClassVar[str] = "sch"
     noun: ClassVar[str] = "state schema"
@@ -76,6 +90,8 @@ class StateSchema(Node, frozen=True, kw_only=True, gc=False):
     migrations: Json
     created_at: Annotated[datetime, SORTED]
     updated_at: datetime
+    index: Annotated[list[str], Stored("indexed")] = []
+    due_at: Annotated[datetime | None, DUE] = None
 
     def current(self, value: Json, version: int) -> Json:
         """A value that was written at a version of this schema, as it is now."""
@@ -114,10 +130,14 @@ class StateSchemaOrder(Command, frozen=True, kw_only=True):
 
 class SetStateSchemaInput(Command, frozen=True, kw_only=True):
     """What values of a namespace must be from now on. steps: how those of the version before become such; they are
-    taken when a value is read. ifVersion is the version the schema must have; 0 means there must be none."""
+    taken when a value is read. Without a schema it stays as it is; a new one then takes any value. index: the members
+    of values that searchStates looks for, up to 10, as JSON Pointers such as /title, or $ for the whole value; it holds
+    for entries that are there too, and for namespaces below, as `a/b` is below `a`, that name none. Omitted it stays;
+    null and [] take it away. ifVersion is the version the schema must have; 0 means there must be none."""
 
     namespace: Key
-    schema: GivenObject
+    schema: GivenObject | UnsetType = UNSET
+    index: Annotated[list[Member], Meta(max_length=MAX_MEMBERS)] | UnsetType | None = UNSET
     steps: Annotated[list[StateStep], Meta(max_length=MAX_STEPS)] | UnsetType | None = UNSET
     if_version: int | UnsetType = UNSET
     idempotency_key: Key | None = None

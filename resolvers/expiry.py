@@ -1,5 +1,5 @@
 """Delete expired memories and state entries, and what logs keep no longer; end tool executions that took too long, and
-embed what documents say that waits for it."""
+embed what documents and state say that waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from domain.session import Session
 from domain.state import StateEntry
 from domain.trash import TrashedSession
 from domain.values import Ref
-from resolvers import documents
+from resolvers import documents, state_index
 from resolvers.context import Context
 from resolvers.sessions import delete_in, formed_in
 from resolvers.supersession import give_back
@@ -38,11 +38,11 @@ _SESSIONS = 50
 
 async def sweep(context: Context) -> int:
     """Delete what has expired in the workspace, store which tools have timed out, as reads see already, and embed the
-    chunks of documents that wait for it; how many records were deleted."""
-    waiting = False
+    chunks of documents and the state that wait for it; how many records were deleted."""
+    waiting = unsearched = False
 
     async def script(tx: Transaction) -> tuple[int, bool, list[Session]]:
-        nonlocal waiting
+        nonlocal waiting, unsearched
         memories = await tx.expired(Memory, _BATCH)
         await give_back(tx, memories)
         await tx.log([deletion(memory, tx.now) for memory in memories])
@@ -54,6 +54,7 @@ async def sweep(context: Context) -> int:
         late = await time_out(tx, _BATCH)
         over = await tx.expired(Session, _SESSIONS)
         waiting = bool(await tx.expired(DocumentChunk, 1))
+        unsearched = await state_index.waits(tx)
         more = max(len(memories), len(entries), late) == _BATCH or _SESSIONS in (len(over), len(trashed))
         return len(memories) + len(entries) + len(trashed), more, over
 
@@ -64,6 +65,8 @@ async def sweep(context: Context) -> int:
         total += count + len(over)
     if waiting:
         await documents.embed_all(context)
+    if unsearched:
+        await state_index.embed_all(context)
     return total
 
 

@@ -9,13 +9,16 @@ from msgspec.structs import replace
 
 from domain.errors import ErrorCode, Rejected, invalid, not_found, reject
 from domain.state import StateEntry
+from domain.state_index import above
 from domain.state_schema import DeleteStateSchemaInput, SetStateSchemaInput, StateSchema
-from domain.values import Json, changed, encode_json
+from domain.values import EMPTY_OBJECT, Json, changed, encode_json
+from resolvers import state_index
 from resolvers.context import Context, Unchanged, named_by
 from resolvers.idempotency import write
 from resolvers.json_schema import check_schema, check_value
 from resolvers.lists import Listed
 from stores.ports import Records, Transaction
+from stores.state_index import indexing_of
 
 SCHEMAS = Listed(Records(StateSchema))
 
@@ -37,7 +40,8 @@ async def values(context: Context, entries: Sequence[StateEntry]) -> list[Json]:
 async def set_schema(context: Context, input: SetStateSchemaInput) -> StateSchema:
     """Says what values of a namespace must be; those that are there are not looked at before they are written. Raises
     Rejected: INVALID, LIMIT; CONFLICT where ifVersion is not its version."""
-    check_schema(input.schema, ["schema"])
+    if input.schema is not UNSET:
+        check_schema(input.schema, ["schema"])
     for index, step in enumerate(input.steps or ()):
         if not step.is_whole:
             wanted = "A step has one member, and names another by a JSON Pointer such as /address/city."
@@ -46,28 +50,46 @@ async def set_schema(context: Context, input: SetStateSchemaInput) -> StateSchem
     async def script(tx: Transaction) -> StateSchema:
         [before] = await tx.find(StateSchema, [(input.namespace,)])
         _guard(before, input)
-        steps = input.steps or []
-        if before is None:
-            made = StateSchema(
-                id=tx.new_id(StateSchema),
-                namespace=input.namespace,
-                schema=input.schema,
-                version=1,
-                migrations=encode_json([]),
-                created_at=tx.now,
-                updated_at=tx.now,
-            )
-            await tx.put([made])
-            return made
-        after = changed(before, schema=input.schema)
-        if after is before and not steps:
-            raise Unchanged(before)
-        migrations = before.and_then(steps)
-        after = replace(after, version=before.version + 1, migrations=migrations, updated_at=tx.now)
+        after = _made(tx, input) if before is None else _changed(tx, before, input)
+        named = (before.index if before else []) != after.index
+        steps = before is not None and before.migrations != after.migrations
+        if named or (steps and (await indexing_of(tx, input.namespace)).members):
+            after = replace(after, due_at=tx.now)
         await tx.put([after])
         return after
 
-    return await write(context, input, script)
+    after = await write(context, input, script)
+    if after.due_at is not None:
+        await state_index.covered(context, after.namespace, after)
+    return after
+
+
+def _made(tx: Transaction, input: SetStateSchemaInput) -> StateSchema:
+    return StateSchema(
+        id=tx.new_id(StateSchema),
+        namespace=input.namespace,
+        schema=EMPTY_OBJECT if input.schema is UNSET else input.schema,
+        version=1,
+        migrations=encode_json([]),
+        created_at=tx.now,
+        updated_at=tx.now,
+        index=_members(input),
+    )
+
+
+def _changed(tx: Transaction, before: StateSchema, input: SetStateSchemaInput) -> StateSchema:
+    """Raises Unchanged where nothing is."""
+    after = before if input.schema is UNSET else changed(before, schema=input.schema)
+    if input.index is not UNSET:
+        after = changed(after, index=_members(input))
+    steps = input.steps or []
+    if after is before and not steps:
+        raise Unchanged(before)
+    return replace(after, version=before.version + 1, migrations=before.and_then(steps), updated_at=tx.now)
+
+
+def _members(input: SetStateSchemaInput) -> list[str]:
+    return list(dict.fromkeys(input.index or ()))
 
 
 def _guard(before: StateSchema | None, input: SetStateSchemaInput | DeleteStateSchemaInput) -> None:
@@ -86,9 +108,16 @@ async def delete_schema(context: Context, input: DeleteStateSchemaInput) -> Stat
             raise not_found("state schema", ["namespace"])
         _guard(before, input)
         await tx.delete(StateSchema, [before.id])
+        nearest = await tx.find(StateSchema, [(name,) for name in above(input.namespace)])
+        other = next((one for one in nearest if one is not None and one.index), None)
+        if before.index and other is not None:  # which holds for its entries now
+            await tx.put([replace(other, due_at=tx.now)])
         return before
 
-    return await context.write(script)
+    gone = await context.write(script)
+    if gone.index:
+        await state_index.covered(context, gone.namespace)
+    return gone
 
 
 class Checking:

@@ -24,12 +24,14 @@ from domain.state import (
     StateNamespace,
     gathered,
 )
-from domain.state_schema import StateSchema
 from domain.values import MAX_BATCH, NULL, Key, changed, given
+from resolvers import state_index
 from resolvers.context import Context, Unchanged, each, present
 from resolvers.idempotency import write
+from resolvers.state_index import Prepared
 from resolvers.state_schemas import Checking
 from stores.ports import Collection, Transaction
+from stores.state_index import indexing_of, sync
 from stores.treated import settled
 
 
@@ -68,10 +70,10 @@ async def namespaces(
 async def set_one(context: Context, input: SetStateInput) -> StateEntry:
     """Sets one entry. Raises Rejected: CONFLICT where ifVersion is not its version."""
 
-    checking = Checking()
+    checking, prepared = Checking(), await state_index.prepared(context, [input])
 
     async def script(tx: Transaction) -> StateEntry:
-        entry = await _set(tx, input, [], checking)
+        entry = await _set(tx, input, [], checking, prepared)
         if entry.updated_at != tx.now:
             raise Unchanged(entry)
         return entry
@@ -82,10 +84,12 @@ async def set_one(context: Context, input: SetStateInput) -> StateEntry:
 async def set_many(context: Context, input: SetStatesInput) -> list[StateEntry]:
     """Sets entries, all or none."""
 
-    checking = Checking()
+    checking, prepared = Checking(), await state_index.prepared(context, input.entries)
 
     async def script(tx: Transaction) -> list[StateEntry]:
-        after = [await _set(tx, entry, ["entries", index], checking) for index, entry in enumerate(input.entries)]
+        after = [
+            await _set(tx, entry, ["entries", index], checking, prepared) for index, entry in enumerate(input.entries)
+        ]
         if all(entry.updated_at != tx.now for entry in after):
             raise Unchanged(after)
         return after
@@ -93,11 +97,14 @@ async def set_many(context: Context, input: SetStatesInput) -> list[StateEntry]:
     return await write(context, input, script)
 
 
-async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int], checking: Checking) -> StateEntry:
+async def _set(
+    tx: Transaction, input: StateInput, path: Sequence[str | int], checking: Checking, prepared: Prepared
+) -> StateEntry:
     """The entry after the write. One that changes nothing is none, but where it names the version that it is for: of
     two that do so only one may go through."""
     key = (input.namespace, input.key)
-    [schema] = await tx.find(StateSchema, [(input.namespace,)])
+    of = await indexing_of(tx, input.namespace)
+    schema = of.schema
     [before] = await tx.find(StateEntry, [key])
     _guard(before, input.if_version, path)
     if schema is not None:
@@ -114,15 +121,17 @@ async def _set(tx: Transaction, input: StateInput, path: Sequence[str | int], ch
         updated_at=tx.now,
         expires_at=None,
     )
-    changes = given(input, value=NULL, tags=[])
+    changes = given(input, value=NULL, tags=[], indexed=True)
     after = changed(before or new, **changes, expires_at=expiry(input.ttl_seconds, tx.now))
-    of = (None, None) if schema is None else (schema.id, schema.version)
-    after = changed(after, ttl_seconds=input.ttl_seconds, schema_id=of[0], schema_version=of[1])
+    by = (None, None) if schema is None else (schema.id, schema.version)
+    after = changed(after, ttl_seconds=input.ttl_seconds, schema_id=by[0], schema_version=by[1])
     after = settled(tx, before or new, after)
     if after is before and input.if_version is UNSET:
         return before
     after = msgspec.structs.replace(after, version=after.version + 1, updated_at=tx.now)
     await tx.put([after])
+    if of.members:
+        await sync(tx, [after], of, prepared.made, prepared.label)
     return after
 
 

@@ -41,6 +41,7 @@ from resolvers import (
     session_links,
     sessions,
     spans,
+    state_index,
     state_schemas,
     states,
     statistics,
@@ -79,7 +80,7 @@ from schema.retention import RetentionPayload
 from schema.search import MemorySearch
 from schema.security import ApiKey
 from schema.session import SessionChange
-from schema.state import StateNamespace, StateSchema, StateSchemaConnection, StateSchemaPayload
+from schema.state import StateNamespace, StateSchema, StateSchemaConnection, StateSchemaPayload, StateSearch
 from schema.statistics import MemoryStats, MessageStats, SessionStats, Stats, TraceStats
 from schema.tool_execution import ToolExecutionConnection, ToolExecutionPayload, ToolStats
 from schema.trace import TraceChange
@@ -252,6 +253,13 @@ class Query:
         states.of_keys,
         refs.many(refs.optional(refs.StateEntry)),
         "The entries of these keys of a namespace, in the order given.",
+        right=READ,
+    )
+    search_states = query(
+        state_index.search,
+        StateSearch,
+        "The entries of a namespace, and of those below it, that are nearest in meaning to a text, best first. "
+        "setStateSchema says by index which members of their values are looked at.",
         right=READ,
     )
     state_namespaces = query(

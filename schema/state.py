@@ -8,7 +8,7 @@ import strawberry
 
 from domain import state as domain
 from domain import state_schema as schemas
-from resolvers import state_schemas
+from resolvers import state_index, state_schemas
 from schema import page, payloads, refs
 from schema.fields import backed_by, relation
 from schema.page import Node
@@ -29,6 +29,7 @@ class StateEntry(Node):
     schema_version: int | None = strawberry.field(
         description="The version of its namespace's schema by which it was checked when it was written."
     )
+    indexed: bool = strawberry.field(description="Whether searchStates may find it.")
 
 
 @backed_by(domain.StateNamespace)
@@ -49,8 +50,27 @@ class StateSchema(Node):
     migrations: JSON = strawberry.field(
         description="The steps of each version after the first, from values of the one before."
     )
+    index: list[str] = strawberry.field(
+        description="The members of values that searchStates looks for, here and in namespaces below that name none."
+    )
     created_at: datetime
     updated_at: datetime
+
+
+@backed_by(state_index.StateHit)
+@strawberry.type(description="A state entry that was found.")
+class StateHit:
+    entry: StateEntry
+    score: float = strawberry.field(description="From 0 to 1: (1 + cosine) / 2 of the member that is nearest.")
+
+
+@backed_by(state_index.StateHits)
+@strawberry.type(description="What a search of state found, best first.")
+class StateSearch:
+    hits: list[StateHit]
+    complete: bool = strawberry.field(
+        description="False while entries wait for their vectors, after an index was declared for instance."
+    )
 
 
 StateSchemaConnection = page.connection_of("StateSchema", StateSchema)

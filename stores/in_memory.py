@@ -23,6 +23,8 @@ from domain.message import Message, ToolResponse
 from domain.node import Id
 from domain.participant import SenderType
 from domain.search import Candidate, Tie, asks
+from domain.state import SEPARATOR, StateEntry
+from domain.state_index import StateVector
 from domain.tool_calls import Spot, Step, answers, call_parts
 from stores import changes, words
 from stores.budget import check
@@ -30,8 +32,19 @@ from stores.catalogue.kinds import kind
 from stores.documents import cosines
 from stores.filters import IN_DOCUMENT
 from stores.policies import LOOSE, REFERENCES_SHOWN
-from stores.ports import ChunkSearch, FoundChunks, FoundMessages, MessageSearch, Search, Usage, Way
+from stores.ports import (
+    ChunkSearch,
+    FoundChunks,
+    FoundMessages,
+    FoundStates,
+    MessageSearch,
+    Search,
+    StateSearch,
+    Usage,
+    Way,
+)
 from stores.predicate import World, holds, passes
+from stores.state_index import nearest
 
 
 def along(all: Callable[[Any], Iterable[Any]], way: Way, ids: Iterable[Id]) -> list[Any]:
@@ -242,6 +255,18 @@ def chunks_found(every: Sequence[DocumentChunk], search: ChunkSearch, world: Wor
     found = [one for one in chunks if one.id in {*best, *_best(near, search.limit)}]
     waiting = sum(one.due_at is not None for one in chunks)
     return FoundChunks(found, best, {one.id: near[one.id] for one in found if one.id in near}, 1.0, waiting)
+
+
+def states_found(all: Callable[[Any], Iterable[Any]], search: StateSearch, world: World) -> FoundStates:
+    """What a search of state finds. all: the records of a kind that are there. Raises Rejected where its filter asks
+    too much."""
+    check(search.filter)
+    below = search.namespace + SEPARATOR
+    within = [one for one in all(StateVector) if one.namespace == search.namespace or one.namespace.startswith(below)]
+    near, waiting = nearest([(one.entry_id, one.embedder, one.vector) for one in within], search)
+    there = {one.id: one for one in all(StateEntry) if passes(search.filter, one, world)}
+    hits = [(there[Id(id)], cosine) for id, cosine in near if id in there][: search.limit]
+    return FoundStates([one for one, _ in hits], [cosine for _, cosine in hits], waiting)
 
 
 def _best(scores: Mapping[Id, float], limit: int) -> dict[Id, float]:

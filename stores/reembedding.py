@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from stores import documents
+from stores import documents, state_index
 from stores.embedder import Batching
 from stores.errors import NoEmbedder
 from stores.ports import AT_THE_END, Engine, Unembedded, Vector, label_of
@@ -24,8 +24,8 @@ _WAIT_SECONDS = 0.5
 async def reembed(
     engine: Engine, embedder: Batching, told: Callable[[int, int], None] = lambda done, total: None
 ) -> None:
-    """Makes vectors of all texts and takes them into use, then those of documents; ended in between it goes on when it
-    is called again.
+    """Makes vectors of all texts and takes them into use, then those of documents and of state; ended in between it
+    goes on when it is called again.
 
     told: how many memories have a new vector, and how many there are. What is no longer in use is left to `retire`.
     Raises NoEmbedder where the embedder fails again and again.
@@ -47,6 +47,7 @@ async def reembed(
         await asyncio.sleep(_WAIT_SECONDS)
     with contextlib.suppress(NoEmbedder):  # the sweeper goes on
         await documents.renew(engine, embedder)
+        await state_index.renew(engine, embedder)
 
 
 async def _embedded(embedder: Batching, texts: list[Unembedded]) -> Vector:

@@ -23,12 +23,15 @@ from domain.message import Content, Media, Message
 from domain.node import Id, Node
 from domain.page import Slice
 from domain.session import SESSION_TYPES, Session
+from domain.state import StateEntry
+from domain.state_schema import StateSchema
 from domain.trace import TraceEvent
 from formats.conversation import FormatError
 from formats.recollect.lines import BlobBytes, Entry, Header, MemoryRefs, read
 from formats.recollect.validation import Check
 from resolvers import erasure
 from resolvers.context import Context
+from stores import state_index
 from stores.catalogue import kinds
 from stores.catalogue.kinds import natural_key
 from stores.errors import Taken
@@ -354,7 +357,11 @@ async def _missing(tx: Transaction, records: Sequence[Any]) -> list[Any]:
 
 
 async def _put(tx: Transaction, records: Sequence[Any]) -> None:
+    if records and isinstance(records[0], StateSchema):  # entries that are there are indexed by what comes
+        records = [msgspec.structs.replace(one, due_at=tx.now if one.index else None) for one in records]
     await tx.put(records)
+    if records and isinstance(records[0], StateEntry):
+        await state_index.sync(tx, records)
     if records and isinstance(records[0], MemoryLink):
         sources = await tx.get(Memory, [link.source_id for link in records])
         await tx.log(

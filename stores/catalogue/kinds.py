@@ -36,6 +36,7 @@ from domain.session import SESSION_TYPES, Session, SessionFilter
 from domain.session_link import SessionLink, SessionLinkOrder
 from domain.span import Span, SpanFilter, SpanOrder, Trace, TraceListFilter, TraceOrder
 from domain.state import StateEntry, StateFilter
+from domain.state_index import StateVector
 from domain.state_schema import StateSchema, StateSchemaOrder
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
@@ -157,6 +158,7 @@ KINDS: tuple[Kind[Any], ...] = (
     Kind(ExperimentResult, "experiment_result", line="experimentResult", counted=True, order=PartOrder),
     Kind(StateSchema, "state_schema", line="stateSchema", order=StateSchemaOrder),
     Kind(StateEntry, "state", label="State", replaces=True, counted=True, filter=StateFilter),
+    Kind(StateVector, "state_vector", exported=False),
     Kind(
         TrashedSession,
         "trashed_session",

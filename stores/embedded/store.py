@@ -24,7 +24,7 @@ from domain.state import StateEntry
 from stores.catalogue.kinds import called
 from stores.catalogue.logs import LOGS
 from stores.changes import asked, line_of, lost, state_of, told
-from stores.embedded import graph, known, rows, said, tool_calls
+from stores.embedded import graph, known, rows, said, states, tool_calls
 from stores.embedded.branches import Branches
 from stores.embedded.filters import Where, apply
 from stores.embedded.frequency import Frequency
@@ -51,6 +51,7 @@ from stores.ports import (
     Found,
     FoundChunks,
     FoundMessages,
+    FoundStates,
     Group,
     Grouping,
     Log,
@@ -60,6 +61,7 @@ from stores.ports import (
     Script,
     Search,
     Shared,
+    StateSearch,
     Transaction,
     Usage,
     Vector,
@@ -314,6 +316,10 @@ class EmbeddedStore(AtOnce):
     async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
         engine, workspace = self._engine, self._key
         return await engine.readers.in_thread(lambda db: said.find_chunks(db, workspace, engine.written, search))
+
+    async def search_states(self, search: StateSearch) -> FoundStates:
+        workspace = self._key
+        return await self._engine.readers.in_thread(lambda db: states.find(db, workspace, search))
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         of = table(StateEntry)

@@ -23,12 +23,14 @@ from stores.ports.values import (
     Found,
     FoundChunks,
     FoundMessages,
+    FoundStates,
     Log,
     MessageSearch,
     NaturalKey,
     Records,
     Search,
     Shared,
+    StateSearch,
     Usage,
     Vector,
 )
@@ -126,6 +128,10 @@ class Store(Protocol):
 
     async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
         """Candidates of a search of what documents say."""
+
+    async def search_states(self, search: StateSearch) -> FoundStates:
+        """The state entries that are nearest in meaning. Raises Rejected (LIMIT) where there are more vectors in those
+        namespaces than stores.state_index.COMPARED."""
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         """The namespaces of state whose names begin so, in order, with how many entries each has."""

@@ -19,6 +19,7 @@ from domain.message import MemoryRef, Message, MessageFilter
 from domain.node import Id, Node
 from domain.search import Candidate, Ranking, SearchMode, Tie
 from domain.session_link import SessionLinkKind
+from domain.state import StateEntry, StateFilter
 
 Vector = NDArray[float32]
 NaturalKey = tuple[str, ...]
@@ -215,6 +216,27 @@ class FoundChunks(msgspec.Struct, frozen=True):
     cosines: Mapping[Id, float]
     covered: float = 1.0
     waiting: int = 0
+
+
+class StateSearch(msgspec.Struct, frozen=True):
+    """A search by meaning for state entries that pass a filter. namespace: theirs, or one that theirs are below.
+    vector: of unit length, by that embedder (label_of). limit: how many."""
+
+    namespace: str
+    vector: Vector
+    embedder: str
+    limit: int
+    filter: StateFilter | None = None
+
+
+class FoundStates(msgspec.Struct, frozen=True):
+    """The nearest entries, the nearest first, of equals the one with the greater id.
+
+    cosines: of each, of its member that is nearest. waiting: how many members have no vector of this embedder yet."""
+
+    entries: list[StateEntry]
+    cosines: list[float]
+    waiting: int
 
 
 class Explored(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from stores.ports import (
     Found,
     FoundChunks,
     FoundMessages,
+    FoundStates,
     Group,
     Grouping,
     Log,
@@ -35,11 +36,12 @@ from stores.ports import (
     Script,
     Search,
     Shared,
+    StateSearch,
     Usage,
     Vector,
 )
 from stores.rows import micros, moment
-from stores.services import graph, said, tool_calls
+from stores.services import graph, said, states, tool_calls
 from stores.services.branches import branches
 from stores.services.filters import Where, apply
 from stores.services.followers import Followers
@@ -271,6 +273,9 @@ class ServicesStore:
 
     async def search_chunks(self, search: ChunkSearch) -> FoundChunks:
         return await said.find_chunks(self._graph, self._name, self._now, search)
+
+    async def search_states(self, search: StateSearch) -> FoundStates:
+        return await states.find(self._graph, self._name, self._now, search)
 
     async def namespaces(self, prefix: str) -> list[tuple[str, int]]:
         [found] = await self._read(

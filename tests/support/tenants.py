@@ -411,6 +411,8 @@ def given(root: GraphQLObjectType, name: str, own: Tenant) -> dict[str, Any]:
             continue
         if name in ("searchMessages", "searchDocuments"):
             values[argument] = "tea"
+        elif name == "searchStates" and argument == "query":
+            values[argument] = {"text": "tea"}
         elif name == "generationKey":
             values[argument] = {"model": "new", "messages": []}
         elif name == "routeAgent":

@@ -31,7 +31,7 @@ from domain.page import OrderDirection, Slice
 from domain.search import SearchMode
 from domain.session import SessionOrderField
 from domain.span import SpanOrderField, TraceOrderField
-from domain.state import StateEntry
+from domain.state import StateEntry, StateFilter
 from domain.tally import Tally
 from domain.tool_execution import ToolExecution, ToolExecutionOrderField
 from domain.trace import TraceFilter
@@ -57,6 +57,7 @@ from stores.ports import (
     Opening,
     Records,
     Search,
+    StateSearch,
     Store,
     Transaction,
     Value,
@@ -248,6 +249,8 @@ async def ask_searches(store: Store, things: m.World, made: Made) -> None:
         await store.search_chunks(ChunkSearch("sky", 3, of, vector, "test 16"))
         await m.page(store, Records(Blob), "", of)
     await m.page(store, Records(DocumentChunk, "blob"), file.id)
+    for which in (None, StateFilter(prefix="a")):
+        await store.search_states(StateSearch("a", vector, "test 16", 3, which))
 
 
 async def ask_groups(store: Store) -> None:
