@@ -24,7 +24,9 @@ from domain.participant import Participant, SenderType
 from domain.search import Recall, ScoreParts
 from domain.session import ChatSession, PanelSession, Session, SessionKind, SessionStatus
 from domain.span import Span, SpanKind, SpanStatusCode, TokenUsage, Trace
-from domain.state import StateEntry
+from domain.state import SetStateInput, StateEntry
+from domain.state_index import StateVector
+from domain.state_schema import SetStateSchemaInput
 from domain.tool_execution import ToolStatus
 from domain.trace import TraceEvent
 from domain.values import EMPTY_OBJECT, encode_json
@@ -34,6 +36,9 @@ from formats.recollect.jsonl import check, export, load
 from formats.recollect.lines import Writer
 from formats.recollect.restore import Loaded
 from resolvers.context import Context
+from resolvers.expiry import sweep
+from resolvers.state_schemas import set_schema
+from resolvers.states import set_one
 from stores.contract.making import context_version, session_link, tool_execution
 from stores.open import open_engine
 from stores.ports import Opening, Transaction, Vector
@@ -43,6 +48,8 @@ DAY = datetime(2024, 5, 1, 12, 0, 0, 123456, UTC)
 
 class Letters:
     """An embedder that counts letters."""
+
+    is_at_hand = False
 
     def __init__(self, name: str = "letters", dimension: int = 8) -> None:
         self.name, self.dimension = name, dimension
@@ -236,6 +243,24 @@ async def test_vectors_of_another_embedder_are_made_anew(lines: list[bytes], tmp
         for vector in await context.store.vectors([memory.id for memory in memories]):
             assert vector is not None
             assert len(vector) == 4
+
+
+async def test_vectors_of_state_are_made_where_it_comes_to(tmp_path: Path) -> None:
+    """A file has none; those of what it brings, and by its index those of what is there, are made by the sweeper."""
+    async with opened(tmp_path / "one") as context:
+        await set_schema(context, SetStateSchemaInput(namespace="notes", index=["$"]))
+        await set_one(context, SetStateInput(namespace="notes/a", key="brought", value=encode_json("a harrow")))
+        lines = await exported(context)
+    assert not [line for line in lines if b"stv_" in line]
+    async with opened(tmp_path / "two") as context:
+        await set_one(context, SetStateInput(namespace="notes", key="there", value=encode_json("a tiller")))
+        await load(lambda: lines, context)
+        await sweep(context)
+        vectors = await context.store.scan(StateVector, None, 10)
+        assert [(one.namespace, one.embedder) for one in sorted(vectors, key=lambda one: one.namespace)] == [
+            ("notes", "letters 8"),
+            ("notes/a", "letters 8"),
+        ]
 
 
 async def test_a_load_that_was_killed_is_completed_by_another(lines: list[bytes], tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ async def own(graph: Graph, name: str) -> None:
     await graph.do("updateMemory", {"memory": ref(f"{name}'s 1"), "text": said(name, "another")})
     link = {"source": ref(f"{name}'s 0"), "target": ref(f"{name}'s 1"), "metadata": {"l": said(name, "link")}}
     await graph.do("linkMemories", {"links": [link]})
+    await graph.do("setStateSchema", {"namespace": "n", "index": ["$"]})
     await graph.do("setState", {"namespace": "n", "key": name, "value": said(name, "state"), "tags": [f"user:{name}"]})
     [found] = (await graph.data("query ($m: Ref!) { memory(by: $m) { id } }", m=ref(f"{name}'s 2"))).values()
     note = {
