@@ -29,6 +29,7 @@ class StateVector(Node, frozen=True, kw_only=True, gc=False):
 
     prefix: ClassVar[str] = "stv"
     noun: ClassVar[str] = "vector of a state entry"
+    hidden: ClassVar[bool] = True
 
     entry_id: Annotated[Id, refers("StateEntry", gone="cascade", edge="OF"), NATURAL]
     member: Annotated[str, NATURAL]

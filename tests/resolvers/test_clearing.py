@@ -90,10 +90,10 @@ CHANGES = {
         {"idempotencyKey": None},
     ),
     "setStateSchema": Change(
-        [("setStateSchema", {"namespace": "n", "schema": {"title": "T"}})],
-        {"namespace": "n", "schema": {"title": "T"}},
-        {"steps": []},
-        "stateSchema { version schema migrations }",
+        [("setStateSchema", {"namespace": "n", "schema": {"title": "T"}, "index": ["$"]})],
+        {"namespace": "n"},
+        {"schema": {"title": "T"}, "index": ["$"], "steps": []},
+        "stateSchema { version schema index migrations }",
         {"steps": "migrations", "idempotencyKey": None},
     ),
     "endSpan": Change(

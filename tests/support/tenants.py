@@ -202,7 +202,7 @@ class Tenant:
         await self._fill_kinds()
         await self.do("recall", {**s, "query": {"text": "tea"}, "mode": "TEXT", "message": {"externalId": "x"}})
         await self.do("setState", {"namespace": "ns", "key": "k", "value": mark, "tags": [self.mark]})
-        await self.do("setStateSchema", {"namespace": "ns", "schema": {"title": self.mark}})
+        await self.do("setStateSchema", {"namespace": "ns", "schema": {"title": self.mark}, "index": ["$"]})
         await self.do("cacheGeneration", {"key": "k", "value": mark})
         await self.do("createApiKey", {"name": self.mark})
         await self.do("upsertUser", {"externalId": "gone", "name": self.mark})
