@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from domain.link import MemoryLink
 from domain.memory import Memory, MemoryStatus
+from domain.node import Id
 
 
 class Ending(NamedTuple):
@@ -31,7 +32,9 @@ def superseded(memory: Memory, at: datetime, now: datetime) -> Memory:
     return replace(memory, valid_until=until, status=MemoryStatus.SUPERSEDED if ends else memory.status)
 
 
-def released(memory: Memory, gone: Sequence[Ending], left: Sequence[Ending]) -> tuple[Memory, list[MemoryLink]]:
+def released(
+    memory: Memory, gone: Sequence[Ending], left: Sequence[Ending], now: datetime
+) -> tuple[Memory, list[MemoryLink]]:
     """The memory without some of the links that superseded it, as the others leave it, and those of the others that now
     have to know how it was. A validity that somebody has changed since stays."""
     every = sorted([*gone, *left], key=lambda one: (one.link.created_at, one.link.id))
@@ -41,10 +44,42 @@ def released(memory: Memory, gone: Sequence[Ending], left: Sequence[Ending]) -> 
     until = memory.valid_until
     if until == _earliest([was, *(one.at for one in every)]):
         until = _earliest([was, *(one.at for one in left)])
-    freed = memory.status is MemoryStatus.SUPERSEDED and not left
+    freed = memory.status is MemoryStatus.SUPERSEDED and not any(one.at <= now for one in left)
     after = replace(memory, valid_until=until, status=MemoryStatus.ACTIVE if freed else memory.status)
     first = next((one.link for one in every if one in left), None)
     return after, [replace(first, ended=was)] if first is not None and first.ended != was else []
+
+
+def inherited(links: Sequence[MemoryLink], gone: Set[Id], id: Callable[[], Id], now: datetime) -> list[MemoryLink]:
+    """The links that memories need which supersede some that go: what these have superseded is theirs to supersede.
+
+    links: those of kind SUPERSEDES that leave or reach the memories that go, and reach what these have superseded.
+    """
+    there = {(link.source_id, link.target_id) for link in links}
+    above: dict[Id, list[MemoryLink]] = {}
+    for link in links:
+        above.setdefault(link.target_id, []).append(link)
+    made = []
+    for link in links:
+        if link.source_id not in gone or link.target_id in gone:
+            continue
+        waiting, seen = [link.source_id], {link.source_id}
+        while waiting:
+            for heir in above.get(waiting.pop(), ()):
+                if heir.source_id in seen:
+                    continue
+                seen.add(heir.source_id)
+                if heir.source_id in gone:
+                    waiting.append(heir.source_id)
+                elif (heir.source_id, link.target_id) not in there:
+                    there.add((heir.source_id, link.target_id))
+                    since = max(link.created_at, heir.created_at)
+                    made.append(
+                        replace(
+                            heir, id=id(), target_id=link.target_id, created_at=since, updated_at=now, ended=link.ended
+                        )
+                    )
+    return made
 
 
 def moved(memory: Memory, before: Sequence[Ending], after: Sequence[Ending], now: datetime) -> Memory:

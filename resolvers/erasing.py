@@ -38,7 +38,7 @@ from resolvers.entities import found_alone, mentioned_by, of_somebody, unmention
 from resolvers.formation import formed_from
 from resolvers.lists import ROOT
 from resolvers.spans import delete_in
-from resolvers.supersession import release, replaced_by
+from resolvers.supersession import replaced_by, take_out
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import kind, referring
 from stores.errors import Taken
@@ -347,11 +347,7 @@ async def _delete_memories(
 ) -> None:
     """Deletes memories, and what logs tell of them and of the annotations on them."""
     found = await present(tx, Memory, ids)
-    await release(
-        tx,
-        [link for link in replaced if link.target_id not in ids],
-        [link.id for link in replaced if link.source_id in ids],
-    )
+    await take_out(tx, replaced, ids)
     await tx.log([deletion(bare(memory), tx.now) for memory in found])
     await tx.delete(Memory, [memory.id for memory in found])
     await tx.forget([*ids, *said])

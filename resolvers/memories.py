@@ -54,7 +54,7 @@ from resolvers.duplicates import duplicate_of
 from resolvers.entities import Naming, mention, mentioned_by, say, unsay
 from resolvers.idempotency import write
 from resolvers.links import put_links
-from resolvers.supersession import release, replaced_by, replacing, shift
+from resolvers.supersession import release, replaced_by, replacing, shift, take_out
 from resolvers.versions import put_next
 from stores.filters import FILTERS, RefersTo, Some, called
 from stores.ports import Transaction, Vector, label_of
@@ -445,19 +445,14 @@ async def restore(context: Context, input: RestoreMemoriesInput) -> Stored:
 
 async def delete(context: Context, input: DeleteMemoriesInput) -> Stored:
     """Deletes memories with their links and history, and returns them as they were. What they superseded is as it was
-    before."""
+    before, or superseded by those that superseded them."""
     named = (await lookup_all(context.store, Memory, input.memories)).values()
     links = await replaced_by(context, [one.id for one in named])
 
     async def script(tx: Transaction) -> Stored:
         found = await _all(tx, input.memories)
         if not input.dry_run:
-            gone = {memory.id for memory in found}
-            await release(
-                tx,
-                [link for link in links if link.target_id not in gone],
-                [link.id for link in links if link.source_id in gone],
-            )
+            await take_out(tx, links, [memory.id for memory in found])
             await tx.log([deletion(memory, tx.now) for memory in found])
             await tx.delete(Memory, [memory.id for memory in found])
         return Stored(found, [])

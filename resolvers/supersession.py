@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
+from domain.change import ChangeKind, MemoryChange
 from domain.errors import invalid
 from domain.history import VersionCause
 from domain.link import LinkDirection, LinkInput, MemoryLink, MemoryLinkKind
 from domain.memory import Memory
 from domain.node import Id
 from domain.page import Slice
-from domain.supersession import Ending, circle, ending, moved, released
+from domain.supersession import Ending, circle, ending, inherited, moved, released
 from resolvers.context import Context, lookup_all, present
 from resolvers.versions import put_next
 from stores.ports import Collection, LinkFilter, Transaction
@@ -32,9 +33,11 @@ async def _links(context: Context, ids: Iterable[Id], direction: LinkDirection) 
 
 
 async def replaced_by(context: Context, ids: Sequence[Id]) -> list[MemoryLink]:
-    """The links by which memories supersede others, and the others that do so with these."""
+    """The links by which memories supersede others, the others that do so with these, and those by which the memories
+    themselves are superseded."""
     made = await _links(context, ids, LinkDirection.OUT)
-    return made + [link for link in await replacing(context, [one.target_id for one in made]) if link not in made]
+    reached = await replacing(context, [*ids, *(one.target_id for one in made)]) if made else []
+    return list({link.id: link for link in (*made, *reached)}.values())
 
 
 async def replacing(context: Context, ids: Sequence[Id]) -> list[MemoryLink]:
@@ -51,10 +54,38 @@ async def release(tx: Transaction, known: Sequence[MemoryLink], gone: Sequence[I
     return await _release(tx, await _endings(tx, links), gone)
 
 
-async def give_back(tx: Transaction, expired: Sequence[Memory]) -> list[Memory]:
-    """Gives back what memories have superseded whose time is over."""
-    links, over = await _with_others(tx, expired)
-    return await _release(tx, await _endings(tx, links, expired), over)
+async def take_out(tx: Transaction, known: Sequence[MemoryLink], gone: Sequence[Id]) -> None:
+    """Gives back what memories that go have superseded, as `release` does, or leaves it to those that supersede them.
+
+    known: what `replaced_by` tells of the memories that go.
+    """
+    await _take_out(tx, await present(tx, MemoryLink, [link.id for link in known]), set(gone))
+
+
+async def give_back(tx: Transaction, expired: Sequence[Memory]) -> None:
+    """Takes out memories whose time is over."""
+    ids = {one.id for one in expired}
+    mine = await tx.supersessions(list(ids)) if ids else []
+    targets = {link.target_id for link in mine} - ids
+    others = await tx.supersessions(list(targets)) if targets else []
+    links = {link.id: link for link in (*mine, *others) if link.target_id in targets | ids}
+    await _take_out(tx, list(links.values()), ids, expired)
+
+
+async def _take_out(tx: Transaction, links: Sequence[MemoryLink], gone: Set[Id], told: Sequence[Memory] = ()) -> None:
+    heirs = await _inherit(tx, links, gone)
+    stay = [link for link in (*links, *heirs) if link.target_id not in gone]
+    await _release(tx, await _endings(tx, stay, told), [link.id for link in stay if link.source_id in gone])
+
+
+async def _inherit(tx: Transaction, links: Sequence[MemoryLink], gone: Set[Id]) -> list[MemoryLink]:
+    """Has memories supersede what those that go, and that they superseded, have superseded."""
+    made = inherited(links, gone, lambda: tx.new_id(MemoryLink), tx.now)
+    sources = {one.id: one for one in await present(tx, Memory, [link.source_id for link in made])}
+    made = [link for link in made if link.source_id in sources]
+    await tx.put(made)
+    await tx.log([MemoryChange(ChangeKind.LINKED, one.source_id, tx.now, sources[one.source_id], one) for one in made])
+    return made
 
 
 async def shift(tx: Transaction, before: Memory, after: Memory) -> None:
@@ -91,7 +122,7 @@ async def _release(tx: Transaction, of: Mapping[Id, list[Ending]], gone: Sequenc
     for before in await present(tx, Memory, list(of)):
         endings = of[before.id]
         out = [one for one in endings if one.link.id in gone]
-        after, others = released(before, out, [one for one in endings if one not in out])
+        after, others = released(before, out, [one for one in endings if one not in out], tx.now)
         if others:
             await tx.put(others)
         if after != before:

@@ -140,10 +140,49 @@ async def test_a_dry_run_and_deleting_both_take_nothing_back(graph: Graph) -> No
     assert await listed(graph, statuses=ALL) == set()
 
 
-async def test_deleting_one_in_the_middle(jobs: Graph) -> None:
-    await jobs.do("deleteMemories", {"memories": [{"externalId": "b"}]})
-    assert (await fact(jobs, "a"))["validUntil"] is None
-    assert await searched(jobs, validAt="2026-01-15T00:00:00Z") == {"a"}
+@pytest.mark.both_families
+@pytest.mark.parametrize("away", ["delete", "erase", "expire", "both"])
+async def test_one_in_the_middle_goes(graph: Graph, away: str) -> None:
+    """What it superseded does not hold again beside what superseded it, but till that begins."""
+    await remember(graph, "a", validFrom="2025-01-01T00:00:00Z")
+    for name, over, month in (("b", "a", 2), ("c", "b", 3), ("d", "c", 4)):
+        more = {"ttlSeconds": 60} if away == "expire" and name == "b" else {}
+        owner = {"owner": {"externalId": "you"}} if away == "erase" and name == "b" else {}
+        await remember(graph, name, over, validFrom=f"2025-0{month}-01T00:00:00Z", **more, **owner)
+    if away == "expire":
+        graph.clock.forward(seconds=61)
+        await sweep(graph.context)
+    elif away == "erase":
+        await graph.do("eraseUser", {"user": {"externalId": "you"}})
+    else:
+        await graph.do(
+            "deleteMemories", {"memories": [{"externalId": name} for name in ("bc" if away == "both" else "b")]}
+        )
+    month = 4 if away == "both" else 3
+    assert await fact(graph, "a") == {
+        "text": "works at a", "status": "SUPERSEDED", "validFrom": "2025-01-01T00:00:00Z",
+        "validUntil": f"2025-0{month}-01T00:00:00Z",
+    }  # fmt: skip
+    assert await listed(graph) == await searched(graph) == {"d"}
+    assert await listed(graph, validAt="2025-02-15T00:00:00Z") == {"a"}
+    await graph.do("deleteMemories", {"memories": [{"externalId": "d"}]})
+    left = "a" if away == "both" else "c"
+    assert await listed(graph) == {left}
+    if left == "c":
+        await graph.do("deleteMemories", {"memories": [{"externalId": "c"}]})
+    ended = await fact(graph, "a")
+    assert (ended["status"], ended["validUntil"]) == ("ACTIVE", None)
+
+
+async def test_one_in_the_middle_goes_before_what_supersedes_it_begins(jobs: Graph) -> None:
+    await remember(jobs, "d", "c", validFrom="2027-01-01T00:00:00Z")
+    await jobs.do("deleteMemories", {"memories": [{"externalId": "c"}]})
+    assert await listed(jobs) == {"b"}
+    assert ((await fact(jobs, "b"))["validUntil"], (await fact(jobs, "b"))["status"]) == (
+        "2027-01-01T00:00:00Z",
+        "ACTIVE",
+    )
+    assert await listed(jobs, validAt="2027-02-01T00:00:00Z") == {"d"}
 
 
 async def test_a_superseded_one_is_restored(jobs: Graph) -> None:
