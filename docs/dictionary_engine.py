@@ -514,7 +514,7 @@ class DictionaryStore(ports.AtOnce):
     async def usage(self, owner_ids: Sequence[Id]) -> list[ports.Usage]:
         return [in_memory.usage(one for one in self._now.all(Memory) if one.owner_id == id) for id in owner_ids]
 
-    async def explore(self, centers: Sequence[Id], exploration: hops.Exploration) -> list[ports.Explored]:
+    async def explore(self, centers: Sequence[Id], exploration: Any, fields: Any = None) -> list[ports.Explored]:
         return [_explored(self._now, center, exploration) for center in centers]
 
     async def paths(self, start: Id, goal: Id, kinds: Kinds, max_depth: int, first: int, entities: bool = False) -> Any:

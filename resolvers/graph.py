@@ -35,6 +35,7 @@ from domain.session import Session
 from domain.values import Ref
 from resolvers.context import Context, present, records_of, require
 from resolvers.keys import keys_of
+from stores.ports import Fields
 
 MAX_PATHS = 20
 
@@ -68,7 +69,7 @@ async def node(context: Context, id: Id) -> Node | None:
     return (await nodes(context, [id]))[0]
 
 
-async def neighborhoods(
+async def neighborhoods(  # noqa: PLR0913 - what the field takes
     context: Context,
     memories: Sequence[Memory],
     depth: int = 2,
@@ -77,8 +78,10 @@ async def neighborhoods(
     min_weight: float | None = None,
     include: list[GraphInclude] | None = None,
     as_of: datetime | None = None,
+    fields: Fields | None = None,
 ) -> list[MemoryGraph]:
-    """Everything within `depth` links of each memory, nearest first, cut at `limit` nodes. Raises Rejected: INVALID."""
+    """Everything within `depth` links of each memory, nearest first, cut at `limit` nodes. fields: of the memories.
+    Raises Rejected: INVALID."""
     context = context.as_of(as_of)
     _within(depth, 0, MAX_DEPTH, "depth")
     _within(limit, 1, MAX_NODES, "limit")
@@ -89,7 +92,7 @@ async def neighborhoods(
         min_weight or 0.0,
         frozenset(include or ()),
     )
-    explored = await context.store.explore([memory.id for memory in memories], wanted)
+    explored = await context.store.explore([memory.id for memory in memories], wanted, fields)
     known: dict[Id, Node] = {id: record for one in explored for id, record in one.records.items()}
     others = await nodes(context, list({id for one in explored for id in one.ids}.difference(known)))
     known.update((record.id, record) for record in others if record is not None)

@@ -84,6 +84,7 @@ class Memory(Node):
         refs.MemoryGraph,
         "All memories within depth links, nearest first, up to limit nodes. asOf: as known at that time; no nodes if "
         "the memory was not known then.",
+        of=domain.Memory,
     )
     similar = relation(search.similar, list[refs.MemoryHit], "Memories with a similar meaning.")
     history = connection(lists.MEMORY_HISTORY, page.MemoryVersionConnection, "Earlier versions, newest first.")

@@ -125,7 +125,9 @@ class PastStore:
         replaced = await self._remembered(self._store, self._at, among, self.replaced)
         return await replaced.added(self._store, search, found)
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+    async def explore(
+        self, centers: Sequence[Id], exploration: Exploration, fields: Fields | None = None
+    ) -> list[Explored]:
         return [await self._explore(center, exploration) for center in centers]
 
     async def _explore(self, center: Id, exploration: Exploration) -> Explored:

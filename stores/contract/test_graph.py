@@ -163,6 +163,15 @@ class TestExplore:
         assert explored.ids == [a.id, b.id]
         assert {edge.link.id for edge in explored.edges if edge.link} == {one.id for one in made}
 
+    async def test_records_that_come_with_it_have_the_fields_that_are_asked_for(self, store: Store) -> None:
+        a, b = await remember(store, memory(text="sky"), memory(text="sea"))
+        await keep(store, link(a, b))
+        whole = (await store.explore([a.id], Exploration()))[0]
+        some = (await store.explore([a.id], Exploration(), frozenset({"text", "importance"})))[0]
+        assert (some.ids, some.edges) == (whole.ids, whole.edges)
+        for id, record in some.records.items():
+            assert (record.id, record.text, record.importance) == (id, *([("sky", 0.5), ("sea", 0.5)][id == b.id]))
+
     async def test_messages_sessions_owners_and_entities_are_shown_when_asked_for(self, store: Store) -> None:
         [ada] = await keep(store, user())
         where, _, [said, heard] = await talk(store, "a", "b")

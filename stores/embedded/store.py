@@ -261,7 +261,9 @@ class EmbeddedStore(AtOnce):
 
         return await self._read(read)
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+    async def explore(
+        self, centers: Sequence[Id], exploration: Exploration, fields: Fields | None = None
+    ) -> list[Explored]:
         workspace = self._key
         return await self._engine.readers.in_thread(
             lambda db: [graph.explore(db, workspace, center, exploration) for center in centers]

@@ -97,7 +97,10 @@ class Store(Protocol):
 
     async def usage(self, owner_ids: Sequence[Id]) -> list[Usage]: ...
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]: ...
+    async def explore(
+        self, centers: Sequence[Id], exploration: Exploration, fields: Fields | None = None
+    ) -> list[Explored]:
+        """The neighbourhood of each memory. fields: of the records, as for pages."""
 
     async def paths(
         self,

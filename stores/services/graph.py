@@ -21,8 +21,8 @@ from domain.graph import (
 from domain.link import MemoryLink, MemoryLinkKind
 from domain.node import Id
 from stores.policies import REFERENCES_SHOWN, SHARED_SHOWN, SHARING
-from stores.ports import Explored, Shared
-from stores.services.labels import MEMORY, link_lists, seek, whole_links
+from stores.ports import Explored, Fields, Shared
+from stores.services.labels import MEMORY, NODE_IS_THERE, link_lists, seek, whole, whole_links
 from stores.services.neo4j_client import Neo4jClient
 
 _FOLLOWED = "l.weight >= $least AND coalesce(l.kind IN $kinds, true)"
@@ -66,6 +66,9 @@ _AMONG = (
     "WITH l ORDER BY l.weight DESC, l.id RETURN collect(l) AS ls } "
 )
 
+_COLUMNS = "[c IN $columns | [n IN found | n[c]]]"
+"""Which they are is a parameter: a statement for each selection would be planned."""
+
 _REFERENCES = f"COLLECT {{ MATCH (n)<-[:DRAWS_ON]-(m:Message) RETURN m.id ORDER BY m.id LIMIT {REFERENCES_SHOWN} }}"
 
 _MENTIONED = (
@@ -85,21 +88,25 @@ _HANGING: dict[GraphInclude, tuple[tuple[GraphEdgeKind, str], ...]] = {
 """What hangs on each memory, as lists of ids."""
 
 
-async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, exploration: Exploration) -> Explored:
+async def explore(
+    graph: Neo4jClient, workspace: str, now: int, center: Id, exploration: Exploration, fields: Fields | None
+) -> Explored:
+    columns, decode = MEMORY.kind.reading(fields)
     wanted = [kind for include in GraphInclude if include in exploration.include for kind in _HANGING[include]]
     record = await graph.read(
         f"WITH {_memory('center')} AS found WITH found, [n IN found | 1.0] AS strengths, false AS truncated "
         f"{_LEVEL * exploration.depth}{_AMONG}"
-        f"RETURN {', '.join(['truncated', MEMORY.lists('found'), link_lists(), *(ids for _, ids in wanted)])}",
+        f"RETURN {', '.join(['truncated', _COLUMNS, link_lists(), *(ids for _, ids in wanted)])}",
         workspace=workspace,
         now=now,
         center=center,
+        columns=[*columns, *NODE_IS_THERE],
         limit=exploration.limit,
         least=exploration.min_weight,
         kinds=_names(exploration.kinds),
     )
-    truncated, columns, linked, *hanging = record
-    ids, links = columns[-1], whole_links(linked)
+    truncated, read, linked, *hanging = record
+    ids, links = read[-1], whole_links(linked)
     hangers = (
         GraphEdge(id, other, kind, 1.0)
         for (kind, _), found in zip(wanted, hanging, strict=True)
@@ -109,7 +116,7 @@ async def explore(graph: Neo4jClient, workspace: str, now: int, center: Id, expl
     )
     there = [id for id in ids if id is not None]
     shown, edges, more = hang(there, map(edge_of, links), hangers, exploration.limit)
-    return Explored(shown, edges, truncated or more, {one.id: one for one in MEMORY.records(columns)})
+    return Explored(shown, edges, truncated or more, {one.id: one for one in map(decode, whole(read))})
 
 
 # A way from one end of a path is a row: the memory x that it leads to, and the ids and weights of all of it, in the

@@ -233,9 +233,11 @@ class ServicesStore:
         found = {id: Usage(*rest) for id, *rest in value}
         return [found[id] for id in owner_ids]
 
-    async def explore(self, centers: Sequence[Id], exploration: Exploration) -> list[Explored]:
+    async def explore(
+        self, centers: Sequence[Id], exploration: Exploration, fields: Fields | None = None
+    ) -> list[Explored]:
         now = self._now
-        return await _together(graph.explore(self._graph, self._name, now, id, exploration) for id in centers)
+        return await _together(graph.explore(self._graph, self._name, now, id, exploration, fields) for id in centers)
 
     async def paths(
         self,
