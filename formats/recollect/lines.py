@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from domain.blob import Blob
 from domain.conventions.columns import is_told, told_again
@@ -150,6 +151,12 @@ def _header(text: bytes) -> Header:
     return header
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """What a span has since conventions are read when it comes; one of a file of before has no such member."""
+
+    warnings: list[str] | UnsetType = UNSET
+
+
 def _decode(text: bytes | msgspec.Raw, kind: type[Any], line: int) -> Any:
     try:
         return read_json(lambda data: msgspec.json.decode(data, type=kind), text)
@@ -174,7 +181,7 @@ def _entry(line: _Line, header: Header, number: int) -> Entry:
     record: Record = _decode(told, kind, number)
     if isinstance(record, Node) and kind_of(record.id) is not kind:
         raise FormatError(f"{record.id!r} is not the id of a {kind.__name__}", f"line {number}")
-    if isinstance(record, Span) and not is_told(record):  # of a file of before
+    if isinstance(record, Span) and not is_told(record) and _decode(told, _Told, number).warnings is UNSET:
         record = told_again(record)
     return Entry(line.type, record, _vector(line.vector, header.dimension, number), number)
 

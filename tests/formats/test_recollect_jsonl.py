@@ -230,6 +230,25 @@ async def test_everything_comes_back_under_its_id_and_once(lines: list[bytes], t
         assert await exported(context) == lines
 
 
+async def test_what_was_read_of_a_span_is_read_anew_for_a_file_of_before_only(
+    lines: list[bytes], tmp_path: Path
+) -> None:
+    """What its attributes do not tell comes back too: what did not arrive, and what events and log records told."""
+    told = {"warnings": ["kind is of a wrong type and was left out"], "finish_reasons": ["stop"]}
+    given = changed(lines, "span", **told, time_to_first_token_ms=5.0, attributes={"gen_ai.request.model": "m"})
+    async with opened(tmp_path / "copy") as context:
+        await load(source(given), context)
+        assert await exported(context) == given
+    older = [msgspec.json.decode(line) for line in given[:-1]]
+    for line in older:
+        if line.get("type") == "span":
+            del line["record"]["warnings"]
+    async with opened(tmp_path / "older") as context:
+        await load(source(resealed([msgspec.json.encode(line) for line in older])), context)
+        [span] = await context.store.scan(Span, None, 10)
+        assert (span.model, span.warnings) == ("m", [])
+
+
 async def test_a_file_with_other_line_ends_is_the_same_file(lines: list[bytes], tmp_path: Path) -> None:
     dos = [line.replace(b"\n", b"\r\n") for line in lines]
     async with opened(tmp_path / "copy") as context:
