@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from domain.declaration import EXPIRES, NATURAL, SORTED, made_of, refers
 from domain.experiment import PlaygroundInput
@@ -15,8 +16,10 @@ from domain.node import Id, Node, register
 from domain.page import OrderDirection
 from domain.panel import PanelFormat, PanelInput
 from domain.participant import ParticipantInput
+from domain.span import TokenUsage
+from domain.tally import ZERO, Sums, summed, told, usage_of
 from domain.target import TargetFilter
-from domain.values import Command, GivenObject, Json, Key, Name, Ref, Seconds, TimeRange, Whose
+from domain.values import Command, FloatRange, GivenObject, Json, Key, Name, Ref, Seconds, TimeRange, Whose
 from domain.workflow import Workflow, WorkflowInput, WorkflowState
 
 
@@ -42,7 +45,8 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     once, so that it counts the deleted_count that were deleted too. current_id: the message at which the current branch
     ends; the latest where there is none. forked_from_id: the message up to which it is a copy of another session.
     panel_format, workflow: of a session of that kind, where it was set up with one. context_since: when its context was
-    changed last."""
+    changed last. used: what its traces come to, which a store keeps whatever is put; total_tokens, cost_usd: of that,
+    what sessions are found and sorted by."""
 
     prefix: ClassVar[str] = "ses"
     noun: ClassVar[str] = "session"
@@ -66,6 +70,23 @@ class Session(Node, frozen=True, kw_only=True, gc=False):
     workflow: Workflow | None = None
     expires_at: Annotated[datetime | None, EXPIRES] = None
     context_since: datetime | None = None
+    used: Sums = ZERO
+    total_tokens: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    @made_of("used")
+    def usage(self) -> TokenUsage:
+        return usage_of(told(self.used))
+
+    def charged(self, less: TokenUsage, more: TokenUsage) -> Self:
+        """The same after a trace of it used something else than before."""
+        return self.with_used(summed(self.used, less, more))
+
+    def with_used(self, used: Sums) -> Self:
+        counts = told(used)
+        tokens, cost = counts[2], counts[3]
+        return replace(self, used=used, total_tokens=None if tokens is None else int(tokens), cost_usd=cost)
 
     @property
     @made_of("message_count", "deleted_count")
@@ -115,12 +136,14 @@ register(Session)
 
 
 class SessionOrderField(enum.Enum):
-    """Fields to sort sessions by."""
+    """Fields to sort sessions by. Those without the figure come before the others."""
 
     CREATED_AT = "CREATED_AT"
     LAST_ACTIVE_AT = "LAST_ACTIVE_AT"
     TITLE = "TITLE"
     MESSAGE_COUNT = "MESSAGE_COUNT"
+    TOKENS = "TOKENS"
+    COST = "COST"
 
 
 class SessionOrder(Command, frozen=True, kw_only=True):
@@ -131,7 +154,7 @@ class SessionOrder(Command, frozen=True, kw_only=True):
 
 
 class SessionFilter(TargetFilter, frozen=True, kw_only=True):
-    """Selects sessions; all given members must match."""
+    """Selects sessions; all given members must match. totalTokens, costUsd: what all its traces used."""
 
     kinds: list[SessionKind] | None = None
     statuses: list[SessionStatus] | None = None
@@ -142,6 +165,8 @@ class SessionFilter(TargetFilter, frozen=True, kw_only=True):
     active_since: datetime | None = None
     capability: str | None = None
     metadata: GivenObject = None
+    total_tokens: FloatRange | None = None
+    cost_usd: FloatRange | None = None
     and_: list[SessionFilter] | None = msgspec.field(name="and", default=None)
     or_: list[SessionFilter] | None = msgspec.field(name="or", default=None)
     not_: SessionFilter | None = msgspec.field(name="not", default=None)

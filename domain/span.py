@@ -174,7 +174,8 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
 
     session_id: what the earliest span names that names a session, or the one with the least id of several. named_at,
     named_by: its start and its span_id; None where it stays whatever comes. ended_at, root_id: None while no span
-    without a parent has come. running_spans: how many have begun and not ended.
+    without a parent has come. running_spans: how many have begun and not ended. error_spans: how
+    many failed.
     """
 
     prefix: ClassVar[str] = "trc"
@@ -191,6 +192,7 @@ class Trace(Node, frozen=True, kw_only=True, gc=False):
     named_at: datetime | None = None
     named_by: str | None = None
     running_spans: int = 0
+    error_spans: int = 0
 
     @property
     def duration_ms(self) -> float | None:
@@ -218,12 +220,13 @@ class SpanOrder(Command, frozen=True, kw_only=True):
 
 
 class TraceOrderField(enum.Enum):
-    """Fields to sort traces by. Those without the figure come before the others."""
+    """Fields to sort traces by. Those without the figure come before the others. ERRORS: how many spans failed."""
 
     STARTED_AT = "STARTED_AT"
     DURATION = "DURATION"
     TOKENS = "TOKENS"
     COST = "COST"
+    ERRORS = "ERRORS"
 
 
 class TraceOrder(Command, frozen=True, kw_only=True):

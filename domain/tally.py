@@ -104,7 +104,7 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
         """What it and those below it come to."""
         if self.below == ZERO:
             return self.own
-        below = tuple(sum if count else None for sum, count in self.below)
+        below = told(self.below)
         most: list[Any] = [_most(own, under) for own, under in zip(self.own, below, strict=True)]
         if tuple(most[:2]) not in (self.own[:2], below[:2]):  # else a total, of one side, would lack the other's part
             most[2] = max(most[2] or 0, sum(part or 0 for part in most[:2]))
@@ -112,17 +112,35 @@ class Tally(Node, frozen=True, kw_only=True, gc=False):
 
     @property
     def usage(self) -> TokenUsage:
-        return _usage(self.counted)
+        return usage_of(self.counted)
 
     @property
     def told_twice(self) -> TokenUsage:
         if self.own == NOTHING or self.below == ZERO:
             return NO_USAGE
         parts = zip(self.own, self.below, self.counted, strict=True)
-        return _usage([(own or 0) + under - (most or 0) or None for own, (under, _), most in parts])
+        return usage_of([(own or 0) + under - (most or 0) or None for own, (under, _), most in parts])
 
 
-def _usage(counts: Sequence[float | None]) -> TokenUsage:
+def summed(sums: Sums, less: TokenUsage, more: TokenUsage) -> Sums:
+    """Sums of which one part was something and is something else now."""
+    return tuple(
+        (round(sum - (minus or 0) + (plus or 0), _DIGITS), count - (minus is not None) + (plus is not None))
+        for (sum, count), minus, plus in zip(sums, astuple(less), astuple(more), strict=True)
+    )
+
+
+def sums_of(row: Sequence[float]) -> Sums:
+    """The sums of what a store has added up: of each member the sum, and how many tell it."""
+    return tuple((round(sum, _DIGITS), int(count)) for sum, count in zip(row[::2], row[1::2], strict=True))
+
+
+def told(sums: Sums) -> Counts:
+    """The sums; None where nobody tells any."""
+    return tuple(sum if count else None for sum, count in sums)
+
+
+def usage_of(counts: Sequence[float | None]) -> TokenUsage:
     asked, said, total, cost, cached, reasoning, reckoned = counts
     return TokenUsage(_shown(asked), _shown(said), _shown(total), cost, _shown(cached), _shown(reasoning), reckoned)
 

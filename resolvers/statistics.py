@@ -20,7 +20,7 @@ from domain.memory import MemoryFilter
 from domain.message import MessageFilter
 from domain.node import Id, Node
 from domain.participant import Participant
-from domain.session import Session, SessionFilter
+from domain.session import SessionFilter
 from domain.span import SpanFilter, TokenUsage, Trace
 from domain.statistics import (
     TIMES,
@@ -222,13 +222,6 @@ def _usage(own: Sequence[Summed], beside: Sequence[Summed], sign: int) -> TokenU
         total = round(sum(summed.sum * way for summed, way in parts), 12)
         told.append(total if column.column.endswith("_usd") else int(total))
     return TokenUsage(*told)
-
-
-async def usages(context: Context, sessions: Sequence[Session]) -> list[TokenUsage]:
-    """What the traces of each session used."""
-    ids = [one.id for one in sessions]
-    found = await context.store.grouped(Collection.SESSION_TRACES, ids, Grouping(values=_TOKENS))
-    return [_usage(group.values, (), 1) for [group] in found]
 
 
 _AT_ONCE = 200

@@ -22,7 +22,6 @@ from resolvers import (
     playground,
     session_links,
     sessions,
-    statistics,
     window,
     workflow,
 )
@@ -99,7 +98,7 @@ class Session(Node):
     trace = connection(lists.SESSION_TRACE, page.TraceEventConnection, "The session's event log, in commit order.")
     spans = connection(lists.SESSION_SPANS, page.SpanConnection, "The session's spans, newest first.")
     traces = connection(lists.SESSION_TRACES, page.TraceConnection, "The session's traces, newest first.")
-    usage = relation(statistics.usages, refs.optional(TokenUsage), "What all its traces used.", reads=["id"])
+    usage: TokenUsage | None = strawberry.field(description="What all its traces used.")
     trace_cursor = relation(
         sessions.trace_cursors,
         str,

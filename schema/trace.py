@@ -139,6 +139,7 @@ class Trace(Node):
         description="Time from the first start to the last end; null while a span runs or the root has not come."
     )
     running_spans: int = strawberry.field(description="How many of its spans have begun and not ended.")
+    error_spans: int = strawberry.field(description="How many of its spans failed.")
     status_code: SpanStatusCode = strawberry.field(
         description="ERROR if any span failed, otherwise OK if any span succeeded."
     )

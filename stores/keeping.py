@@ -1,5 +1,5 @@
 """What every engine's transaction keeps beside the records that are put and deleted: lines of their logs, the sums
-of traces, which blobs messages show, and the chunks of what documents say."""
+of traces and sessions, which blobs messages show, and the chunks of what documents say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from domain.blob import Attachment, Blob, MediaKind
 from domain.message import Message
 from domain.node import Id, Node
+from domain.session import Session
 from domain.span import Span, Trace
 from stores import documents, journal, sums
 
@@ -17,7 +18,10 @@ async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
     if not records:
         return
     if isinstance(records[0], Trace):
-        records = await sums.as_kept(tx, [record for record in records if isinstance(record, Trace)])
+        await _put_traces(tx, await sums.as_kept(tx, [record for record in records if isinstance(record, Trace)]))
+        return
+    if isinstance(records[0], Session):
+        records = await sums.as_charged(tx, [record for record in records if isinstance(record, Session)])
     await journal.put(tx, records)
     if isinstance(records[0], Span):
         await sums.put(tx, [record for record in records if isinstance(record, Span)])
@@ -27,6 +31,13 @@ async def put(tx: sums.Sums, records: Sequence[Node]) -> None:
         await tx.store(records)
     if isinstance(records[0], Message | Span):
         await _attach(tx, [record for record in records if isinstance(record, Message | Span)])
+
+
+async def _put_traces(tx: sums.Sums, traces: list[Trace]) -> None:
+    before = await tx.get(Trace, [one.id for one in traces])
+    await journal.put(tx, traces)
+    await tx.store(traces)
+    await sums.charge(tx, before, traces)
 
 
 async def _attach(tx: sums.Sums, records: Sequence[Message | Span]) -> None:
@@ -60,5 +71,8 @@ async def _attach(tx: sums.Sums, records: Sequence[Message | Span]) -> None:
 
 async def delete(tx: sums.Sums, records: Iterable[Node], spans: Iterable[tuple[str, Id]]) -> None:
     """Tells of what is gone. records: at least those that have a log; spans: (trace id, id) of each."""
+    records = list(records)
     await journal.delete(tx, records)
+    gone = [one for one in records if isinstance(one, Trace)]
+    await sums.charge(tx, gone, [None] * len(gone))
     await sums.take_away(tx, spans)

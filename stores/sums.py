@@ -1,4 +1,5 @@
-"""Update the sums of traces when spans are written or deleted; every engine's transaction calls this.
+"""Update the sums of traces, and of their sessions, when spans are written or deleted; every engine's transaction calls
+this.
 
 An engine stores Tally as any other record, finds it by its natural key, and calls these. It may make the tally of a
 span without children from the span as it is stored, and store none.
@@ -13,8 +14,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from domain.node import Id, Node
-from domain.span import Span, SpanStatusCode, Trace
-from domain.tally import TOP, Key, Tallies, Tally
+from domain.session import Session
+from domain.span import NO_USAGE, Span, SpanStatusCode, TokenUsage, Trace
+from domain.tally import TOP, ZERO, Key, Tallies, Tally
 from stores import inheritance, journal
 
 
@@ -75,6 +77,41 @@ async def as_kept(tx: Sums, traces: Sequence[Trace]) -> list[Trace]:
     return [summed(trace, top) for trace, top in zip(traces, tops, strict=True)]
 
 
+async def charge(tx: Sums, before: Iterable[Trace | None], after: Iterable[Trace | None]) -> None:
+    """Counts traces in the sums of their sessions as they are after a write, and no longer as they were before."""
+    changes: dict[Id, list[tuple[TokenUsage, TokenUsage]]] = {}
+    for old, new in zip(before, after, strict=True):
+        was, now = _used(old), _used(new)
+        if was != now:
+            for id in was | now:
+                changes.setdefault(id, []).append((was.get(id, NO_USAGE), now.get(id, NO_USAGE)))
+    charged: list[Session] = []
+    for session in await tx.get(Session, list(changes)) if changes else ():
+        if session is not None:
+            after_all = session
+            for less, more in changes[session.id]:
+                after_all = after_all.charged(less, more)
+            if after_all != session:
+                charged.append(after_all)
+    if charged:
+        await journal.put(tx, charged)
+        await tx.store(charged)
+
+
+def _used(trace: Trace | None) -> dict[Id, TokenUsage]:
+    """By its session what a trace uses, where it has one and uses anything."""
+    if trace is None or trace.session_id is None or trace.usage == NO_USAGE:
+        return {}
+    return {trace.session_id: trace.usage}
+
+
+async def as_charged(tx: Sums, sessions: Sequence[Session]) -> list[Session]:
+    """Sessions that are put, with the sums that are kept of them, whatever theirs say."""
+    there = await tx.get(Session, [session.id for session in sessions])
+    kept = [ZERO if one is None else one.used for one in there]
+    return [one if one.used == used else one.with_used(used) for one, used in zip(sessions, kept, strict=True)]
+
+
 async def _known(tx: Sums, spans: Sequence[Span]) -> list[Tally]:
     """The tallies of spans and of all that they are parts of."""
     known: dict[Key, Tally | None] = {}
@@ -97,7 +134,8 @@ async def _keep(tx: Sums, tallies: Tallies, naming: dict[str, Span]) -> None:
     changed = list(tallies.changed.values())
     await tx.store(changed)
     tops = [tally for tally in changed if tally.span_id == TOP]
-    traces = []
+    traces: list[Trace] = []
+    known: list[Trace | None] = []
     for top, before in zip(tops, await tx.find(Trace, [(top.trace_id,) for top in tops]), strict=True):
         span = naming.get(top.trace_id)
         if before is not None:
@@ -108,8 +146,10 @@ async def _keep(tx: Sums, tallies: Tallies, naming: dict[str, Span]) -> None:
             continue
         if trace != before:
             traces.append(trace)
+            known.append(before)
     await journal.put(tx, traces)
     await tx.store(traces)
+    await charge(tx, known, traces)
 
 
 def _begun(tx: Sums, top: Tally, span: Span) -> Trace:
@@ -166,4 +206,5 @@ def summed(trace: Trace, top: Tally | None) -> Trace:
         root_id=census.root[2] if rooted else None,
         span_count=census.spans,
         running_spans=census.running,
+        error_spans=census.errors,
     )

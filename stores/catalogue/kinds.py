@@ -38,7 +38,7 @@ from domain.span import Span, SpanFilter, SpanOrder, Trace, TraceListFilter, Tra
 from domain.state import StateEntry, StateFilter
 from domain.state_index import StateVector
 from domain.state_schema import StateSchema, StateSchemaOrder
-from domain.tally import Tally
+from domain.tally import ZERO, Tally
 from domain.tool_execution import ToolExecution, ToolExecutionFilter, ToolExecutionOrder
 from domain.trace import TraceEvent, TraceEventOrder, TraceFilter
 from domain.trash import TrashedBlob, TrashedPart, TrashedSession, TrashedSessionFilter, TrashedSessionOrder
@@ -67,6 +67,7 @@ KINDS: tuple[Kind[Any], ...] = (
             metadata=EMPTY_OBJECT,
             panel_format=None,
             workflow=None,
+            used=ZERO,
         ),
     ),
     Kind(

@@ -75,7 +75,7 @@ async def check_order(store: Store, of: Collection, parent: Any, made: list[Any]
     """All rows by the member, None the smallest, then by id; in a whole and page by page, either way."""
     name = order.field.value.lower()
     members = {"duration": "duration_ms"}
-    figures = {"tokens": "total_tokens", "cost": "cost_usd"}
+    figures = {"tokens": "total_tokens", "cost": "cost_usd", "errors": "error_spans"}
 
     def key(record: Any) -> Any:
         value = column_of(record, figures[name]) if name in figures else getattr(record, members.get(name, name))

@@ -7,12 +7,15 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from domain.node import Id
-from domain.page import Slice
+from domain.page import OrderDirection, Slice
+from domain.session import Session, SessionFilter, SessionOrder, SessionOrderField, SessionStatus
 from domain.span import Span, SpanStatusCode, TokenUsage, Trace
-from stores.contract.making import after, delete, keep, session, span, trace
-from stores.ports import Collection, Store, Transaction
+from domain.values import FloatRange
+from stores.contract.making import after, delete, keep, page, session, span, trace
+from stores.ports import Collection, Records, Store, Transaction
 
 
 async def found(store: Store, trace_id: str = "t") -> Trace:
@@ -35,6 +38,8 @@ def part(name: str, parent: str | None = None, tokens: int | None = None, **valu
     used = {} if tokens is None else {"inputTokens": tokens}
     return span(**{"trace_id": "t", "span_id": name, "parent_span_id": parent, "attributes": used, **values})
 
+
+ERROR = SpanStatusCode.ERROR
 
 TREE: dict[str, dict[str, Any]] = {
     "agent": {"tokens": 300},
@@ -128,6 +133,7 @@ async def test_what_comes_again_and_goes_leaves_what_would_be_there_without(
                 "started_at": after(seconds=random.randint(0, 9)),
             }
             used["ended_at"] = random.choice([None, after(seconds=random.randint(10, 20))])
+            used["status_code"] = random.choice([ERROR, SpanStatusCode.OK])
             if name in spans:
                 used["id"] = spans[name].id
             told.append(part(name, random.choice([None, *"abcdefg", "nobody"]), session_id=talk.id, **used))
@@ -142,15 +148,90 @@ async def test_what_comes_again_and_goes_leaves_what_would_be_there_without(
         here, there = await found(store), await found(elsewhere, other)
         assert (here.usage, here.span_count, here.started_at) == (there.usage, there.span_count, there.started_at)
         assert (here.ended_at, here.status_code) == (there.ended_at, there.status_code)
+        assert here.error_spans == there.error_spans == sum(one.status_code is ERROR for one in spans.values())
         assert here.running_spans == there.running_spans == sum(one.ended_at is None for one in spans.values())
         roots = [one for one in spans.values() if one.parent_span_id is None]
         first = min(roots, key=lambda one: (one.started_at, one.id), default=None)
         assert (here.root_id, there.root_id is None) == (None if first is None else first.id, first is None)
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_session_has_what_its_traces_use_whatever_becomes_of_them(store: Store, seed: int) -> None:
+    """Spans come, are told again, go to another session with their trace and are deleted; sessions are put as they were
+    read before, and go."""
+    random = Random(seed)
+    talks = await keep(store, *(session(title=title) for title in "abc"))
+    spans: dict[tuple[str, str], Span] = {}
+    for _ in range(14):
+        told: dict[tuple[str, str], Any] = {}
+        for _ in range(random.randint(1, 3)):
+            key = random.choice("tuvw"), random.choice("ABC")
+            used = TokenUsage(total_tokens=random.choice([None, 3, 50]), cost_usd=random.choice([None, 0.1, 0.7]))
+            more: dict[str, Any] = {"id": spans[key].id} if key in spans else {}
+            where = random.choice([None, *(one.id for one in talks)])
+            told[key] = span(trace_id=key[0], span_id=key[1], session_id=where, tokens=used, **more)
+        spans |= zip(told, await keep(store, *told.values()), strict=True)
+        if random.random() < 0.4:
+            await delete(store, spans.pop(random.choice(list(spans))))
+        traces = (await page(store, Records(Trace), limit=100)).nodes
+        if random.random() < 0.4 and traces:
+            await _put(store, replace(random.choice(traces), session_id=random.choice(talks).id))
+        if random.random() < 0.4:
+            await _put(store, replace(random.choice(talks), status=SessionStatus.ENDED))
+        await _are_charged(store, talks)
+    gone = talks.pop()
+    await delete(store, gone)
+    await _are_charged(store, talks)
+
+
+async def _put(store: Store, record: Trace | Session) -> None:
+    async def script(tx: Transaction) -> None:
+        await tx.put([record])
+
+    await store.write(script)
+
+
+async def _are_charged(store: Store, talks: list[Session]) -> None:
+    """That these are all sessions, and have, and are found and sorted by, what all their traces use."""
+    whole: dict[Id, list[Any]] = {}
+    for talk in talks:
+        used = [one.usage for one in (await page(store, Collection.SESSION_TRACES, talk, limit=100)).nodes]
+        whole[talk.id] = [
+            None if not (some := [told for one in used if (told := getattr(one, name)) is not None]) else sum(some)
+            for name in ("total_tokens", "cost_usd")
+        ]
+    order = SessionOrder(field=SessionOrderField.COST, direction=OrderDirection.ASC)
+    found = (await page(store, Collection.SESSIONS, order=order)).nodes
+    assert {one.id: [one.total_tokens, one.cost_usd] for one in found} == {
+        id: [tokens, None if cost is None else pytest.approx(cost)] for id, (tokens, cost) in whole.items()
+    }
+    assert all([one.usage.total_tokens, one.usage.cost_usd] == [one.total_tokens, one.cost_usd] for one in found)
+    assert [one.id for one in found] == [one.id for one in sorted(found, key=lambda one: (one.cost_usd or -1, one.id))]
+    some = SessionFilter(cost_usd=FloatRange(min=0.5), total_tokens=FloatRange(max=100))
+    among = {one.id for one in found if (one.cost_usd or 0) >= 0.5 and one.total_tokens and one.total_tokens <= 100}
+    assert {one.id for one in (await page(store, Collection.SESSIONS, filter=some)).nodes} == among
+
+
+async def test_a_session_that_is_put_keeps_the_sums_there_are(store: Store) -> None:
+    """Also after its spans came in the same write."""
+    used = {"tokens": TokenUsage(total_tokens=5, cost_usd=0.5)}
+
+    async def script(tx: Transaction) -> Session:
+        made = session()(tx)
+        await tx.put([made])
+        await tx.put([span(session_id=made.id, **used)(tx)])
+        await tx.put([replace(made, title="later", total_tokens=99)])
+        return made
+
+    made = await store.write(script)
+    [kept] = await store.get(Session, [made.id])
+    assert kept is not None
+    assert (kept.title, kept.total_tokens, kept.cost_usd, kept.usage) == ("later", 5, 0.5, used["tokens"])
+
+
 def part_of(trace_id: str, one: Span) -> Any:
     """A copy of a span in another trace."""
-    names = ("parent_span_id", "started_at", "ended_at", "tokens", "attributes")
+    names = ("parent_span_id", "started_at", "ended_at", "status_code", "tokens", "attributes")
     return span(trace_id=trace_id, span_id=one.span_id, **{name: getattr(one, name) for name in names})
 
 

@@ -14,7 +14,7 @@ from domain.node import Id
 from domain.participant import Participant
 from domain.session import Session
 from stores.embedded import rows
-from stores.rows import Row, micros
+from stores.rows import Row, micros, text
 
 MOST_BYTES = 32 << 20
 """About how much is kept, of all workspaces together; beyond that it begins anew."""
@@ -28,6 +28,8 @@ _PARTICIPANTS = (
 )
 
 _MOVE = "UPDATE session SET message_count = ?, last_active_at = ?, current = ? WHERE key = ?"
+
+_CHARGE = "UPDATE session SET used = ?, total_tokens = ?, cost_usd = ? WHERE key = ?"
 
 _FREE = (
     "UPDATE session SET external_id = NULL WHERE workspace = ? AND external_id = ? AND id <> ? "
@@ -96,12 +98,14 @@ class Known:
             self._participants.pop(one.session_id, None)
 
     def store(self, sessions: Sequence[Session]) -> None:
-        """Stores sessions; of one that has only moved on nothing else is written."""
+        """Stores sessions; of one that has only moved on, or whose traces used more, nothing else is written."""
         for session in sessions:
             before, key = self._by_id.get(session.id), self._keys.get(session.id)
             if key is not None and before is not None and _is_ahead(session, before):
                 moved = session.message_count, micros(session.last_active_at), session.current_id
                 self._db.execute(_MOVE, (*moved, key))
+            elif key is not None and before is not None and _is_charged(session, before):
+                self._db.execute(_CHARGE, (text(session.used), session.total_tokens, session.cost_usd, key))
             else:
                 if session.external_id is not None:
                     self._free(session.id, session.external_id)
@@ -188,6 +192,11 @@ def _is_ahead(session: Session, before: Session) -> bool:
         current_id=before.current_id,
     )
     return same == before
+
+
+def _is_charged(session: Session, before: Session) -> bool:
+    """Whether other sums are all that is new."""
+    return session.used != before.used and session.with_used(before.used) == before
 
 
 def _size(session: Session) -> int:

@@ -19,6 +19,8 @@ from domain.blob import Blob
 from domain.conventions.columns import told_again
 from domain.document import DocumentChunk
 from domain.message import renewed
+from domain.span import TokenUsage
+from domain.tally import sums_of
 from stores import documents, sums
 from stores.catalogue.kind import Kind
 from stores.catalogue.kinds import KINDS
@@ -27,6 +29,7 @@ from stores.embedded.tables import CHANGES, column_of, create_indexes, create_ta
 from stores.errors import CannotOpen
 from stores.ids import Ids
 from stores.inheritance import inheriting
+from stores.rows import text
 
 APPLICATION_ID = 0x52656331
 """The bytes "Rec1" in the file's header (https://sqlite.org/fileformat2.html, offset 68)."""
@@ -203,6 +206,21 @@ def _drop_index_of_times(db: apsw.Connection) -> None:
     db.execute("DROP INDEX IF EXISTS memory_timed")
 
 
+def _charge(db: apsw.Connection) -> None:
+    """Gives sessions the sums of their traces, and traces how many of their spans failed."""
+    told = ", ".join(f"coalesce(sum({name}), 0), count({name})" for name in TokenUsage.__struct_fields__)
+    found: Any = db.execute(f"SELECT session, {told} FROM trace WHERE session IS NOT NULL GROUP BY session").fetchall()
+    for key, *row in found:
+        [old] = db.execute(f"{rows.SESSION.select} WHERE t.key = ?", (key,))
+        new = rows.SESSION.decode(old).with_used(sums_of(row))
+        charged = text(new.used), new.total_tokens, new.cost_usd, key
+        db.execute("UPDATE session SET used = ?, total_tokens = ?, cost_usd = ? WHERE key = ?", charged)
+    db.execute(
+        "UPDATE trace SET error_spans = (SELECT count(*) FROM span s WHERE s.workspace = trace.workspace "
+        "AND s.trace_id = trace.trace_id AND s.status_code = 'ERROR') WHERE status_code = 'ERROR'"
+    )
+
+
 _BATCH = 1_000
 
 _FIRST = 2
@@ -226,6 +244,7 @@ STEPS: tuple[Step, ...] = (
     Step(after=_index_again),  # 17: words of numbers beside characters, of roots, and behind prefixes
     Step(before=_drop_index_of_times),  # 18: searches do not look at the times of what was superseded
     Step(after=_index_again),  # 19: words are also found by two letters for one
+    Step(after=_charge),  # 20: sessions have sums, and traces know how many spans failed
 )
 """Never edited once released, only added to."""
 

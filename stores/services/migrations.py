@@ -23,6 +23,8 @@ from domain.blob import Blob
 from domain.conventions.columns import told_again
 from domain.document import DocumentChunk
 from domain.message import renewed
+from domain.span import TokenUsage
+from domain.tally import sums_of
 from stores import documents, sums
 from stores.catalogue.column import NO_DEFAULT, Column
 from stores.catalogue.kind import Kind
@@ -30,7 +32,7 @@ from stores.catalogue.kinds import KINDS, targets
 from stores.ids import Ids
 from stores.inheritance import inheriting
 from stores.rows import text
-from stores.services.labels import COUNTERS, LINK, SPAN, TALLY, TRACE, Label, label, statements
+from stores.services.labels import COUNTERS, LINK, SESSION, SPAN, TALLY, TRACE, Label, label, statements
 from stores.services.properties import added, extras
 from stores.words import stored
 
@@ -296,6 +298,29 @@ def _index_again(run: Run) -> None:
                 _look_into(run, of, name, makers[name])
 
 
+def _charge(run: Run) -> None:
+    """Gives sessions the sums of their traces, and traces how many of their spans failed."""
+    told = ", ".join(f"sum(n.{name}), count(n.{name})" for name in TokenUsage.__struct_fields__)
+    after = ""
+    page = f"MATCH (n:Session) WHERE n.id > $after WITH n ORDER BY n.id LIMIT {_BATCH} WITH collect(n) AS ns"
+    while found := SESSION.records(run(f"{page} RETURN {SESSION.lists()}", after=after)[0][0]):
+        after = found[-1].id
+        added = run(
+            f"UNWIND $ids AS id MATCH (n:Trace) WHERE n.session = id RETURN id, [{told}]", ids=[one.id for one in found]
+        )
+        by_id = {one.id: one for one in found}
+        charged = [by_id[id].with_used(sums_of(row)) for id, row in added]
+        run(
+            "UNWIND $rows AS r MATCH (n:Session {id: r.id}) SET n += r",
+            rows=[dict(zip(SESSION.columns, SESSION.encode(one), strict=True)) for one in charged],
+        )
+    run(
+        "MATCH (n:Trace) WHERE n.status_code = 'ERROR' CALL (n) { SET n.error_spans = COUNT { MATCH (s:Span) "
+        "WHERE s.workspace = n.workspace AND s.trace_id = n.trace_id AND s.status_code = 'ERROR' } } "
+        f"IN TRANSACTIONS OF {_BATCH} ROWS"
+    )
+
+
 _FIRST = 4
 """The version before the first step; earlier ones only lack indexes."""
 
@@ -318,6 +343,7 @@ STEPS: tuple[Callable[[Run], None], ...] = (
     _cut_documents,  # 20: what documents say is found, in chunks
     _index_again,  # 21: words of numbers beside characters, of roots, and behind prefixes
     _index_again,  # 22: words are also found by two letters for one
+    _charge,  # 23: sessions have sums, and traces know how many spans failed
 )
 """Each brings a graph to the next version. Never edited once released, only added to."""
 

@@ -269,7 +269,7 @@ def test_decisions_and_experiments_of_a_session(site: Site, page: Page) -> None:
 
 
 def test_sessions_are_filtered_and_ordered(site: Site, page: Page) -> None:
-    """By kind, status, participant, annotation and time, one after the other, and all of it from the address."""
+    """By kind, status, participant, annotation, time and cost, one after the other, and all of it from the address."""
     site.ask('mutation { upsertUser(input: {externalId: "ada", name: "Ada"}) { user { id } errors { message } } }')
     with_ada = {"participants": [{"actor": {"externalId": "ada"}}]}
     wanted = site.session("sift a", "sift wanted", kind="PANEL", **with_ada)
@@ -297,3 +297,13 @@ def test_sessions_are_filtered_and_ordered(site: Site, page: Page) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("combobox", name="order").select_option("TITLE")
     expect(rows.first).to_contain_text("sift other")
+    for name, cost in (("sift a", 0.02), ("sift b", 0.5)):  # as it comes, while the list is looked at
+        of = {"session": {"externalId": name}, "kind": "LLM", "traceId": f"{name[-1]}c" * 16}
+        site.end(site.begin("ask", **of), attributes={"gen_ai.usage.cost": cost, "gen_ai.usage.input_tokens": 7})
+    expect(rows.filter(has_text="sift other")).to_contain_text("$0.50")
+    page.get_by_role("combobox", name="order").select_option("dearest")
+    expect(rows.first).to_contain_text("sift other")
+    expect(rows).to_have_count(2)
+    page.get_by_role("combobox", name="cost").select_option("$0.10 and more")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("sift other")

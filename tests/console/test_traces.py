@@ -147,3 +147,11 @@ def test_the_slowest_the_dearest_and_the_failed_come_first(site: Site, page: Pag
     page.get_by_role("combobox", name="Duration").select_option("10 s and more")
     expect(found).to_have_count(1)
     expect(found).to_contain_text("sail slow")
+    page.get_by_role("combobox", name="Duration").select_option("any duration")
+    order.select_option("most errors")
+    expect(found.first).to_contain_text("sail slow")
+    hasty = hashlib.md5(b"hasty", usedforsecurity=False).hexdigest()
+    for _ in range(2):  # while the list is looked at
+        site.end(site.begin("sail on", traceId=hasty), statusCode="ERROR")
+    expect(found.first).to_contain_text("sail hasty")
+    expect(found.first).to_contain_text("2 errors")

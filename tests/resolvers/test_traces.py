@@ -781,7 +781,7 @@ class TestTracesOfAllSessions:
             ({"startedAt": {"from": "2020-01-01T02:00:00Z", "until": "2020-01-01T03:00:00Z"}}, "b"),
         ):
             assert await found(filter) == traces, filter
-        for field, rising in (("STARTED_AT", "abc"), ("DURATION", "cba"), ("COST", "cab")):
+        for field, rising in (("STARTED_AT", "abc"), ("DURATION", "cba"), ("COST", "cab"), ("ERRORS", "acb")):
             assert await found(None, {"field": field, "direction": "ASC"}) == rising
             assert await found(None, {"field": field}) == rising[::-1]
         assert (await found(None, {"field": "TOKENS"}))[-1] == "c"

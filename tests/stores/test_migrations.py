@@ -17,6 +17,7 @@ from domain.memory import Memory
 from domain.message import Message
 from domain.search import Recall, SearchMode
 from domain.session import Session
+from domain.span import SpanStatusCode, TokenUsage, Trace
 from stores.contract.making import (
     DIMENSION,
     Clock,
@@ -32,6 +33,7 @@ from stores.contract.making import (
     replace,
     say,
     session,
+    span,
     talk,
     trace,
     user,
@@ -184,6 +186,29 @@ async def test_places_of_a_log_are_not_given_again_by_a_table_that_is_built_anew
         migrations._rebuild(db, event, list(migrations._columns(db, "event")))
     assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchall() == [(last,)]
     db.close()
+
+
+async def test_sessions_of_before_they_had_sums(tmp_path: Path) -> None:
+    engine = open_folder(folder := tmp_path / "data")
+    store = engine.workspace("main")
+    [talk, _] = await keep(store, session(), session(external_id="silent"))
+    used = {"tokens": TokenUsage(total_tokens=5, cost_usd=0.25), "status_code": SpanStatusCode.ERROR}
+    await keep(store, *(span(trace_id=id, span_id="a", session_id=talk.id, **used) for id in "tu"))
+    before = [await store.scan(kind, None, 10) for kind in (Session, Trace)]
+    await engine.close()
+    changed(
+        folder,
+        "UPDATE session SET used = (SELECT used FROM session WHERE external_id = 'silent'), total_tokens = NULL, "
+        "cost_usd = NULL",
+        "UPDATE trace SET error_spans = 0",
+        "PRAGMA user_version = 19",
+    )
+    engine = open_folder(folder)
+    store = engine.workspace("main")
+    assert [await store.scan(kind, None, 10) for kind in (Session, Trace)] == before
+    [charged] = [one for one in before[0] if one.id == talk.id]
+    assert (charged.total_tokens, charged.cost_usd) == (10, 0.5)
+    await engine.close()
 
 
 async def test_what_was_superseded_gets_the_end_of_its_validity(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from domain.key import ApiKey
 from domain.link import MemoryLinkKind
 from domain.memory import Memory, MemoryStatus
 from domain.node import Id, Node
+from domain.session import Session
 from domain.span import Trace
+from domain.tally import ZERO
 from formats.recollect import jsonl
 from formats.recollect.lines import Entry, read
 from resolvers.context import Context
@@ -96,6 +98,8 @@ def _comparable(entry: Any) -> Any:
     record = entry.record
     if isinstance(record, Trace):  # their sums were not kept, and few told them
         record = Trace(id=record.id, trace_id=record.trace_id, session_id=record.session_id, started_at=_EPOCH)
+    if isinstance(record, Session):  # neither were theirs
+        record = record.with_used(ZERO)
     return entry.type, record, None if entry.vector is None else np.asarray(entry.vector).tolist()
 
 

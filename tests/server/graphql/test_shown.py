@@ -17,6 +17,7 @@ from domain.message import Message, TextContent, ToolCall
 from domain.node import Node
 from domain.panel import PanelFormat
 from domain.session import SESSION_TYPES
+from domain.tally import ZERO
 from domain.workflow import Workflow, WorkflowState
 from schema.fields import shown_by
 from server.graphql.documents import Request
@@ -141,7 +142,7 @@ FILLED: dict[type[Node], dict[str, Any]] = {
         "place": 7,
     },
     Memory: {"type": MemoryType.EPISODIC},
-    **{of: {"message_count": 7, "deleted_count": 2, **_OWN} for of in SESSION_TYPES.values()},
+    **{of: {"message_count": 7, "deleted_count": 2, "used": ZERO, **_OWN} for of in SESSION_TYPES.values()},
     MessageVersion: {"content": [TextContent("a")]},
 }
 
@@ -166,6 +167,7 @@ def test_properties_are_made_of_what_they_say() -> None:
         "tool_calls",
         "placed_content",
         "messages_there",
+        "usage",
         "type_name",
         "format",
         "state",

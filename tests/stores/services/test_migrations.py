@@ -19,7 +19,7 @@ from domain.message import Message, ThreadOrder, ThreadOrderField
 from domain.page import OrderDirection
 from domain.search import Recall, SearchMode
 from domain.session import Session
-from domain.span import Trace
+from domain.span import SpanStatusCode, Trace
 from domain.state import StateFilter
 from domain.trace import TraceEvent
 from domain.values import FloatRange, encode_json
@@ -101,17 +101,25 @@ async def test_traces_get_their_sums(tmp_path: Path) -> None:
     engine = open_services(tmp_path, "test", 16, Clock())
     store = engine.workspace("main")
     used = {"inputTokens": 10}
+    [talk] = await keep(store, session())
     await keep(store, *(span(trace_id="t", span_id=id, attributes=used) for id in "abc"), trace(trace_id="empty"))
+    failed = {"session_id": talk.id, "status_code": SpanStatusCode.ERROR, "attributes": used}
+    await keep(store, *(span(trace_id=id, span_id="a", **failed) for id in "uv"))
     await keep(store, span(trace_id="t", span_id="d", parent_span_id="a", attributes=used))
-    before = await store.find(Trace, [("t",), ("empty",)])
+    before = await store.find(Trace, [("t",), ("empty",), ("u",)])
+    [charged] = await store.get(Session, [talk.id])
     await engine.close()
     run("MATCH (n:Tally) DETACH DELETE n")
-    late = TRACE.columns[TRACE.columns.index("started_at") + 1 :]
+    late = [one for one in TRACE.columns[TRACE.columns.index("started_at") + 1 :] if not one.startswith("named_")]
     run(f"MATCH (n:Trace) REMOVE {', '.join(f'n.{column}' for column in late)}")
+    run("MATCH (n:Session) REMOVE n.used, n.total_tokens, n.cost_usd")
     run("MATCH (n:Recollect) SET n.version = 4, n.filled = null")
     engine = open_services(tmp_path, "test", 16, Clock())
     store = engine.workspace("main")
-    assert await store.find(Trace, [("t",), ("empty",)]) == before
+    assert await store.find(Trace, [("t",), ("empty",), ("u",)]) == before
+    assert await store.get(Session, [talk.id]) == [charged]
+    assert charged is not None
+    assert charged.total_tokens == 20
     await keep(store, span(trace_id="t", span_id="e", parent_span_id="b", attributes={"inputTokens": 11}))
     [after] = await store.find(Trace, [("t",)])
     assert after is not None

@@ -77,11 +77,14 @@ SELDOM = {
     AnnotationOrderField.LABEL,
     AnnotationOrderField.UPDATED_AT,
     SessionOrderField.MESSAGE_COUNT,
+    SessionOrderField.TOKENS,
+    SessionOrderField.COST,
     SpanOrderField.TOKENS,
     SpanOrderField.COST,
     TraceOrderField.DURATION,
     TraceOrderField.TOKENS,
     TraceOrderField.COST,
+    TraceOrderField.ERRORS,
     ToolExecutionOrderField.DURATION,
 }
 """What is sorted where it is asked for: few ask, and each write would pay for the index."""

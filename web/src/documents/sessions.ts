@@ -3,6 +3,7 @@ import { graphql, type ResultOf, type VariablesOf } from '../graphql.ts';
 export const SessionRow = graphql(`
   fragment SessionRow on Session {
     id kind title status messageCount createdAt lastActiveAt
+    usage { totalTokens costUsd }
     participants(first: 6) { nodes { id name type } }
   }
 `);

@@ -3,7 +3,7 @@ import { ContentPart } from './sessions.ts';
 
 export const TraceRow = graphql(`
   fragment TraceRow on Trace {
-    id traceId startedAt durationMs runningSpans statusCode
+    id traceId startedAt durationMs runningSpans errorSpans statusCode
     usage { totalTokens costUsd }
     session { id title }
     root { name kind }

@@ -5,7 +5,7 @@ import { List } from '../parts/list.tsx';
 import { useColumns } from '../parts/columns.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
-import { Badge, Empty, Time, Trouble } from '../parts/show.tsx';
+import { Badge, COSTS, Empty, Time, Trouble, count, dollars } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { lazy } from '../parts/lazy.tsx';
 
@@ -13,12 +13,12 @@ const SessionView = lazy(async () => (await import('./session.tsx')).SessionView
 
 const ROW = 64;
 const PAGE = 50;
-const FILTERS = ['text', 'kind', 'status', 'participant', 'since', 'annotation', 'sort'];
+const FILTERS = ['text', 'kind', 'status', 'participant', 'since', 'dearer', 'annotation', 'sort'];
 
-const ORDERS: Record<string, string> = { LAST_ACTIVE_AT: 'last active', CREATED_AT: 'newest', MESSAGE_COUNT: 'most messages', TITLE: 'title' };
+const ORDERS: Record<string, string> = { LAST_ACTIVE_AT: 'last active', CREATED_AT: 'newest', MESSAGE_COUNT: 'most messages', COST: 'dearest', TOKENS: 'most tokens', TITLE: 'title' };
 const SINCE: Record<string, number> = { hour: 3600, day: 86_400, week: 604_800 };
 
-type Choice = 'kind' | 'status' | 'participant' | 'since' | 'annotation' | 'sort';
+type Choice = 'kind' | 'status' | 'participant' | 'since' | 'dearer' | 'annotation' | 'sort';
 
 function filterOf(query: URLSearchParams): SessionFilter {
   const of = (name: Choice | 'text') => query.get(name);
@@ -28,6 +28,7 @@ function filterOf(query: URLSearchParams): SessionFilter {
     ...(of('status') ? { statuses: [of('status')] as SessionFilter['statuses'] } : {}),
     ...(of('participant') ? { participant: { id: of('participant')! } } : {}),
     ...(since ? { activeSince: new Date(Date.now() - since * 1000).toISOString() } : {}),
+    ...(of('dearer') ? { costUsd: { min: Number(of('dearer')) } } : {}),
     ...(of('annotation') ? { annotation: { names: [of('annotation')!] } } : {}),
     ...(of('text') ? { or: [{ text: of('text') }, { said: of('text') }] } : {}),
   };
@@ -48,10 +49,12 @@ export default function SessionsPage({ path, query }: PageProps) {
   );
 }
 
-const RANKS: Record<string, (row: SessionRow) => string | number> = {
+const RANKS: Record<string, (row: SessionRow) => string | number | null> = {
   LAST_ACTIVE_AT: (row) => row.lastActiveAt,
   CREATED_AT: (row) => row.createdAt,
   MESSAGE_COUNT: (row) => row.messageCount,
+  COST: (row) => row.usage?.costUsd ?? null,
+  TOKENS: (row) => row.usage?.totalTokens ?? null,
   TITLE: (row) => row.title,
 };
 
@@ -85,7 +88,7 @@ function Sidebar({ query, open }: { query: URLSearchParams; open: string | undef
   );
 }
 
-const COLUMNS = { kind: ['kind', true], status: ['status', true], people: ['who takes part', true], messages: ['messages', true], created: ['made', false], active: ['last active', true] } as const;
+const COLUMNS = { kind: ['kind', true], status: ['status', true], people: ['who takes part', true], messages: ['messages', true], tokens: ['tokens', false], cost: ['cost', true], created: ['made', false], active: ['last active', true] } as const;
 
 const Row = ({ row, columns }: { row: SessionRow; columns: ReadonlySet<string> }) => (
   <>
@@ -98,6 +101,8 @@ const Row = ({ row, columns }: { row: SessionRow; columns: ReadonlySet<string> }
       {columns.has('status') && row.status !== 'ENDED' && <Badge of={row.status} />}
       <span class="soft cut"><bdi>{columns.has('people') && row.participants.nodes.filter(({ type }) => type !== 'TOOL').map(({ name }) => name).join(', ')}</bdi></span>
       {columns.has('created') && <span class="soft">made <Time at={row.createdAt} /></span>}
+      {columns.has('tokens') && row.usage?.totalTokens != null && <span class="soft figure">{count(row.usage.totalTokens)} tokens</span>}
+      {columns.has('cost') && row.usage?.costUsd != null && <span class="soft figure">{dollars(row.usage.costUsd)}</span>}
       {columns.has('messages') && <span class="soft figure">{row.messageCount} {row.messageCount === 1 ? 'message' : 'messages'}</span>}
     </span>
   </>
@@ -137,6 +142,7 @@ function Filters({ query }: { query: URLSearchParams }) {
       {select('status', 'status', { ACTIVE: 'active', ENDED: 'ended', ARCHIVED: 'archived' })}
       {select('participant', 'participant', Object.fromEntries(people.map(({ id, name }) => [id, name])), 'anyone')}
       {select('since', 'time', { hour: 'last hour', day: 'last day', week: 'last week' })}
+      {select('dearer', 'cost', COSTS)}
       {select('sort', 'order', ORDERS, '')}
       <input type="text" placeholder="annotation" aria-label="Annotation, by its name" value={query.get('annotation') ?? ''} onChange={(event) => put({ annotation: event.currentTarget.value })} />
     </div>

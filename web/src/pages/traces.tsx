@@ -5,7 +5,7 @@ import { List } from '../parts/list.tsx';
 import { useColumns } from '../parts/columns.tsx';
 import { LiveBar, useLiveRows } from '../parts/livebar.tsx';
 import { useCalm, useLoad } from '../parts/load.ts';
-import { Empty, Trouble } from '../parts/show.tsx';
+import { COSTS, Empty, Trouble } from '../parts/show.tsx';
 import type { PageProps } from '../shell.tsx';
 import { TraceView } from './trace.tsx';
 import { lazy } from '../parts/lazy.tsx';
@@ -52,6 +52,7 @@ const RANKS: Record<string, (row: TraceRow) => string | number | null> = {
   DURATION: (row) => row.durationMs,
   COST: (row) => row.usage?.costUsd ?? null,
   TOKENS: (row) => row.usage?.totalTokens ?? null,
+  ERRORS: (row) => row.errorSpans,
 };
 
 function Sidebar({ query, open }: { query: URLSearchParams; open: string | undefined }) {
@@ -114,10 +115,10 @@ function Filters({ query }: { query: URLSearchParams }) {
       {select('status', 'Status', { '': 'any status', ERROR: 'failed', OK: 'ok' })}
       {select('slower', 'Duration', { '': 'any duration', 100: '100 ms and more', 1000: '1 s and more', 10000: '10 s and more' })}
       {select('agent', 'Agent', { '': 'any agent', ...Object.fromEntries((data?.agents.nodes ?? []).map(({ id, name }) => [id, name])) })}
-      {select('dearer', 'Cost', { '': 'any cost', '0.001': '$0.001 and more', '0.01': '$0.01 and more', '0.1': '$0.10 and more', '1': '$1 and more' })}
+      {select('dearer', 'Cost', { '': 'any cost', ...COSTS })}
       {select('running', 'Running', { '': 'ended or not', yes: 'running' })}
       <input type="text" placeholder="model" aria-label="Model" value={query.get('model') ?? ''} onChange={(event) => put({ model: event.currentTarget.value })} />
-      {select('sort', 'Order', { '': 'newest', DURATION: 'slowest', COST: 'dearest', TOKENS: 'most tokens' })}
+      {select('sort', 'Order', { '': 'newest', DURATION: 'slowest', COST: 'dearest', TOKENS: 'most tokens', ERRORS: 'most errors' })}
     </div>
   );
 }

@@ -31,6 +31,8 @@ export function span(ms: number): string {
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
 export const count = (value: number): string => (value < 10_000 ? value.toLocaleString() : compact.format(value));
 export const dollars = (value: number): string => `$${value < 0.01 && value > 0 ? value.toPrecision(2) : value.toFixed(2)}`;
+/** What a list is narrowed by to what is dear. */
+export const COSTS = { '0.001': '$0.001 and more', '0.01': '$0.01 and more', '0.1': '$0.10 and more', '1': '$1 and more' };
 export const bytes = (value: number): string => (value < 1024 ? `${value} B` : value < 1_048_576 ? `${(value / 1024).toFixed(0)} KB` : `${(value / 1_048_576).toFixed(1)} MB`);
 
 /** A word of the schema, coloured by what it is. */

@@ -13,6 +13,7 @@ export function TraceLine({ row, columns }: { row: TraceRow; columns?: ReadonlyS
       <span class="second">
         {has('kind') && row.root && <Badge of={row.root.kind} />}
         {row.statusCode === 'ERROR' && <Badge of="ERROR" />}
+        {row.errorSpans > 1 && <span class="soft figure">{row.errorSpans} errors</span>}
         {isRunning && <span class="dot live" title={`${row.runningSpans} running`} />}
         <span class="soft cut"><bdi>{has('session') && row.session?.title}</bdi></span>
         {has('tokens') && row.usage?.totalTokens != null && <span class="soft figure">{count(row.usage.totalTokens)} tokens</span>}
