@@ -145,7 +145,7 @@ def test_why_a_message_says_that(site: Site, page: Page) -> None:
 
 
 def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
-    """A workflow as a graph: who is led to stands to the right, and where it is now is marked."""
+    """A workflow as a graph: who is led to stands to the right, and where it is now is marked, and the way there."""
     ways = [{"from": "open", "to": "shut", "name": "close"}, {"from": "shut", "to": "open", "name": "reopen"}]
     ways += [{"from": "open", "to": "open", "name": "oil"}, {"from": "shut", "to": "locked"}]
     states = [{"name": "open"}, {"name": "shut"}, {"name": "locked"}, {"name": "lost"}]
@@ -159,9 +159,19 @@ def test_what_a_session_has_by_its_kind(site: Site, page: Page) -> None:
     expect(drawn.locator("path")).to_have_count(4)
     expect(drawn.get_by_text("reopen")).to_be_visible()
     advance = "mutation ($i: AdvanceWorkflowInput!) { advanceWorkflow(input: $i) { errors { message } } }"
+    agent = "mutation ($i: UpsertAgentInput!) { upsertAgent(input: $i) { errors { message } } }"
+    site.ask(agent, i={"externalId": "porter", "name": "The porter"})
+    site.ask(advance, i={"session": {"id": id}, "to": "shut", "agent": {"externalId": "porter"}})
+    site.ask(advance, i={"session": {"id": id}, "transition": "reopen"})
     site.ask(advance, i={"session": {"id": id}, "to": "shut"})
     page.reload()
     expect(drawn.locator(".now")).to_contain_text("shut")
+    expect(drawn.locator(".been path")).to_have_count(2)
+    expect(drawn.locator("g.been", has_text="close").locator("path")).to_be_visible()
+    steps = page.get_by_role("list", name="The way it took").get_by_role("listitem")
+    expect(steps).to_have_text(
+        [re.compile(r"open → shut .*by The porter"), re.compile("shut → open reopen"), re.compile("open → shut")]
+    )
     lefts = [
         drawn.locator("g", has_text=name).locator("rect").get_attribute("x") for name in ("open", "shut", "locked")
     ]

@@ -221,7 +221,7 @@ export const KindPart = graphql(`
         decisions { id topic text consensus createdAt votes { choice comment participant { id name } } }
         insights { id category text consensus participant { id name } supportingMessages { id text } }
       }
-      ... on WorkflowSession { state states { name description isFinal transitions { to name } } executions { id state name status startedAt durationMs error } }
+      ... on WorkflowSession { state states { name description isFinal transitions { to name } } trace(last: 100, filter: { types: ["workflow_advanced"], components: ["workflow"] }) { nodes { id time data agent { name } } } executions { id state name status startedAt durationMs error } }
       ... on PlaygroundSession { experiments { id name description parameters results { id metrics comment createdAt } } }
     }
   }

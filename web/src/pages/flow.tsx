@@ -45,7 +45,11 @@ function line(from: Place, to: Place): [string, Place] {
   return [`M${out} ${bottom}C${out} ${low} ${back} ${low} ${back} ${under}m-4 7l4 -7l4 7`, { x: (out + back) / 2, y: low - 4 }];
 }
 
-export function Flow({ states, now, been }: { states: readonly State[]; now: string | null; been: ReadonlySet<string | null> }) {
+/** What a way from one state to another is known by. */
+export const wayFrom = (from: string, to: string): string => JSON.stringify([from, to]);
+
+/** now: the state it is in. been: those it was in; taken: the ways it took (`wayFrom`). */
+export function Flow({ states, now, been, taken }: { states: readonly State[]; now: string | null; been: ReadonlySet<string | null>; taken: ReadonlySet<string> }) {
   const places = placed(states);
   const all = [...places.values()];
   const width = Math.max(...all.map(({ x }) => x)) + BOX.width + 90;
@@ -59,7 +63,7 @@ export function Flow({ states, now, been }: { states: readonly State[]; now: str
             if (!from || !target) return null;
             const [path, at] = line(from, target);
             const names = transitions.flatMap((one) => (one.to === to && one.name ? [one.name] : [])).join(', ');
-            return <g key={`${name} ${to}`}><path d={path} /><text class="soft" x={at.x} y={at.y}>{short(names, 16)}</text></g>;
+            return <g key={`${name} ${to}`} class={taken.has(wayFrom(name, to)) ? 'been' : ''}><path d={path} /><text class="soft" x={at.x} y={at.y}>{short(names, 16)}</text></g>;
           }),
         )}
         {states.map(({ name }) => {

@@ -4,7 +4,7 @@ import { put } from '../route.ts';
 import { ask } from '../server.ts';
 import { useLoad } from '../parts/load.ts';
 import { Json } from '../parts/json.tsx';
-import { Flow } from './flow.tsx';
+import { Flow, wayFrom } from './flow.tsx';
 import { Badge, Empty, Score, Time, Trouble, span } from '../parts/show.tsx';
 
 type Of<Name> = Extract<Part, { __typename: Name }>;
@@ -46,13 +46,22 @@ function Panel({ panel }: { panel: Of<'PanelSession'> }) {
   );
 }
 
-/** The states as a graph and in words, each with where it may lead; the present one is marked, and so are those it was in. */
+/** A step as its line in the session's log tells it. */
+interface Step {
+  from?: unknown;
+  to?: unknown;
+  transition?: unknown;
+}
+
+/** The states as a graph and in words, each with where it may lead; the present one is marked, and so is the way it took. */
 function Workflow({ workflow }: { workflow: Of<'WorkflowSession'> }) {
-  const been = new Set(workflow.executions.map(({ state }) => state));
+  const steps = workflow.trace.nodes.map((line) => ({ ...line, ...wayOf((line.data ?? {}) as Step) }));
+  const been = new Set([...workflow.executions.map(({ state }) => state), ...steps.flatMap(({ from, to }) => [from, to])]);
+  const taken = new Set(steps.map(({ from, to }) => wayFrom(from, to)));
   if (!workflow.states.length) return <Empty title="No states"><p>A workflow is given its states when it is created.</p></Empty>;
   return (
     <>
-      <Flow states={workflow.states} now={workflow.state} been={been} />
+      <Flow states={workflow.states} now={workflow.state} been={been} taken={taken} />
       <ol class="states">
         {workflow.states.map(({ name, description, transitions, isFinal }) => (
           <li key={name} class={`card${name === workflow.state ? ' now' : been.has(name) ? ' been' : ''}`} aria-current={name === workflow.state ? 'step' : undefined}>
@@ -62,6 +71,16 @@ function Workflow({ workflow }: { workflow: Of<'WorkflowSession'> }) {
           </li>
         ))}
       </ol>
+      {steps.length > 0 && <h2 id="way">The way it took</h2>}
+      {steps.length > 0 && (
+        <ol aria-labelledby="way">
+          {steps.map(({ id, from, to, name, time, agent }) => (
+            <li key={id}>
+              <bdi>{from}</bdi> → <bdi>{to}</bdi> <span class="soft">{name && <bdi>{name} </bdi>}<Time at={time} /> {agent && <>by <bdi>{agent.name}</bdi></>}</span>
+            </li>
+          ))}
+        </ol>
+      )}
       {workflow.executions.length > 0 && <h2>What ran in it</h2>}
       <ul class="plain">
         {workflow.executions.map((one) => (
@@ -74,6 +93,9 @@ function Workflow({ workflow }: { workflow: Of<'WorkflowSession'> }) {
     </>
   );
 }
+
+const wayOf = ({ from, to, transition }: Step) => ({ from: text(from), to: text(to), name: text(transition) });
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 function Playground({ playground }: { playground: Of<'PlaygroundSession'> }) {
   const metricsOf = (metrics: unknown) => (metrics ?? {}) as Record<string, number>;
