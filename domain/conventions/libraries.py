@@ -44,8 +44,9 @@ VERCEL_AI = Convention(
     libraries=("ai 5.0.277", "ai 6.0.326", "ai 7.0.173 with @ai-sdk/otel 1.0.173"),
     needs="experimental_telemetry: {isEnabled: true, functionId, metadata: {sessionId, userId}}; version 7 has them in "
     "runtimeContext",
-    faults="6.0.326 and 7.0.173 repeat the sums of all steps on the outer span, which are counted once; "
-    "generateText of 5.0.277 tells neither cached tokens nor those of thoughts",
+    faults="6.0.326 and 7.0.173 repeat the sums of all steps on the outer span, which are counted once, as does "
+    "streamText of 5.0.277; its generateText repeats the last step's, by other names, without cached tokens and those "
+    "of thoughts, and has the input of a tool call as text where streamText has an object",
     kinds={
         "ai.operationId": {
             "ai.generateText": SpanKind.CHAIN,
@@ -125,7 +126,8 @@ LANGSMITH = Convention(
     name="LangSmith",
     libraries=("langsmith 0.15.1",),
     needs="LANGSMITH_OTEL_ENABLED and LANGSMITH_TRACING; session_id or thread_id and user_id among a run's metadata",
-    faults="0.15.1 sends a failure as an event with a traceback, and parents before and after their children",
+    faults="0.15.1 sends a failure as an event with a traceback, of the type `Exception` whatever was raised, "
+    "`langchain` as `gen_ai.system` of any run, and parents before and after their children",
     kinds={
         "langsmith.span.kind": {
             "llm": SpanKind.LLM,
@@ -256,8 +258,8 @@ OPENLIT = Convention(
     name="OpenLIT",
     libraries=("openlit 1.45.0",),
     needs="openlit.init(otlp_endpoint=...), and session.id on a span around the calls",
-    faults="1.45.0 leaves tool calls out of the history, tells no input of a call that fails, and writes the record of "
-    "a stream in the span above it",
+    faults="1.45.0 leaves tool calls out of the history, tells no input of a call that fails, writes the record of a "
+    "stream in the span above it, and tells a temperature and a seed that no request had",
     kinds={"gen_ai.operation.name": {"vectordb": SpanKind.RETRIEVER, "framework": SpanKind.CHAIN}},
     agent=("gen_ai.agent.role",),
     arguments=("gen_ai.tool.args",),

@@ -24,8 +24,9 @@ OPENINFERENCE = Convention(
     needs="using_attributes(session_id=..., user_id=...) around the calls; LangChain takes thread_id and user_id of "
     "configurable and metadata",
     faults="openai-agents 2.6.0 tells neither model nor input of a call that fails, and as system text what the "
-    "model's server answers as `instructions`, none where that is silent; llama-index 4.6.1 has three spans for one "
-    "call; smolagents 0.1.43 names no agent, and its calls repeat calls and results of tools as texts; "
+    "model's server answers as `instructions`, none where that is silent; llama-index 4.6.1 has two spans of "
+    "calls for one call of an agent, three with OpenAILike; "
+    "smolagents 0.1.43 names no agent, and its calls repeat calls and results of tools as texts; "
     "`tool.parameters` are the schema of a tool (llama-index 4.6.1) or the arguments of its call (agno 1.0.15, "
     "autogen-agentchat 0.1.22); dspy 0.1.48 tells no tokens; instructor 0.1.29 calls what it does a chain, so the "
     "client of the model's vendor has to be instrumented too; portkey 0.1.22 tells no cached tokens and no provider; "
