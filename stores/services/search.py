@@ -9,7 +9,6 @@ is not among the full-text index's first 400, and passes over the best of what w
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -54,9 +53,6 @@ _COUNTED = 100_000
 
 _FALLBACK = 2_000
 """How many of the best by words Neo4j looks at in Weaviate's place."""
-
-_PROPERTY = re.compile(r"\bn\b(?:\.(\w+))?")
-"""A use of n in conditions, and of which property."""
 
 _TENANT_SECONDS, _TRIES = 2.0, 20
 """How long a search waits for a tenant that is to be made."""
@@ -278,9 +274,8 @@ class _Finding:
         while words:
             looked, rows = await self._read(
                 "CALL (refs) { CALL db.index.fulltext.queryNodes('memory_texts', $lucene, {limit: $most}) "
-                f"YIELD node AS n, score WITH refs, n AS node, score, {_looked_at(self._where.cypher)} AS n "
-                f"WITH refs, node, n, score, ({self._where.cypher}) AS passes "
-                "RETURN count(node) AS looked, collect(CASE WHEN passes THEN {n: node, score: score, "
+                f"YIELD node AS n, score WITH refs, n, score, ({self._where.cypher}) AS passes "
+                "RETURN count(n) AS looked, collect(CASE WHEN passes THEN {n: n, score: score, "
                 f"weighed: score * (1 - {self._influence} * (1 - n.importance * n.decay_factor))}} END) AS hits }} "
                 f"CALL (hits) {{ CALL (hits) {{ UNWIND hits[..{_TOP}] AS hit RETURN hit UNION "
                 "UNWIND hits AS hit WITH hit ORDER BY hit.weighed DESC LIMIT $count RETURN hit } "
@@ -390,15 +385,6 @@ class _Finding:
             )
             for id, row in rows.items()
         ]
-
-
-def _looked_at(conditions: str) -> str:
-    """The properties of n that conditions and weights look at, as a map: Neo4j would look for each in all of the node.
-    n itself, where they ask for more than properties."""
-    names = {found[1] for found in _PROPERTY.finditer(conditions)}
-    if None in names:
-        return "n"
-    return f"n {{{', '.join(f'.{name}' for name in sorted({*names, 'importance', 'decay_factor'}))}}}"
 
 
 def _best_score(rows: Rows) -> float:

@@ -180,7 +180,7 @@ class WeaviateClient:
         """The memories with the greatest weight x (cosine + shift), the greatest first, and none with less than that is
         least: an object costs as much on the way as to find it."""
         async with self._tenant(workspace, QUERY_SECONDS, of) as tenant:
-            found: Any = await _plainly(tenant.query).near_vector(
+            found = await tenant.query.near_vector(
                 [*vector.tolist(), shift],
                 limit=min(limit, _MOST),
                 distance=None if least is None else -least,
@@ -189,13 +189,8 @@ class WeaviateClient:
                 return_properties=["weight"],
             )
         return [
-            Hit(
-                Id(f"{Memory.prefix}_{meta.id_as_bytes.hex():0>32}"),
-                -meta.distance,
-                max(weight.number_value, _LIGHTEST),
-            )
-            for one in found.results
-            for meta, weight in [(one.metadata, one.properties.non_ref_props.fields["weight"])]
+            Hit(_id(one), -float(one.metadata.distance or 0.0), max(float(one.properties["weight"]), _LIGHTEST))
+            for one in found.objects
         ]
 
     async def by_words(self, workspace: str, words: str, limit: int, where: Where) -> list[Hit]:
@@ -413,13 +408,6 @@ def tenant_name(workspace: str) -> str:
     if _TENANT.fullmatch(workspace):
         return workspace
     return f"sha256-{hashlib.sha256(workspace.encode()).hexdigest()[:40]}"
-
-
-def _plainly(query: Any) -> Any:
-    """A tenant's searches by vectors, which then return the SearchReply itself: to make the client's objects of 150
-    that are found takes 1.4 ms of the processor."""
-    query._result_to_generative_return = lambda reply, _options: reply
-    return query
 
 
 def _weighed(entry: Entry) -> list[float] | None:
