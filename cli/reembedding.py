@@ -15,7 +15,7 @@ from cli import show
 from cli.client import credentials
 from server.embedding import GRACE_SECONDS, Progress, open_by
 from server.settings import BadSetting, Settings, web_url
-from stores import documents, state_index
+from stores import renewal
 from stores.embedder import Batching
 from stores.errors import CannotOpen, InUse
 from stores.open import open_engine
@@ -49,8 +49,7 @@ async def _in_store(data: Path, settings: Settings) -> str:
             raise CannotOpen(f"{str(error).rstrip('.')}, or have the server that uses it do it, by --url.") from None
         try:
             if await engine.latest() == label_of(embedder):
-                await documents.renew(engine, embedder)
-                await state_index.renew(engine, embedder)
+                await renewal.renew(engine, embedder)
                 await engine.retire()
                 return f"The vectors are those of {embedder.name} already."
             with show.bar() as told:

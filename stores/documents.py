@@ -13,7 +13,7 @@ from domain.blob import Blob
 from domain.document import DocumentChunk, pieces
 from domain.node import Id, Node
 from stores.embedder import Batching
-from stores.ports import Engine, Store, Transaction, Vector, label_of
+from stores.ports import Store, Transaction, Vector, label_of
 from stores.sums import Sums
 
 COMPARED = 20_000
@@ -62,29 +62,6 @@ async def embed_due(store: Store, embedder: Batching) -> int:
 async def _give(made: Mapping[Id, bytes], label: str, tx: Transaction) -> None:
     there = [one for one in await tx.get(DocumentChunk, list(made)) if one is not None]
     await tx.put([replace(one, vector=made[one.id], embedder=label, due_at=None) for one in there])
-
-
-async def renew(engine: Engine, embedder: Batching) -> None:
-    """Gives all chunks vectors of an embedder that have those of another one, or none. Raises NoEmbedder."""
-    for name in await engine.workspaces():
-        store = engine.workspace(name)
-        await outdate(store, label_of(embedder))
-        while await embed_due(store, embedder):
-            pass
-
-
-async def outdate(store: Store, embedder: str) -> None:
-    """Has all chunks wait that have a vector of another embedder than that (label_of)."""
-    last: Id | None = None
-    while some := await store.scan(DocumentChunk, last, _BATCH):
-        last = some[-1].id
-        if stale := [one.id for one in some if one.embedder not in (None, embedder)]:
-            await store.write(partial(_take, stale))
-
-
-async def _take(ids: Sequence[Id], tx: Transaction) -> None:
-    there = [one for one in await tx.get(DocumentChunk, ids) if one is not None]
-    await tx.put([replace(one, vector=b"", embedder=None, due_at=tx.now) for one in there])
 
 
 def packed(vectors: Vector) -> list[bytes]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from stores import documents, state_index
+from stores import renewal
 from stores.embedder import Batching
 from stores.errors import NoEmbedder
 from stores.ports import AT_THE_END, Engine, Unembedded, Vector, label_of
@@ -46,8 +46,7 @@ async def reembed(
         at_the_end = True
         await asyncio.sleep(_WAIT_SECONDS)
     with contextlib.suppress(NoEmbedder):  # the sweeper goes on
-        await documents.renew(engine, embedder)
-        await state_index.renew(engine, embedder)
+        await renewal.renew(engine, embedder)
 
 
 async def _embedded(embedder: Batching, texts: list[Unembedded]) -> Vector:

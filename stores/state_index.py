@@ -16,7 +16,7 @@ from domain.state_index import Indexing, StateVector, above, digest_of, indexing
 from domain.state_schema import StateSchema
 from stores.documents import cosines, packed
 from stores.embedder import Batching
-from stores.ports import Engine, StateSearch, Store, Transaction, label_of
+from stores.ports import StateSearch, Store, Transaction, label_of
 
 COMPARED = 50_000
 """So many vectors are compared in a search, each with each of them; more are refused."""
@@ -133,29 +133,6 @@ async def _give(waiting: Waiting, made: Made, label: str, tx: Transaction) -> No
     ]
     if fresh:
         await tx.put(fresh)
-
-
-async def renew(engine: Engine, embedder: Batching) -> None:
-    """Gives all entries vectors of an embedder that have those of another one, or none. Raises NoEmbedder."""
-    for name in await engine.workspaces():
-        store = engine.workspace(name)
-        await outdate(store, label_of(embedder))
-        while await embed_due(store, embedder):
-            pass
-
-
-async def outdate(store: Store, embedder: str) -> None:
-    """Has all vectors made anew that are of another embedder than that (label_of)."""
-    last: Id | None = None
-    while some := await store.scan(StateVector, last, _BATCH):
-        last = some[-1].id
-        if stale := [one.id for one in some if one.embedder not in (None, embedder)]:
-            await store.write(partial(_take, stale))
-
-
-async def _take(ids: Sequence[Id], tx: Transaction) -> None:
-    there = [one for one in await tx.get(StateVector, ids) if one is not None]
-    await tx.put([replace(one, vector=b"", embedder=None, due_at=tx.now) for one in there])
 
 
 def nearest(rows: Sequence[tuple[str, str | None, bytes]], search: StateSearch) -> tuple[list[tuple[str, float]], int]:

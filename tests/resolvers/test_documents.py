@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from domain.blob import UploadBlobInput
-from domain.document import pieces
+from domain.document import DocumentChunk, pieces
 from resolvers import blobs, expiry
-from stores import documents
+from stores import renewal
 from stores.blobs.staging import staged
 from tests.support.graphql_client import Graph
 
@@ -164,7 +164,7 @@ async def test_chunks_wait_for_the_embedder(shelf: Graph) -> None:
     assert await expiry.sweep(shelf.context) == 0
     answer = (await shelf.data(SEARCH, text="harrow", mode="SEMANTIC", f={"text": "e.txt"}))["searchDocuments"]
     assert (answer["waiting"], names(answer["hits"])) == (0, ["e.txt"])
-    await documents.outdate(shelf.context.store, "another 16")
+    await renewal.outdate(shelf.context.store, DocumentChunk, "another 16")
     answer = (await shelf.data(SEARCH, text="tea", mode="SEMANTIC"))["searchDocuments"]
     assert (answer["waiting"] > 4, answer["hits"]) == (True, [])
 

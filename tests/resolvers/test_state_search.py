@@ -9,7 +9,7 @@ import pytest
 from domain.state_index import StateVector
 from domain.state_schema import StateSchema
 from resolvers import expiry
-from stores import state_index
+from stores import renewal
 from tests.support.graphql_client import Graph
 
 SEARCH = """query ($n: String!, $t: String!, $f: StateFilter, $first: Int! = 10, $skip: Int! = 0) {
@@ -98,9 +98,9 @@ async def test_what_waits_is_made_by_the_sweeper(graph: Graph, monkeypatch: pyte
     assert schema.due_at is None
 
     label = (await graph.context.store.scan(StateVector, None, 1))[0].embedder
-    await state_index.outdate(graph.context.store, "another 16")
+    await renewal.outdate(graph.context.store, StateVector, "another 16")
     assert await search(graph, "green tea") == {"complete": False, "hits": []}
-    await state_index.renew(graph.context.engine, graph.context.embedder)
+    await renewal.renew(graph.context.engine, graph.context.embedder)
     assert {one.embedder for one in await graph.context.store.scan(StateVector, None, 10)} == {label}
     assert (await found(graph, "green tea"))[0] == "tea"
 
